@@ -1,0 +1,43 @@
+# The README's commands. Needs Python 3.11 or newer and nothing else; all that is installed lands in .venv/.
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+
+.PHONY: help demo test setup lint lock bench clean
+
+help: ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: .venv/.installed ## install everything into .venv/
+
+.venv/.installed: pyproject.toml requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@echo "setting up .venv/ (first time only; torch is large)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --requirements requirements.lock
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: setup ## stream the sample posts through a local Kafka, Redis and the worker
+	@$(BIN)/moderate demo
+
+test: setup lint ## run every check and test, against a real Kafka and Redis
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+lock: ## resolve the pinned ranges anew
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url \
+		--no-emit-find-links --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+bench: setup ## measure the stream against the bare model
+	@$(BIN)/python -m bench.stream
+
+clean: ## stop local stacks and remove what make made
+	@test ! -x $(BIN)/moderate || $(BIN)/moderate stack down
+	rm -rf .venv .stack .stack-demo .mypy_cache .ruff_cache .pytest_cache

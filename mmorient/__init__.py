@@ -1,0 +1,54 @@
+"""MM-ORIENT: sentiment, humour, sarcasm, offensiveness and motivation of posts, from their text and their pictures.
+
+    moderator = Moderator.from_checkpoint()
+    moderator.label([Post(text="oh great, another monday")])
+
+Method: arXiv 2508.16300. Names load on first use, so that the command answers ``--help`` without loading torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmorient.errors import CheckpointError, MmOrientError, PictureError
+    from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
+    from mmorient.moderator import ModelIdentity, Moderator
+    from mmorient.pictures import decode_picture
+    from mmorient.posts import Embedding, Picture, Post, PostEmbeddings
+    from mmorient.text import post_text
+
+__all__ = [
+    "TASKS",
+    "CheckpointError",
+    "Embedding",
+    "Intensity",
+    "MmOrientError",
+    "ModelIdentity",
+    "Moderator",
+    "Picture",
+    "PictureError",
+    "Post",
+    "PostEmbeddings",
+    "PostLabels",
+    "TaskLabel",
+    "decode_picture",
+    "post_text",
+]
+
+_HOMES = {
+    "errors": ("CheckpointError", "MmOrientError", "PictureError"),
+    "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
+    "moderator": ("ModelIdentity", "Moderator"),
+    "pictures": ("decode_picture",),
+    "posts": ("Embedding", "Picture", "Post", "PostEmbeddings"),
+    "text": ("post_text",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

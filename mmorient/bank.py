@@ -1,0 +1,56 @@
+"""The reference bank: training posts whose vectors are frozen into the checkpoint (section 5 of the specification)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mmorient.model import GraphContext
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """Reference posts.
+
+    Attributes:
+        text_global: fp16 ``[kt, D]``, of the posts that have a text.
+        text_index: int ``[kt]``, which post each belongs to.
+        picture_global: fp16 ``[kp, D]``, of the posts that have a picture.
+        picture_index: int ``[kp]``.
+        text_bias: u of the texts ``[Dt]``, computed once from the bank by HIMA stage 2.
+        picture_bias: u of the pictures ``[Dr]``.
+        labels: int8 ``[k, tasks]`` in the order of ``TASKS``, -1 where a post has none: evidence for a reviewer.
+    """
+
+    text_global: Tensor
+    text_index: Tensor
+    picture_global: Tensor
+    picture_index: Tensor
+    text_bias: Tensor
+    picture_bias: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def context(self, device: torch.device) -> GraphContext:
+        """The bank as the graph context of a post: fp32, one row a reference post."""
+        text_nodes, text_present = self._spread(self.text_global, self.text_index)
+        picture_nodes, picture_present = self._spread(self.picture_global, self.picture_index)
+        return GraphContext(
+            self.text_bias.float().to(device),
+            self.picture_bias.float().to(device),
+            text_nodes.to(device),
+            text_present.to(device),
+            picture_nodes.to(device),
+            picture_present.to(device),
+        )
+
+    def _spread(self, vectors: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        nodes = torch.zeros(len(self), vectors.shape[1])
+        present = torch.zeros(len(self), dtype=torch.bool)
+        nodes[index.long()] = vectors.float()
+        present[index.long()] = True
+        return nodes, present

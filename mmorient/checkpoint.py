@@ -1,0 +1,262 @@
+"""A checkpoint: one folder of JSON and safetensors, held together by digests.
+
+``config.json``            sizes, encoders, rows, and the digest of every other file that can change a label
+``embedding.safetensors``  what makes a cached vector: encoder deltas, picture projection, HIMA stage 1
+``head.safetensors``       all after the cache: stand-ins, HIMA stage 2, CMRL, task features, MLC
+``bank.safetensors``       the reference posts
+``calibration.json``       temperatures and biases
+``README.md``              the model card, which no digest covers
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from mmorient.bank import Bank
+from mmorient.config import FORMAT, Calibration, CheckpointConfig, Precision
+from mmorient.encoders.lite import Lite
+from mmorient.encoders.minilm import MiniLm
+from mmorient.encoders.packages import file_digest, package_file
+from mmorient.errors import CheckpointError
+from mmorient.hima import ElementAttention
+from mmorient.model import MmOrient, ModelSizes
+from mmorient.pictures import PICTURE_VERSION
+from mmorient.text import TEXT_VERSION
+
+CONFIG = "config.json"
+EMBEDDING = "embedding.safetensors"
+HEAD = "head.safetensors"
+BANK = "bank.safetensors"
+CALIBRATION = "calibration.json"
+SHIPPED = Path(__file__).parent / "checkpoints" / "compact"
+
+_Json = TypeVar("_Json", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint's parts, checked against each other."""
+
+    path: Path
+    config: CheckpointConfig
+    calibration: Calibration
+    embedding: dict[str, Tensor]
+    head: dict[str, Tensor]
+    bank: Bank
+
+    @property
+    def digest(self) -> str:
+        """``sha256:…`` of ``config.json``, which itself holds the digest of every file that can change a label."""
+        return file_digest(self.path / CONFIG)
+
+    def embedding_digest(self, precision: Precision) -> str:
+        """``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, precision. Nothing else."""
+        parts = {
+            "text_encoder": self.config.text_encoder.model_dump(),
+            "picture_encoder": self.config.picture_encoder.model_dump(),
+            "weights": self.config.files[EMBEDDING],
+            "precision": precision,
+        }
+        return f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
+
+    def text_encoder(self) -> MiniLm:
+        """The text encoder, with its deltas merged.
+
+        Raises:
+            CheckpointError: The pip package is missing or other, or a delta does not fit.
+        """
+        config = self.config.text_encoder
+        weights = package_file(config.package, config.weights.file, config.weights.sha256)
+        tokenizer = package_file(config.package, config.tokenizer.file, config.tokenizer.sha256)
+        try:
+            return MiniLm(weights, tokenizer, self._part("text_encoder."))
+        except (ValueError, KeyError, AttributeError) as error:
+            raise CheckpointError(self.path / EMBEDDING, f"text encoder: {error}") from error
+
+    def picture_encoder(self) -> Lite:
+        """The picture encoder.
+
+        Raises:
+            CheckpointError: The pip package is missing or other, or the projection is.
+        """
+        config = self.config.picture_encoder
+        weights = package_file(config.package, config.weights.file, config.weights.sha256)
+        try:
+            return Lite(weights, self._part("picture_encoder."))
+        except KeyError as error:
+            raise CheckpointError(self.path / EMBEDDING, f"picture encoder: no {error}") from error
+
+    def attention(self, modality: str) -> ElementAttention:
+        """HIMA stage 1 of ``text`` or ``picture``."""
+        encoder = self.config.text_encoder if modality == "text" else self.config.picture_encoder
+        attention = ElementAttention(encoder.state_width)
+        _fill(attention, self._part(f"{modality}_attention."), self.path / EMBEDDING)
+        return attention
+
+    def model(self) -> MmOrient:
+        """All after the cache."""
+        model = MmOrient(model_sizes(self.config), self.config.head.threshold)
+        _fill(model, self.head, self.path / HEAD)
+        return model
+
+    def _part(self, prefix: str) -> dict[str, Tensor]:
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in self.embedding.items()
+            if name.startswith(prefix)
+        }
+
+
+def model_sizes(config: CheckpointConfig) -> ModelSizes:
+    """The widths after the cache that a config asks for."""
+    return ModelSizes(
+        text_vector=config.text_encoder.state_width,
+        picture_vector=config.picture_encoder.state_width,
+        global_vector=config.text_encoder.global_width,
+        trunk=config.head.trunk,
+        dropout=config.head.dropout,
+        probes=config.head.task_features,
+    )
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint and hold its files against their digests.
+
+    Raises:
+        CheckpointError: A file is missing, is not what ``config.json`` names, or is of a version that this code does
+            not know.
+    """
+    if not path.is_dir():
+        raise CheckpointError(path, "no such folder")
+    config = _read_json(path / CONFIG, CheckpointConfig)
+    for name in (EMBEDDING, HEAD, BANK, CALIBRATION):
+        file = path / name
+        if name not in config.files:
+            raise CheckpointError(path / CONFIG, f"names no digest of {name}")
+        if not file.is_file():
+            raise CheckpointError(file, "is missing")
+        if (found := file_digest(file)) != config.files[name]:
+            raise CheckpointError(file, f"holds {found}, {CONFIG} names {config.files[name]}")
+    _check_versions(path / CONFIG, config)
+    return Checkpoint(
+        path,
+        config,
+        _read_json(path / CALIBRATION, Calibration),
+        _read_tensors(path / EMBEDDING),
+        _read_tensors(path / HEAD),
+        _read_bank(path / BANK, config),
+    )
+
+
+def save_checkpoint(
+    path: Path,
+    config: CheckpointConfig,
+    calibration: Calibration,
+    embedding: dict[str, Tensor],
+    head: dict[str, Tensor],
+    bank: Bank,
+) -> None:
+    """Write a checkpoint; the digests in ``config.files`` are filled in here.
+
+    Args:
+        path: The folder, made where it is missing.
+        config: With any ``files``.
+        calibration: Temperatures and biases.
+        embedding: Tensors of ``text_encoder.``, ``picture_encoder.``, ``text_attention.``, ``picture_attention.``.
+        head: State of ``MmOrient``.
+        bank: The reference posts.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    save_file(_half(embedding), path / EMBEDDING)
+    save_file(_half(head), path / HEAD)
+    save_file(_half({name: getattr(bank, name) for name in _bank_fields()}), path / BANK)
+    (path / CALIBRATION).write_text(_pretty(calibration), encoding="utf-8")
+    files = {name: file_digest(path / name) for name in (EMBEDDING, HEAD, BANK, CALIBRATION)}
+    (path / CONFIG).write_text(_pretty(config.model_copy(update={"files": files})), encoding="utf-8")
+
+
+def _check_versions(file: Path, config: CheckpointConfig) -> None:
+    known = {
+        "format": (config.format, FORMAT),
+        "text preprocessing": (config.text_encoder.preprocessing, TEXT_VERSION),
+        "picture preprocessing": (config.picture_encoder.preprocessing, PICTURE_VERSION),
+    }
+    for what, (found, wanted) in known.items():
+        if found != wanted:
+            raise CheckpointError(file, f"{what} is {found!r}, this version reads {wanted!r}")
+
+
+def _fill(module: nn.Module, tensors: dict[str, Tensor], file: Path) -> None:
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    for name, shape in wanted.items():
+        if name not in tensors:
+            raise CheckpointError(file, f"lacks {name}")
+        if tuple(tensors[name].shape) != shape:
+            raise CheckpointError(file, f"{name} is {tuple(tensors[name].shape)}, config.json asks for {shape}")
+    if extra := sorted(tensors.keys() - wanted.keys()):
+        raise CheckpointError(file, f"holds {extra[0]}, which this model has no place for")
+    module.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+
+
+def _read_json(file: Path, model: type[_Json]) -> _Json:
+    try:
+        return model.model_validate_json(file.read_bytes())
+    except FileNotFoundError as error:
+        raise CheckpointError(file, "is missing") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise CheckpointError(file, f"{place}: {first['msg']}" if place else str(first["msg"])) from error
+
+
+def _read_tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise CheckpointError(file, f"not safetensors: {error}") from error
+
+
+def _read_bank(file: Path, config: CheckpointConfig) -> Bank:
+    tensors = _read_tensors(file)
+    if missing := sorted(set(_bank_fields()) - tensors.keys()):
+        raise CheckpointError(file, f"lacks {missing[0]}")
+    bank = Bank(**{name: tensors[name] for name in _bank_fields()})
+    width = config.text_encoder.global_width
+    shapes = {
+        "labels": (len(bank) == config.head.bank_posts, config.head.bank_posts),
+        "text_global": (bank.text_global.shape == (len(bank.text_index), width), width),
+        "picture_global": (bank.picture_global.shape == (len(bank.picture_index), width), width),
+        "text_bias": (bank.text_bias.shape == (config.text_encoder.state_width,), "text_encoder.state_width"),
+        "picture_bias": (
+            bank.picture_bias.shape == (config.picture_encoder.state_width,),
+            "picture_encoder.state_width",
+        ),
+    }
+    for name, (fits, wanted) in shapes.items():
+        if not fits:
+            raise CheckpointError(file, f"{name} is {tuple(tensors[name].shape)}, config.json asks for {wanted}")
+    return bank
+
+
+def _bank_fields() -> tuple[str, ...]:
+    return tuple(Bank.__dataclass_fields__)
+
+
+def _half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        for name, tensor in tensors.items()
+    }
+
+
+def _pretty(model: BaseModel) -> str:
+    return json.dumps(model.model_dump(mode="json"), indent=2) + "\n"

@@ -1,0 +1,87 @@
+"""Cross-modal Relation Learning: four graphs over posts (section 3 of the specification; arXiv 2508.16300, CMRL)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def adjacency(
+    globals_: Tensor, present: Tensor, nodes: Tensor, nodes_present: Tensor, threshold: float
+) -> Tensor:
+    """Which nodes are neighbours of which posts, by one modality: cosine over the threshold.
+
+    A post that lacks the modality has no neighbours, and a node that lacks it is nobody's. The post's own self-loop is
+    not in here: ``neighbourhood_mean`` counts it, once.
+
+    Args:
+        globals_: ``[b, d]``, the posts.
+        present: bool ``[b]``.
+        nodes: ``[k, d]``, the posts that may be neighbours.
+        nodes_present: bool ``[k]``.
+        threshold: The cosine to be over.
+
+    Returns:
+        ``[b, k]``, 0 or 1.
+    """
+    cosines = functional.normalize(globals_, dim=-1) @ functional.normalize(nodes, dim=-1).T
+    near = (cosines > threshold) & present[:, None] & nodes_present[None, :]
+    return near.to(globals_.dtype)
+
+
+def neighbourhood_mean(own: Tensor, adjacent: Tensor, nodes: Tensor) -> Tensor:
+    """The mean over a post itself and its neighbours: ``[b, d]``, ``[b, k]``, ``[k, d]`` to ``[b, d]``."""
+    return (own + adjacent @ nodes) / (1 + adjacent.sum(-1, keepdim=True))
+
+
+class SageConvolution(nn.Module):
+    """``l2norm([x ; mean over N(x)] W + b)``."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2 * width, width)
+
+    def forward(self, own: Tensor, mean: Tensor) -> Tensor:
+        """``[b, d]`` and ``[b, d]`` to ``[b, d]``, of length 1."""
+        return functional.normalize(self.linear(torch.cat([own, mean], dim=-1)), dim=-1)
+
+
+class CrossModalRelations(nn.Module):
+    """The four convolutions, each with its own weights: named for whose features pass, then whose neighbourhood decides."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.img_img = SageConvolution(width)
+        self.txt_txt = SageConvolution(width)
+        self.img_txt = SageConvolution(width)
+        self.txt_img = SageConvolution(width)
+
+    def forward(
+        self,
+        image: Tensor,
+        text: Tensor,
+        by_image: Tensor,
+        by_text: Tensor,
+        image_nodes: Tensor,
+        text_nodes: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Convolve.
+
+        Args:
+            image: ``[b, d]`` global vectors.
+            text: ``[b, d]`` global vectors.
+            by_image: ``[b, k]``, adjacency by picture.
+            by_text: ``[b, k]``, adjacency by text.
+            image_nodes: ``[k, d]``.
+            text_nodes: ``[k, d]``.
+
+        Returns:
+            ``img_img``, ``txt_txt``, ``img_txt``, ``txt_img``, ``[b, d]`` each.
+        """
+        return (
+            self.img_img(image, neighbourhood_mean(image, by_image, image_nodes)),
+            self.txt_txt(text, neighbourhood_mean(text, by_text, text_nodes)),
+            self.img_txt(image, neighbourhood_mean(image, by_text, image_nodes)),
+            self.txt_img(text, neighbourhood_mean(text, by_image, text_nodes)),
+        )

@@ -1,0 +1,51 @@
+"""The two encoders, behind one small protocol each (PAE's feature extraction, section 1; arXiv 2508.16300)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+from mmorient.text import TextReader
+
+__all__ = ["PictureEncoder", "TextEncoder"]
+
+
+class TextEncoder(Protocol):
+    """Token ids to token states and a global vector."""
+
+    state_width: int
+    global_width: int
+    reader: TextReader
+
+    def encode(self, token_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode windows.
+
+        Args:
+            token_ids: int64 ``[b, t]``.
+            mask: bool ``[b, t]``, True where there is a token.
+
+        Returns:
+            Token states ``[b, t, state_width]`` and the global vectors before their normalisation
+            ``[b, global_width]``, both fp32.
+        """
+        ...
+
+
+class PictureEncoder(Protocol):
+    """Pixels to region states and a global vector."""
+
+    state_width: int
+    global_width: int
+    regions: int
+
+    def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode pictures.
+
+        Args:
+            pixels: uint8 ``[b, 224, 224, 3]``.
+
+        Returns:
+            Region states ``[b, regions, state_width]`` and global vectors ``[b, global_width]``, both fp32.
+        """
+        ...

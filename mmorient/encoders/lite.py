@@ -1,0 +1,56 @@
+"""The picture encoder of ``compact``: EfficientNet-Lite0, its 7x7 cells as regions."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmorient.encoders.efficientnet import REGION_WIDTH, REGIONS, EfficientNetLite, load_folded
+from mmorient.errors import CheckpointError
+
+
+class Lite(nn.Module):
+    """The global vector is the cells' mean, centred and projected onto its principal axes over training pictures.
+
+    Cells are all positive, so that raw means of any two pictures lie at cosines of 0.5 and more; centred, a cosine
+    says something about the pictures.
+    """
+
+    def __init__(self, weights: Path, projection: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.state_width = REGION_WIDTH
+        self.regions = REGIONS
+        self.global_width = len(projection["axes"])
+        self.network = EfficientNetLite()
+        load_lite(self.network, weights)
+        self.network.to(memory_format=torch.channels_last)
+        self.centre = nn.Parameter(projection["centre"].float())
+        self.axes = nn.Parameter(projection["axes"].float())
+
+    def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``PictureEncoder.encode``: ``[b, 224, 224, 3]`` to ``[b, 49, 1280]`` and ``[b, D]``."""
+        states = self.network(scaled(pixels, self.network.stem.weight.dtype)).float()
+        means = states.mean(1) - self.centre.float()
+        return states, functional.normalize(means @ self.axes.float().T, dim=-1)
+
+
+def scaled(pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    """uint8 ``[b, h, w, 3]`` to what the network was trained on: ``(x - 127) / 128``, ``[b, 3, h, w]``."""
+    return ((pixels.float() - 127) / 128).permute(0, 3, 1, 2).to(dtype)
+
+
+def load_lite(network: EfficientNetLite, weights: Path) -> tuple[Tensor, Tensor]:
+    """Fill the network from the package's file; return its ImageNet classifier.
+
+    Raises:
+        CheckpointError: The file holds something else.
+    """
+    try:
+        tensors: dict[str, Tensor] = torch.load(weights, map_location="cpu", weights_only=True)
+        return load_folded(network, tensors)
+    except (ValueError, RuntimeError, pickle.UnpicklingError) as error:
+        raise CheckpointError(weights, f"not EfficientNet-Lite0: {error}") from error

@@ -1,0 +1,51 @@
+"""What this package raises.
+
+MmOrientError
+├── CheckpointError   a checkpoint that cannot be used: wrong file, wrong shape, unknown version
+├── PictureError      bytes that cannot become a picture: the post goes on without it
+├── PostError         a post that cannot be read (the ``mmorient`` command only)
+└── DataError         a training set that is not laid out as its reader expects
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class MmOrientError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class CheckpointError(MmOrientError):
+    """A checkpoint that cannot be used, with the file at fault, in one line."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(f"checkpoint {path}: {reason}")
+        self.path = str(path)
+        self.reason = reason
+
+
+class PictureError(MmOrientError):
+    """Bytes that cannot become a picture.
+
+    Attributes:
+        code: One of ``not_a_picture``, ``unsupported_format``, ``too_many_pixels``, ``truncated``, ``corrupt``.
+        detail: What was found, for a person.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[PictureError], tuple[str, str]]:
+        """Survive pickling: pictures are decoded in worker processes as well."""
+        return (type(self), (self.code, self.detail))
+
+
+class PostError(MmOrientError):
+    """A line of the input that is not a post, with the line number in the message."""
+
+
+class DataError(MmOrientError):
+    """A training set that is not laid out as its reader expects."""

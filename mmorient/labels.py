@@ -1,0 +1,124 @@
+"""What comes out of the model: tasks, classes, and the labels of one post.
+
+Section 4 of the specification (arXiv 2508.16300, MLC): Task A is the sentiment, Task B the four binary tasks, Task C the intensities.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+DIGITS = 4
+_UNITS = 10**DIGITS
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task: its classes (index 0 is the negative one) and, where there are any, its degrees.
+
+    Attributes:
+        classes: The labels, in the order of the head's outputs.
+        degrees: The intensity's classes: the first says "not at all", the rest are degrees of ``classes[1]``.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    degrees: tuple[str, ...] = ()
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task("sentiment", ("negative", "neutral", "positive")),
+        Task("humour", ("not_humorous", "humorous"), ("not_funny", "funny", "very_funny", "hilarious")),
+        Task(
+            "sarcasm",
+            ("not_sarcastic", "sarcastic"),
+            ("not_sarcastic", "general", "twisted_meaning", "very_twisted"),
+        ),
+        Task(
+            "offensiveness",
+            ("not_offensive", "offensive"),
+            ("not_offensive", "slight", "very_offensive", "hateful_offensive"),
+        ),
+        Task("motivation", ("not_motivational", "motivational")),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Intensity:
+    """How much of it there is: the label and the probabilities of all degrees, which sum to 1."""
+
+    label: str
+    probabilities: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLabel:
+    """The answer of one task; ``label`` is the most probable class as published."""
+
+    label: str
+    probabilities: Mapping[str, float]
+    intensity: Intensity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PostLabels:
+    """The answers of all tasks for one post.
+
+    Attributes:
+        tasks: Task name to label, in the order of ``TASKS``.
+        modalities: What the labels rest on: ``"text"``, ``"image"``.
+    """
+
+    tasks: Mapping[str, TaskLabel]
+    modalities: tuple[str, ...]
+
+
+def softmax(logits: Sequence[float]) -> list[float]:
+    """Softmax in Python's own double precision: the same digits wherever the post stood in a batch."""
+    top = max(logits)
+    weights = [math.exp(value - top) for value in logits]
+    total = math.fsum(weights)
+    return [weight / total for weight in weights]
+
+
+def rounded(probabilities: Sequence[float]) -> list[float]:
+    """Round to four decimals so that the sum stays 1 and no order is reversed.
+
+    The largest remainders get the missing units, the lower index first where they tie.
+    """
+    scaled = [probability * _UNITS for probability in probabilities]
+    units = [math.floor(value) for value in scaled]
+    missing = _UNITS - sum(units)
+    by_remainder = sorted(range(len(units)), key=lambda index: (units[index] - scaled[index], index))
+    for index in by_remainder[:missing]:
+        units[index] += 1
+    return [unit / _UNITS for unit in units]
+
+
+def task_label(task: Task, logits: Sequence[float], degree_logits: Sequence[float] | None) -> TaskLabel:
+    """Turn calibrated logits into a published answer.
+
+    The odds of "not at all" against the most likely degree are the odds of the binary classes, so that
+    a post called not sarcastic never carries a sarcastic degree on top, and one called sarcastic always does.
+
+    Args:
+        task: The task.
+        logits: One a class.
+        degree_logits: One a degree beyond the first, or None.
+    """
+    shares = softmax(logits)
+    published = rounded(shares)
+    best = published.index(max(published))
+    intensity = None
+    if degree_logits is not None:
+        top = max(degree_logits)
+        degree_shares = softmax([logits[0], *(logits[1] + value - top for value in degree_logits)])
+        degrees = rounded(degree_shares)
+        # A published tie is decided by the binary label, which stands among the most probable degrees either way.
+        chosen = 0 if best == 0 else 1 + list(degree_logits).index(top)
+        intensity = Intensity(task.degrees[chosen], dict(zip(task.degrees, degrees, strict=True)))
+    return TaskLabel(task.classes[best], dict(zip(task.classes, published, strict=True)), intensity)

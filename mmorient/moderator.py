@@ -1,0 +1,219 @@
+"""The public face of the model: posts in, labels out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mmorient.checkpoint import SHIPPED, Checkpoint, load_checkpoint
+from mmorient.config import GraphKind, Precision
+from mmorient.embedding import PictureEmbedder, TextEmbedder
+from mmorient.errors import CheckpointError
+from mmorient.labels import TASKS, PostLabels, task_label
+from mmorient.model import DEGREES, PostTensors
+from mmorient.posts import Embedding, Picture, Post, PostEmbeddings
+
+DeviceName = Literal["cpu", "auto", "cuda", "mps"]
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """What is stamped on a label and into a cache key.
+
+    Attributes:
+        name: The checkpoint's name.
+        checkpoint: ``sha256:…`` of every file that can change a label.
+        embedding: ``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, precision.
+        graph_context: ``bank`` or ``self``.
+        precision: What the encoders compute in.
+    """
+
+    name: str
+    checkpoint: str
+    embedding: str
+    graph_context: GraphKind
+    precision: Precision
+
+
+class Moderator:
+    """MM-ORIENT, ready to label: a label is a function of the post, the checkpoint and the settings alone.
+
+    A label never depends on the posts that are labelled along with it. Holds no state between calls; one thread at a
+    time may call it, any thread.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: torch.device,
+        precision: Precision = "fp32",
+        graph_context: GraphKind = "bank",
+    ) -> None:
+        rows = checkpoint.config.rows.get(device.type)
+        if rows is None:
+            raise CheckpointError(checkpoint.path, f"sets no rows for device {device.type!r}")
+        dtype = _DTYPES[precision]
+        text_encoder = checkpoint.text_encoder().to(device, dtype).eval()
+        picture_encoder = checkpoint.picture_encoder().to(device, dtype).eval()
+        text_attention = checkpoint.attention("text").to(device).eval()
+        picture_attention = checkpoint.attention("picture").to(device).eval()
+        self._texts = TextEmbedder(text_encoder, text_attention, rows.texts, device)
+        self._pictures = PictureEmbedder(picture_encoder, picture_attention, rows.pictures, device)
+        self._model = checkpoint.model().to(device).eval()
+        context = checkpoint.bank.context(device)
+        self._context = context if graph_context == "bank" else context.alone()
+        self._calibration = checkpoint.calibration
+        self._rows = rows.posts
+        self._device = device
+        self.identity = ModelIdentity(
+            name=checkpoint.config.name,
+            checkpoint=checkpoint.digest,
+            embedding=checkpoint.embedding_digest(precision),
+            graph_context=graph_context,
+            precision=precision,
+        )
+        self.tasks = tuple(TASKS)
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: str | Path | None = None,
+        *,
+        device: DeviceName = "cpu",
+        precision: Precision = "fp32",
+        graph_context: GraphKind = "bank",
+    ) -> Moderator:
+        """Load a checkpoint.
+
+        Args:
+            path: Its folder; None is the one that comes with this package.
+            device: ``auto`` takes CUDA, then MPS, then the CPU.
+            precision: What the encoders compute in. All after the cache computes in fp32.
+            graph_context: ``bank``, or ``self``, which compares a post with nobody. The paper's ``batch`` is refused.
+
+        Raises:
+            CheckpointError: The checkpoint cannot be used.
+            ValueError: A setting that is none of the above, or a device that is not here.
+        """
+        if graph_context not in {"bank", "self"}:
+            raise ValueError(f"graph_context {graph_context!r}: a label may not depend on its batch; bank or self")
+        if precision not in _DTYPES:
+            raise ValueError(f"precision {precision!r}: fp32, bf16 or fp16")
+        checkpoint = load_checkpoint(SHIPPED if path is None else Path(path))
+        return cls(checkpoint, device=_device(device), precision=precision, graph_context=graph_context)
+
+    @property
+    def text_width(self) -> int:
+        """Width of a text's embedding: Dt + D."""
+        return self._texts.width
+
+    @property
+    def picture_width(self) -> int:
+        """Width of a picture's embedding: Dr + D."""
+        return self._pictures.width
+
+    @torch.inference_mode()
+    def embed_texts(self, texts: Sequence[str]) -> list[Embedding]:
+        """Texts to embeddings, fp16 ``[text_width]`` each: a text's alone, whatever stands beside it."""
+        return self._texts.embed(texts)
+
+    @torch.inference_mode()
+    def embed_pictures(self, pictures: Sequence[Picture]) -> list[Embedding]:
+        """Pictures to embeddings, fp16 ``[picture_width]`` each."""
+        return self._pictures.embed(pictures)
+
+    @torch.inference_mode()
+    def classify(self, posts: Sequence[PostEmbeddings]) -> list[PostLabels]:
+        """Embeddings to labels, fresh or cached ones alike.
+
+        Raises:
+            ValueError: An embedding of another width than this checkpoint's.
+        """
+        labels: list[PostLabels] = []
+        for start in range(0, len(posts), self._rows):
+            chunk = list(posts[start : start + self._rows])
+            padded = chunk + [PostEmbeddings()] * (self._rows - len(chunk))
+            logits = {
+                head: values.cpu().tolist()
+                for head, values in self._model(self._tensors(padded), self._context).items()
+            }
+            labels += [
+                self._labels(post, {head: values[row] for head, values in logits.items()})
+                for row, post in enumerate(chunk)
+            ]
+        return labels
+
+    def label(self, posts: Sequence[Post]) -> list[PostLabels]:
+        """Posts to labels: ``embed_texts``, ``embed_pictures`` and ``classify`` without a cache.
+
+        A text of white space alone counts as none.
+        """
+        texts = [post.text for post in posts if post.text is not None and post.text.strip()]
+        pictures = [picture for post in posts for picture in post.pictures]
+        text_embeddings = iter(self.embed_texts(texts))
+        picture_embeddings = iter(self.embed_pictures(pictures))
+        return self.classify(
+            [
+                PostEmbeddings(
+                    next(text_embeddings) if post.text is not None and post.text.strip() else None,
+                    tuple(next(picture_embeddings) for _ in post.pictures),
+                )
+                for post in posts
+            ]
+        )
+
+    def _tensors(self, posts: list[PostEmbeddings]) -> PostTensors:
+        sizes = self._model.sizes
+        texts = torch.zeros(len(posts), self.text_width)
+        pictures = torch.zeros(len(posts), self.picture_width)
+        for row, post in enumerate(posts):
+            if post.text is not None:
+                texts[row] = _checked(post.text, self.text_width, "text")
+            if post.pictures:
+                every = [_checked(picture, self.picture_width, "picture") for picture in post.pictures]
+                pictures[row] = _pooled(torch.stack(every), sizes.picture_vector)
+        return PostTensors(
+            *texts.to(self._device).split([sizes.text_vector, sizes.global_vector], dim=1),
+            torch.tensor([post.text is not None for post in posts], device=self._device),
+            *pictures.to(self._device).split([sizes.picture_vector, sizes.global_vector], dim=1),
+            torch.tensor([bool(post.pictures) for post in posts], device=self._device),
+        )
+
+    def _labels(self, post: PostEmbeddings, logits: dict[str, list[float]]) -> PostLabels:
+        scaled = {
+            head: self._calibration.apply(post.modalities, head, values) for head, values in logits.items()
+        }
+        tasks = {
+            name: task_label(task, scaled[name], scaled.get(name + DEGREES)) for name, task in TASKS.items()
+        }
+        return PostLabels(tasks, post.modalities)
+
+
+def _checked(embedding: Embedding, width: int, what: str) -> Tensor:
+    if embedding.shape != (width,) or embedding.dtype != np.float16:
+        raise ValueError(f"{what} embedding is {embedding.dtype} {embedding.shape}, not float16 ({width},)")
+    return torch.from_numpy(embedding.astype(np.float32))
+
+
+def _pooled(pictures: Tensor, vector: int) -> Tensor:
+    """Several pictures of one post as one: the mean, the global part of length 1 again: ``[n, w]`` to ``[w]``."""
+    mean = pictures.mean(0)
+    return torch.cat([mean[:vector], functional.normalize(mean[vector:], dim=0)])
+
+
+def _device(name: DeviceName) -> torch.device:
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    if not available.get(name, False):
+        raise ValueError(f"device {name!r} is not available here")
+    return torch.device(name)

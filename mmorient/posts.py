@@ -1,0 +1,50 @@
+"""What goes into the model: a post, its pictures, and the embeddings that a cache may hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Embedding = NDArray[np.float16]
+"""One text or one picture after HIMA stage 1: ``v ‖ global``, 1-D, fp16 by definition, cached or fresh."""
+
+TEXT = "text"
+IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A decoded picture as the encoder wants it.
+
+    Attributes:
+        pixels: uint8 ``[224, 224, 3]``, RGB, the whole picture squeezed into the square.
+        width: Pixels across before resizing, after orientation.
+        height: Pixels down before resizing, after orientation.
+    """
+
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A post as the model reads it: a text, pictures, or both."""
+
+    text: str | None = None
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PostEmbeddings:
+    """A post after the encoders; what is absent is ``None`` or empty."""
+
+    text: Embedding | None = None
+    pictures: tuple[Embedding, ...] = ()
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that the post brings: ``("text", "image")`` or part of it."""
+        return ((TEXT,) if self.text is not None else ()) + ((IMAGE,) if self.pictures else ())

@@ -1,0 +1,103 @@
+"""Text: normalisation, tokens, windows (PAE, section 1 of the specification; arXiv 2508.16300)."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+TEXT_VERSION = "text/1"
+"""Raise this with any change here that can change a token: cached embeddings depend on it."""
+
+WINDOW_TOKENS = 128
+BUCKETS = (16, 24, 32, 48, 64, 96, WINDOW_TOKENS)
+"""Padded lengths in tokens. A window's bucket follows from its own length alone, never from its neighbours."""
+
+_SPECIALS = 2  # [CLS] and [SEP]
+_DROPPED = re.compile(r"https?\S*|www\.\S+|@\w+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_NOT_EMOJI_NAME = frozenset({"VARIATION SELECTOR-16", "ZERO WIDTH JOINER"})
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of a text that the encoder reads at once.
+
+    Attributes:
+        token_ids: With [CLS] and [SEP], at most ``WINDOW_TOKENS``.
+        words: For each token the index of its word in ``text.split()``, -1 for [CLS] and [SEP].
+    """
+
+    token_ids: tuple[int, ...]
+    words: tuple[int, ...]
+
+    @property
+    def bucket(self) -> int:
+        """The padded length in tokens."""
+        return next(size for size in BUCKETS if size >= len(self.token_ids))
+
+
+def post_text(text: str | None, ocr_texts: Sequence[str | None] = ()) -> str | None:
+    """The text that the model reads: the post's own, or what is drawn over its pictures where it has none."""
+    if text is not None and text.strip():
+        return text
+    drawn = " ".join(ocr for ocr in ocr_texts if ocr and ocr.strip())
+    return drawn or None
+
+
+def normalise_word(word: str) -> str:
+    """Lower case; no URL, no user name, no hash sign; an emoji becomes its Unicode name.
+
+    Returns:
+        What is left of the word, possibly with spaces in it, possibly empty.
+    """
+    word = _DROPPED.sub(" ", unicodedata.normalize("NFKC", html.unescape(word)))
+    if "#" in word:
+        word = _CAMEL.sub(" ", word.replace("#", " "))
+    return " ".join("".join(map(_character, word)).lower().split())
+
+
+def _character(character: str) -> str:
+    if character < "\x7f":
+        return character if character >= " " else " "
+    category = unicodedata.category(character)
+    if category == "So":
+        return f" {unicodedata.name(character, '')} "
+    return "" if category[0] in "CM" and category != "Mn" else character
+
+
+class TextReader:
+    """Texts to windows of token ids. Safe to share between threads."""
+
+    def __init__(self, tokenizer_file: Path) -> None:
+        self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._cls = int(self._tokenizer.token_to_id("[CLS]"))
+        self._sep = int(self._tokenizer.token_to_id("[SEP]"))
+
+    def windows(self, texts: Sequence[str]) -> list[list[Window]]:
+        """Read each text in as few windows as it needs, of nearly equal length; an empty text is one empty window.
+
+        Windows do not overlap: pooled over them, HIMA stage 1 sees every token of the text exactly once.
+        """
+        words = [[normalise_word(word) or " " for word in text.split()] or [" "] for text in texts]
+        encodings = self._tokenizer.encode_batch(words, is_pretokenized=True, add_special_tokens=False)
+        return [self._split(encoding.ids, encoding.word_ids) for encoding in encodings]
+
+    def _split(self, ids: list[int], word_ids: list[int | None]) -> list[Window]:
+        room = WINDOW_TOKENS - _SPECIALS
+        count = max(1, -(-len(ids) // room))
+        size = max(1, -(-len(ids) // count))
+        return [
+            Window(
+                (self._cls, *ids[start : start + size], self._sep),
+                (-1, *(-1 if word is None else word for word in word_ids[start : start + size]), -1),
+            )
+            for start in range(0, max(1, len(ids)), size)
+        ]

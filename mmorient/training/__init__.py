@@ -1,0 +1,1 @@
+"""The research loop: reading the sets, tuning, training, calibrating, measuring."""

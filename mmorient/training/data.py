@@ -1,0 +1,138 @@
+"""Readers: Memotion 7k, MVSA-Single, TweetEval and sarcasm tables, all into examples with partial labels."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmorient.errors import DataError
+from mmorient.labels import TASKS
+from mmorient.model import DEGREES
+
+TRAIN = "train"
+VAL = "val"
+PROBES = {"emotion": 4, "sentiment": 3, "hate": 2, "offensive": 2}
+"""The sets that the task-specific text features are trained on, and their classes."""
+
+# MMSD2.0 writes <user>, <num>, <url>; a live post never does.
+_PLACEHOLDER = re.compile(r"<(user|url|num)>")
+_MEMOTION_SENTIMENT = {
+    "very_negative": 0,
+    "negative": 0,
+    "neutral": 1,
+    "positive": 2,
+    "very_positive": 2,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One post of a training set.
+
+    Attributes:
+        source: The set: ``memotion``, ``mvsa``, ``sentiment``, ``irony``, ``offensive``, ``hate``, ``emotion``,
+            ``mmsd2`` or ``isarcasm``.
+        split: ``train`` or ``val``.
+        text: May be empty.
+        picture: Its file, or None.
+        targets: Head name to class; what is not known is not in there. The probes' heads are named ``probe_NAME``.
+    """
+
+    source: str
+    split: str
+    text: str
+    picture: Path | None
+    targets: dict[str, int]
+
+
+def read_all(data: Path) -> list[Example]:
+    """Read every set under the folder.
+
+    Args:
+        data: Holds ``memotion_dataset_7k``, ``mvsa_single``, ``tweeteval/datasets`` and ``sarcasm_text``.
+
+    Raises:
+        DataError: A set is missing or laid out otherwise.
+    """
+    examples = [
+        *read_memotion(data / "memotion_dataset_7k"),
+        *read_mvsa(data / "mvsa_single"),
+        *read_tweeteval(data / "tweeteval" / "datasets"),
+        *read_sarcasm(data / "sarcasm_text"),
+    ]
+    if not examples:
+        raise DataError(f"{data}: no examples")
+    return examples
+
+
+def read_memotion(folder: Path) -> Iterator[Example]:
+    """Memotion 7k: memes with all five tasks and their intensities."""
+    splits = {row["image_name"]: row["split"] for row in _table(folder / "splits.csv")}
+    for row in _table(folder / "labels.csv"):
+        targets = {"sentiment": _MEMOTION_SENTIMENT[row["overall_sentiment"]]}
+        targets["motivation"] = TASKS["motivation"].classes.index(row["motivational"])
+        for task, column in (("humour", "humour"), ("sarcasm", "sarcasm"), ("offensiveness", "offensive")):
+            degree = TASKS[task].degrees.index(row[column])
+            targets[task] = int(degree > 0)
+            if degree:
+                targets[task + DEGREES] = degree - 1
+        text = (row["text_corrected"] or row["text_ocr"] or "").strip()
+        yield Example(
+            "memotion", splits[row["image_name"]], text, folder / "images" / row["image_name"], targets
+        )
+
+
+def read_mvsa(folder: Path) -> Iterator[Example]:
+    """MVSA-Single: tweets with a picture, sentiment."""
+    for row in _table(folder / "labels.csv"):
+        text = (folder / "data" / f"{row['id']}.txt").read_text(encoding="utf-8", errors="replace")
+        target = TASKS["sentiment"].classes.index(row["label"])
+        picture = folder / "data" / f"{row['id']}.jpg"
+        yield Example("mvsa", row["split"], text.strip(), picture, {"sentiment": target})
+
+
+def read_tweeteval(folder: Path) -> Iterator[Example]:
+    """TweetEval: sentiment, irony (as sarcasm), offensive; hate and emotion for the probes."""
+    heads = {"sentiment": "sentiment", "irony": "sarcasm", "offensive": "offensiveness"}
+    for name in ("sentiment", "irony", "offensive", "hate", "emotion"):
+        for split in (TRAIN, VAL):
+            texts = _lines(folder / name / f"{split}_text.txt")
+            labels = [int(line) for line in _lines(folder / name / f"{split}_labels.txt")]
+            if len(texts) != len(labels):
+                raise DataError(f"{folder / name}: {len(texts)} {split} texts, {len(labels)} labels")
+            for text, label in zip(texts, labels, strict=True):
+                targets = {f"probe_{name}": label} if name in PROBES else {}
+                if name in heads:
+                    targets[heads[name]] = label
+                yield Example(name, split, text, None, targets)
+
+
+def read_sarcasm(folder: Path) -> Iterator[Example]:
+    """Tables of ``text,sarcastic``: MMSD2.0 and iSarcasmEval, whose train part gives every tenth post to val."""
+    for name, source, split in (
+        ("mmsd2_train", "mmsd2", TRAIN),
+        ("mmsd2_valid", "mmsd2", VAL),
+        ("isarcasmeval_train", "isarcasm", ""),
+    ):
+        for index, row in enumerate(_table(folder / f"{name}.csv")):
+            part = split or (VAL if index % 10 == 0 else TRAIN)
+            text = _PLACEHOLDER.sub(" ", row["text"])
+            yield Example(source, part, text, None, {"sarcasm": int(row["sarcastic"])})
+
+
+def _table(file: Path) -> Iterator[dict[str, str]]:
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            yield from csv.DictReader(lines)
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: is missing") from error
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: is missing") from error

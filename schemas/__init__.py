@@ -1,0 +1,21 @@
+"""The events of the stream: what is read from `posts` and written to `labels.*` and `posts.dead-letter`."""
+
+from schemas.dead_letter import DeadLetter
+from schemas.label import Intensity, Label, LabelSet, ModelStamp, Source, TaskLabel, Unavailable
+from schemas.post import Medium, Post
+from schemas.topics import EVENTS, Event
+
+__all__ = [
+    "EVENTS",
+    "DeadLetter",
+    "Event",
+    "Intensity",
+    "Label",
+    "LabelSet",
+    "Medium",
+    "ModelStamp",
+    "Post",
+    "Source",
+    "TaskLabel",
+    "Unavailable",
+]

@@ -1,0 +1,40 @@
+"""Dead letter: a record that could not be processed, its bytes untouched, the reason in its headers.
+
+The header names are those of Kafka Connect's dead-letter queues, so that tools which know them read these too.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_PREFIX = "__connect.errors."
+Headers = Sequence[tuple[str, bytes]]
+
+
+class DeadLetter(BaseModel):
+    """Why a record is on the dead-letter topic, and where it came from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topic: str = Field(serialization_alias=f"{_PREFIX}topic")
+    partition: int = Field(ge=0, serialization_alias=f"{_PREFIX}partition")
+    offset: int = Field(ge=0, serialization_alias=f"{_PREFIX}offset")
+    stage: str = Field(serialization_alias=f"{_PREFIX}stage")
+    exception_class_name: str = Field(serialization_alias=f"{_PREFIX}exception.class.name")
+    exception_message: str = Field(serialization_alias=f"{_PREFIX}exception.message")
+
+    def headers(self, record_headers: Headers = ()) -> list[tuple[str, bytes]]:
+        """Return the record's own headers followed by the reason; an earlier reason is replaced."""
+        own = [(name, value) for name, value in record_headers if not name.startswith(_PREFIX)]
+        return own + [(name, str(value).encode()) for name, value in self.model_dump(by_alias=True).items()]
+
+    @classmethod
+    def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> Self:
+        """Read the reason back from a dead letter's headers.
+
+        Raises:
+            pydantic.ValidationError: a header is missing or is not what it should be.
+        """
+        alias = {str(field.serialization_alias): name for name, field in cls.model_fields.items()}
+        return cls.model_validate({alias[key]: value.decode() for key, value in headers if key in alias})

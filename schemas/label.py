@@ -1,0 +1,90 @@
+"""Label: what the model says of a post. A function of the post, the checkpoint and the settings alone."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_WRITTEN = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+Probabilities = dict[str, float]
+Modalities = tuple[Literal["text", "image"], ...]
+
+
+class Intensity(BaseModel):
+    """How strongly: one of four steps, probabilities calibrated and rounded to four decimals."""
+
+    model_config = _WRITTEN
+
+    label: str
+    probabilities: Probabilities
+
+
+class TaskLabel(BaseModel):
+    """The answer of one task."""
+
+    model_config = _WRITTEN
+
+    label: str
+    probabilities: Probabilities = Field(description="calibrated, four decimals, summing to 1 within rounding")
+    intensity: Intensity | None = Field(default=None, description="null for tasks without intensities")
+
+
+class Unavailable(BaseModel):
+    """A medium that could not be used; the rest of the post was labelled all the same."""
+
+    model_config = _WRITTEN
+
+    index: int = Field(ge=0, description="position in the post's media")
+    reason: str = Field(description="reason code, such as http_status or not_a_picture")
+
+
+class ModelStamp(BaseModel):
+    """Which model said it, and in which arithmetic."""
+
+    model_config = _WRITTEN
+
+    name: str
+    checkpoint: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    graph_context: Literal["bank", "self"]
+    precision: Literal["fp32", "bf16", "fp16"]
+
+
+class Source(BaseModel):
+    """Where the post stands in Kafka."""
+
+    model_config = _WRITTEN
+
+    topic: str
+    partition: int = Field(ge=0)
+    offset: int = Field(ge=0)
+
+
+class Label(BaseModel):
+    """One task's label of one post: the value of a record on `labels.TASK`."""
+
+    model_config = _WRITTEN
+
+    post_id: str
+    task: str
+    label: str
+    probabilities: Probabilities
+    intensity: Intensity | None = None
+    modalities: Modalities
+    unavailable: tuple[Unavailable, ...] = ()
+    model: ModelStamp
+    source: Source
+    schema_: Literal["label/1"] = Field(default="label/1", alias="schema")
+
+
+class LabelSet(BaseModel):
+    """Several tasks' labels of one post: the value of a record where tasks share a topic."""
+
+    model_config = _WRITTEN
+
+    post_id: str
+    labels: dict[str, TaskLabel]
+    modalities: Modalities
+    unavailable: tuple[Unavailable, ...] = ()
+    model: ModelStamp
+    source: Source
+    schema_: Literal["label-set/1"] = Field(default="label-set/1", alias="schema")

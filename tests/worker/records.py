@@ -1,0 +1,30 @@
+"""A record without a broker, for tests of single stages."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas import Post
+from worker.items import Item
+
+
+@dataclass
+class StandInRecord:
+    """What the stages use of a Kafka record."""
+
+    value: bytes | None
+    key: bytes | None = b"k"
+    topic: str = "posts"
+    partition: int = 0
+    offset: int = 0
+    timestamp: int = 0
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+def item_of(offset: int = 0, **post: Any) -> Item:
+    """Return a decoded item."""
+    value = json.dumps({"id": f"p-{offset}", **post}).encode()
+    item = Item(StandInRecord(value, offset=offset))
+    item.post = Post.model_validate_json(value)
+    item.text = item.post.text
+    return item

@@ -1,0 +1,94 @@
+"""From labelled and rejected items to records."""
+
+import json
+from datetime import UTC, datetime
+
+from mmorient import PostLabels
+from mmorient.labels import TASKS, task_label
+from schemas import DeadLetter, Label, LabelSet, ModelStamp
+from tests.worker.records import item_of
+from worker.errors import InvalidRecordError
+from worker.items import Item
+from worker.publish import PublishStage
+
+STAMP = ModelStamp(name="m", checkpoint="sha256:" + "0" * 64, graph_context="bank", precision="fp32")
+ROUTES = {task: f"labels.{task}" for task in ("sentiment", "sarcasm", "offensiveness")}
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def stage(routes: dict[str, str] = ROUTES, now: datetime = NOON) -> PublishStage:
+    """Return a publish stage with a stopped clock."""
+    return PublishStage(routes=routes, dead_letter_topic="dead", stamp=STAMP, now=lambda: now)
+
+
+def labelled(offset: int = 7) -> Item:
+    """Return an item with labels."""
+    item = item_of(offset, text="x", media=[{"url": "http://a/b"}])
+    item.record.headers.append(("traceparent", b"00-1-2-01"))  # type: ignore[attr-defined]
+    item.record.headers.append(("other", b"not carried"))  # type: ignore[attr-defined]
+    item.unavailable[0] = "http_status"
+    answers = {
+        name: task_label(task, [0.1 * n for n in range(len(task.classes))], [0.3, 0.2, 0.1] if task.degrees else None)
+        for name, task in TASKS.items()
+    }
+    item.labels = PostLabels(answers, ("text",))
+    return item
+
+
+def test_a_post_gives_one_record_a_topic() -> None:
+    """Each routed task has its record, with the post's key, in the contract's form."""
+    records = stage().records([labelled()])
+    assert [record.topic for record in records] == list(ROUTES.values())
+    assert {record.key for record in records} == {b"k"}
+    label = Label.model_validate_json(records[1].value or b"")
+    assert (label.post_id, label.task, label.source.offset) == ("p-7", "sarcasm", 7)
+    assert label.unavailable[0].reason == "http_status"
+    assert label.intensity is not None
+    assert list(json.loads(records[1].value or b"")) == list(
+        ["post_id", "task", "label", "probabilities", "intensity", "modalities", "unavailable", "model", "source", "schema"]
+    )
+
+
+def test_tasks_that_share_a_topic_share_a_record() -> None:
+    """One record a post carries all tasks of the topic under `labels`."""
+    records = stage({"sentiment": "all", "humour": "all", "sarcasm": "labels.sarcasm"}).records([labelled()])
+    assert [record.topic for record in records] == ["all", "labels.sarcasm"]
+    together = LabelSet.model_validate_json(records[0].value or b"")
+    assert list(together.labels) == ["sentiment", "humour"]
+
+
+def test_bytes_do_not_depend_on_the_time() -> None:
+    """A replay at another time gives the same key, value and id; only `ce_time` says when."""
+    first = stage().records([labelled()])
+    second = stage(now=datetime(2030, 1, 1, tzinfo=UTC)).records([labelled()])
+    assert [(r.key, r.value) for r in first] == [(r.key, r.value) for r in second]
+    differing = {
+        a[0] for r, s in zip(first, second, strict=True) for a, b in zip(r.headers, s.headers, strict=True) if a != b
+    }
+    assert differing == {"ce_time"}
+
+
+def test_headers_are_cloud_events() -> None:
+    """CloudEvents binary mode, with an id of its own for each position, task and checkpoint, and the trace carried."""
+    records = stage().records([labelled(1), labelled(2)])
+    headers = [dict(record.headers) for record in records]
+    assert len({header["ce_id"] for header in headers}) == len(records)
+    assert headers[0]["ce_specversion"] == b"1.0"
+    assert headers[0]["content-type"] == b"application/json"
+    assert headers[0]["ce_time"] == b"2026-11-20T12:00:00.000Z"
+    assert headers[0]["traceparent"] == b"00-1-2-01"
+    assert "other" not in headers[0]
+
+
+def test_a_rejected_record_keeps_its_bytes() -> None:
+    """A dead letter carries the record's own key, value and headers, and why."""
+    item = labelled()
+    cause = ValueError("inner")
+    item.rejection = InvalidRecordError("infer", "boom")
+    item.rejection.__cause__ = cause
+    (record,) = stage().records([item])
+    assert (record.topic, record.key, record.value) == ("dead", b"k", item.record.value)
+    assert ("other", b"not carried") in record.headers
+    reason = DeadLetter.from_headers(record.headers)
+    assert (reason.topic, reason.partition, reason.offset, reason.stage) == ("posts", 0, 7, "infer")
+    assert (reason.exception_class_name, reason.exception_message) == ("builtins.ValueError", "boom")

@@ -1,0 +1,1 @@
+"""The stream: posts in from Kafka, labels out to Kafka, exactly once."""

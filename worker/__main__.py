@@ -1,0 +1,5 @@
+"""`python -m worker` is the `moderate` command."""
+
+from worker.cli import main
+
+main()

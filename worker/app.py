@@ -1,0 +1,65 @@
+"""The Faust app: lifecycle, signals and pages around the stream. It moves no post itself."""
+
+import asyncio
+import tempfile
+from typing import Any, NoReturn, cast
+
+import faust
+from faust.app.base import BootStrategy
+
+from worker.health import Health, add_pages
+from worker.settings import Settings
+from worker.stream import StreamService
+
+
+class _ShellBoot(BootStrategy):
+    """Starts the web server and our service, but none of Faust's own Kafka clients.
+
+    A Faust agent acks batches whose handler raised; the stream has its own consumer and producers.
+    Control topics, when there are some, turn the clients on.
+    """
+
+    enable_kafka = False
+
+
+class _App(faust.App):
+    BootStrategy = _ShellBoot
+
+
+def build_app(settings: Settings) -> faust.App:
+    """Return the app with its pages and the stream."""
+    app = _App(
+        settings.kafka.group_id,
+        broker=f"kafka://{settings.kafka.bootstrap_servers}",
+        autodiscover=False,
+        # Faust makes its data folder at start, though a shell without tables has nothing to put there.
+        datadir=tempfile.mkdtemp(prefix="moderate-"),
+        web_bind=settings.http.host,
+        web_host=settings.http.host,
+        web_port=settings.http.port,
+        web_tables_enabled=False,
+        web_router_enabled=False,
+        web_graph_enabled=False,
+        web_stats_enabled=False,
+        web_metrics_enabled=False,
+        worker_redirect_stdouts=False,
+    )
+    health = Health(max_loop_lag_seconds=settings.http.max_loop_lag_seconds)
+    add_pages(app, health)
+    app.service(cast("Any", StreamService(settings, health)))  # Faust takes an instance too, its types do not say so
+    return app
+
+
+class _Worker(faust.Worker):
+    def _on_sigusr2(self) -> None:
+        # Faust opens a debugger here, which stops the process for good.
+        self.log.warning("SIGUSR2 is ignored")
+
+
+def run_worker(settings: Settings) -> NoReturn:
+    """Run until a signal or a fatal error; exits 0 after an orderly stop, 1 otherwise."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    options: dict[str, Any] = {"quiet": True, "override_logging": False, "redirect_stdouts": False}
+    worker = _Worker(build_app(settings), loop=loop, **options)
+    worker.execute_from_commandline()

@@ -1,0 +1,126 @@
+"""The `moderate` command."""
+
+import asyncio
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from worker.demo.cli import demo
+from worker.errors import SettingsError, WorkerError
+from worker.logs import configure_logs
+from worker.options import nested, settings_options
+from worker.settings import Settings, load_settings
+from worker.stack.cli import stack
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="mm-orient-moderation")
+def moderate() -> None:
+    """Label posts from Kafka with sentiment, sarcasm and offensiveness.
+
+    Settings come from options, then MODERATE_… environment variables, then a .env file.
+    Where no broker or Redis is named, the local stack (`moderate stack up`) is used.
+    """
+
+
+moderate.add_command(stack)
+moderate.add_command(demo)
+
+
+@moderate.command()
+@settings_options()
+def run(**options: Any) -> None:
+    """Run the worker until it is told to stop (SIGTERM or Ctrl-C)."""
+    settings = read_settings(options)
+    from worker.app import run_worker
+
+    run_worker(settings)
+
+
+@moderate.group()
+def topics() -> None:
+    """The topics of the stream."""
+
+
+@topics.command("create")
+@click.option(
+    "--partitions",
+    default=6,
+    show_default=True,
+    type=click.IntRange(1),
+    help="of the posts topic, where it is missing",
+)
+@click.option("--replication-factor", default=1, show_default=True, type=click.IntRange(1), help="of new topics")
+@settings_options("kafka", "stack", "log")
+def create(partitions: int, replication_factor: int, **options: Any) -> None:
+    """Create the topics that are missing; refuse partition counts that do not match."""
+    settings = read_settings(options)
+    from worker.links import KafkaLinks
+    from worker.topics import create_topics
+
+    async def work() -> list[str]:
+        async with KafkaLinks(settings.kafka.bootstrap_servers or "", settings.kafka).connected_admin() as admin:
+            return await create_topics(
+                admin, settings.kafka, partitions=partitions, replication_factor=replication_factor
+            )
+
+    made = asyncio.run(work())
+    for name in made:
+        click.echo(f"created {name}")
+    if not made:
+        click.echo("all topics exist")
+
+
+def read_settings(options: dict[str, Any]) -> Settings:
+    """Read the settings, fill in the local stack's addresses where none are given, and set up the logs.
+
+    Raises:
+        SettingsError: a setting cannot be used, or there is no broker to talk to.
+    """
+    settings = load_settings(nested(options))
+    configure_logs(settings.log.level, settings.log.format)
+    return with_local_stack(settings)
+
+
+def with_local_stack(settings: Settings) -> Settings:
+    """Return the settings with the local stack's addresses in the place of those not given.
+
+    Raises:
+        SettingsError: no broker is named and no local stack is up.
+    """
+    from worker.stack.stack import Stack
+
+    local = Stack(settings.stack.folder).status()
+    kafka = settings.kafka.bootstrap_servers or local.kafka
+    redis = settings.redis.url if settings.redis.url is not None else local.redis
+    if not kafka:
+        raise SettingsError(
+            "MODERATE_KAFKA__BOOTSTRAP_SERVERS: no broker is named and no local stack is up in "
+            f"{settings.stack.folder} (start one with `moderate stack up`)"
+        )
+    return settings.model_copy(
+        update={
+            "kafka": settings.kafka.model_copy(update={"bootstrap_servers": kafka}),
+            "redis": settings.redis.model_copy(update={"url": redis}),
+        }
+    )
+
+
+def main() -> NoReturn:
+    """Run the command; exit 0 when done, 2 for wrong usage or settings, 1 for anything else."""
+    try:
+        code = moderate.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except SettingsError as error:
+        click.echo(f"moderate: {error}", err=True)
+        sys.exit(2)
+    except WorkerError as error:
+        click.echo(f"moderate: {error}", err=True)
+        sys.exit(1)
+    # click answers --help with the exit code, and commands with None.
+    sys.exit(code or 0)

@@ -1,0 +1,61 @@
+"""Stage: bytes to Post. What is not a Post is rejected here, with the field and the value that refuse it."""
+
+import asyncio
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from mmorient import post_text
+from schemas import Post
+from worker.errors import InvalidRecordError
+from worker.items import Item
+
+_QUOTE_CHARS = 80
+# Above this, parsing takes milliseconds (inline pictures): long enough to be felt by the event loop.
+_BYTES_FOR_A_THREAD = 256 * 1024
+
+
+async def decode(items: Sequence[Item], *, max_text_chars: int) -> None:
+    """Set `post` and `text`, or `rejection`, of every item."""
+    if sum(len(item.record.value or b"") for item in items) > _BYTES_FOR_A_THREAD:
+        await asyncio.to_thread(_decode_all, items, max_text_chars)
+    else:
+        _decode_all(items, max_text_chars)
+
+
+def _decode_all(items: Sequence[Item], max_text_chars: int) -> None:
+    for item in items:
+        try:
+            item.post = parse_post(item.record.value, max_text_chars=max_text_chars)
+            item.text = post_text(item.post.text, [medium.ocr_text for medium in item.post.media or ()])
+        except InvalidRecordError as error:
+            item.rejection = error
+
+
+def parse_post(value: bytes | None, *, max_text_chars: int) -> Post:
+    """Return the Post in a record's value.
+
+    Raises:
+        InvalidRecordError: the value is empty, is not JSON, is not a Post, or its text is too long.
+    """
+    if not value:
+        raise InvalidRecordError("decode", "the record is empty" if value is not None else "the record has no value")
+    try:
+        post = Post.model_validate_json(value)
+    except ValidationError as error:
+        raise InvalidRecordError("decode", _first_reason(error)) from error
+    for where, text in (
+        ("text", post.text),
+        *((f"media.{n}.ocr_text", m.ocr_text) for n, m in enumerate(post.media or ())),
+    ):
+        if text is not None and len(text) > max_text_chars:
+            raise InvalidRecordError("decode", f"{where}: {len(text)} characters, at most {max_text_chars} are read")
+    return post
+
+
+def _first_reason(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "record"
+    given = repr(first["input"])
+    quoted = given if len(given) <= _QUOTE_CHARS else given[:_QUOTE_CHARS] + "…"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')} (got {quoted})"

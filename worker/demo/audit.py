@@ -1,0 +1,97 @@
+"""The count: reads the topics back with `read_committed` and says what became of every post.
+
+It trusts nothing that the worker says of itself: a post counts as labelled when each label topic holds
+exactly one label of its position, and as dead-lettered when there is exactly one dead letter instead.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from schemas import DeadLetter
+from worker.links import KafkaLinks
+from worker.topics import partition_counts
+
+Position = tuple[int, int]  # partition and offset in the posts topic
+
+
+@dataclass
+class Audit:
+    """What became of the posts."""
+
+    label_topics: Sequence[str]
+    dead_letter_topic: str
+    labels: Counter[tuple[str, Position]] = field(default_factory=Counter)
+    dead_letters: Counter[Position] = field(default_factory=Counter)
+
+    def add(self, record: "ConsumerRecord[bytes, bytes]") -> Position:
+        """Note a label or a dead letter; returns the position of its post."""
+        if record.topic == self.dead_letter_topic:
+            reason = DeadLetter.from_headers(record.headers)
+            position = (reason.partition, reason.offset)
+            self.dead_letters[position] += 1
+        else:
+            source = json.loads(record.value or b"{}")["source"]
+            position = (source["partition"], source["offset"])
+            self.labels[(record.topic, position)] += 1
+        return position
+
+    def is_labelled(self, position: Position) -> bool:
+        """Whether every label topic holds a label of the post."""
+        return all(self.labels[(topic, position)] for topic in self.label_topics)
+
+    def is_settled(self, position: Position) -> bool:
+        """Whether the post is labelled or dead-lettered."""
+        return bool(self.dead_letters[position]) or self.is_labelled(position)
+
+    def count(self, positions: Sequence[Position]) -> "Outcome":
+        """Return the outcome of the posts at `positions`."""
+        dead = [position for position in positions if self.dead_letters[position]]
+        labelled = [position for position in positions if self.is_labelled(position)]
+        once = sum(self.is_settled(position) for position in positions)
+        # A post with both labels and a dead letter came out twice as well.
+        extra = sum(count - 1 for count in (*self.labels.values(), *self.dead_letters.values()) if count > 1)
+        extra += len(set(dead) & {position for _, position in self.labels})
+        known = set(positions)
+        extra += len({position for _, position in self.labels} - known) + len(set(self.dead_letters) - known)
+        return Outcome(len(labelled), len(dead), lost=len(positions) - once, duplicated=extra)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The last line of the demo."""
+
+    labelled: int
+    dead_lettered: int
+    lost: int
+    duplicated: int
+
+    def __str__(self) -> str:
+        return (
+            f"demo: labelled {self.labelled} posts, dead-lettered {self.dead_lettered}, "
+            f"lost {self.lost}, duplicated {self.duplicated}"
+        )
+
+
+async def read_back(links: KafkaLinks, audit: Audit) -> None:
+    """Read the label and dead-letter topics from their beginnings to their ends into `audit`."""
+    async with links.connected_admin() as admin:
+        counts = await partition_counts(admin, [*audit.label_topics, audit.dead_letter_topic])
+    partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=links.bootstrap_servers, isolation_level="read_committed", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        while any([await consumer.position(source) < ends[source] for source in partitions]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    audit.add(record)
+    finally:
+        await consumer.stop()

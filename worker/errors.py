@@ -1,0 +1,35 @@
+"""What can go wrong, and what follows from it: the type of an error is the decision.
+
+WorkerError
+├── InvalidRecordError   this record cannot be processed: dead letter, and go on
+├── LaneError            this partition's claim is gone or broken: rebuild the lane
+├── SettingsError        wrong usage or settings: one line, exit code 2, before anything starts
+└── FatalError           nothing sensible can follow: stop loudly, exit code 1
+"""
+
+
+class WorkerError(Exception):
+    """Root of the worker's errors."""
+
+
+class InvalidRecordError(WorkerError):
+    """A record that will never be processed, however often it is tried.
+
+    `stage` is the room that found it; the message quotes the offending value.
+    """
+
+    def __init__(self, stage: str, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+
+
+class LaneError(WorkerError):
+    """A partition was lost, fenced or cut off while a slice of it was in flight."""
+
+
+class SettingsError(WorkerError):
+    """Settings or arguments that cannot be used."""
+
+
+class FatalError(WorkerError):
+    """The process must end."""

@@ -1,0 +1,75 @@
+"""What the worker knows of its own state, and the pages that say it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import faust
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from worker.metrics import LOOP_LAG_SECONDS, REGISTRY
+
+_BEAT_SECONDS = 0.25
+
+
+@dataclass
+class Health:
+    """State that the pages report.
+
+    Args:
+        max_loop_lag_seconds: lag above which the worker does not count as alive.
+        clock: monotonic seconds.
+    """
+
+    max_loop_lag_seconds: float
+    clock: Callable[[], float] = time.monotonic
+    model_loaded: bool = False
+    broker_reachable: bool = False
+    partitions_ready: Callable[[], bool] = field(default=lambda: False)
+    partitions_owned: Callable[[], int] = field(default=lambda: 0)
+    loop_lag_seconds: float = 0.0
+
+    async def watch_loop(self) -> None:
+        """Measure for ever how late the event loop runs."""
+        while True:
+            due = self.clock() + _BEAT_SECONDS
+            await asyncio.sleep(_BEAT_SECONDS)
+            self.loop_lag_seconds = max(0.0, self.clock() - due)
+            LOOP_LAG_SECONDS.set(self.loop_lag_seconds)
+
+    def live(self) -> tuple[bool, dict[str, Any]]:
+        """Return whether the event loop keeps up."""
+        return self.loop_lag_seconds <= self.max_loop_lag_seconds, {"loop_lag_seconds": round(self.loop_lag_seconds, 3)}
+
+    def ready(self) -> tuple[bool, dict[str, Any]]:
+        """Return whether posts that arrive now are labelled."""
+        checks = {
+            "model_loaded": self.model_loaded,
+            "broker_reachable": self.broker_reachable,
+            "partitions_ready": self.partitions_ready(),
+        }
+        return all(checks.values()), {**checks, "partitions_owned": self.partitions_owned()}
+
+
+def add_pages(app: faust.App, health: Health) -> None:
+    """Serve /livez, /readyz and /metrics on the app's web server."""
+
+    def answer(web: Any, state: tuple[bool, dict[str, Any]]) -> Any:
+        good, details = state
+        return web.json({"status": "ok" if good else "failing", **details}, status=200 if good else 503)
+
+    @app.page("/livez")
+    async def livez(web: Any, _request: Any) -> Any:
+        return answer(web, health.live())
+
+    @app.page("/readyz")
+    async def readyz(web: Any, _request: Any) -> Any:
+        return answer(web, health.ready())
+
+    @app.page("/metrics")
+    async def metrics(web: Any, _request: Any) -> Any:
+        return web.bytes(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    del livez, readyz, metrics

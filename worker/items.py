@@ -1,0 +1,75 @@
+"""What flows through the stages: a record becomes an item, fills up on its way, and ends as labels or a rejection."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mmorient import PostEmbeddings, PostLabels
+from schemas import Post, Unavailable
+from worker.errors import InvalidRecordError
+
+
+class Record(Protocol):
+    """What the stages use of a Kafka record."""
+
+    @property
+    def topic(self) -> str: ...  # noqa: D102
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102 - milliseconds since the epoch
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One record and what the stages have made of it.
+
+    The offset rides with the payload. A stage that cannot use the record sets `rejection`;
+    later stages pass over it, and publish makes it a dead letter.
+    """
+
+    record: Record
+    post: Post | None = None
+    text: str | None = None  # what is read: the text, or what is drawn over the pictures where there is none
+    pictures: dict[int, bytes] = field(default_factory=dict)  # by index in post.media
+    unavailable: dict[int, str] = field(default_factory=dict)  # reason code by index in post.media
+    embeddings: PostEmbeddings | None = None
+    labels: PostLabels | None = None
+    rejection: InvalidRecordError | None = None
+
+    @property
+    def position(self) -> str:
+        """Where the record stands, as it is written in messages."""
+        return f"{self.record.topic}[{self.record.partition}]@{self.record.offset}"
+
+    def drop_picture(self, index: int, reason: str) -> None:
+        """Note that a medium cannot be used."""
+        self.pictures.pop(index, None)
+        self.unavailable[index] = reason
+
+    def unavailable_media(self) -> tuple[Unavailable, ...]:
+        """Return the media that could not be used, in the post's order."""
+        return tuple(Unavailable(index=index, reason=self.unavailable[index]) for index in sorted(self.unavailable))
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRecord:
+    """A record to be written to the partition number of its post."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+def usable(items: Sequence[Item]) -> list[Item]:
+    """Return the items that no stage has rejected yet."""
+    return [item for item in items if item.rejection is None]

@@ -1,0 +1,101 @@
+"""How clients of the broker are made: one place for addresses, security, limits and timeouts."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.helpers import create_ssl_context
+
+from worker.errors import FatalError
+from worker.settings import KafkaSettings
+
+
+@dataclass(frozen=True)
+class KafkaLinks:
+    """Makes the clients of one broker."""
+
+    bootstrap_servers: str
+    settings: KafkaSettings
+
+    def consumer(self) -> AIOKafkaConsumer:
+        """Return a member of the group; offsets are neither committed nor reset by it."""
+        settings = self.settings
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap_servers,
+            group_id=settings.group_id,
+            group_instance_id=settings.group_instance_id,
+            enable_auto_commit=False,
+            # Lanes seek by themselves; an offset that is gone must be said, not reset in silence.
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            session_timeout_ms=_milliseconds(settings.session_timeout_seconds),
+            heartbeat_interval_ms=_milliseconds(settings.heartbeat_interval_seconds),
+            max_poll_interval_ms=_milliseconds(settings.max_poll_interval_seconds),
+            max_partition_fetch_bytes=settings.max_fetch_bytes,
+            fetch_max_wait_ms=100,
+            **self._security(),
+        )
+
+    def producer(self, source: TopicPartition) -> AIOKafkaProducer:
+        """Return the transactional producer of an input partition.
+
+        The broker's fence is the transactional id alone (aiokafka sends no group generation),
+        so the id names the partition: a new owner fences the old one, whoever that was.
+        """
+        settings = self.settings
+        return AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap_servers,
+            transactional_id=f"{settings.group_id}:{source.topic}:{source.partition}",
+            transaction_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
+            compression_type=None if settings.compression == "none" else settings.compression,
+            max_batch_size=settings.max_request_bytes // 2,
+            max_request_size=settings.max_request_bytes,
+            request_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
+            **self._security(),
+        )
+
+    def admin(self) -> AIOKafkaAdminClient:
+        """Return a client for offsets and topics."""
+        return AIOKafkaAdminClient(
+            bootstrap_servers=self.bootstrap_servers, request_timeout_ms=10_000, **self._security()
+        )
+
+    @asynccontextmanager
+    async def connected_admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        """Return a client that is connected within the block.
+
+        Raises:
+            FatalError: the broker does not answer.
+        """
+        admin = self.admin()
+        try:
+            await admin.start()
+        except (KafkaError, OSError) as error:
+            await admin.close()
+            raise FatalError(f"no answer from the broker at {self.bootstrap_servers}: {error}") from error
+        try:
+            yield admin
+        finally:
+            await admin.close()
+
+    def _security(self) -> dict[str, Any]:
+        settings = self.settings
+        context: ssl.SSLContext | None = None
+        if settings.security_protocol.endswith("SSL"):
+            context = create_ssl_context(cafile=str(settings.ssl_cafile) if settings.ssl_cafile else None)
+        return {
+            "security_protocol": settings.security_protocol,
+            "ssl_context": context,
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": settings.sasl_password.get_secret_value() if settings.sasl_password else None,
+        }
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,61 @@
+"""Settings as options of a command: every field of `Settings`, `kafka.group_id` as `--kafka-group-id`."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from worker.settings import Settings
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _fields(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _fields(kind, (*path, name))
+        else:
+            yield (*path, name), field
+
+
+def settings_options(*groups: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds an option for each setting.
+
+    Args:
+        groups: names of the groups to add, such as "kafka"; none means everything.
+    """
+
+    def decorate(command: _Command) -> _Command:
+        for path, field in reversed(list(_fields(Settings))):
+            if groups and path[0] not in groups:
+                continue
+            variable = "MODERATE_" + "__".join(part.upper() for part in path)
+            default = field.get_default(call_default_factory=True)
+            shown = "" if default is None else f"  [{default}]"
+            command = click.option(
+                "--" + "-".join(path).replace("_", "-"),
+                "__".join(path),
+                default=None,
+                metavar="VALUE",
+                help=f"{field.description}{shown}  ({variable})",
+            )(command)
+        return command
+
+    return decorate
+
+
+def nested(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the given options, nested by group as `load_settings` takes them."""
+    result: dict[str, Any] = {}
+    for name, value in options.items():
+        if value is None:
+            continue
+        *groups, last = name.split("__")
+        target = result
+        for group in groups:
+            target = target.setdefault(group, {})
+        target[last] = value
+    return result

@@ -1,0 +1,115 @@
+"""Stage: a labelled or rejected item to the records that are written for it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+from mmorient import PostLabels
+from mmorient import TaskLabel as ModelLabel
+from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Source, TaskLabel
+from worker.errors import FatalError, InvalidRecordError
+from worker.items import Item, OutgoingRecord
+
+_CARRIED_HEADERS = frozenset({"traceparent", "tracestate"})
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class PublishStage:
+    """Turns items into outgoing records.
+
+    Args:
+        routes: task to topic; tasks that share a topic share a record.
+        dead_letter_topic: where rejected records go.
+        stamp: which model labelled.
+        now: current time, for `ce_time`.
+    """
+
+    def __init__(
+        self,
+        *,
+        routes: Mapping[str, str],
+        dead_letter_topic: str,
+        stamp: ModelStamp,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._tasks_by_topic: dict[str, list[str]] = {}
+        for task, topic in routes.items():
+            self._tasks_by_topic.setdefault(topic, []).append(task)
+        self._dead_letter_topic = dead_letter_topic
+        self._stamp = stamp
+        self._now = now
+
+    def records(self, items: Sequence[Item]) -> list[OutgoingRecord]:
+        """Return all records of the items, in the items' order."""
+        return [record for item in items for record in self._records(item)]
+
+    def _records(self, item: Item) -> list[OutgoingRecord]:
+        if item.rejection is not None:
+            return [self._dead_letter(item, item.rejection)]
+        if item.labels is None or item.post is None:
+            raise FatalError(f"{item.position} came to publish neither labelled nor rejected")
+        return [
+            self._label(item, item.post.id, item.labels, topic, tasks) for topic, tasks in self._tasks_by_topic.items()
+        ]
+
+    def _label(self, item: Item, post_id: str, labels: PostLabels, topic: str, tasks: Sequence[str]) -> OutgoingRecord:
+        record = item.record
+        value: Label | LabelSet
+        answers = {task: _answer(labels.tasks[task]) for task in tasks}
+        about = {
+            "post_id": post_id,
+            "modalities": labels.modalities,
+            "unavailable": item.unavailable_media(),
+            "model": self._stamp,
+            "source": Source(topic=record.topic, partition=record.partition, offset=record.offset),
+        }
+        if len(tasks) == 1:
+            answer = answers[tasks[0]]
+            value = Label(
+                task=tasks[0],
+                label=answer.label,
+                probabilities=answer.probabilities,
+                intensity=answer.intensity,
+                **about,
+            )
+        else:
+            value = LabelSet(labels=answers, **about)
+        return OutgoingRecord(topic, record.key, value.model_dump_json().encode(), self._headers(item, tasks))
+
+    def _headers(self, item: Item, tasks: Sequence[str]) -> list[tuple[str, bytes]]:
+        record = item.record
+        task = "+".join(tasks)
+        identity = f"{record.topic}\0{record.partition}\0{record.offset}\0{task}\0{self._stamp.checkpoint}"
+        carried = [(name, value) for name, value in record.headers if name in _CARRIED_HEADERS]
+        return [
+            ("ce_specversion", b"1.0"),
+            ("ce_id", blake2b(identity.encode(), digest_size=16).hexdigest().encode()),
+            ("ce_source", f"/{record.topic}/{record.partition}".encode()),
+            ("ce_type", f"mm-orient.label.{task}.v1".encode()),
+            ("ce_time", self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()),
+            ("content-type", b"application/json"),
+            *carried,
+        ]
+
+    def _dead_letter(self, item: Item, rejection: InvalidRecordError) -> OutgoingRecord:
+        record = item.record
+        cause = rejection.__cause__ or rejection
+        reason = DeadLetter(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            stage=rejection.stage,
+            exception_class_name=f"{type(cause).__module__}.{type(cause).__qualname__}",
+            exception_message=str(rejection),
+        )
+        return OutgoingRecord(self._dead_letter_topic, record.key, record.value, reason.headers(record.headers))
+
+
+def _answer(label: ModelLabel) -> TaskLabel:
+    intensity = label.intensity and Intensity(
+        label=label.intensity.label, probabilities=dict(label.intensity.probabilities)
+    )
+    return TaskLabel(label=label.label, probabilities=dict(label.probabilities), intensity=intensity)

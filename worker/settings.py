@@ -1,0 +1,188 @@
+"""Settings: read once at the edge, from options, the environment (`MODERATE_…`) and `.env`, in that order.
+
+Everything inside takes plain arguments. Names carry unit and limit.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import SettingsError
+
+TASKS = ("sentiment", "humour", "sarcasm", "offensiveness", "motivation")
+
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(_Group):
+    """The broker, the topics and the group."""
+
+    bootstrap_servers: str | None = Field(None, description="host:port,…; unset: the local stack")
+    group_id: str = Field(
+        "moderate", min_length=1, description="consumer group, and the start of every transactional id"
+    )
+    group_instance_id: str | None = Field(None, description="static member name, such as the pod's")
+    posts_topic: str = Field("posts", min_length=1, description="topic that posts are read from")
+    dead_letter_topic: str = Field("posts.dead-letter", min_length=1, description="topic for what cannot be processed")
+    routes: dict[str, str] = Field(
+        default={task: f"labels.{task}" for task in ("sentiment", "sarcasm", "offensiveness")},
+        description="task to topic, as JSON; tasks that share a topic share a record",
+    )
+    start_at: Literal["earliest", "latest"] = Field("earliest", description="where a group without offsets begins")
+    session_timeout_seconds: Seconds = Field(10.0, description="silence after which the group gives a worker up")
+    heartbeat_interval_seconds: Seconds = Field(3.0, description="pause between signs of life")
+    max_poll_interval_seconds: Seconds = Field(300.0, description="longest time between two fetches")
+    transaction_timeout_seconds: Seconds = Field(20.0, description="longest time one transaction may take")
+    drain_seconds: Seconds = Field(
+        5.0, description="longest wait for what is in flight when stopping or losing a partition"
+    )
+    max_fetch_bytes: Count = Field(
+        4 * 1024 * 1024, description="bytes a partition in one fetch; a larger record still passes"
+    )
+    max_request_bytes: Count = Field(
+        16 * 1024 * 1024, description="largest produce request, as the broker's message.max.bytes"
+    )
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        "lz4", description="of labels and dead letters"
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="transport"
+    )
+    ssl_cafile: Path | None = Field(None, description="certificate authority, PEM")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("PLAIN", description="of the log-in")
+    sasl_username: str | None = Field(None, description="of the log-in")
+    sasl_password: SecretStr | None = Field(None, description="of the log-in")
+
+    @field_validator("routes")
+    @classmethod
+    def _known_tasks(cls, routes: dict[str, str]) -> dict[str, str]:
+        unknown = sorted(set(routes) - set(TASKS))
+        if unknown:
+            raise ValueError(f"unknown task {unknown[0]!r}; tasks are {', '.join(TASKS)}")
+        if not routes:
+            raise ValueError("at least one task needs a topic")
+        return routes
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.heartbeat_interval_seconds * 2 > self.session_timeout_seconds:
+            raise ValueError("heartbeat_interval_seconds must be at most half of session_timeout_seconds")
+        if {self.posts_topic, self.dead_letter_topic} & set(self.routes.values()):
+            raise ValueError("labels may not go to the topic of the posts or of the dead letters")
+        return self
+
+
+class RedisSettings(_Group):
+    """The cache of embeddings."""
+
+    url: str | None = Field(None, description="redis://host:port/db; unset: the local stack; empty: no cache")
+    ttl_seconds: Count = Field(7 * 24 * 3600, description="life of a cached embedding")
+    timeout_seconds: Seconds = Field(0.25, description="longest wait for Redis before going on without it")
+    retry_after_seconds: Seconds = Field(5.0, description="pause after a failure in which Redis is not asked")
+
+
+class MediaSettings(_Group):
+    """Pictures: how many, how large, from where."""
+
+    max_count: Count = Field(8, description="pictures used of one post")
+    max_bytes: Count = Field(8 * 1024 * 1024, description="bytes of one picture")
+    max_pixels: Count = Field(40_000_000, description="pixels of one picture, from its header")
+    max_redirects: Annotated[int, Field(ge=0)] = Field(3, description="redirects followed")
+    timeout_seconds: Seconds = Field(5.0, description="longest time for fetching one picture, redirects included")
+    max_parallel: Count = Field(32, description="fetches at once")
+    allowed_private_hosts: list[str] = Field(
+        default=[], description="private hosts that may be fetched from, as JSON; host or host:port"
+    )
+    decode_threads: Count = Field(1, description="threads that decode pictures")
+
+
+class BatchSettings(_Group):
+    """How many posts go together."""
+
+    max_posts: Count = Field(64, description="posts in one batch")
+    max_in_flight: Count = Field(3, description="batches between fetch and commit")
+    max_text_chars: Count = Field(100_000, description="characters of a post's text; longer is a dead letter")
+
+
+class HttpSettings(_Group):
+    """The worker's own pages."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="port to listen on")
+    max_loop_lag_seconds: Seconds = Field(5.0, description="event-loop lag above which /livez fails")
+
+
+class LogSettings(_Group):
+    """Logs."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line that is shown")
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: console on a terminal, JSON otherwise"
+    )
+
+
+class StackSettings(_Group):
+    """The local Kafka and Redis."""
+
+    folder: Path = Field(Path(".stack"), description="data, logs and process ids of the local stack")
+
+
+class Settings(BaseSettings):
+    """Everything that an operator may set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MODERATE_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
+    )
+
+    checkpoint: Path | None = Field(None, description="folder of the checkpoint; unset: the one shipped")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where torch runs")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="arithmetic of the encoders; stamped on every label"
+    )
+    graph_context: Literal["bank", "self"] = Field(
+        "bank", description="the posts that a post is compared with; stamped on every label"
+    )
+    kafka: KafkaSettings = KafkaSettings()
+    redis: RedisSettings = RedisSettings()
+    media: MediaSettings = MediaSettings()
+    batch: BatchSettings = BatchSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+    stack: StackSettings = StackSettings()
+
+
+def load_settings(options: dict[str, Any] | None = None) -> Settings:
+    """Read the settings; `options` (nested by group) win over the environment.
+
+    Raises:
+        SettingsError: a value cannot be used; the message is one line that names the variable.
+    """
+    try:
+        return Settings(**(options or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "MODERATE_" + "__".join(str(part).upper() for part in first["loc"])
+        raise SettingsError(f"{name}: {_plain(first['msg'])} (got {first['input']!r})") from error
+    except Exception as error:  # pydantic-settings wraps broken JSON in its own error
+        if type(error).__name__ != "SettingsError":
+            raise
+        raise SettingsError(str(error)) from error
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ")

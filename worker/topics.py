@@ -1,0 +1,75 @@
+"""The topics: made where they are missing, refused where their partition counts do not match."""
+
+from collections.abc import Mapping
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from worker.errors import FatalError
+from worker.settings import KafkaSettings
+
+# A dead letter is a post plus headers, so it must be allowed to be larger than the largest post.
+_HEADER_ROOM_BYTES = 64 * 1024
+
+
+def output_topics(settings: KafkaSettings) -> list[str]:
+    """Return the topics that the worker writes to."""
+    return [*dict.fromkeys(settings.routes.values()), settings.dead_letter_topic]
+
+
+async def partition_counts(admin: AIOKafkaAdminClient, topics: list[str]) -> dict[str, int]:
+    """Return the partition count of each topic that exists."""
+    described = await admin.describe_topics(topics)
+    return {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
+
+
+def check_counts(counts: Mapping[str, int], settings: KafkaSettings) -> None:
+    """Check that every topic is there and that a label can land in the partition number of its post.
+
+    Raises:
+        FatalError: a topic is missing or has another number of partitions than the posts topic.
+    """
+    wanted = counts.get(settings.posts_topic)
+    for topic in (settings.posts_topic, *output_topics(settings)):
+        if topic not in counts:
+            raise FatalError(f"topic {topic} does not exist: run `moderate topics create`")
+        if counts[topic] != wanted:
+            raise FatalError(
+                f"topic {topic} has {counts[topic]} partitions, {settings.posts_topic} has {wanted}: "
+                "a label lands in the partition number of its post, so the counts must be equal"
+            )
+
+
+async def create_topics(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, *, partitions: int, replication_factor: int
+) -> list[str]:
+    """Create what is missing and return its names.
+
+    Args:
+        admin: client of the broker.
+        settings: names of the topics.
+        partitions: for the posts topic where it is missing; the others follow the posts topic.
+        replication_factor: of new topics.
+
+    Raises:
+        FatalError: an existing topic has another number of partitions than the posts topic; nothing was made.
+    """
+    names = [settings.posts_topic, *output_topics(settings)]
+    counts = await partition_counts(admin, names)
+    wanted = counts.get(settings.posts_topic, partitions)
+    check_counts({name: counts.get(name, wanted) for name in names}, settings)
+    missing = [name for name in names if name not in counts]
+    new = [NewTopic(name, wanted, replication_factor, topic_configs=_configs(name, settings)) for name in missing]
+    if new:
+        response = await admin.create_topics(new)
+        for topic, code, *message in response.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise FatalError(f"topic {topic} could not be created: {message[0] if message else error.__name__}")
+    return missing
+
+
+def _configs(name: str, settings: KafkaSettings) -> dict[str, str]:
+    if name == settings.dead_letter_topic:
+        return {"max.message.bytes": str(settings.max_request_bytes + _HEADER_ROOM_BYTES)}
+    return {}
