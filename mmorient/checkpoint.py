@@ -59,7 +59,7 @@ class Checkpoint:
         return file_digest(self.path / CONFIG)
 
     def embedding_digest(self, precision: Precision) -> str:
-        """``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, precision. Nothing else."""
+        """``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, precision, no more."""
         parts = {
             "text_encoder": self.config.text_encoder.model_dump(),
             "picture_encoder": self.config.picture_encoder.model_dump(),
@@ -109,11 +109,7 @@ class Checkpoint:
         return model
 
     def _part(self, prefix: str) -> dict[str, Tensor]:
-        return {
-            name.removeprefix(prefix): tensor
-            for name, tensor in self.embedding.items()
-            if name.startswith(prefix)
-        }
+        return {name.removeprefix(prefix): tensor for name, tensor in self.embedding.items() if name.startswith(prefix)}
 
 
 def model_sizes(config: CheckpointConfig) -> ModelSizes:
@@ -161,6 +157,7 @@ def save_checkpoint(
     path: Path,
     config: CheckpointConfig,
     calibration: Calibration,
+    *,
     embedding: dict[str, Tensor],
     head: dict[str, Tensor],
     bank: Bank,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
-def adjacency(
-    globals_: Tensor, present: Tensor, nodes: Tensor, nodes_present: Tensor, threshold: float
-) -> Tensor:
+def adjacency(own: Tensor, present: Tensor, nodes: Tensor, nodes_present: Tensor, threshold: float) -> Tensor:
     """Which nodes are neighbours of which posts, by one modality: cosine over the threshold.
 
     A post that lacks the modality has no neighbours, and a node that lacks it is nobody's. The post's own self-loop is
     not in here: ``neighbourhood_mean`` counts it, once.
 
     Args:
-        globals_: ``[b, d]``, the posts.
+        own: ``[b, d]``, the posts.
         present: bool ``[b]``.
         nodes: ``[k, d]``, the posts that may be neighbours.
         nodes_present: bool ``[k]``.
@@ -25,9 +25,9 @@ def adjacency(
     Returns:
         ``[b, k]``, 0 or 1.
     """
-    cosines = functional.normalize(globals_, dim=-1) @ functional.normalize(nodes, dim=-1).T
+    cosines = functional.normalize(own, dim=-1) @ functional.normalize(nodes, dim=-1).T
     near = (cosines > threshold) & present[:, None] & nodes_present[None, :]
-    return near.to(globals_.dtype)
+    return near.to(own.dtype)
 
 
 def neighbourhood_mean(own: Tensor, adjacent: Tensor, nodes: Tensor) -> Tensor:
@@ -47,8 +47,23 @@ class SageConvolution(nn.Module):
         return functional.normalize(self.linear(torch.cat([own, mean], dim=-1)), dim=-1)
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One modality of the posts and of the nodes that may be their neighbours.
+
+    Attributes:
+        own: ``[b, d]``, global vectors of the posts.
+        nodes: ``[k, d]``, global vectors of the nodes.
+        adjacent: ``[b, k]``, who is near whom by this modality.
+    """
+
+    own: Tensor
+    nodes: Tensor
+    adjacent: Tensor
+
+
 class CrossModalRelations(nn.Module):
-    """The four convolutions, each with its own weights: named for whose features pass, then whose neighbourhood decides."""
+    """The four convolutions, each with its own weights, named for whose features pass, then whose graph decides."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -57,31 +72,11 @@ class CrossModalRelations(nn.Module):
         self.img_txt = SageConvolution(width)
         self.txt_img = SageConvolution(width)
 
-    def forward(
-        self,
-        image: Tensor,
-        text: Tensor,
-        by_image: Tensor,
-        by_text: Tensor,
-        image_nodes: Tensor,
-        text_nodes: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Convolve.
-
-        Args:
-            image: ``[b, d]`` global vectors.
-            text: ``[b, d]`` global vectors.
-            by_image: ``[b, k]``, adjacency by picture.
-            by_text: ``[b, k]``, adjacency by text.
-            image_nodes: ``[k, d]``.
-            text_nodes: ``[k, d]``.
-
-        Returns:
-            ``img_img``, ``txt_txt``, ``img_txt``, ``txt_img``, ``[b, d]`` each.
-        """
+    def forward(self, image: Side, text: Side) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Convolve: ``img_img``, ``txt_txt``, ``img_txt``, ``txt_img``, ``[b, d]`` each."""
         return (
-            self.img_img(image, neighbourhood_mean(image, by_image, image_nodes)),
-            self.txt_txt(text, neighbourhood_mean(text, by_text, text_nodes)),
-            self.img_txt(image, neighbourhood_mean(image, by_text, image_nodes)),
-            self.txt_img(text, neighbourhood_mean(text, by_image, text_nodes)),
+            self.img_img(image.own, neighbourhood_mean(image.own, image.adjacent, image.nodes)),
+            self.txt_txt(text.own, neighbourhood_mean(text.own, text.adjacent, text.nodes)),
+            self.img_txt(image.own, neighbourhood_mean(image.own, text.adjacent, image.nodes)),
+            self.txt_img(text.own, neighbourhood_mean(text.own, image.adjacent, text.nodes)),
         )

@@ -91,7 +91,7 @@ class HeadCalibration(_Strict):
 
 
 class Calibration(_Strict):
-    """``calibration.json``: set of modalities (``text``, ``image``, ``text+image``, ``none``) to head to its scaling."""
+    """``calibration.json``: modalities (``text``, ``image``, ``text+image``, ``none``) to head to its scaling."""
 
     heads: dict[str, dict[str, HeadCalibration]] = Field(default_factory=dict)
 

@@ -20,9 +20,7 @@ from mmorient.text import Window
 class TextEmbedder:
     """Texts to ``v ‖ global``."""
 
-    def __init__(
-        self, encoder: TextEncoder, attention: ElementAttention, rows: int, device: torch.device
-    ) -> None:
+    def __init__(self, encoder: TextEncoder, attention: ElementAttention, rows: int, device: torch.device) -> None:
         self._encoder = encoder
         self._attention = attention
         self._rows = rows
@@ -74,9 +72,7 @@ class TextEmbedder:
 class PictureEmbedder:
     """Pictures to ``v ‖ global``."""
 
-    def __init__(
-        self, encoder: PictureEncoder, attention: ElementAttention, rows: int, device: torch.device
-    ) -> None:
+    def __init__(self, encoder: PictureEncoder, attention: ElementAttention, rows: int, device: torch.device) -> None:
         self._encoder = encoder
         self._attention = attention
         self._rows = rows

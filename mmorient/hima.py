@@ -1,4 +1,4 @@
-"""Hierarchical Interactive Monomodal Attention, both stages (section 2 of the specification; arXiv 2508.16300, HIMA)."""
+"""Hierarchical Interactive Monomodal Attention, both stages (section 2; arXiv 2508.16300, HIMA)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What comes out of the model: tasks, classes, and the labels of one post.
 
-Section 4 of the specification (arXiv 2508.16300, MLC): Task A is the sentiment, Task B the four binary tasks, Task C the intensities.
+Section 4 (arXiv 2508.16300, MLC): Task A is the sentiment, Task B the four binary tasks, Task C the intensities.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from mmorient.cmrl import CrossModalRelations, adjacency
+from mmorient.cmrl import CrossModalRelations, Side, adjacency
 from mmorient.hima import ElementAttention
 from mmorient.labels import TASKS
 from mmorient.mlc import MultifeatureClassifier, TaskFeatures
@@ -114,9 +114,7 @@ class MmOrient(nn.Module):
         self.text_set = ElementAttention(sizes.text_vector)
         self.picture_set = ElementAttention(sizes.picture_vector)
         self.relations = CrossModalRelations(sizes.global_vector)
-        self.features = (
-            TaskFeatures(sizes.text_vector + sizes.global_vector, sizes.probes) if sizes.probes else None
-        )
+        self.features = TaskFeatures(sizes.text_vector + sizes.global_vector, sizes.probes) if sizes.probes else None
         width = 4 * sizes.global_vector + sizes.picture_vector + sizes.text_vector + sum(sizes.probes.values())
         self.classifier = MultifeatureClassifier(width, sizes.trunk, sizes.heads, sizes.dropout)
 
@@ -177,7 +175,7 @@ class MmOrient(nn.Module):
         image_nodes = torch.where(context.picture_present[:, None], context.picture_nodes, self.no_picture_global)
         text_nodes = torch.where(context.text_present[:, None], context.text_nodes, self.no_text_global)
         graphs = self.relations(
-            posts.picture_global, posts.text_global, by_image, by_text, image_nodes, text_nodes
+            Side(posts.picture_global, image_nodes, by_image), Side(posts.text_global, text_nodes, by_text)
         )
         picture, text = posts.picture, posts.text
         if self.sizes.batch_bias:
@@ -192,9 +190,7 @@ class MmOrient(nn.Module):
         features: Tensor = self.features(torch.cat([posts.text, posts.text_global], dim=-1))
         return features
 
-    def forward(
-        self, posts: PostTensors, context: GraphContext, features: Tensor | None = None
-    ) -> dict[str, Tensor]:
+    def forward(self, posts: PostTensors, context: GraphContext, features: Tensor | None = None) -> dict[str, Tensor]:
         """Logits ``[b, outputs]`` by head."""
         logits: dict[str, Tensor] = self.classifier(self.multifeature(posts, context, features))
         return logits

@@ -181,20 +181,19 @@ class Moderator:
             if post.pictures:
                 every = [_checked(picture, self.picture_width, "picture") for picture in post.pictures]
                 pictures[row] = _pooled(torch.stack(every), sizes.picture_vector)
+        texts, pictures = texts.to(self._device), pictures.to(self._device)
         return PostTensors(
-            *texts.to(self._device).split([sizes.text_vector, sizes.global_vector], dim=1),
+            texts[:, : sizes.text_vector],
+            texts[:, sizes.text_vector :],
             torch.tensor([post.text is not None for post in posts], device=self._device),
-            *pictures.to(self._device).split([sizes.picture_vector, sizes.global_vector], dim=1),
+            pictures[:, : sizes.picture_vector],
+            pictures[:, sizes.picture_vector :],
             torch.tensor([bool(post.pictures) for post in posts], device=self._device),
         )
 
     def _labels(self, post: PostEmbeddings, logits: dict[str, list[float]]) -> PostLabels:
-        scaled = {
-            head: self._calibration.apply(post.modalities, head, values) for head, values in logits.items()
-        }
-        tasks = {
-            name: task_label(task, scaled[name], scaled.get(name + DEGREES)) for name, task in TASKS.items()
-        }
+        scaled = {head: self._calibration.apply(post.modalities, head, values) for head, values in logits.items()}
+        tasks = {name: task_label(task, scaled[name], scaled.get(name + DEGREES)) for name, task in TASKS.items()}
         return PostLabels(tasks, post.modalities)
 
 

@@ -87,17 +87,12 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as image:
             width, height = image.size
-            if width * height > max_pixels:
-                raise PictureError("too_many_pixels", f"{width}x{height} is over {max_pixels} pixels")
-            if name == "GIF" and not data.rstrip(b"\x00").endswith(b";"):
-                raise PictureError("truncated", "GIF ends before its trailer")
+            _refuse(name, data, width * height, max_pixels)
             # A JPEG decodes at 1/2, 1/4 or 1/8 of its size straight away, never under twice the encoder's side.
             image.draft("RGB", (2 * SIDE_PIXELS, 2 * SIDE_PIXELS))
             image.load()
             turn = _TURNS.get(_orientation(image))
-            square = _opaque(image).resize(
-                (SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BICUBIC, reducing_gap=2.0
-            )
+            square = _opaque(image).resize((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BICUBIC, reducing_gap=2.0)
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
@@ -110,6 +105,13 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
         if turn in _QUARTER_TURNS:
             width, height = height, width
     return Picture(np.asarray(square, dtype=np.uint8), width, height)
+
+
+def _refuse(name: str, data: bytes, pixels: int, max_pixels: int) -> None:
+    if pixels > max_pixels:
+        raise PictureError("too_many_pixels", f"{pixels} pixels, {max_pixels} at most")
+    if name == "GIF" and not data.rstrip(b"\x00").endswith(b";"):
+        raise PictureError("truncated", "GIF ends before its trailer")  # Pillow shows what there is of it
 
 
 def _sniff(data: bytes) -> str:

@@ -9,7 +9,7 @@ from faust.app.base import BootStrategy
 
 from worker.health import Health, add_pages
 from worker.settings import Settings
-from worker.stream import StreamService
+from worker.stream import SHELL_LOGGER, StreamService
 
 
 class _ShellBoot(BootStrategy):
@@ -24,6 +24,7 @@ class _ShellBoot(BootStrategy):
 
 class _App(faust.App):
     BootStrategy = _ShellBoot
+    logger = SHELL_LOGGER
 
 
 def build_app(settings: Settings) -> faust.App:
@@ -51,6 +52,8 @@ def build_app(settings: Settings) -> faust.App:
 
 
 class _Worker(faust.Worker):
+    logger = SHELL_LOGGER
+
     def _on_sigusr2(self) -> None:
         # Faust opens a debugger here, which stops the process for good.
         self.log.warning("SIGUSR2 is ignored")
@@ -62,4 +65,5 @@ def run_worker(settings: Settings) -> NoReturn:
     asyncio.set_event_loop(loop)
     options: dict[str, Any] = {"quiet": True, "override_logging": False, "redirect_stdouts": False}
     worker = _Worker(build_app(settings), loop=loop, **options)
+    worker.spinner = None
     worker.execute_from_commandline()

@@ -33,6 +33,8 @@ moderate.add_command(demo)
 def run(**options: Any) -> None:
     """Run the worker until it is told to stop (SIGTERM or Ctrl-C)."""
     settings = read_settings(options)
+    if settings.checkpoint is not None and not (settings.checkpoint / "config.json").is_file():
+        raise SettingsError(f"MODERATE_CHECKPOINT: no checkpoint in {settings.checkpoint} (its config.json is missing)")
     from worker.app import run_worker
 
     run_worker(settings)

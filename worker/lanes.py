@@ -54,6 +54,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._clock = clock
         self._lanes: dict[TopicPartition, Lane] = {}
         self._keepers: dict[TopicPartition, asyncio.Task[None]] = {}
+        self._joined = False
         self._closing: set[Lane] = set()
         self._closings: set[asyncio.Task[None]] = set()
 
@@ -68,8 +69,13 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     @property
     def ready(self) -> bool:
-        """Whether every assigned partition is fenced and accepting."""
-        return all((lane := self._lanes.get(source)) is not None and lane.accepting for source in self._keepers)
+        """Whether the group has given out its partitions and every one of ours is fenced and accepting.
+
+        A worker beyond the number of partitions owns none and is ready to take over.
+        """
+        return self._joined and all(
+            (lane := self._lanes.get(source)) is not None and lane.accepting for source in self._keepers
+        )
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Begin to claim partitions. Nothing is awaited here: no heartbeat runs meanwhile."""
@@ -79,6 +85,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._consumer.pause(source)
                 self._consumer.seek(source, 0)
                 self._keepers[source] = asyncio.create_task(self._keep(source), name=f"lane-{source.partition}")
+            self._joined = True
             log.info("partitions_assigned", partitions=sorted(source.partition for source in assigned))
         except Exception as error:  # noqa: BLE001 - aiokafka would only log it
             self._on_fatal(error)
@@ -86,6 +93,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Stop accepting at once, give what is in flight a bounded time, then drop it."""
         try:
+            self._joined = False
             await self.give_up(list(revoked))
         except Exception as error:  # noqa: BLE001 - aiokafka would only log it
             self._on_fatal(error)

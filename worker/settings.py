@@ -123,7 +123,7 @@ class HttpSettings(_Group):
     """The worker's own pages."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="port to listen on")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(8080, description="port to listen on")
     max_loop_lag_seconds: Seconds = Field(5.0, description="event-loop lag above which /livez fails")
 
 

@@ -1,6 +1,7 @@
 """The stream as a service of the Faust app: builds the stages, runs the pipeline, drains when stopped."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -12,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from mmorient import Moderator
+from mmorient import MmOrientError, Moderator
 from schemas import ModelStamp
 from worker.cache import EmbeddingCache, NoCache, RedisCache
 from worker.consume import ConsumeStage
@@ -36,6 +37,11 @@ _RETRY_SECONDS = 1.0
 _PING_SECONDS = 5.0
 
 
+# The stream says itself why it ends; the shell would say it three times more.
+SHELL_LOGGER = logging.getLogger("faust.shell")
+SHELL_LOGGER.setLevel(logging.CRITICAL + 1)
+
+
 class StreamService(Service):
     """Hosts the consume-transform-produce loop.
 
@@ -43,6 +49,8 @@ class StreamService(Service):
         settings: everything that an operator may set; `kafka.bootstrap_servers` is filled in.
         health: told what works.
     """
+
+    logger = SHELL_LOGGER
 
     def __init__(self, settings: Settings, health: Health) -> None:
         super().__init__()
@@ -75,11 +83,8 @@ class StreamService(Service):
         if task.cancelled() or (error := task.exception()) is None:
             return
         reason = _root(error)
-        log.critical(
-            "worker_fails",
-            error=str(reason) or repr(reason),
-            exc_info=None if isinstance(reason, FatalError) else reason,
-        )
+        said = isinstance(reason, FatalError | MmOrientError)
+        log.critical("worker_fails", error=str(reason) or repr(reason), exc_info=None if said else reason)
         self._fail = asyncio.ensure_future(self.crash(reason))
 
     async def _run(self) -> None:

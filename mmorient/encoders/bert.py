@@ -60,9 +60,7 @@ class BertLayer(nn.Module):
         context = context.transpose(1, 2).reshape(b, t, d)  # [b, h, t, d/h] -> [b, t, d]
         context = functional.dropout(self.attended(context), dropout, training=dropout > 0)
         states = self.attention_norm(states + context)
-        inner = functional.dropout(
-            self.narrow(functional.gelu(self.widen(states))), dropout, training=dropout > 0
-        )
+        inner = functional.dropout(self.narrow(functional.gelu(self.widen(states))), dropout, training=dropout > 0)
         out: Tensor = self.output_norm(states + inner)
         return out
 
@@ -120,7 +118,7 @@ _EMBEDDINGS = {
 
 
 def from_hugging_face(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the tensors of a Hugging Face ``BertModel`` to ``Bert``'s; what ``Bert`` lacks (the pooler) is left out."""
+    """A Hugging Face ``BertModel``'s tensors under ``Bert``'s names, without what ``Bert`` lacks (the pooler)."""
     renamed = {}
     for name, tensor in tensors.items():
         place, _, kind = name.rpartition(".")

@@ -17,8 +17,9 @@ VAL = "val"
 PROBES = {"emotion": 4, "sentiment": 3, "hate": 2, "offensive": 2}
 """The sets that the task-specific text features are trained on, and their classes."""
 
-# MMSD2.0 writes <user>, <num>, <url>; a live post never does.
-_PLACEHOLDER = re.compile(r"<(user|url|num)>")
+# MMSD2.0's own placeholders, and what a live post has in their place.
+_PLACEHOLDERS = {"<user>": "@user", "<url>": "http", "<num>": ""}
+_PLACEHOLDER = re.compile("|".join(_PLACEHOLDERS))
 _MEMOTION_SENTIMENT = {
     "very_negative": 0,
     "negative": 0,
@@ -80,9 +81,7 @@ def read_memotion(folder: Path) -> Iterator[Example]:
             if degree:
                 targets[task + DEGREES] = degree - 1
         text = (row["text_corrected"] or row["text_ocr"] or "").strip()
-        yield Example(
-            "memotion", splits[row["image_name"]], text, folder / "images" / row["image_name"], targets
-        )
+        yield Example("memotion", splits[row["image_name"]], text, folder / "images" / row["image_name"], targets)
 
 
 def read_mvsa(folder: Path) -> Iterator[Example]:
@@ -119,7 +118,7 @@ def read_sarcasm(folder: Path) -> Iterator[Example]:
     ):
         for index, row in enumerate(_table(folder / f"{name}.csv")):
             part = split or (VAL if index % 10 == 0 else TRAIN)
-            text = _PLACEHOLDER.sub(" ", row["text"])
+            text = _PLACEHOLDER.sub(lambda found: _PLACEHOLDERS[found[0]], row["text"])
             yield Example(source, part, text, None, {"sarcasm": int(row["sarcastic"])})
 
 

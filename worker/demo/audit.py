@@ -82,13 +82,16 @@ async def read_back(links: KafkaLinks, audit: Audit) -> None:
         counts = await partition_counts(admin, [*audit.label_topics, audit.dead_letter_topic])
     partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=links.bootstrap_servers, isolation_level="read_committed", enable_auto_commit=False
+        bootstrap_servers=links.bootstrap_servers,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        # Not seek_to_beginning: a reset to the end that is under way may still overrule it.
+        auto_offset_reset="earliest",
     )
     await consumer.start()
     try:
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
         while any([await consumer.position(source) < ends[source] for source in partitions]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 for record in records:

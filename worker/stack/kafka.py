@@ -115,7 +115,9 @@ class KafkaServer(ServerProcess):
 
     @staticmethod
     def _configured_ports(properties: Path) -> tuple[int, int]:
-        line = next(line for line in properties.read_text(encoding="utf-8").splitlines() if line.startswith("listeners="))
+        line = next(
+            line for line in properties.read_text(encoding="utf-8").splitlines() if line.startswith("listeners=")
+        )
         broker, controller = (int(part.rsplit(":", 1)[1]) for part in line.split(","))
         return broker, controller
 

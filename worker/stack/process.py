@@ -82,9 +82,8 @@ class ServerProcess:
             if answers():
                 return
             time.sleep(_POLL_SECONDS)
-        raise FatalError(
-            f"{self.name} does not answer after {timeout_seconds:.0f} s; the end of {self.log_path}:\n{self.last_lines()}"
-        )
+        late = f"{self.name} does not answer after {timeout_seconds:.0f} s"
+        raise FatalError(f"{late}; the end of {self.log_path}:\n{self.last_lines()}")
 
     def stop(self) -> None:
         """End the server, gently first, and forget it."""

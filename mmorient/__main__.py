@@ -1,0 +1,5 @@
+"""``python -m mmorient``."""
+
+from mmorient.cli import main
+
+main()

@@ -1,0 +1,131 @@
+"""Posts as JSON lines, for the command: what is read, what each becomes, and what could not be used of it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mmorient.errors import PictureError, PostError
+from mmorient.labels import PostLabels, TaskLabel
+from mmorient.pictures import decode_picture
+from mmorient.posts import Picture, Post
+from mmorient.text import post_text
+
+
+class _Medium(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    url: str | None = None
+    data: str | None = None
+    path: str | None = None
+    ocr_text: str | None = None
+
+
+class _Post(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    id: str = Field(min_length=1)
+    text: str | None = None
+    media: list[_Medium] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One post of the input.
+
+    Attributes:
+        id: The post's.
+        post: What the model reads.
+        unavailable: ``{"index", "reason"}`` of each medium that could not be used.
+    """
+
+    id: str
+    post: Post
+    unavailable: tuple[dict[str, int | str], ...]
+
+
+def read_lines(source: BinaryIO, name: str, folder: Path) -> Iterator[Line | PostError]:
+    """Read posts, one a line; blank lines are passed over, what is no post comes as the error that says why.
+
+    Args:
+        source: JSON lines, UTF-8.
+        name: Of the source, for messages.
+        folder: What a medium's ``path`` is relative to.
+    """
+    for number, line in enumerate(source, 1):
+        if line.strip():
+            try:
+                yield read_line(line, folder)
+            except PostError as error:
+                yield PostError(f"{name}:{number}: {error}")
+
+
+def read_line(line: bytes, folder: Path) -> Line:
+    """Read one post.
+
+    Raises:
+        PostError: It is not a post, or nothing of it can be used.
+    """
+    try:
+        read = _Post.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise PostError(f"{where}: {first['msg']}" if where else str(first["msg"])) from error
+    media = read.media or []
+    pictures: list[Picture] = []
+    unavailable: list[dict[str, int | str]] = []
+    for index, medium in enumerate(media):
+        try:
+            pictures.append(decode_picture(_content(medium, folder)))
+        except PictureError as error:
+            unavailable.append({"index": index, "reason": error.code})
+    text = post_text(read.text, [medium.ocr_text for medium in media])
+    if text is None and not pictures:
+        reasons = ", ".join(str(one["reason"]) for one in unavailable)
+        raise PostError(f"{read.id!r} has neither text nor a picture{f' ({reasons})' if reasons else ''}")
+    return Line(read.id, Post(text, tuple(pictures)), tuple(unavailable))
+
+
+def _content(medium: _Medium, folder: Path) -> bytes:
+    if medium.data is not None:
+        try:
+            return base64.b64decode(medium.data, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise PictureError("bad_base64", str(error)) from error
+    if medium.path is not None:
+        try:
+            return (folder / medium.path).read_bytes()
+        except (OSError, ValueError) as error:
+            raise PictureError("no_such_file", str(error)) from error
+    if medium.url is not None:
+        raise PictureError("not_fetched", "this command fetches nothing")
+    raise PictureError("no_content", "neither data, path nor url")
+
+
+def write_line(line: Line, labels: PostLabels) -> str:
+    """One line of output; ``unavailable`` is there only where something could not be used."""
+    answer: dict[str, Any] = {
+        "id": line.id,
+        "labels": {task: _label(label) for task, label in labels.tasks.items()},
+        "modalities": list(labels.modalities),
+    }
+    if line.unavailable:
+        answer["unavailable"] = list(line.unavailable)
+    return json.dumps(answer, ensure_ascii=False)
+
+
+def _label(label: TaskLabel) -> dict[str, Any]:
+    intensity = label.intensity
+    return {
+        "label": label.label,
+        "probabilities": dict(label.probabilities),
+        "intensity": intensity and {"label": intensity.label, "probabilities": dict(intensity.probabilities)},
+    }

@@ -1,0 +1,48 @@
+"""Measures of a classifier, in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.int64]
+
+
+def recalls(truth: Labels, answer: Labels, classes: int) -> NDArray[np.float64]:
+    """Recall of each class; of a class that never occurs, 0."""
+    return np.array(
+        [np.mean(answer[truth == label] == label) if (truth == label).any() else 0.0 for label in range(classes)]
+    )
+
+
+def f1_scores(truth: Labels, answer: Labels, classes: int) -> NDArray[np.float64]:
+    """F1 of each class, 0 where it is neither there nor said."""
+    scores = []
+    for label in range(classes):
+        both = np.sum((truth == label) & (answer == label))
+        either = np.sum(truth == label) + np.sum(answer == label)
+        scores.append(2 * both / either if either else 0.0)
+    return np.array(scores)
+
+
+def macro_f1(truth: Labels, answer: Labels, classes: int) -> float:
+    """Mean F1 over the classes."""
+    return float(f1_scores(truth, answer, classes).mean())
+
+
+def macro_recall(truth: Labels, answer: Labels, classes: int) -> float:
+    """Mean recall over the classes."""
+    return float(recalls(truth, answer, classes).mean())
+
+
+def calibration_error(truth: Labels, probabilities: NDArray[np.float64], bins: int = 15) -> float:
+    """Expected calibration error of the most probable class: the mean gap of confidence and accuracy over bins."""
+    confidence, answer = probabilities.max(1), probabilities.argmax(1)
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        abs(float(np.mean(confidence[place == one]) - np.mean(answer[place == one] == truth[place == one])))
+        * float(np.mean(place == one))
+        for one in range(bins)
+        if (place == one).any()
+    ]
+    return float(sum(gaps))

@@ -1,0 +1,290 @@
+"""The outside of the system, for tests that drive it as its users do. Imports nothing of the project."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+TASKS = ("sentiment", "sarcasm", "offensiveness")
+Position = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the servers are."""
+
+    kafka: str
+    redis: str
+
+
+@dataclass
+class Worker:
+    """A running `moderate run`."""
+
+    process: asyncio.subprocess.Process
+    address: str
+    log_path: Path
+
+    async def ready(self, seconds: float = 120.0) -> "Worker":
+        """Wait for /readyz."""
+        deadline = time.monotonic() + seconds
+        async with httpx.AsyncClient(trust_env=False) as client:
+            while time.monotonic() < deadline:
+                assert self.process.returncode is None, self.log()
+                try:
+                    if (await client.get(f"{self.address}/readyz", timeout=2)).status_code == 200:
+                        return self
+                except httpx.HTTPError:
+                    pass
+                await asyncio.sleep(0.1)
+        raise AssertionError(f"not ready after {seconds} s:\n{self.log()}")
+
+    async def get(self, path: str) -> httpx.Response:
+        """Ask for a page."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return await client.get(f"{self.address}{path}", timeout=5)
+
+    async def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> int:
+        """Send a signal and return the exit code; fail where it takes longer than `seconds`."""
+        self.process.send_signal(number)
+        async with asyncio.timeout(seconds):
+            return await self.process.wait()
+
+    def log(self) -> str:
+        """Return the log's end."""
+        return self.log_path.read_text(errors="replace")[-6000:]
+
+
+@dataclass
+class Labels:
+    """What stands on the output topics."""
+
+    by_topic: dict[str, dict[Position, list[bytes]]] = field(default_factory=dict)
+    partitions_differ: int = 0
+
+    def counts(self, topic: str) -> Counter[int]:
+        """Return how many posts have how many records on a topic."""
+        return Counter(len(values) for values in self.by_topic.get(topic, {}).values())
+
+
+@dataclass
+class Stream:
+    """Topics of one test."""
+
+    servers: Servers
+    name: str
+    folder: Path
+    stack: AsyncExitStack
+
+    @property
+    def posts(self) -> str:
+        """The posts topic."""
+        return f"{self.name}.posts"
+
+    @property
+    def dead(self) -> str:
+        """The dead-letter topic."""
+        return f"{self.name}.dead"
+
+    def label_topic(self, task: str) -> str:
+        """The topic of a task."""
+        return f"{self.name}.labels.{task}"
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        """Return a worker's settings; keyword names are written `KAFKA__GROUP_ID`."""
+        return {
+            "MODERATE_KAFKA__BOOTSTRAP_SERVERS": self.servers.kafka,
+            "MODERATE_REDIS__URL": self.servers.redis,
+            "MODERATE_KAFKA__GROUP_ID": self.name,
+            "MODERATE_KAFKA__POSTS_TOPIC": self.posts,
+            "MODERATE_KAFKA__DEAD_LETTER_TOPIC": self.dead,
+            "MODERATE_KAFKA__ROUTES": json.dumps({task: self.label_topic(task) for task in TASKS}),
+            "MODERATE_KAFKA__SESSION_TIMEOUT_SECONDS": "3",
+            "MODERATE_KAFKA__HEARTBEAT_INTERVAL_SECONDS": "0.5",
+        } | {f"MODERATE_{name}": value for name, value in settings.items()}
+
+    async def command(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
+        """Run `moderate` and return its exit code, output and errors."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "worker", *arguments,
+            env={**os.environ, **self.environment(**settings)},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        output, errors = await process.communicate()
+        return process.returncode or 0, output.decode(), errors.decode()
+
+    async def create_topics(self, partitions: int, **settings: str) -> None:
+        """Create the topics."""
+        code, _, errors = await self.command("topics", "create", "--partitions", str(partitions), **settings)
+        assert code == 0, errors
+
+    async def start(self, name: str = "worker", **settings: str) -> Worker:
+        """Start a worker, which is killed when the test ends if it still runs."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log_path = self.folder / f"{name}.log"
+        with log_path.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "worker", "run",
+                env={**os.environ, **self.environment(HTTP__PORT=str(port), **settings)},
+                stdout=log, stderr=log,
+            )  # fmt: skip
+
+        async def kill() -> None:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+        self.stack.push_async_callback(kill)
+        return Worker(process, f"http://127.0.0.1:{port}", log_path)
+
+    async def feed(self, values: Sequence[bytes | None], partitions: int) -> list[Position]:
+        """Write records round robin and return their positions."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.servers.kafka, enable_idempotence=True, max_request_size=2**24
+        )
+        await producer.start()
+        try:
+            positions: list[Position] = []
+            for partition in range(partitions):
+                share = list(range(partition, len(values), partitions))
+                while share:
+                    batch = producer.create_batch()
+                    taken = 0
+                    for number in share:
+                        key = f"key-{number}".encode()
+                        headers = [("traceparent", f"00-{number:032x}-0000000000000001-01".encode())]
+                        if batch.append(key=key, value=values[number], timestamp=None, headers=headers) is None:
+                            break
+                        taken += 1
+                    sent = await (await producer.send_batch(batch, self.posts, partition=partition))
+                    positions += [(partition, sent.offset + n) for n in range(taken)]
+                    share = share[taken:]
+            return positions
+        finally:
+            await producer.stop()
+
+    async def read(self, *topics: str) -> dict[str, list[Any]]:
+        """Return all committed records of topics."""
+        records: dict[str, list[Any]] = {topic: [] for topic in topics}
+        async with self._reader("read_committed", topics) as (consumer, ends):
+            while any([await consumer.position(source) < end for source, end in ends.items()]):
+                for source, fetched in (await consumer.getmany(timeout_ms=200)).items():
+                    records[source.topic] += fetched
+        return records
+
+    @asynccontextmanager
+    async def _reader(
+        self, isolation_level: str, topics: Sequence[str]
+    ) -> AsyncIterator[tuple[AIOKafkaConsumer, dict[TopicPartition, int]]]:
+        """Give a consumer of all partitions of topics, and their ends."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.servers.kafka)
+        await admin.start()
+        described = await admin.describe_topics(list(topics))
+        await admin.close()
+        sources = [
+            TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]
+        ]
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.servers.kafka,
+            isolation_level=isolation_level,
+            enable_auto_commit=False,
+            # Not seek_to_beginning: a reset to the end that is under way may still overrule it.
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        try:
+            consumer.assign(sources)
+            yield consumer, await consumer.end_offsets(sources)
+        finally:
+            await consumer.stop()
+
+    async def labels(self, topics: Sequence[str] = ()) -> Labels:
+        """Return the committed labels by topic and position of their post."""
+        labels = Labels()
+        for topic, records in (await self.read(*(topics or map(self.label_topic, TASKS)))).items():
+            for record in records:
+                source = json.loads(record.value)["source"]
+                labels.by_topic.setdefault(topic, {}).setdefault((source["partition"], source["offset"]), []).append(
+                    record.value
+                )
+                labels.partitions_differ += record.partition != source["partition"]
+        return labels
+
+    async def dead_letters(self) -> dict[Position, list[Any]]:
+        """Return the committed dead letters by position of their post."""
+        found: dict[Position, list[Any]] = {}
+        for record in (await self.read(self.dead))[self.dead]:
+            headers = dict(record.headers)
+            position = (int(headers["__connect.errors.partition"]), int(headers["__connect.errors.offset"]))
+            found.setdefault(position, []).append(record)
+        return found
+
+    async def settled(self, positions: Sequence[Position], seconds: float) -> None:
+        """Wait until the group's committed offsets have passed all positions and no transaction is open any more."""
+        wanted = {partition: max(o for p, o in positions if p == partition) for partition, _ in positions}
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.servers.kafka)
+        await admin.start()
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    offsets = await admin.list_consumer_group_offsets(self.name)
+                    done = {
+                        source.partition: entry.offset
+                        for source, entry in offsets.items()
+                        if source.topic == self.posts
+                    }
+                    if all(done.get(partition, 0) > end for partition, end in wanted.items()):
+                        break
+                    await asyncio.sleep(0.2)
+                # The marker on the offsets may be written before those on the labels.
+                topics = [topic for topic in await admin.list_topics() if topic.startswith(f"{self.name}.")]
+                while True:
+                    async with self._reader("read_committed", topics) as (_, stable):
+                        pass
+                    async with self._reader("read_uncommitted", topics) as (_, ends):
+                        pass
+                    if stable == ends:
+                        return
+        finally:
+            await admin.close()
+
+
+def post(identifier: str, **fields: Any) -> bytes:
+    """Return a Post's bytes."""
+    return json.dumps({"id": identifier, **fields}, ensure_ascii=False).encode()
+
+
+def sample_posts(folder: Path, count: int | None = None) -> list[bytes]:
+    """Return the project's sample posts, pictures by path inlined and those by address left out."""
+    import base64
+
+    values: list[bytes] = []
+    for line in (folder / "posts.jsonl").read_text(encoding="utf-8").splitlines()[:count]:
+        entry: dict[str, Any] = json.loads(line)
+        for medium in entry.get("media") or []:
+            if "path" in medium:
+                medium["data"] = base64.b64encode((folder / medium.pop("path")).read_bytes()).decode()
+        entry["media"] = [medium for medium in entry.get("media") or [] if "url" not in medium]
+        if entry["media"] or (entry.get("text") or "").strip():
+            values.append(json.dumps(entry, ensure_ascii=False).encode())
+    return values
+
+
+def headers_of(record: Any) -> Mapping[str, bytes]:
+    """Return a record's headers by name."""
+    return dict(record.headers)
