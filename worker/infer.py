@@ -3,13 +3,13 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import structlog
 
-from mmorient import Embedding, Moderator
+from mmorient import Moderator
+from worker.batch import picture_calls, text_calls
 from worker.embed import EmbeddingTable, EmbedStage
 from worker.errors import InvalidRecordError
 from worker.items import Item, usable
@@ -49,7 +49,7 @@ class InferStage:
         await loop.run_in_executor(self._thread, self._run, usable(items), table)
 
     def close(self) -> None:
-        """Let the thread end after the chunk that it is on."""
+        """Let the thread end after the encoder call that it is on."""
         self._closing.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -71,24 +71,18 @@ class InferStage:
             item.labels = labels
 
     def _encode(self, items: Sequence[Item], table: EmbeddingTable) -> None:
-        keys = {self._embed.text_key(item.text) for item in items if item.text is not None}
-        keys |= {self._embed.picture_key(content) for item in items for content in item.pictures.values()}
-        texts = {key: text for key, text in table.texts.items() if key in keys and key not in table.known}
-        pictures = {key: picture for key, picture in table.pictures.items() if key in keys and key not in table.known}
-        table.known.update(self._in_chunks(texts, self._moderator.embed_texts, _CHUNK_TEXTS))
-        table.known.update(self._in_chunks(pictures, self._moderator.embed_pictures, _CHUNK_PICTURES))
+        wanted = {self._embed.text_key(item.text) for item in items if item.text is not None}
+        wanted |= {self._embed.picture_key(content) for item in items for content in item.pictures.values()}
+        for texts in text_calls(table, wanted):
+            self._look_up()
+            table.known.update(zip(texts.keys, self._moderator.embed_texts(texts.contents), strict=True))
+        for pictures in picture_calls(table, wanted):
+            self._look_up()
+            table.known.update(zip(pictures.keys, self._moderator.embed_pictures(pictures.contents), strict=True))
 
-    def _in_chunks(
-        self, contents: dict[bytes, _Content], encode: Callable[[list[_Content]], list[Embedding]], size: int
-    ) -> dict[bytes, Embedding]:
-        made: dict[bytes, Embedding] = {}
-        keys = list(contents)
-        for start in range(0, len(keys), size):
-            if self._closing.is_set():
-                raise _StoppedError
-            chunk = keys[start : start + size]
-            made.update(zip(chunk, encode([contents[key] for key in chunk]), strict=True))
-        return made
+    def _look_up(self) -> None:
+        if self._closing.is_set():
+            raise _StoppedError
 
     def _bisect(self, items: list[Item], table: EmbeddingTable) -> None:
         """Halve a failing batch until the guilty posts are alone."""

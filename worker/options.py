@@ -21,6 +21,15 @@ def _fields(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tupl
             yield (*path, name), field
 
 
+def _variable(path: tuple[str, ...]) -> str:
+    return "MODERATE_" + "__".join(part.upper() for part in path)
+
+
+def setting_variables() -> set[str]:
+    """Return the environment variables of all settings."""
+    return {_variable(path) for path, _ in _fields(Settings)}
+
+
 def settings_options(*groups: str) -> Callable[[_Command], _Command]:
     """Return a decorator that adds an option for each setting.
 
@@ -32,7 +41,7 @@ def settings_options(*groups: str) -> Callable[[_Command], _Command]:
         for path, field in reversed(list(_fields(Settings))):
             if groups and path[0] not in groups:
                 continue
-            variable = "MODERATE_" + "__".join(part.upper() for part in path)
+            variable = _variable(path)
             default = field.get_default(call_default_factory=True)
             shown = "" if default is None else f"  [{default}]"
             command = click.option(

