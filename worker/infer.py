@@ -17,13 +17,6 @@ from worker.metrics import MODEL_SECONDS
 
 log = structlog.get_logger(__name__)
 
-# Between chunks the thread looks whether it should end: about a second of work on two cores.
-_CHUNK_TEXTS = 64
-_CHUNK_PICTURES = 16
-
-
-_Content = TypeVar("_Content")
-
 
 class _StoppedError(BaseException):
     """The worker ends; not an Exception, so that no post is blamed for it."""
