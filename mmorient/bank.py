@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmorient.model import GraphContext
+from mmorient.model import GraphContext, MmOrient, PostTensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +35,15 @@ class Bank:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def context(self, device: torch.device) -> GraphContext:
-        """The bank as the graph context of a post: fp32, one row a reference post."""
-        text_nodes, text_present = self._spread(self.text_global, self.text_index)
-        picture_nodes, picture_present = self._spread(self.picture_global, self.picture_index)
-        return GraphContext(
-            self.text_bias.float().to(device),
-            self.picture_bias.float().to(device),
-            text_nodes.to(device),
-            text_present.to(device),
-            picture_nodes.to(device),
-            picture_present.to(device),
-        )
+    def context(self, model: MmOrient) -> GraphContext:
+        """The bank as the graph context of a post: fp32, one node a reference post, on the model's device."""
+        device = model.no_text.device
+        text_global, text_present = self._spread(self.text_global, self.text_index)
+        picture_global, picture_present = self._spread(self.picture_global, self.picture_index)
+        nothing = torch.zeros(len(self), 0)
+        posts = PostTensors(nothing, text_global, text_present, nothing, picture_global, picture_present)
+        biases = (self.text_bias.float().to(device), self.picture_bias.float().to(device))
+        return model.context(posts.to(device), biases)
 
     def _spread(self, vectors: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         nodes = torch.zeros(len(self), vectors.shape[1])

@@ -14,7 +14,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
@@ -29,8 +29,12 @@ from mmorient.encoders.packages import file_digest, package_file
 from mmorient.errors import CheckpointError
 from mmorient.hima import ElementAttention
 from mmorient.model import MmOrient, ModelSizes
+from mmorient.ocr import OCR_VERSION
 from mmorient.pictures import PICTURE_VERSION
 from mmorient.text import TEXT_VERSION
+
+if TYPE_CHECKING:
+    from mmorient.ocr.drawn_text import DrawnText
 
 CONFIG = "config.json"
 EMBEDDING = "embedding.safetensors"
@@ -60,12 +64,14 @@ class Checkpoint:
 
     def embedding_digest(self, precision: Precision) -> str:
         """``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, precision, no more."""
-        parts = {
+        parts: dict[str, Any] = {
             "text_encoder": self.config.text_encoder.model_dump(),
             "picture_encoder": self.config.picture_encoder.model_dump(),
             "weights": self.config.files[EMBEDDING],
             "precision": precision,
         }
+        if self.config.drawn_text is not None:
+            parts["drawn_text"] = self.config.drawn_text.model_dump()
         return f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
 
     def text_encoder(self) -> MiniLm:
@@ -94,6 +100,23 @@ class Checkpoint:
             return Lite(weights, self._part("picture_encoder."))
         except KeyError as error:
             raise CheckpointError(self.path / EMBEDDING, f"picture encoder: no {error}") from error
+
+    def drawn_text(self) -> DrawnText | None:
+        """What reads and paints pictures, None where both are switched off: then nothing of it is imported.
+
+        Raises:
+            CheckpointError: The extra ``ocr`` is not installed, or brings other networks.
+        """
+        config = self.config.drawn_text
+        if config is None or not (config.ocr or config.inpaint):
+            return None
+        try:
+            from mmorient.ocr.drawn_text import DrawnText
+        except ImportError as error:
+            raise CheckpointError(
+                self.path / CONFIG, f"reads pictures: pip install 'mm-orient-moderation[ocr]' ({error})"
+            ) from error
+        return DrawnText(config)
 
     def attention(self, modality: str) -> ElementAttention:
         """HIMA stage 1 of ``text`` or ``picture``."""
@@ -187,6 +210,8 @@ def _check_versions(file: Path, config: CheckpointConfig) -> None:
         "text preprocessing": (config.text_encoder.preprocessing, TEXT_VERSION),
         "picture preprocessing": (config.picture_encoder.preprocessing, PICTURE_VERSION),
     }
+    if config.drawn_text is not None:
+        known["drawn text"] = (config.drawn_text.version, OCR_VERSION)
     for what, (found, wanted) in known.items():
         if found != wanted:
             raise CheckpointError(file, f"{what} is {found!r}, this version reads {wanted!r}")

@@ -75,7 +75,8 @@ def label(file: Path, **options: Any) -> None:
     refused = 0
     quiet = True if sys.stdout.isatty() else None
     with source, tqdm(unit=" posts", disable=quiet) as progress:
-        lines = read_lines(source, "standard input" if standard else str(file), Path() if standard else file.parent)
+        name, folder = ("standard input", Path()) if standard else (str(file), file.parent)
+        lines = read_lines(source, name, folder, moderator.drawn_text)
         for chunk in _chunks(lines, _CHUNK):
             good = []
             for line in chunk:
@@ -103,6 +104,7 @@ def _print_labels(moderator: Moderator, lines: list[Line]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For a program to read.")
 def inspect(checkpoint: Path | None, as_json: bool) -> None:
     """Say what a checkpoint holds: the one that comes with the package unless CHECKPOINT is given."""
+    _refuse_missing(checkpoint)
     from mmorient.inspecting import describe, readable
 
     description = describe(checkpoint)
@@ -156,7 +158,14 @@ def evaluate(data: Path, split: str, sources: tuple[str, ...], as_json: bool, **
         )
 
 
+def _refuse_missing(checkpoint: Path | None) -> None:
+    """Before torch is loaded, which takes seconds."""
+    if checkpoint is not None and not checkpoint.is_dir():
+        raise CheckpointError(checkpoint, "no such folder")
+
+
 def _moderator(options: dict[str, Any]) -> Moderator:
+    _refuse_missing(options["checkpoint"])
     from mmorient.moderator import Moderator
 
     try:

@@ -9,7 +9,30 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def adjacency(own: Tensor, present: Tensor, nodes: Tensor, nodes_present: Tensor, threshold: float) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """One modality of the posts that may be neighbours.
+
+    Attributes:
+        vectors: ``[k, d]`` global vectors, the stand-in where a node lacks the modality.
+        directions: ``[k, d]``, the same at length 1, zero where a node lacks the modality: near to nobody.
+    """
+
+    vectors: Tensor
+    directions: Tensor
+
+    @classmethod
+    def of(cls, vectors: Tensor, present: Tensor, stand_in: Tensor) -> Nodes:
+        """From global vectors ``[k, d]``, bool ``[k]`` and the stand-in ``[d]``."""
+        there = present[:, None]
+        return cls(torch.where(there, vectors, stand_in), functional.normalize(vectors, dim=-1) * there)
+
+    def none(self) -> Nodes:
+        """No nodes at all."""
+        return Nodes(self.vectors[:0], self.directions[:0])
+
+
+def adjacency(own: Tensor, present: Tensor, nodes: Nodes, threshold: float) -> Tensor:
     """Which nodes are neighbours of which posts, by one modality: cosine over the threshold.
 
     A post that lacks the modality has no neighbours, and a node that lacks it is nobody's. The post's own self-loop is
@@ -18,16 +41,14 @@ def adjacency(own: Tensor, present: Tensor, nodes: Tensor, nodes_present: Tensor
     Args:
         own: ``[b, d]``, the posts.
         present: bool ``[b]``.
-        nodes: ``[k, d]``, the posts that may be neighbours.
-        nodes_present: bool ``[k]``.
-        threshold: The cosine to be over.
+        nodes: k of them.
+        threshold: The cosine to be over, more than 0.
 
     Returns:
         ``[b, k]``, 0 or 1.
     """
-    cosines = functional.normalize(own, dim=-1) @ functional.normalize(nodes, dim=-1).T
-    near = (cosines > threshold) & present[:, None] & nodes_present[None, :]
-    return near.to(own.dtype)
+    cosines = functional.normalize(own, dim=-1) @ nodes.directions.T
+    return ((cosines > threshold) & present[:, None]).to(own.dtype)
 
 
 def neighbourhood_mean(own: Tensor, adjacent: Tensor, nodes: Tensor) -> Tensor:

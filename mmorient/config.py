@@ -45,6 +45,23 @@ class PictureEncoderConfig(_Strict):
     global_width: int
 
 
+class DrawnTextConfig(_Strict):
+    """Text drawn over pictures: whether it is read, whether it is painted out, and with which networks.
+
+    Attributes:
+        version: Of the code that does it.
+        ocr: A post without a text is read off its pictures.
+        inpaint: The picture encoder sees pictures without their text.
+    """
+
+    version: str
+    ocr: bool
+    inpaint: bool
+    package: str
+    detector: PackagedFile
+    recogniser: PackagedFile
+
+
 class Rows(_Strict):
     """How many rows one call of the network always has, whatever is waiting: missing ones are padded with a dummy.
 
@@ -59,7 +76,7 @@ class Rows(_Strict):
 class HeadConfig(_Strict):
     """Widths and switches of the model after the cache."""
 
-    threshold: float = 0.9
+    threshold: float = Field(default=0.9, gt=0, lt=1)
     trunk: tuple[int, int]
     dropout: float
     task_features: dict[str, int]
@@ -70,6 +87,7 @@ class CheckpointConfig(_Strict):
     """``config.json``.
 
     Attributes:
+        drawn_text: What is done about text drawn over pictures; None is nothing.
         files: Name to ``sha256:…`` of every other file that can change a label.
         rows: Device type to its fixed rows.
     """
@@ -78,6 +96,7 @@ class CheckpointConfig(_Strict):
     name: str
     text_encoder: TextEncoderConfig
     picture_encoder: PictureEncoderConfig
+    drawn_text: DrawnTextConfig | None = None
     head: HeadConfig
     rows: dict[str, Rows]
     files: dict[str, str]

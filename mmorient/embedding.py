@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from mmorient.encoders import PictureEncoder, TextEncoder
 from mmorient.encoders.minilm import token_batch
-from mmorient.hima import ElementAttention, pool_windows
+from mmorient.hima import Attended, ElementAttention, pool_windows
 from mmorient.posts import Embedding, Picture
 from mmorient.text import Window
 
@@ -47,11 +47,39 @@ class TextEmbedder:
             start = end
         return embeddings
 
+    def attention(self, text: str) -> list[tuple[Window, Tensor]]:
+        """Where stage 1 looks in one text (section 2): its windows, each with a weight ``[t]`` a token.
+
+        Weights sum to 1 over all windows, [CLS] and [SEP] included: those with which ``embed`` pools token states.
+        """
+        [windows] = self._encoder.reader.windows([text])
+        masses = torch.zeros(len(windows))
+        weights = [torch.zeros(0)] * len(windows)
+        for chunk, attended, _ in self._attend(windows):
+            masses[chunk] = attended.mass[: len(chunk)].cpu()
+            for row, index in enumerate(chunk):
+                weights[index] = attended.weights[row, : len(windows[index].token_ids)].cpu()
+        return [
+            (window, share * weight) for window, share, weight in zip(windows, masses.softmax(0), weights, strict=True)
+        ]
+
     def _windows(self, windows: list[Window]) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode windows in groups of one length, always ``rows`` at a time: ``[w, Dt]``, ``[w, D]``, ``[w]``."""
+        """Encode windows: ``[w, Dt]``, ``[w, D]``, ``[w]``."""
         vectors = torch.zeros(len(windows), self._encoder.state_width)
         globals_ = torch.zeros(len(windows), self._encoder.global_width)
         masses = torch.zeros(len(windows))
+        for chunk, attended, means in self._attend(windows):
+            vectors[chunk] = attended.vector[: len(chunk)].cpu()
+            globals_[chunk] = means[: len(chunk)].cpu()
+            masses[chunk] = attended.mass[: len(chunk)].cpu()
+        return vectors, globals_, masses
+
+    def _attend(self, windows: list[Window]) -> Iterator[tuple[list[int], Attended, Tensor]]:
+        """Encode windows in groups of one length, always ``rows`` at a time.
+
+        Yields:
+            Which windows, in the order of the rows; stage 1 and the means ``[rows, D]``, rows past them padding.
+        """
         by_bucket: dict[int, list[int]] = defaultdict(list)
         for index, window in enumerate(windows):
             by_bucket[window.bucket].append(index)
@@ -62,11 +90,7 @@ class TextEmbedder:
                 rows += [self._dummy.token_ids] * (self._rows - len(rows))
                 ids, mask = token_batch(rows, bucket, self._device)
                 states, means = self._encoder.encode(ids, mask)
-                attended = self._attention(states, mask)
-                vectors[chunk] = attended.vector[: len(chunk)].cpu()
-                globals_[chunk] = means[: len(chunk)].cpu()
-                masses[chunk] = attended.mass[: len(chunk)].cpu()
-        return vectors, globals_, masses
+                yield chunk, self._attention(states, mask), means
 
 
 class PictureEmbedder:
@@ -86,14 +110,28 @@ class PictureEmbedder:
             fp16 ``[width]`` each.
         """
         embeddings: list[Embedding] = []
+        for count, attended, globals_ in self._attend(pictures):
+            embeddings += map(_embedding, attended.vector[:count].cpu(), globals_[:count].cpu())
+        return embeddings
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns in which the regions tile a picture; None where they have no fixed place."""
+        return self._encoder.grid
+
+    def attention(self, pictures: Sequence[Picture]) -> Tensor:
+        """Where stage 1 looks in each picture (section 2): ``[n, R]``, each row summing to 1."""
+        rows = [attended.weights[:count].cpu() for count, attended, _ in self._attend(pictures)]
+        return torch.cat(rows) if rows else torch.zeros(0, self._encoder.regions)
+
+    def _attend(self, pictures: Sequence[Picture]) -> Iterator[tuple[int, Attended, Tensor]]:
+        """Encode pictures ``rows`` at a time: how many, stage 1, global vectors ``[rows, D]``, the rest padding."""
         for start in range(0, len(pictures), self._rows):
             chunk = [picture.pixels for picture in pictures[start : start + self._rows]]
             dummies = [np.zeros_like(chunk[0])] * (self._rows - len(chunk))
             pixels = torch.from_numpy(np.stack(chunk + dummies)).to(self._device)
             states, globals_ = self._encoder.encode(pixels)
-            vectors = self._attention(states).vector.cpu()
-            embeddings += map(_embedding, vectors[: len(chunk)], globals_[: len(chunk)].cpu())
-        return embeddings
+            yield len(chunk), self._attention(states), globals_
 
 
 def _embedding(vector: Tensor, global_: Tensor) -> Embedding:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +17,9 @@ from mmorient.labels import PostLabels, TaskLabel
 from mmorient.pictures import decode_picture
 from mmorient.posts import Picture, Post
 from mmorient.text import post_text
+
+if TYPE_CHECKING:
+    from mmorient.ocr.drawn_text import DrawnText
 
 
 class _Medium(BaseModel):
@@ -51,24 +54,35 @@ class Line:
     unavailable: tuple[dict[str, int | str], ...]
 
 
-def read_lines(source: BinaryIO, name: str, folder: Path) -> Iterator[Line | PostError]:
+def read_lines(
+    source: BinaryIO, name: str, folder: Path, drawn_text: DrawnText | None = None
+) -> Iterator[Line | PostError]:
     """Read posts, one a line; blank lines are passed over, what is no post comes as the error that says why.
 
     Args:
         source: JSON lines, UTF-8.
         name: Of the source, for messages.
         folder: What a medium's ``path`` is relative to.
+        drawn_text: Of the moderator that shall label them.
     """
     for number, line in enumerate(source, 1):
         if line.strip():
             try:
-                yield read_line(line, folder)
+                yield read_line(line, folder, drawn_text)
             except PostError as error:
                 yield PostError(f"{name}:{number}: {error}")
 
 
-def read_line(line: bytes, folder: Path) -> Line:
+def read_line(
+    line: bytes, folder: Path, drawn_text: DrawnText | None = None, files: list[bytes] | None = None
+) -> Line:
     """Read one post.
+
+    Args:
+        line: JSON, UTF-8.
+        folder: What a medium's ``path`` is relative to.
+        drawn_text: Of the moderator that shall label it.
+        files: Is given the content of each of ``post.pictures``, for whoever shows them.
 
     Raises:
         PostError: It is not a post, or nothing of it can be used.
@@ -80,14 +94,17 @@ def read_line(line: bytes, folder: Path) -> Line:
         where = ".".join(map(str, first["loc"]))
         raise PostError(f"{where}: {first['msg']}" if where else str(first["msg"])) from error
     media = read.media or []
+    text = post_text(read.text, [medium.ocr_text for medium in media])
     pictures: list[Picture] = []
     unavailable: list[dict[str, int | str]] = []
     for index, medium in enumerate(media):
         try:
-            pictures.append(decode_picture(_content(medium, folder)))
+            content = _content(medium, folder)
+            pictures.append(decode_picture(content, drawn_text=drawn_text, read_text=text is None))
+            if files is not None:
+                files.append(content)
         except PictureError as error:
             unavailable.append({"index": index, "reason": error.code})
-    text = post_text(read.text, [medium.ocr_text for medium in media])
     if text is None and not pictures:
         reasons = ", ".join(str(one["reason"]) for one in unavailable)
         raise PostError(f"{read.id!r} has neither text nor a picture{f' ({reasons})' if reasons else ''}")
@@ -114,7 +131,7 @@ def write_line(line: Line, labels: PostLabels) -> str:
     """One line of output; ``unavailable`` is there only where something could not be used."""
     answer: dict[str, Any] = {
         "id": line.id,
-        "labels": {task: _label(label) for task, label in labels.tasks.items()},
+        "labels": {task: label_fields(label) for task, label in labels.tasks.items()},
         "modalities": list(labels.modalities),
     }
     if line.unavailable:
@@ -122,7 +139,8 @@ def write_line(line: Line, labels: PostLabels) -> str:
     return json.dumps(answer, ensure_ascii=False)
 
 
-def _label(label: TaskLabel) -> dict[str, Any]:
+def label_fields(label: TaskLabel) -> dict[str, Any]:
+    """One task's answer as JSON has it."""
     intensity = label.intensity
     return {
         "label": label.label,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor, nn
 
-from mmorient.cmrl import CrossModalRelations, Side, adjacency
+from mmorient.cmrl import CrossModalRelations, Nodes, Side, adjacency
 from mmorient.hima import ElementAttention
 from mmorient.labels import TASKS
 from mmorient.mlc import MultifeatureClassifier, TaskFeatures
@@ -66,6 +66,10 @@ class PostTensors:
     picture_global: Tensor
     picture_present: Tensor
 
+    def to(self, device: torch.device) -> PostTensors:
+        """The same on a device."""
+        return PostTensors(*(getattr(self, field.name).to(device) for field in fields(self)))
+
 
 @dataclass(frozen=True, slots=True)
 class GraphContext:
@@ -74,30 +78,20 @@ class GraphContext:
     Attributes:
         text_bias: u of the texts, ``[Dt]``.
         picture_bias: u of the pictures, ``[Dr]``.
-        text_nodes: ``[k, D]`` global vectors, k = 0 in ``self``.
-        text_present: bool ``[k]``.
-        picture_nodes: ``[k, D]``.
-        picture_present: bool ``[k]``.
+        texts: The nodes' texts; none in ``self``.
+        pictures: The same nodes' pictures.
         among_themselves: The nodes are the posts of the batch: a node is not its own neighbour twice.
     """
 
     text_bias: Tensor
     picture_bias: Tensor
-    text_nodes: Tensor
-    text_present: Tensor
-    picture_nodes: Tensor
-    picture_present: Tensor
+    texts: Nodes
+    pictures: Nodes
     among_themselves: bool = False
 
     def alone(self) -> GraphContext:
         """The ``self`` context: the same biases, no neighbours."""
-        return replace(
-            self,
-            text_nodes=self.text_nodes[:0],
-            text_present=self.text_present[:0],
-            picture_nodes=self.picture_nodes[:0],
-            picture_present=self.picture_present[:0],
-        )
+        return replace(self, texts=self.texts.none(), pictures=self.pictures.none())
 
 
 class MmOrient(nn.Module):
@@ -135,19 +129,17 @@ class MmOrient(nn.Module):
         picture = self.picture_set(posts.picture[None], posts.picture_present[None]).vector[0]
         return text, picture
 
+    def context(self, posts: PostTensors, biases: tuple[Tensor, Tensor]) -> GraphContext:
+        """Posts as the graph context of others, with the biases u that belong to them."""
+        return GraphContext(
+            *biases,
+            Nodes.of(posts.text_global, posts.text_present, self.no_text_global),
+            Nodes.of(posts.picture_global, posts.picture_present, self.no_picture_global),
+        )
+
     def batch_context(self, posts: PostTensors) -> GraphContext:
         """The paper's protocol: the batch is its own context. Never for a stream: labels then depend on strangers."""
-        filled = self.fill(posts)
-        text_bias, picture_bias = self.set_biases(posts)
-        return GraphContext(
-            text_bias,
-            picture_bias,
-            filled.text_global,
-            posts.text_present,
-            filled.picture_global,
-            posts.picture_present,
-            among_themselves=True,
-        )
+        return replace(self.context(posts, self.set_biases(posts)), among_themselves=True)
 
     def multifeature(self, posts: PostTensors, context: GraphContext, features: Tensor | None = None) -> Tensor:
         """``z``, all that the classifier sees: ``[b, 4 D + Dr + Dt + F]``.
@@ -158,24 +150,14 @@ class MmOrient(nn.Module):
             features: ``[b, F]`` in the place of the model's own task features.
         """
         posts = self.fill(posts)
-        by_image = adjacency(
-            posts.picture_global,
-            posts.picture_present,
-            context.picture_nodes,
-            context.picture_present,
-            self.threshold,
-        )
-        by_text = adjacency(
-            posts.text_global, posts.text_present, context.text_nodes, context.text_present, self.threshold
-        )
+        by_image = adjacency(posts.picture_global, posts.picture_present, context.pictures, self.threshold)
+        by_text = adjacency(posts.text_global, posts.text_present, context.texts, self.threshold)
         if context.among_themselves:
             others = 1 - torch.eye(len(by_text), dtype=by_text.dtype, device=by_text.device)
             by_image, by_text = by_image * others, by_text * others
-        # A node without the modality stands there with the stand-in, as a post without it does.
-        image_nodes = torch.where(context.picture_present[:, None], context.picture_nodes, self.no_picture_global)
-        text_nodes = torch.where(context.text_present[:, None], context.text_nodes, self.no_text_global)
         graphs = self.relations(
-            Side(posts.picture_global, image_nodes, by_image), Side(posts.text_global, text_nodes, by_text)
+            Side(posts.picture_global, context.pictures.vectors, by_image),
+            Side(posts.text_global, context.texts.vectors, by_text),
         )
         picture, text = posts.picture, posts.text
         if self.sizes.batch_bias:

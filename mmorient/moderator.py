@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,10 @@ from mmorient.errors import CheckpointError
 from mmorient.labels import TASKS, PostLabels, task_label
 from mmorient.model import DEGREES, PostTensors
 from mmorient.posts import Embedding, Picture, Post, PostEmbeddings
+from mmorient.text import Window, post_text
+
+if TYPE_CHECKING:
+    from mmorient.ocr.drawn_text import DrawnText
 
 DeviceName = Literal["cpu", "auto", "cuda", "mps"]
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -69,9 +73,12 @@ class Moderator:
         self._texts = TextEmbedder(text_encoder, text_attention, rows.texts, device)
         self._pictures = PictureEmbedder(picture_encoder, picture_attention, rows.pictures, device)
         self._model = checkpoint.model().to(device).eval()
-        context = checkpoint.bank.context(device)
+        self.bank = checkpoint.bank
+        with torch.inference_mode():
+            context = checkpoint.bank.context(self._model)
         self._context = context if graph_context == "bank" else context.alone()
         self._calibration = checkpoint.calibration
+        self._drawn_text = checkpoint.drawn_text()
         self._rows = rows.posts
         self._device = device
         self.identity = ModelIdentity(
@@ -121,6 +128,19 @@ class Moderator:
         """Width of a picture's embedding: Dr + D."""
         return self._pictures.width
 
+    @property
+    def drawn_text(self) -> DrawnText | None:
+        """What ``decode_picture`` must be given, so that a picture becomes what this checkpoint was trained on.
+
+        None where the checkpoint neither reads nor paints pictures. Any thread may use it.
+        """
+        return self._drawn_text
+
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether a post without a text is read off its pictures."""
+        return self._drawn_text is not None and self._drawn_text.reads
+
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> list[Embedding]:
         """Texts to embeddings, fp16 ``[text_width]`` each: a text's alone, whatever stands beside it."""
@@ -128,8 +148,43 @@ class Moderator:
 
     @torch.inference_mode()
     def embed_pictures(self, pictures: Sequence[Picture]) -> list[Embedding]:
-        """Pictures to embeddings, fp16 ``[picture_width]`` each."""
+        """Pictures to embeddings, fp16 ``[picture_width]`` each.
+
+        Raises:
+            ValueError: A picture that was decoded without this moderator's ``drawn_text``, or with another's.
+        """
+        paints = self._drawn_text is not None and self._drawn_text.paints
+        if any(picture.painted != paints for picture in pictures):
+            raise ValueError("a picture was not decoded with drawn_text=moderator.drawn_text")
         return self._pictures.embed(pictures)
+
+    @property
+    def threshold(self) -> float:
+        """The cosine over which two posts are neighbours (section 3)."""
+        return self._model.threshold
+
+    @property
+    def picture_grid(self) -> tuple[int, int] | None:
+        """Rows and columns in which the regions tile a picture; None where they have no fixed place."""
+        return self._pictures.grid
+
+    @torch.inference_mode()
+    def attend_text(self, text: str) -> list[tuple[Window, Tensor]]:
+        """HIMA stage 1's weights of one text: ``[t]`` for each window's tokens, summing to 1 over all windows."""
+        return self._texts.attention(text)
+
+    @torch.inference_mode()
+    def attend_pictures(self, pictures: Sequence[Picture]) -> Tensor:
+        """HIMA stage 1's weights of each picture's regions: ``[n, R]``."""
+        return self._pictures.attention(pictures)
+
+    def global_vectors(self, post: PostEmbeddings) -> tuple[Tensor | None, Tensor | None]:
+        """What CMRL compares a post by: ``[D]`` of its text and ``[D]`` of its pictures pooled, None where absent."""
+        tensors = self._tensors([post])
+        return (
+            tensors.text_global[0].cpu() if post.text is not None else None,
+            tensors.picture_global[0].cpu() if post.pictures else None,
+        )
 
     @torch.inference_mode()
     def classify(self, posts: Sequence[PostEmbeddings]) -> list[PostLabels]:
@@ -155,21 +210,39 @@ class Moderator:
     def label(self, posts: Sequence[Post]) -> list[PostLabels]:
         """Posts to labels: ``embed_texts``, ``embed_pictures`` and ``classify`` without a cache.
 
-        A text of white space alone counts as none.
+        A text of white space alone counts as none; where there is none, and this checkpoint reads pictures, what is
+        drawn over them is the text.
+
+        Raises:
+            ValueError: A picture that was decoded without this moderator's ``drawn_text``, or with another's.
         """
-        texts = [post.text for post in posts if post.text is not None and post.text.strip()]
+        own = [self.text_of(post) for post in posts]
+        texts = [text for text in own if text is not None]
         pictures = [picture for post in posts for picture in post.pictures]
         text_embeddings = iter(self.embed_texts(texts))
         picture_embeddings = iter(self.embed_pictures(pictures))
         return self.classify(
             [
                 PostEmbeddings(
-                    next(text_embeddings) if post.text is not None and post.text.strip() else None,
+                    next(text_embeddings) if text is not None else None,
                     tuple(next(picture_embeddings) for _ in post.pictures),
                 )
-                for post in posts
+                for post, text in zip(posts, own, strict=True)
             ]
         )
+
+    def text_of(self, post: Post) -> str | None:
+        """The text that is read for a post: its own, or else what is drawn over its pictures where those are read.
+
+        Raises:
+            ValueError: A picture that was not read, where its text is wanted.
+        """
+        if not self.reads_pictures:
+            return post_text(post.text)
+        text = post_text(post.text, [picture.text for picture in post.pictures])
+        if text is None and any(picture.text is None for picture in post.pictures):
+            raise ValueError("a post without a text has a picture that was not read: see decode_picture's read_text")
+        return text
 
     def _tensors(self, posts: list[PostEmbeddings]) -> PostTensors:
         sizes = self._model.sizes
@@ -181,15 +254,14 @@ class Moderator:
             if post.pictures:
                 every = [_checked(picture, self.picture_width, "picture") for picture in post.pictures]
                 pictures[row] = _pooled(torch.stack(every), sizes.picture_vector)
-        texts, pictures = texts.to(self._device), pictures.to(self._device)
         return PostTensors(
             texts[:, : sizes.text_vector],
             texts[:, sizes.text_vector :],
-            torch.tensor([post.text is not None for post in posts], device=self._device),
+            torch.tensor([post.text is not None for post in posts]),
             pictures[:, : sizes.picture_vector],
             pictures[:, sizes.picture_vector :],
-            torch.tensor([bool(post.pictures) for post in posts], device=self._device),
-        )
+            torch.tensor([bool(post.pictures) for post in posts]),
+        ).to(self._device)
 
     def _labels(self, post: PostEmbeddings, logits: dict[str, list[float]]) -> PostLabels:
         scaled = {head: self._calibration.apply(post.modalities, head, values) for head, values in logits.items()}

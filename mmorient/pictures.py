@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -12,12 +13,17 @@ from PIL import Image
 from mmorient.errors import PictureError
 from mmorient.posts import Picture
 
+if TYPE_CHECKING:
+    from mmorient.ocr.drawn_text import DrawnText
+
 PICTURE_VERSION = "picture/1"
 """Raise this with any change here that can change a pixel: cached embeddings depend on it."""
 
 SIDE_PIXELS = 224
 MAX_PIXELS = 40_000_000
 """A 40-megapixel photograph takes 160 MB while it is decoded as RGBA; phones make 12 to 50 megapixels."""
+READING_SIDE_PIXELS = 1024
+"""Longer side at which text is read: the letters of a 1080x1920 screenshot stay 15 pixels high."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 _SIGNATURES = {
@@ -68,7 +74,9 @@ _DAMAGE = (
 )
 
 
-def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode_picture(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, drawn_text: DrawnText | None = None, read_text: bool = True
+) -> Picture:
     """Decode a picture by its content, whatever its name or declared type says.
 
     JPEG, PNG, WebP and GIF (the first frame). Turned as EXIF says, transparency laid over white.
@@ -76,9 +84,12 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
     Args:
         data: The file's bytes.
         max_pixels: Width times height that is refused beyond, read from the header before anything is decoded.
+        drawn_text: What reads and paints pictures: ``Moderator.drawn_text``, None where a checkpoint does neither.
+        read_text: Whether the drawn text is wanted where it can be had: not where the post or its producer says it.
+            Never changes a pixel.
 
     Returns:
-        The picture, uint8 ``[224, 224, 3]``.
+        The picture, uint8 ``[224, 224, 3]``: a function of the bytes and of ``drawn_text``'s switches.
 
     Raises:
         PictureError: ``not_a_picture``, ``unsupported_format``, ``too_many_pixels``, ``truncated`` or ``corrupt``.
@@ -92,7 +103,10 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
             image.draft("RGB", (2 * SIDE_PIXELS, 2 * SIDE_PIXELS))
             image.load()
             turn = _TURNS.get(_orientation(image))
-            square = _opaque(image).resize((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BICUBIC, reducing_gap=2.0)
+            opaque = _opaque(image)
+            square = opaque.resize((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BICUBIC, reducing_gap=2.0)
+            looked_at = drawn_text is not None and drawn_text.looks_at(read=read_text)
+            legible = _at_most(opaque, READING_SIDE_PIXELS) if looked_at else None
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
@@ -102,9 +116,31 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
         raise PictureError(code, f"{name}: {error}") from error
     if turn is not None:
         square = square.transpose(turn)
+        legible = legible and legible.transpose(turn)
         if turn in _QUARTER_TURNS:
             width, height = height, width
-    return Picture(np.asarray(square, dtype=np.uint8), width, height)
+    pixels = np.asarray(square, dtype=np.uint8)
+    if drawn_text is None or legible is None:
+        return Picture(pixels, width, height)
+    pixels, text = drawn_text.treat(np.asarray(legible, dtype=np.uint8), pixels, read=read_text)
+    return Picture(pixels, width, height, text, drawn_text.paints)
+
+
+def _at_most(image: Image.Image, side: int) -> Image.Image:
+    scale = side / max(image.size)
+    if scale >= 1:
+        return image
+    width, height = (max(1, round(pixels * scale)) for pixels in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def decode_whole(data: bytes) -> Image.Image:
+    """A picture that ``decode_picture`` took, at its own size, for people: RGB, turned, transparency over white."""
+    with Image.open(BytesIO(data), formats=_FORMATS) as image:
+        image.load()
+        turn = _TURNS.get(_orientation(image))
+        whole = _opaque(image)
+    return whole if turn is None else whole.transpose(turn)
 
 
 def _refuse(name: str, data: bytes, pixels: int, max_pixels: int) -> None:

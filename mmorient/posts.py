@@ -22,11 +22,15 @@ class Picture:
         pixels: uint8 ``[224, 224, 3]``, RGB, the whole picture squeezed into the square.
         width: Pixels across before resizing, after orientation.
         height: Pixels down before resizing, after orientation.
+        text: What is drawn over it, empty where nothing is; None where nobody has looked.
+        painted: Whether drawn text is painted out of the pixels.
     """
 
     pixels: NDArray[np.uint8]
     width: int
     height: int
+    text: str | None = None
+    painted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

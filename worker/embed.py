@@ -14,6 +14,9 @@ from worker.items import Item, usable
 from worker.media import reject_if_empty
 from worker.metrics import CACHE_LOOKUPS
 
+# Digests of more than this take milliseconds: long enough to be felt by the event loop.
+_BYTES_FOR_A_THREAD = 1024 * 1024
+
 
 @dataclass(slots=True)
 class EmbeddingTable:
@@ -22,6 +25,13 @@ class EmbeddingTable:
     known: dict[bytes, Embedding] = field(default_factory=dict)
     texts: dict[bytes, str] = field(default_factory=dict)
     pictures: dict[bytes, Picture] = field(default_factory=dict)
+
+    def gather(self, item: Item) -> PostEmbeddings:
+        """Return the embeddings of one post, all of whose contents are known by now."""
+        text = self.known[item.text_key] if item.text_key is not None else None
+        return PostEmbeddings(
+            text=text, pictures=tuple(self.known[key] for _, key in sorted(item.picture_keys.items()))
+        )
 
 
 class EmbedStage:
@@ -54,48 +64,46 @@ class EmbedStage:
 
     async def prepare(self, items: Sequence[Item]) -> EmbeddingTable:
         """Return the table of a batch; media that turn out to be no pictures are dropped from their posts."""
-        table = EmbeddingTable()
-        texts = {self.text_key(item.text): item.text for item in usable(items) if item.text is not None}
-        pictures = {self.picture_key(content): content for item in usable(items) for content in item.pictures.values()}
+        batch = usable(items)
+        if sum(len(content) for item in batch for content in item.pictures.values()) > _BYTES_FOR_A_THREAD:
+            await asyncio.to_thread(self._set_keys, batch)
+        else:
+            self._set_keys(batch)
+        texts = {item.text_key: item.text for item in batch if item.text_key is not None and item.text is not None}
+        pictures = {key: item.pictures[index] for item in batch for index, key in item.picture_keys.items()}
         widths = dict.fromkeys(texts, self._text_width) | dict.fromkeys(pictures, self._picture_width)
-        table.known = await self._cache.find(widths)
-        CACHE_LOOKUPS.labels("hit").inc(len(table.known))
-        CACHE_LOOKUPS.labels("miss").inc(len(widths) - len(table.known))
-        table.texts = {key: text for key, text in texts.items() if key not in table.known}
-        missing = {key: content for key, content in pictures.items() if key not in table.known}
-        table.pictures, failures = await self._decode_pictures(missing)
+        known = await self._cache.find(widths)
+        CACHE_LOOKUPS.labels("hit").inc(len(known))
+        CACHE_LOOKUPS.labels("miss").inc(len(widths) - len(known))
+        decoded = await self._decode({key: content for key, content in pictures.items() if key not in known})
+        failures = {key: result for key, result in decoded.items() if isinstance(result, str)}
         if failures:
-            self._drop_failed(items, failures)
-        return table
-
-    def gather(self, item: Item, table: EmbeddingTable) -> PostEmbeddings:
-        """Return the embeddings of one post from a table in which nothing is missing any more."""
-        text = table.known[self.text_key(item.text)] if item.text is not None else None
-        pictures = tuple(table.known[self.picture_key(item.pictures[index])] for index in sorted(item.pictures))
-        return PostEmbeddings(text=text, pictures=pictures)
+            _drop_failed(batch, failures)
+        return EmbeddingTable(
+            known=known,
+            texts={key: text for key, text in texts.items() if key not in known},
+            pictures={key: result for key, result in decoded.items() if isinstance(result, Picture)},
+        )
 
     async def store(self, table: EmbeddingTable) -> None:
         """Keep what this batch had to encode."""
-        await self._cache.store(
-            {key: table.known[key] for key in (*table.texts, *table.pictures) if key in table.known}
-        )
+        fresh = (*table.texts, *table.pictures)
+        await self._cache.store({key: table.known[key] for key in fresh if key in table.known})
 
-    def text_key(self, text: str) -> bytes:
-        """Return the cache key of a text."""
-        return embedding_key(self._digest, "text", text.encode())
+    def _set_keys(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if item.text is not None:
+                item.text_key = embedding_key(self._digest, "text", item.text.encode())
+            for index, content in item.pictures.items():
+                item.picture_keys[index] = embedding_key(self._digest, "image", content)
 
-    def picture_key(self, content: bytes) -> bytes:
-        """Return the cache key of a picture's bytes."""
-        return embedding_key(self._digest, "image", content)
-
-    async def _decode_pictures(self, contents: dict[bytes, bytes]) -> tuple[dict[bytes, Picture], dict[bytes, str]]:
+    async def _decode(self, contents: dict[bytes, bytes]) -> dict[bytes, Picture | str]:
+        """Return a picture, or the reason code why it is none, for each content."""
         loop = asyncio.get_running_loop()
         results = await asyncio.gather(
             *(loop.run_in_executor(self._decoder, self._decode_one, content) for content in contents.values())
         )
-        pictures = {key: result for key, result in zip(contents, results, strict=True) if isinstance(result, Picture)}
-        failures = {key: result for key, result in zip(contents, results, strict=True) if isinstance(result, str)}
-        return pictures, failures
+        return dict(zip(contents, results, strict=True))
 
     def _decode_one(self, content: bytes) -> Picture | str:
         try:
@@ -103,10 +111,10 @@ class EmbedStage:
         except PictureError as error:
             return error.code
 
-    def _drop_failed(self, items: Sequence[Item], failures: dict[bytes, str]) -> None:
-        for item in usable(items):
-            for index, content in list(item.pictures.items()):
-                reason = failures.get(self.picture_key(content))
-                if reason is not None:
-                    item.drop_picture(index, reason)
-            reject_if_empty(item)
+
+def _drop_failed(items: Sequence[Item], failures: dict[bytes, str]) -> None:
+    for item in items:
+        for index, key in list(item.picture_keys.items()):
+            if key in failures:
+                item.drop_picture(index, failures[key])
+        reject_if_empty(item)

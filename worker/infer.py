@@ -10,7 +10,7 @@ import structlog
 
 from mmorient import Moderator
 from worker.batch import picture_calls, text_calls
-from worker.embed import EmbeddingTable, EmbedStage
+from worker.embed import EmbeddingTable
 from worker.errors import InvalidRecordError
 from worker.items import Item, usable
 from worker.metrics import MODEL_SECONDS
@@ -27,12 +27,10 @@ class InferStage:
 
     Args:
         moderator: the model.
-        embed: gathers a post's embeddings.
     """
 
-    def __init__(self, moderator: Moderator, embed: EmbedStage) -> None:
+    def __init__(self, moderator: Moderator) -> None:
         self._moderator = moderator
-        self._embed = embed
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
         self._closing = threading.Event()
 
@@ -58,14 +56,14 @@ class InferStage:
     def _label(self, items: Sequence[Item], table: EmbeddingTable) -> None:
         self._encode(items, table)
         for item in items:
-            item.embeddings = self._embed.gather(item, table)
+            item.embeddings = table.gather(item)
         answers = self._moderator.classify([item.embeddings for item in items if item.embeddings is not None])
         for item, labels in zip(items, answers, strict=True):
             item.labels = labels
 
     def _encode(self, items: Sequence[Item], table: EmbeddingTable) -> None:
-        wanted = {self._embed.text_key(item.text) for item in items if item.text is not None}
-        wanted |= {self._embed.picture_key(content) for item in items for content in item.pictures.values()}
+        wanted = {item.text_key for item in items if item.text_key is not None}
+        wanted |= {key for item in items for key in item.picture_keys.values()}
         for texts in text_calls(table, wanted):
             self._look_up()
             table.known.update(zip(texts.keys, self._moderator.embed_texts(texts.contents), strict=True))

@@ -40,6 +40,8 @@ class Item:
     post: Post | None = None
     text: str | None = None  # what is read: the text, or what is drawn over the pictures where there is none
     pictures: dict[int, bytes] = field(default_factory=dict)  # by index in post.media
+    text_key: bytes | None = None
+    picture_keys: dict[int, bytes] = field(default_factory=dict)
     unavailable: dict[int, str] = field(default_factory=dict)  # reason code by index in post.media
     embeddings: PostEmbeddings | None = None
     labels: PostLabels | None = None
@@ -53,6 +55,7 @@ class Item:
     def drop_picture(self, index: int, reason: str) -> None:
         """Note that a medium cannot be used."""
         self.pictures.pop(index, None)
+        self.picture_keys.pop(index, None)
         self.unavailable[index] = reason
 
     def unavailable_media(self) -> tuple[Unavailable, ...]:

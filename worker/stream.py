@@ -139,7 +139,7 @@ class StreamService(Service):
             max_pixels=media.max_pixels,
             decoder=decoder,
         )
-        infer = InferStage(moderator, embed)
+        infer = InferStage(moderator)
         stack.callback(infer.close)
         return Pipeline(
             consume=consume,

@@ -33,11 +33,16 @@ class TextEncoder(Protocol):
 
 
 class PictureEncoder(Protocol):
-    """Pixels to region states and a global vector."""
+    """Pixels to region states and a global vector.
+
+    Attributes:
+        grid: Rows and columns where regions tile the picture, row by row; None where they have no fixed place.
+    """
 
     state_width: int
     global_width: int
     regions: int
+    grid: tuple[int, int] | None
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Encode pictures.

@@ -24,6 +24,7 @@ class Lite(nn.Module):
         super().__init__()
         self.state_width = REGION_WIDTH
         self.regions = REGIONS
+        self.grid: tuple[int, int] | None = (7, 7)
         self.global_width = len(projection["axes"])
         self.network = EfficientNetLite()
         load_lite(self.network, weights)

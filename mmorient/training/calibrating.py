@@ -97,7 +97,7 @@ def fit_scaling(logits: Tensor, targets: Tensor, *, natural: bool) -> HeadCalibr
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     centred = (bias - bias.mean()).tolist()
-    return HeadCalibration(temperature=round(float(heat.exp()), 4), bias=tuple(round(value, 4) for value in centred))
+    return HeadCalibration(temperature=round(heat.exp().item(), 4), bias=tuple(round(value, 4) for value in centred))
 
 
 def _cases(model: MmOrient, vectors: Vectors, examples: Sequence[Example]) -> list[_Case]:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from mmorient.model import MmOrient, ModelSizes
 from mmorient.training.data import PROBES, TRAIN, Example
-from mmorient.training.vectors import Vectors, bank_context
+from mmorient.training.vectors import Vectors
 
 _log = logging.getLogger(__name__)
 
@@ -107,15 +107,17 @@ def train_head(
     learned = np.flatnonzero([example.split == TRAIN for example in examples] & (targets >= 0).any(1).numpy())
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=recipe.decay)
-    steps = recipe.epochs * (len(learned) // recipe.rows)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=steps + 1, pct_start=0.1)
+    batches = max(1, len(learned) // recipe.rows)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.rate, total_steps=recipe.epochs * batches + 1, pct_start=0.1
+    )
     random = np.random.default_rng(recipe.seed)
     widths = (sizes.text_vector, sizes.picture_vector)
     bank_posts = vectors.all_of(bank, widths)
     class_weights = {head: torch.tensor(weight) for head, weight in recipe.class_weights.items()}
     for epoch in range(recipe.epochs):
         losses = []
-        for chunk in np.array_split(random.permutation(learned), len(learned) // recipe.rows):
+        for chunk in np.array_split(random.permutation(learned), batches):
             rows = torch.from_numpy(chunk)
             dropped = torch.rand(len(rows))
             both = vectors.has_text[rows] & (vectors.picture_row[rows] >= 0)
@@ -125,7 +127,7 @@ def train_head(
                 without_text=both & (dropped < recipe.drop_text),
                 without_picture=both & (dropped > 1 - recipe.drop_picture),
             )
-            logits = model(posts, bank_context(model, bank_posts))
+            logits = model(posts, model.context(bank_posts, model.set_biases(bank_posts)))
             loss = _loss(logits, targets[rows], weights[rows], class_weights)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

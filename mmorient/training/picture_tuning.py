@@ -79,7 +79,8 @@ def fit_projection(means: Tensor, width: int) -> dict[str, Tensor]:
     """
     centre = means.mean(0)
     _, _, axes = torch.linalg.svd(means - centre, full_matrices=False)
-    return {"centre": centre, "axes": axes[:width]}
+    missing = max(0, width - len(axes))  # fewer pictures than axes
+    return {"centre": centre, "axes": functional.pad(axes[:width], (0, 0, 0, missing))}
 
 
 def tune_regions(
@@ -104,7 +105,7 @@ def tune_regions(
     random = np.random.default_rng(seed)
     for epoch in range(epochs):
         losses = []
-        for indices in np.array_split(random.permutation(learned), len(learned) // 64):
+        for indices in np.array_split(random.permutation(learned), max(1, len(learned) // 64)):
             batch = torch.from_numpy(states[np.sort(indices)].astype(np.float32))
             vectors = functional.dropout(attention(batch).vector, 0.3)
             loss = _loss(heads, vectors, [examples[index] for index in np.sort(indices)])

@@ -81,7 +81,7 @@ def _head_phase(
     model = train_head(sizes, vectors, examples, bank_rows, recipe)
     posts = vectors.all_of(bank_rows, (sizes.text_vector, sizes.picture_vector))
     bank = freeze_bank(model, posts, [examples[row] for row in bank_rows.tolist()])
-    context = bank.context(torch.device("cpu"))
+    context = bank.context(model)
     calibration = calibrate(model, context, vectors, examples)
     head = model.state_dict()
     save_checkpoint(out, config, calibration, embedding=embedding, head=head, bank=bank)

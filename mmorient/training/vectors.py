@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmorient.bank import Bank
 from mmorient.labels import TASKS
-from mmorient.model import GraphContext, MmOrient, PostTensors
+from mmorient.model import MmOrient, PostTensors
 from mmorient.training.data import TRAIN, Example
 
 
@@ -81,19 +81,6 @@ def choose_bank(examples: Sequence[Example], counts: dict[str, int], seed: int) 
         ]
         chosen += random.permutation(members)[:count].tolist()
     return torch.tensor(sorted(chosen))
-
-
-def bank_context(model: MmOrient, bank: PostTensors) -> GraphContext:
-    """The bank as context while the model is trained: u follows HIMA stage 2's weights."""
-    text_bias, picture_bias = model.set_biases(bank)
-    return GraphContext(
-        text_bias,
-        picture_bias,
-        bank.text_global,
-        bank.text_present,
-        bank.picture_global,
-        bank.picture_present,
-    )
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmorient.cmrl import adjacency, neighbourhood_mean
+from mmorient.cmrl import Nodes, adjacency, neighbourhood_mean
 from mmorient.hima import ElementAttention
 from mmorient.model import MmOrient, ModelSizes, PostTensors
 
@@ -58,7 +58,7 @@ def differences(file: Path) -> dict[str, float]:
 
 
 def _others(globals_: Tensor, present: Tensor, threshold: float) -> Tensor:
-    near = adjacency(globals_, present, globals_, present, threshold)
+    near = adjacency(globals_, present, Nodes.of(globals_, present, globals_[0]), threshold)
     return near * (1 - torch.eye(len(near)))
 
 

@@ -28,7 +28,7 @@ def test_rounding_keeps_the_sum_and_the_order(logits: list[float]) -> None:
 @example(INTENSE[1], (0.00001, 0.0), (3.0, 3.0, 3.0))
 @example(INTENSE[1], (0.0, 0.00021), (1.0, 0.0, 2.0))
 def test_a_task_agrees_with_its_intensity(task, logits, degrees) -> None:  # type: ignore[no-untyped-def]
-    """What is not sarcastic has no sarcastic degree, what is has one, and both labels are most probable as published."""
+    """What is not sarcastic has no sarcastic degree, what is has one; both labels are most probable as published."""
     answer = task_label(task, logits, degrees)
     assert answer.intensity is not None
     assert (answer.label == task.classes[0]) == (answer.intensity.label == task.degrees[0])

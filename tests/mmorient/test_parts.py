@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mmorient.cmrl import SageConvolution, adjacency, neighbourhood_mean
+from mmorient.cmrl import Nodes, SageConvolution, adjacency, neighbourhood_mean
 from mmorient.hima import ElementAttention, pool_windows
 from mmorient.mlc import MultifeatureClassifier, TaskFeatures
 from mmorient.model import GraphContext, MmOrient, ModelSizes, PostTensors
@@ -85,9 +85,11 @@ def test_neighbours_are_those_over_the_threshold() -> None:
     own = torch.tensor([[1.0, 0.0], [3.0, 0.1]])
     nodes = torch.tensor([[5.0, 0.0], [0.0, 1.0], [1.0, 0.5]])
     yes = torch.ones(3, dtype=torch.bool)
-    assert adjacency(own, yes[:2], nodes, yes, 0.9).tolist() == [[1, 0, 0], [1, 0, 1]]
-    assert adjacency(own, ~yes[:2], nodes, yes, 0.9).sum() == 0
-    assert adjacency(own, yes[:2], nodes, ~yes, 0.9).sum() == 0
+    there, gone = Nodes.of(nodes, yes, own[0]), Nodes.of(nodes, ~yes, own[0])
+    assert adjacency(own, yes[:2], there, 0.9).tolist() == [[1, 0, 0], [1, 0, 1]]
+    assert adjacency(own, ~yes[:2], there, 0.9).sum() == 0
+    assert adjacency(own, yes[:2], gone, 0.9).sum() == 0
+    assert torch.equal(gone.vectors, own[:1].expand(3, 2))
 
 
 def test_the_self_loop_counts_once() -> None:
@@ -123,14 +125,15 @@ def test_dropout_is_for_training_alone() -> None:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("part", ["text_bias", "picture_bias", "text_nodes", "picture_nodes"])
+@pytest.mark.parametrize("part", ["text_bias", "picture_bias", "texts", "pictures"])
 def test_every_part_of_the_context_matters(part: str) -> None:
     """Stage 2 and the graphs of both modalities: short-circuited, the logits change."""
     made = model()
     context = bank(made)
     value = getattr(context, part)
+    other = Nodes(value.vectors, -value.directions) if isinstance(value, Nodes) else torch.zeros_like(value)
     whole = made(posts(5), context)["sentiment"]
-    without = made(posts(5), replace(context, **{part: torch.roll(value, 1, 0)}))["sentiment"]
+    without = made(posts(5), replace(context, **{part: other}))["sentiment"]
     assert (whole - without).abs().max() > 1e-3
 
 
@@ -163,7 +166,7 @@ def test_self_context_keeps_the_biases_and_drops_the_neighbours() -> None:
     made = model()
     context = bank(made)
     alone = context.alone()
-    assert alone.text_nodes.shape == (0, 5)
+    assert alone.texts.vectors.shape == (0, 5)
     assert torch.equal(alone.text_bias, context.text_bias)
     assert (made(posts(5), context)["humour"] - made(posts(5), alone)["humour"]).abs().max() > 1e-4
 
@@ -176,9 +179,10 @@ def test_what_is_absent_leaves_no_trace() -> None:
     absent = torch.zeros(5, dtype=torch.bool)
     one = replace(posts(5), picture_present=absent)
     other = replace(one, picture=torch.full((5, 10), 7.0), picture_global=torch.full((5, 5), -7.0))
-    assert torch.equal(made(one, context)["offensiveness"], made(other, context)["offensiveness"])
+    said = made(one, context)["offensiveness"]
+    assert torch.equal(said, made(other, context)["offensiveness"])
     made.no_picture.add_(1)
-    assert not torch.equal(made(one, context)["offensiveness"], made(other, context)["sentiment"])
+    assert not torch.equal(said, made(one, context)["offensiveness"])
 
 
 def names() -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import pickle
 import struct
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -137,13 +138,11 @@ def test_no_damage_raises_anything_else(kind: str) -> None:
         damaged = bytearray(data)
         for place in random.integers(0, len(data), 4):
             damaged[place] = random.integers(0, 256)
-        try:
+        with suppress(PictureError):
             decode_picture(bytes(damaged), max_pixels=1_000_000)
-        except PictureError as error:
-            assert error.code
 
 
 def test_the_error_survives_pickling() -> None:
     """Pictures may be decoded in worker processes."""
-    error = pickle.loads(pickle.dumps(PictureError("corrupt", "why")))
+    error = pickle.loads(pickle.dumps(PictureError("corrupt", "why")))  # noqa: S301 - our own bytes
     assert (error.code, error.detail) == ("corrupt", "why")

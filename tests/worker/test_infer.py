@@ -86,7 +86,7 @@ async def label(
 ) -> None:
     """Run the items through embed and infer."""
     embed = embed_stage(moderator, cache, threads)
-    infer = InferStage(moderator, embed)
+    infer = InferStage(moderator)
     table = await embed.prepare(items)
     await infer.run(items, table)
     await embed.store(table)

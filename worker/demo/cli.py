@@ -51,7 +51,7 @@ def demo(folder: Path, posts_per_second: float) -> None:
                 "routes": {task: f"{prefix}labels.{task}" for task in ("sentiment", "sarcasm", "offensiveness")},
             }
         )
-        outcome = asyncio.run(Demo(console, kafka, endpoints.redis, folder, posts_per_second).run())
+        outcome = asyncio.run(Demo(console, kafka, endpoints.redis or "", folder, posts_per_second).run())
     finally:
         stack.down(keep_logs=True)
     click.echo(str(outcome))

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import click
 
-from worker.stack.process import ServerProcess
+from worker.settings import load_settings
+from worker.stack.external import without_password
+from worker.stack.server import Server
 from worker.stack.stack import Stack
 
 _folder = click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".stack"),
-    show_default=True,
+    default=lambda: load_settings().stack.folder,
+    show_default=".stack",
     envvar="MODERATE_STACK__FOLDER",
+    show_envvar=True,
     help="data, logs and process ids",
 )
 
@@ -33,11 +36,11 @@ def stack() -> None:
 def up(folder: Path) -> None:
     """Start both and return when they answer; what runs already is left alone."""
     endpoints = Stack(folder).up()
-    click.echo(f"kafka  {endpoints.kafka}\nredis  {endpoints.redis}")
+    click.echo(f"kafka  {endpoints.kafka}\nredis  {without_password(endpoints.redis or '')}")
 
 
 @stack.command()
-@click.option("--keep-data", is_flag=True, help="go on with the same topics after the next `up`")
+@click.option("--keep-data", is_flag=True, help="go on with the same topics and ports after the next `up`")
 @_folder
 def down(folder: Path, *, keep_data: bool) -> None:
     """Stop both and remove their data."""
@@ -46,24 +49,27 @@ def down(folder: Path, *, keep_data: bool) -> None:
 
 
 @stack.command()
-@click.option("--json", "as_json", is_flag=True, help='{"kafka": "host:port", "redis": "redis://…"}')
+@click.option("--json", "as_json", is_flag=True, help='{"kafka": "host:port", "redis": "redis://…"}, null where not up')
 @_folder
 def status(folder: Path, *, as_json: bool) -> None:
-    """Say where both are; exit code 0 if both are up, 1 otherwise."""
+    """Say where both are; exit code 0 if both answer, 1 otherwise."""
     local = Stack(folder)
-    endpoints = local.status()
+    answering = local.answering()
     if as_json:
-        click.echo(json.dumps({"kafka": endpoints.kafka, "redis": endpoints.redis}))
+        click.echo(json.dumps({"kafka": answering.kafka, "redis": answering.redis}))
     else:
-        click.echo(_line("kafka", endpoints.kafka, local.external.kafka, local.kafka))
-        click.echo(_line("redis", endpoints.redis, local.external.redis, local.redis))
-    sys.exit(0 if endpoints.complete else 1)
+        external = local.external
+        click.echo(_line(local.kafka, external.kafka, answers=answering.kafka is not None))
+        click.echo(_line(local.redis, external.redis, answers=answering.redis is not None))
+    sys.exit(0 if answering.complete else 1)
 
 
-def _line(name: str, address: str | None, external: str | None, server: ServerProcess) -> str:
-    if address is None:
-        return f"{name}  down"
-    if external is not None or server.started_at is None:
-        return f"{name}  external  {address}"
-    since = datetime.fromtimestamp(server.started_at).astimezone().isoformat(" ", "seconds")
-    return f"{name}  up  {address}  pid {server.pid}  since {since}"
+def _line(server: Server, external: str | None, *, answers: bool) -> str:
+    silent = "" if answers else "  does not answer"
+    if external is not None:
+        return f"{server.name}  external  {without_password(external)}{silent}"
+    address, started_at = server.address, server.started_at
+    if address is None or started_at is None:
+        return f"{server.name}  down"
+    since = datetime.fromtimestamp(started_at).astimezone().isoformat(" ", "seconds")
+    return f"{server.name}  up  {address}  pid {server.pid}  since {since}{silent}"

@@ -1,15 +1,14 @@
 """A Java runtime, and Kafka's jars from Maven Central, resolved once and then found on disk."""
 
-import json
-import os
 import re
 import shutil
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from worker.errors import FatalError
-from worker.stack.cache import cache_folder, locked
+from worker.stack.cache import cache_folder, locked, make_folder
 from worker.stack.server import Say
 
 # 4.2.0, because 4.3.0 skips commit markers of partitions that are without a leader for a moment.
@@ -51,33 +50,33 @@ def find_class_path(say: Say) -> str:
     Raises:
         FatalError: the jars cannot be had.
     """
-    noted = cache_folder() / f"kafka-{KAFKA_VERSION}-jars.json"
-    with locked(noted.with_suffix(".lock"), say):
-        jars = _noted_jars(noted)
-        if jars is None:
-            jars = _resolve(say)
-            draft = noted.with_suffix(".draft")
-            draft.write_text(json.dumps({"endpoint": _ENDPOINT, "jars": jars}, indent=1), encoding="utf-8")
-            draft.rename(noted)
-    return os.pathsep.join(jars)
+    jars = kafka_cache() / "jars"
+    with locked(jars.with_suffix(".lock"), say):
+        if not jars.exists():
+            say("resolving Kafka's jars (46 MB, first time only) …")
+            with make_folder(jars) as draft:
+                _resolve(draft)
+    return str(jars / "*")
 
 
-def _noted_jars(noted: Path) -> list[str] | None:
+def kafka_cache() -> Path:
+    """Return the folder of what all stacks of this Kafka share."""
+    return cache_folder() / f"kafka-{KAFKA_VERSION}"
+
+
+def _resolve(target: Path) -> None:
     try:
-        entry = json.loads(noted.read_text(encoding="utf-8"))
-        jars = [str(jar) for jar in entry["jars"]]
-        return jars if entry["endpoint"] == _ENDPOINT and all(Path(jar).is_file() for jar in jars) else None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _resolve(say: Say) -> list[str]:
-    try:
-        import jgo
+        from jgo.constants import MAVEN_CENTRAL_URL
+        from jgo.env import EnvironmentBuilder, LinkStrategy
+        from jgo.maven import MavenContext
     except ImportError as error:
         raise FatalError("no jgo: pip install 'mm-orient-moderation[local]' brings it") from error
-    say("resolving Kafka's jars (46 MB, first time only) …")
-    try:
-        return [str(Path(jar).absolute()) for jar in jgo.build(_ENDPOINT).all_jars]
-    except Exception as error:
-        raise FatalError(f"Kafka's jars cannot be resolved: {error}") from error
+    # Not jgo's own cache: it would keep a jar whose download broke off, and never look at it again.
+    with TemporaryDirectory(dir=target.parent) as scratch:
+        context = MavenContext(repo_cache=Path(scratch, "m2"), remote_repos={"central": MAVEN_CENTRAL_URL})
+        builder = EnvironmentBuilder(context, Path(scratch, "jgo"), LinkStrategy.HARD)
+        try:
+            for jar in builder.from_endpoint(_ENDPOINT).all_jars:
+                Path(jar).rename(target / Path(jar).name)
+        except Exception as error:
+            raise FatalError(f"Kafka's jars cannot be resolved: {error}") from error

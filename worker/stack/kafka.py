@@ -1,29 +1,35 @@
 """Apache Kafka in KRaft mode: one process that is broker and controller."""
 
 import base64
+import shutil
 import socket
 import struct
 import subprocess
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 from worker.errors import FatalError
-from worker.stack.java import find_class_path, find_java
-from worker.stack.process import ServerProcess, free_ports
+from worker.stack.cache import locked, make_folder
+from worker.stack.java import find_class_path, find_java, kafka_cache
+from worker.stack.server import Say
 
-_START_SECONDS = 60.0
+_ANSWER_SECONDS = 3.0
 _API_VERSIONS = 18
+_CORRELATION_ID = 1
+_DATA = "kafka-data"
+_TEMPORARY = "kafka-tmp"
 _LOG_CONFIG = """\
 Configuration:
   Appenders:
     File:
       name: F
-      fileName: "${sys:kafka.log}"
+      fileName: kafka.log
       PatternLayout: {pattern: "%d %p %c{1} %m%n"}
   Loggers:
     Root: {level: info, AppenderRef: {ref: F}}
 """
+# Paths are relative to the folder, which is the working directory: Java reads this file as Latin-1, and a comma
+# would make two folders of one. Posts may be older than any retention time, hence only one by size.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -32,11 +38,15 @@ advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
-controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
+controller.quorum.voters=1@127.0.0.1:{controller_port}
 log.dirs={data}
 auto.create.topics.enable=false
 message.max.bytes=16777216
 replica.fetch.max.bytes=16777216
+log.retention.ms=-1
+log.retention.bytes=1073741824
+log.segment.bytes=134217728
+log.cleaner.dedupe.buffer.size=4194304
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
@@ -49,86 +59,107 @@ group.min.session.timeout.ms=500
 transaction.abort.timed.out.transaction.cleanup.interval.ms=500
 broker.session.timeout.ms={session_ms}
 broker.heartbeat.interval.ms=500
-log.cleaner.dedupe.buffer.size=4194304
 """
 
 
-class KafkaServer(ServerProcess):
-    """A broker in a folder.
+class KafkaRecipe:
+    """A broker on localhost.
 
     Args:
-        folder: data, logs and mark.
         heap_megabytes: of the Java process.
-        session_seconds: silence after which the controller fences the broker.
+        session_seconds: silence after which the controller fences the broker. After a crash it waits this long for
+            its own old registration; after a longer pause it has to register anew.
     """
 
-    def __init__(self, folder: Path, *, heap_megabytes: int = 512, session_seconds: float = 9.0) -> None:
-        super().__init__("kafka", folder)
-        self._folder = folder
+    name = "kafka"
+    port_count = 2
+    files: tuple[str, ...] = (
+        _DATA,
+        f"{_DATA}.draft",
+        _TEMPORARY,
+        "server.properties",
+        "log4j2.yaml",
+        "kafka-crash.log",
+    )
+
+    def __init__(self, *, heap_megabytes: int = 512, session_seconds: float = 9.0) -> None:
+        self.start_seconds = 60.0 + session_seconds
         self._heap_megabytes = heap_megabytes
         self._session_seconds = session_seconds
 
-    @property
-    def address(self) -> str | None:
-        """host:port, or None where it is not running."""
-        return f"127.0.0.1:{self.ports[0]}" if self.ports else None
+    def address(self, ports: tuple[int, ...]) -> str:
+        """Return host:port."""
+        return f"127.0.0.1:{ports[0]}"
 
-    def up(self, say: Callable[[str], None]) -> None:
-        """Start the broker, with the data and on the ports of the last time if there are any, and wait for it.
+    def prepare(self, folder: Path, ports: tuple[int, ...], say: Say) -> list[str]:
+        """Write the settings, and a formatted data folder where there is none; return the command."""
+        java, class_path = find_java(), find_class_path(say)
+        properties = self._properties(ports)
+        if not (folder / _DATA).exists():
+            formatted = _formatted([java, "-XX:TieredStopAtLevel=1", "-cp", class_path], properties, say)
+            with make_folder(folder / _DATA) as draft:
+                shutil.copytree(formatted, draft, dirs_exist_ok=True)
+        (folder / "server.properties").write_text(properties, encoding="utf-8")
+        (folder / "log4j2.yaml").write_text(_LOG_CONFIG, encoding="utf-8")
+        # Native libraries are unpacked there, and a crash would leave them behind.
+        (folder / _TEMPORARY).mkdir(exist_ok=True)
+        return [
+            java,
+            f"-Xmx{self._heap_megabytes}m",
+            # Half the start time of the defaults, which are made for larger machines.
+            *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
+            *("-XX:+ExitOnOutOfMemoryError", "-XX:ErrorFile=kafka-crash.log"),
+            f"-Djava.io.tmpdir={folder / _TEMPORARY}",
+            "-Dlog4j2.configurationFile=log4j2.yaml",
+            *("-cp", class_path, "kafka.Kafka", "server.properties"),
+        ]
 
-        Raises:
-            FatalError: it does not start.
-        """
-        java = [find_java(), f"-Xmx{self._heap_megabytes}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-        java += [f"-Dlog4j2.configurationFile={self._folder / 'log4j2.yaml'}", f"-Dkafka.log={self.log_path}"]
-        java += ["-cp", find_class_path(say)]
-        properties = self._folder / "server.properties"
-        if not properties.exists():
-            self._format(java, properties)
-        ports = self._configured_ports(properties)
-        say("starting Kafka …")
-        self.start([*java, "kafka.Kafka", str(properties)], ports)
-        self.wait_until(lambda: answers_kafka(f"127.0.0.1:{ports[0]}"), _START_SECONDS)
+    def answers(self, address: str) -> bool:
+        """Return whether it answers a request."""
+        return answers_kafka(address)
 
-    def _format(self, java: list[str], properties: Path) -> None:
-        port, controller_port = free_ports(2)
-        (self._folder / "log4j2.yaml").write_text(_LOG_CONFIG, encoding="utf-8")
-        text = _PROPERTIES.format(
-            port=port,
-            controller_port=controller_port,
-            data=self._folder / "kafka-data",
-            session_ms=round(self._session_seconds * 1000),
+    def _properties(self, ports: tuple[int, ...]) -> str:
+        port, controller_port = ports
+        return _PROPERTIES.format(
+            port=port, controller_port=controller_port, data=_DATA, session_ms=round(self._session_seconds * 1000)
         )
-        draft = properties.with_suffix(".draft")
-        draft.write_text(text, encoding="utf-8")
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
-        done = subprocess.run(  # noqa: S603
-            [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(draft), "--standalone"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise FatalError(f"Kafka's data folder cannot be formatted: {(done.stderr or done.stdout).strip()[-500:]}")
-        # Renamed last: a folder with this file is formatted.
-        draft.rename(properties)
-
-    @staticmethod
-    def _configured_ports(properties: Path) -> tuple[int, int]:
-        line = next(
-            line for line in properties.read_text(encoding="utf-8").splitlines() if line.startswith("listeners=")
-        )
-        broker, controller = (int(part.rsplit(":", 1)[1]) for part in line.split(","))
-        return broker, controller
 
 
-def answers_kafka(address: str) -> bool:
-    """Return whether a broker at host:port answers an ApiVersions request."""
-    host, port = address.rsplit(":", 1)
-    request = struct.pack(">hhih", _API_VERSIONS, 0, 1, -1)
+def _formatted(java: list[str], properties: str, say: Say) -> Path:
+    """Return an empty broker's data folder, to be copied: formatting takes a second and says nothing of ports."""
+    target = kafka_cache() / "formatted"
+    with locked(target.with_suffix(".lock"), say):
+        if target.exists():
+            return target
+        with make_folder(target) as draft:
+            settings = draft / "server.properties"
+            settings.write_text(properties.replace(f"log.dirs={_DATA}", "log.dirs=."), encoding="utf-8")
+            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
+            done = subprocess.run(  # noqa: S603
+                [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", settings.name],
+                cwd=draft,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                said = (done.stderr or done.stdout).strip()[-500:]
+                raise FatalError(f"a data folder for Kafka cannot be formatted: {said}")
+            settings.unlink()
+    return target
+
+
+def answers_kafka(address: str, *, tls: bool = False) -> bool:
+    """Return whether a broker at host:port answers an ApiVersions request; with `tls`, whether its port accepts."""
+    host, _, port = address.strip().rpartition(":")
+    request = struct.pack(">hhih", _API_VERSIONS, 0, _CORRELATION_ID, -1)
     try:
-        with socket.create_connection((host, int(port)), timeout=2) as connection:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS) as connection:
+            if tls:
+                return True
+            connection.settimeout(_ANSWER_SECONDS)
             connection.sendall(struct.pack(">i", len(request)) + request)
-            return len(connection.recv(10)) == 10
-    except OSError:
+            answer = connection.recv(8)
+            return answer[4:] == struct.pack(">i", _CORRELATION_ID)
+    except (OSError, ValueError):
         return False

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO, cast
 
 import psutil
 
@@ -86,8 +87,8 @@ class ServerProcess:
         draft = self.mark_path.with_suffix(".draft")
         draft.write_text(json.dumps(asdict(Mark(child.pid, _birth(child.pid), ports))), encoding="utf-8")
         draft.rename(self.mark_path)
-        with suppress(BrokenPipeError), child.stdin or nullcontext():
-            os.write(child.stdin.fileno() if child.stdin else -1, b"go\n")
+        with suppress(BrokenPipeError), cast("IO[bytes]", child.stdin) as gate:
+            gate.write(b"go\n")
 
     def wait_until(self, ready: Callable[[], bool], timeout_seconds: float) -> None:
         """Return when the server is ready.
@@ -177,7 +178,10 @@ class ServerProcess:
 
 def _is_running(mark: Mark) -> bool:
     try:
-        return _birth(mark.pid) == mark.birth and psutil.Process(mark.pid).status() != psutil.STATUS_ZOMBIE
+        process = psutil.Process(mark.pid)
+        # The first thread may be a zombie already while others, and with them the open ports, are still there.
+        ended = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+        return not ended and _birth(mark.pid) == mark.birth
     except psutil.NoSuchProcess:
         return False
 

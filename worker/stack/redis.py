@@ -17,7 +17,7 @@ class RedisRecipe:
     name = "redis"
     port_count = 1
     start_seconds = 20.0
-    files = ()
+    files: tuple[str, ...] = ()
 
     def address(self, ports: tuple[int, ...]) -> str:
         """Return redis://host:port/0."""
@@ -53,9 +53,13 @@ def find_redis() -> str:
 def answers_redis(url: str) -> bool:
     """Return whether a Redis answers PING at an address of any kind (redis, rediss, unix; with a password or not)."""
     from redis import Redis, RedisError
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
+    once = Retry(NoBackoff(), 0)
+    limits = {"socket_timeout": _ANSWER_SECONDS, "socket_connect_timeout": _ANSWER_SECONDS}
     try:
-        with Redis.from_url(url, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS) as client:
+        with Redis.from_url(url, retry=once, **limits) as client:
             return bool(client.ping())
     except (RedisError, OSError, ValueError):
         return False

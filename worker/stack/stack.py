@@ -1,33 +1,18 @@
 """The local stack: a Kafka and a Redis in one folder. Two folders are two stacks, side by side."""
 
-import fcntl
-import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from worker.errors import FatalError
-from worker.stack.kafka import KafkaServer, answers_kafka
-from worker.stack.redis import RedisServer, answers_redis
+from worker.stack.cache import locked
+from worker.stack.external import Endpoints, NamedServers
+from worker.stack.kafka import KafkaRecipe
+from worker.stack.redis import RedisRecipe
+from worker.stack.server import Server
 
-KAFKA_VARIABLE = "MODERATE_KAFKA__BOOTSTRAP_SERVERS"
-REDIS_VARIABLE = "MODERATE_REDIS__URL"
-
-
-@dataclass(frozen=True)
-class Endpoints:
-    """Where the servers are; None where one is not up."""
-
-    kafka: str | None
-    redis: str | None
-
-    @property
-    def complete(self) -> bool:
-        """Whether both are up."""
-        return self.kafka is not None and self.redis is not None
+__all__ = ["Endpoints", "Stack"]
 
 
 def _to_stderr(message: str) -> None:
@@ -35,87 +20,98 @@ def _to_stderr(message: str) -> None:
 
 
 class Stack:
-    """The local servers of a folder. Servers that the environment names are used in their place.
+    """The local servers of a folder. Servers that the settings name are used in their place.
+
+    `kafka` and `redis` are the processes themselves, to be killed, paused and restarted one by one.
 
     Args:
         folder: data, logs, process ids.
         say: told what takes long.
-        broker_session_seconds: silence after which the controller fences the broker.
+        broker_session_seconds: silence after which the controller fences the broker: how long a broker takes to
+            come back after kill -9, and how long it may be paused.
+        heap_megabytes: of Kafka.
     """
 
     def __init__(
-        self, folder: Path, *, say: Callable[[str], None] = _to_stderr, broker_session_seconds: float = 9.0
+        self,
+        folder: Path,
+        *,
+        say: Callable[[str], None] = _to_stderr,
+        broker_session_seconds: float = 9.0,
+        heap_megabytes: int = 512,
     ) -> None:
         self.folder = folder.absolute()
-        self.kafka = KafkaServer(self.folder, session_seconds=broker_session_seconds)
-        self.redis = RedisServer(self.folder)
+        recipe = KafkaRecipe(heap_megabytes=heap_megabytes, session_seconds=broker_session_seconds)
+        self.kafka = Server(recipe, self.folder)
+        self.redis = Server(RedisRecipe(), self.folder)
         self._say = say
 
     @property
-    def external(self) -> Endpoints:
-        """The servers that the environment names."""
-        return Endpoints(os.environ.get(KAFKA_VARIABLE) or None, os.environ.get(REDIS_VARIABLE) or None)
+    def external(self) -> NamedServers:
+        """The servers that the settings name."""
+        return NamedServers.from_settings()
 
     def up(self) -> Endpoints:
         """Start what is not running yet and return when all answer.
 
         Raises:
-            FatalError: a server does not start, or one that the environment names does not answer;
+            FatalError: a server does not start, or one that the settings name does not answer;
                 nothing that this call started is left running.
+            SettingsError: a setting cannot be used.
         """
-        self._check_external()
         external = self.external
-        with self._locked():
-            wanted = [] if external.kafka else [self.kafka]
-            servers = wanted if external.redis else [*wanted, self.redis]
-            started = []
-            try:
-                for server in servers:
-                    if server.pid is None:
-                        started.append(server)
-                        server.up(self._say)
-            except BaseException:
-                for server in started:
-                    server.stop()
-                raise
+        external.check()
+        named = {self.kafka: external.kafka, self.redis: external.redis}
+        servers = [server for server, address in named.items() if address is None]
+        if servers:
+            with self._locked():
+                self._up(servers)
         return self.status()
 
     def down(self, *, keep_logs: bool = False, keep_data: bool = False) -> None:
-        """Stop exactly the servers of this folder and remove their data.
+        """Stop exactly the servers of this folder and remove what they wrote.
 
         Args:
             keep_logs: leave the log files.
-            keep_data: leave everything, so that the next `up` goes on with the same topics.
+            keep_data: leave everything, so that the next `up` goes on with the same topics and ports.
         """
         if not self.folder.exists():
             return
         with self._locked():
-            self.redis.stop()
-            self.kafka.stop()
-            if keep_data:
-                return
-            for path in self.folder.iterdir():
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                elif path.name != "lock" and not (keep_logs and path.suffix == ".log"):
-                    path.unlink(missing_ok=True)
+            for server in (self.redis, self.kafka):
+                server.stop()
+                if not keep_data:
+                    server.clear(keep_log=keep_logs)
 
     def status(self) -> Endpoints:
-        """Return where the servers are, those that the environment names included."""
+        """Return where the servers are, those that the settings name included, without asking them."""
         external = self.external
         return Endpoints(external.kafka or self.kafka.address, external.redis or self.redis.address)
 
-    def _check_external(self) -> None:
+    def answering(self) -> Endpoints:
+        """Return where the servers are that answer a request now."""
         external = self.external
-        if external.kafka and not any(answers_kafka(address.strip()) for address in external.kafka.split(",")):
-            raise FatalError(f"{KAFKA_VARIABLE}: no broker answers at {external.kafka}")
-        if external.redis and not answers_redis(external.redis):
-            raise FatalError(f"{REDIS_VARIABLE}: no Redis answers at {external.redis}")
+        kafka = external.kafka_answers() if external.kafka else self.kafka.answers()
+        redis = external.redis_answers() if external.redis else self.redis.answers()
+        there = self.status()
+        return Endpoints(there.kafka if kafka else None, there.redis if redis else None)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Let one process at a time start or stop servers; the lock goes with the process."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        try:
+            with locked(self.folder / "lock", self._say):
+                yield
+        except OSError as error:
+            raise FatalError(f"the stack in {self.folder}: {error}") from error
+
+    def _up(self, servers: list[Server]) -> None:
+        started: list[Server] = []
+        try:
+            for server in servers:
+                if server.pid is None:
+                    started.append(server)
+                server.up(self._say)
+        except BaseException:
+            for server in started:
+                server.stop()
+            raise

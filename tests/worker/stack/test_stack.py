@@ -1,12 +1,10 @@
-"""The local stack, through its commands."""
+"""The local stack, through its commands, with a real Kafka and Redis."""
 
 import asyncio
 import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,29 +15,30 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from redis import Redis
 
+from tests.worker.stack.commands import KAFKA_VARIABLE, REDIS_VARIABLE, stack, start
 from worker.errors import FatalError
-from worker.stack.process import ServerProcess
-
-COMMAND = [sys.executable, "-m", "worker", "stack"]
-NO_SERVERS = {
-    name: value
-    for name, value in os.environ.items()
-    if name not in {"MODERATE_KAFKA__BOOTSTRAP_SERVERS", "MODERATE_REDIS__URL"}
-}
+from worker.stack import kafka as kafka_module
+from worker.stack import redis as redis_module
+from worker.stack.stack import Endpoints, Stack
 
 
-def stack(*arguments: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run `moderate stack`."""
-    return subprocess.run(
-        [*COMMAND, *arguments, "--folder", str(folder)],
-        env=NO_SERVERS | environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+@pytest.fixture(scope="module", autouse=True)
+def _no_named_servers() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv(KAFKA_VARIABLE, raising=False)
+        environment.delenv(REDIS_VARIABLE, raising=False)
+        yield
 
 
-def status(folder: Path) -> dict[str, str | None]:
-    """Return what `status --json` says."""
-    said: dict[str, str | None] = json.loads(stack("status", "--json", folder=folder).stdout)
-    return said
+@pytest.fixture(scope="module")
+def running(_no_named_servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Give a stack that is up, for tests that leave it so."""
+    servers = Stack(tmp_path_factory.mktemp("running") / "stack", broker_session_seconds=2.0)
+    try:
+        servers.up()
+        yield servers
+    finally:
+        servers.down()
 
 
 @pytest.fixture
@@ -49,100 +48,184 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     stack("down", folder=tmp_path / "stack")
 
 
-async def round_trip(kafka: str) -> bytes | None:
-    """Write a record and read it back."""
+async def write(kafka: str, topic: str, value: bytes) -> None:
+    """Create a topic and write one record."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
-    await admin.create_topics([NewTopic("t", 1, 1)])
+    await admin.create_topics([NewTopic(topic, 1, 1)])
     await admin.close()
-    async with AIOKafkaProducer(bootstrap_servers=kafka, compression_type="zstd") as producer:
-        await producer.send_and_wait("t", b"hello", partition=0)
+    async with AIOKafkaProducer(
+        bootstrap_servers=kafka, compression_type="zstd", max_request_size=2**24, enable_idempotence=True
+    ) as producer:
+        await producer.send_and_wait(topic, value, partition=0)
+
+
+async def read(kafka: str, topic: str) -> bytes | None:
+    """Return a topic's first record."""
     async with AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest") as consumer:
-        consumer.assign([TopicPartition("t", 0)])
-        record = await asyncio.wait_for(consumer.getone(), 20)
-        value: bytes | None = record.value
+        consumer.assign([TopicPartition(topic, 0)])
+        value: bytes | None = (await asyncio.wait_for(consumer.getone(), 20)).value
         return value
 
 
-def test_up_serves_and_down_stops_exactly_its_own(folder: Path, tmp_path: Path) -> None:
-    """Two stacks stand side by side and answer; `up` again changes nothing; `down` stops one and leaves the other."""
-    other = tmp_path / "other"
-    try:
-        assert stack("up", folder=folder).returncode == 0
-        first = status(folder)
-        assert first["kafka"] is not None
-        assert asyncio.run(round_trip(first["kafka"])) == b"hello"
-        assert Redis.from_url(str(first["redis"])).ping()
-        assert stack("up", folder=other).returncode == 0
-        assert stack("up", folder=folder).returncode == 0
-        assert status(folder) == first
-        second = status(other)
-        assert set(first.values()).isdisjoint(second.values())
-        assert stack("down", folder=folder).returncode == 0
-        assert status(folder) == {"kafka": None, "redis": None}
-        assert stack("status", folder=folder).returncode == 1
-        assert status(other) == second
-        assert {path.name for path in folder.iterdir()} == {"lock"}
-    finally:
-        stack("down", folder=other)
+def pids(folder: Path) -> dict[str, int]:
+    """Return the process ids that a stack's files name."""
+    return {path.stem: json.loads(path.read_text())["pid"] for path in folder.glob("*.json")}
 
 
-def test_a_crash_leaves_nothing_that_up_and_down_cannot_mend(folder: Path) -> None:
-    """After kill -9 of a server `up` brings it back on the same port, with Kafka's data; `down` clears all."""
-    assert stack("up", folder=folder).returncode == 0
-    before = status(folder)
-    marks = {name: json.loads((folder / f"{name}.json").read_text())["pid"] for name in ("kafka", "redis")}
-    os.kill(marks["redis"], signal.SIGKILL)
-    while psutil.pid_exists(marks["redis"]) and psutil.Process(marks["redis"]).status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.05)
-    assert status(folder) == {**before, "redis": None}
-    assert stack("up", folder=folder).returncode == 0
-    assert status(folder) == before
+def is_running(pid: int) -> bool:
+    """Return whether a process is there and not only waits for its parent to notice its end."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_up_gives_servers_that_serve(running: Stack) -> None:
+    """Kafka takes and returns a zstd record of 8 MB that does not compress; Redis takes and returns a value."""
+    there = running.status()
+    assert there.kafka is not None
+    value = os.urandom(8 * 2**20)
+    asyncio.run(write(there.kafka, "large", value))
+    assert asyncio.run(read(there.kafka, "large")) == value
+    with Redis.from_url(str(there.redis)) as redis:
+        assert redis.set("k", "v")
+        assert redis.get("k") == b"v"
+        assert redis.config_get("save")["save"] == ""
+        assert redis.config_get("maxmemory-policy")["maxmemory-policy"] == "allkeys-lru"
+
+
+def test_up_again_changes_nothing(running: Stack) -> None:
+    """A second `up` says that both are up, exits 0 and leaves the processes."""
+    before = pids(running.folder)
+    again = stack("up", folder=running.folder)
+    assert again.returncode == 0
+    assert "kafka is up already" in again.stderr
+    assert "redis is up already" in again.stderr
+    assert pids(running.folder) == before
+
+
+def test_status_can_be_read_by_programs_and_people(running: Stack, tmp_path: Path) -> None:
+    """`--json` holds two addresses, or null; the exit code says whether both are up; people see a line each."""
+    said = stack("status", "--json", folder=running.folder)
+    there = running.status()
+    assert said.returncode == 0
+    assert said.stdout == json.dumps({"kafka": there.kafka, "redis": there.redis}) + "\n"
+    lines = stack("status", folder=running.folder).stdout.splitlines()
+    assert lines[0].startswith(f"kafka  up  {there.kafka}  pid {running.kafka.pid}  since 20")
+    assert lines[1].startswith(f"redis  up  {there.redis}  pid {running.redis.pid}  since 20")
+    nothing = stack("status", "--json", folder=tmp_path / "nothing")
+    assert nothing.returncode == 1
+    assert json.loads(nothing.stdout) == {"kafka": None, "redis": None}
+    assert stack("status", folder=tmp_path / "nothing").stdout == "kafka  down\nredis  down\n"
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_two_stacks_stand_side_by_side(running: Stack, folder: Path) -> None:
+    """Two `up` at once make one stack; `down` stops it alone, and removes what it wrote and nothing else."""
+    ups = [start("up", folder=folder), start("up", folder=folder)]
+    assert [up.wait(120) for up in ups] == [0, 0]
+    other = Stack(folder)
+    first, second = running.answering(), other.answering()
+    assert second.complete
+    assert {first.kafka, first.redis}.isdisjoint({second.kafka, second.redis})
+    asyncio.run(write(str(second.kafka), "kept", b"hello"))
+
+    assert stack("down", "--keep-data", folder=folder).returncode == 0
+    assert other.status() == Endpoints(None, None)
+    assert other.up() == second
+    assert asyncio.run(read(str(second.kafka), "kept")) == b"hello"
+
+    (folder / "notes.txt").write_text("mine")
+    ours = pids(folder)
     assert stack("down", folder=folder).returncode == 0
-    assert not any(
-        psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in marks.values()
+    assert not any(map(is_running, ours.values()))
+    assert {path.name for path in folder.iterdir()} == {"lock", "notes.txt"}
+    assert running.answering() == first
+
+
+@pytest.mark.parametrize("then", ["down", "up"])
+def test_an_up_that_was_killed_is_mended(folder: Path, then: str) -> None:
+    """After kill -9 of `up` in the middle, `down` clears what it started, and `up` completes it."""
+    up = start("up", folder=folder)
+    while not (folder / "kafka.json").exists():
+        assert up.poll() is None
+        time.sleep(0.01)
+    up.send_signal(signal.SIGKILL)
+    up.wait()
+    kafka = pids(folder)["kafka"]
+    assert is_running(kafka)
+    assert stack(then, folder=folder).returncode == 0
+    if then == "up":
+        assert pids(folder)["kafka"] == kafka
+        assert Stack(folder).answering().complete
+        Stack(folder).down()
+    assert not is_running(kafka)
+    assert {path.name for path in folder.iterdir()} == {"lock"}
+
+
+def test_servers_can_be_paused_killed_and_restarted(running: Stack) -> None:
+    """A paused broker does not answer; a killed one comes back with its data; addresses stay the same."""
+    before = running.status()
+    assert before.kafka is not None
+    asyncio.run(write(before.kafka, "survivor", b"hello"))
+    running.kafka.pause()
+    silent = stack("status", "--json", folder=running.folder)
+    assert silent.returncode == 1
+    assert json.loads(silent.stdout) == {"kafka": None, "redis": before.redis}
+    running.kafka.resume()
+    running.kafka.kill()
+    running.redis.kill()
+    assert running.status() == Endpoints(None, None)
+    running.kafka.restart()
+    assert asyncio.run(read(before.kafka, "survivor")) == b"hello"
+    assert running.up() == before
+    assert running.answering() == before
+
+
+def test_named_servers_are_used_and_nothing_is_started(running: Stack, tmp_path: Path) -> None:
+    """Where the environment names servers that answer, `up` takes them and starts none."""
+    there = running.status()
+    named = {KAFKA_VARIABLE: f"127.0.0.1:1,{there.kafka}", REDIS_VARIABLE: str(there.redis)}
+    up = stack("up", folder=tmp_path / "none", **named)
+    assert up.returncode == 0, up.stderr
+    assert stack("status", folder=tmp_path / "none", **named).stdout == (
+        f"kafka  external  127.0.0.1:1,{there.kafka}\nredis  external  {there.redis}\n"
     )
+    assert not (tmp_path / "none").exists()
 
 
-def test_a_pid_that_was_used_again_is_not_killed(tmp_path: Path) -> None:
-    """A mark whose process started at another time than noted is nobody's to stop."""
-    stranger = subprocess.Popen(["sleep", "60"])
-    try:
-        mark = {"pid": stranger.pid, "started": 1.0, "ports": [1]}
-        (tmp_path / "redis.json").write_text(json.dumps(mark))
-        assert stack("down", folder=tmp_path).returncode == 0
-        assert stranger.poll() is None
-    finally:
-        stranger.kill()
-        stranger.wait()
-
-
-def test_named_servers_are_used_and_nothing_is_started(folder: Path) -> None:
-    """Where the environment names servers, they are asked for an answer, and no other is started."""
+def test_named_servers_that_do_not_answer_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An open port that says nothing is no server; the error names variable and address, but no password."""
+    monkeypatch.setattr(kafka_module, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(redis_module, "_ANSWER_SECONDS", 0.2)
+    servers = Stack(tmp_path / "none")
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        silent.listen()
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        refused = stack("up", folder=folder, MODERATE_KAFKA__BOOTSTRAP_SERVERS=address)
-        assert refused.returncode == 1
-        assert address in refused.stderr
-        named = stack(
-            "status", "--json", folder=folder,
-            MODERATE_KAFKA__BOOTSTRAP_SERVERS=address, MODERATE_REDIS__URL="redis://x",
-        )  # fmt: skip
-    assert json.loads(named.stdout) == {"kafka": address, "redis": "redis://x"}
-    assert not (folder / "kafka.json").exists()
+        monkeypatch.setenv(KAFKA_VARIABLE, address)
+        with pytest.raises(FatalError, match=f"{KAFKA_VARIABLE}: no broker answers at {address}"):
+            servers.up()
+        monkeypatch.delenv(KAFKA_VARIABLE)
+        monkeypatch.setenv(REDIS_VARIABLE, f"redis://:secret@{address}/0")
+        with pytest.raises(FatalError, match=f"{REDIS_VARIABLE}: no Redis answers at redis://:…@{address}/0"):
+            servers.up()
+    assert not (tmp_path / "none").exists()
 
 
-def test_a_server_that_does_not_start_quotes_its_log(tmp_path: Path) -> None:
-    """The error of a failed start ends with the last lines of the server's own log."""
-    server = ServerProcess("kafka", tmp_path)
-    server.start([sys.executable, "-c", "print('no space left'); raise SystemExit(3)"], (1,))
-    with pytest.raises(FatalError, match="no space left"):
-        server.wait_until(lambda: False, 10)
+def test_a_failed_start_quotes_the_log_and_leaves_nothing_running(folder: Path) -> None:
+    """A broker that refuses its data folder: one error with its reason, exit code 1, nothing left."""
+    (folder / "kafka-data").mkdir(parents=True)
+    (folder / "kafka-data" / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=AAAAAAAAAAAAAAAAAAAAAQ\n")
+    up = stack("up", folder=folder)
+    assert up.returncode == 1
+    assert "kafka ended while starting" in up.stderr
+    assert "node" in up.stderr.split("kafka ended while starting")[1]
+    assert "Traceback" not in up.stderr
+    assert not any(map(is_running, pids(folder).values()))
+    assert stack("down", folder=folder).returncode == 0
 
 
-def test_a_broken_mark_counts_as_not_running(tmp_path: Path) -> None:
-    """Half-written files of a crash are no obstacle."""
-    (tmp_path / "kafka.json").write_text('{"pid": 1')
-    assert ServerProcess("kafka", tmp_path).pid is None
-    assert stack("down", folder=tmp_path).returncode == 0
+def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    """A folder in the place of which a file stands: one line that names it, exit code 1 and no traceback."""
+    (tmp_path / "file").write_text("")
+    up = stack("up", folder=tmp_path / "file" / "stack")
+    assert up.returncode == 1
+    assert len(up.stderr.splitlines()) == 1
+    assert str(tmp_path / "file" / "stack") in up.stderr

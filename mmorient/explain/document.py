@@ -1,0 +1,106 @@
+"""An explanation for a program: ``mmorient explain --json``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from mmorient.explain.case import Case
+from mmorient.explain.heatmap import RegionReading
+from mmorient.explain.neighbours import Nearest
+from mmorient.explain.without import Without
+from mmorient.explain.words import TextReading
+from mmorient.labels import PostLabels
+from mmorient.lines import label_fields
+
+SCHEMA = "explanation/1"
+
+
+def document(case: Case) -> dict[str, Any]:
+    """All of an explanation as JSON has it; what a post lacks is null or empty, no field is ever missing."""
+    explanation = case.explanation
+    media = case.media
+    return {
+        "id": case.line.id,
+        "labels": _labels(explanation.labels),
+        "modalities": list(explanation.labels.modalities),
+        "unavailable": list(case.line.unavailable),
+        "text": None if explanation.text is None else _text(explanation.text, own=case.own_text),
+        "pictures": [_picture(reading, media[index]) for index, reading in enumerate(explanation.pictures)],
+        "neighbours": {
+            "threshold": explanation.threshold,
+            "used": explanation.model.graph_context == "bank",
+            "by_text": _nearest(explanation.near_text),
+            "by_picture": _nearest(explanation.near_picture),
+        },
+        "without": [_without(one, media) for one in explanation.without],
+        "without_words": [_without(one, media) for one in explanation.without_words],
+        "model": asdict(explanation.model),
+        "schema": SCHEMA,
+    }
+
+
+def _labels(labels: PostLabels) -> dict[str, Any]:
+    return {task: label_fields(label) for task, label in labels.tasks.items()}
+
+
+def _text(reading: TextReading, *, own: bool) -> dict[str, Any]:
+    return {
+        "source": "post" if own else "drawn",
+        "windows": reading.windows,
+        "markers": _share(reading.markers),
+        "words": [
+            {
+                "word": word.text,
+                "start": word.start,
+                "end": word.end,
+                "attention": None if word.attention is None else _share(word.attention),
+                "read_as": word.read_as,
+            }
+            for word in reading.words
+        ],
+    }
+
+
+def _picture(reading: RegionReading, medium: int) -> dict[str, Any]:
+    return {
+        "index": medium,
+        "width": reading.width,
+        "height": reading.height,
+        "grid": None if reading.grid is None else list(reading.grid),
+        "attention": [_share(share) for share in reading.shares],
+    }
+
+
+def _nearest(near: Nearest | None) -> dict[str, Any] | None:
+    if near is None:
+        return None
+    return {
+        "candidates": near.candidates,
+        "in_graph": near.in_graph,
+        "posts": [
+            {
+                "reference": post.reference,
+                "cosine": round(post.cosine, 4),
+                "in_graph": post.in_graph,
+                "labels": dict(post.labels),
+            }
+            for post in near.posts
+        ],
+    }
+
+
+def _without(without: Without, media: tuple[int, ...]) -> dict[str, Any]:
+    part, index = without.removal.part, without.removal.index
+    return {
+        "part": part,
+        "index": media[index] if part == "picture" and index is not None else index,
+        "nothing_left": without.nothing_left,
+        "labels": _labels(without.labels),
+        "changes": {task: dict(changes) for task, changes in without.changes.items()},
+    }
+
+
+def _share(value: float) -> float:
+    """Six digits: a text of a thousand words has shares of a thousandth."""
+    return round(value, 6)

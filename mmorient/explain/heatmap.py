@@ -1,0 +1,104 @@
+"""Where the model looked in a picture, drawn over it (section 2; arXiv 2508.16300, region-based attention)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from mmorient.explain.strength import strengths
+
+# Dark violet to yellow, rising in lightness, so that the map reads without colour vision and on a grey print.
+_COLOURS = ((0.0, (66, 10, 104)), (0.35, (187, 55, 84)), (0.7, (249, 142, 9)), (1.0, (252, 255, 164)))
+_OPACITY = 0.72  # at the peak: what is there must stay recognisable
+_DIMMED = 0.55  # brightness of the picture where nobody looked
+
+
+@dataclass(frozen=True, slots=True)
+class RegionReading:
+    """Where the model looked in a picture.
+
+    Attributes:
+        width: Of the picture, in pixels.
+        height: Of the picture, in pixels.
+        shares: ``[R]``, summing to 1, row by row where the regions tile the picture.
+        grid: Rows and columns; None where regions have no fixed place, and no map can be drawn.
+    """
+
+    width: int
+    height: int
+    shares: tuple[float, ...]
+    grid: tuple[int, int] | None
+
+    @property
+    def rows(self) -> list[tuple[float, ...]]:
+        """The shares as the grid has them; empty without a grid."""
+        if self.grid is None:
+            return []
+        rows, columns = self.grid
+        return [self.shares[row * columns : (row + 1) * columns] for row in range(rows)]
+
+    @property
+    def peak(self) -> float:
+        """The largest share, in times of an even one."""
+        return max(self.shares) * len(self.shares)
+
+
+def read_regions(shares: Tensor, grid: tuple[int, int] | None, size: tuple[int, int]) -> RegionReading:
+    """One picture's weights.
+
+    Args:
+        shares: ``[R]``.
+        grid: Rows and columns, or None.
+        size: Width and height of the picture in pixels.
+
+    Raises:
+        ValueError: A grid of another number of regions.
+    """
+    if grid is not None and grid[0] * grid[1] != len(shares):
+        raise ValueError(f"{len(shares)} regions on a grid of {grid[0]} by {grid[1]}")
+    return RegionReading(*size, tuple(shares.double().tolist()), grid)
+
+
+def heat_map(reading: RegionReading, picture: Image.Image) -> Image.Image:
+    """Draw the attention over a picture: colour where it is over an even share, the picture dimmed elsewhere.
+
+    Args:
+        reading: Where the model looked.
+        picture: RGB, at any size; the encoder sees it whole, so that the regions tile it at every size.
+
+    Returns:
+        RGB, of the picture's size.
+
+    Raises:
+        ValueError: The regions have no fixed place.
+    """
+    if reading.grid is None:
+        raise ValueError("the regions of this encoder have no fixed place on a picture")
+    cells = np.array(strengths(reading.shares), dtype=np.float32).reshape(reading.grid)
+    levels = Image.fromarray((cells * 255).round().astype(np.uint8))
+    # Linear between the centres of cells: no sharper than the seven by seven values that there are.
+    level = levels.resize(picture.size, Image.Resampling.BILINEAR)
+    grey = picture.convert("L").point([round(value * _DIMMED) for value in range(256)]).convert("RGB")
+    coloured = level.copy()
+    coloured.putpalette(_palette())
+    # The square root lets middling attention show its colour rather than the dimmed grey beneath it.
+    opacity = level.point([round(255 * _OPACITY * (value / 255) ** 0.5) for value in range(256)])
+    seen = Image.composite(picture, grey, level.point([min(255, 3 * value) for value in range(256)]))
+    return Image.composite(coloured.convert("RGB"), seen, opacity)
+
+
+def png(image: Image.Image) -> bytes:
+    """An image as the bytes of a PNG file."""
+    content = BytesIO()
+    image.save(content, "PNG")
+    return content.getvalue()
+
+
+def _palette() -> list[int]:
+    places = [place for place, _ in _COLOURS]
+    channels = [np.interp(np.linspace(0, 1, 256), places, [colour[i] for _, colour in _COLOURS]) for i in range(3)]
+    return [int(value) for value in np.stack(channels, 1).round().ravel()]

@@ -1,0 +1,89 @@
+"""HIMA stage 1's weights, back onto the words of the original text (section 2; arXiv 2508.16300, word-level attention)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mmorient.text import Window, normalise_word
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a text as its author wrote it.
+
+    Attributes:
+        text: The word, ``source[start:end]``.
+        start: Its first character in the text, in code points.
+        end: One past its last.
+        attention: Its share of the attention, 1 over all words that are read; None where the model reads nothing of it.
+        read_as: What normalisation makes of it, with what its tokens are made of.
+    """
+
+    text: str
+    start: int
+    end: int
+    attention: float | None
+    read_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextReading:
+    """Where the model looked in a text.
+
+    Attributes:
+        text: The text as it was written.
+        words: All its words, in order, read or not.
+        markers: The share of the attention on [CLS] and [SEP], which stand for no word; those of the words leave it out.
+        windows: In how many stretches the text was read; their weights are pooled as their vectors are.
+    """
+
+    text: str
+    words: tuple[Word, ...]
+    markers: float
+    windows: int
+
+    @property
+    def read(self) -> tuple[Word, ...]:
+        """The words that got attention, the most attended first, earlier words first where they tie."""
+        there = [word for word in self.words if word.attention is not None]
+        return tuple(sorted(there, key=lambda word: -(word.attention or 0.0)))
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """First character and one past the last of each word of ``text.split()``, in code points."""
+    spans, end = [], 0
+    for word in text.split():
+        start = text.index(word, end)
+        end = start + len(word)
+        spans.append((start, end))
+    return spans
+
+
+def read_words(text: str, attention: Sequence[tuple[Window, Tensor]]) -> TextReading:
+    """Merge the weights of tokens into those of words.
+
+    Args:
+        text: As it was written.
+        attention: Its windows, each with ``[t]``, a weight a token, summing to 1 over all windows.
+    """
+    totals: dict[int, float] = defaultdict(float)
+    for window, weights in attention:
+        for word, weight in zip(window.words, weights.double().tolist(), strict=True):
+            totals[word] += weight
+    markers = totals.pop(-1, 0.0)
+    everything = sum(totals.values())
+    words = [
+        Word(
+            text[start:end],
+            start,
+            end,
+            totals[index] / everything if index in totals and everything > 0 else None,
+            normalise_word(text[start:end]),
+        )
+        for index, (start, end) in enumerate(word_spans(text))
+    ]
+    return TextReading(text, tuple(words), markers / (markers + everything), len(attention))

@@ -1,0 +1,197 @@
+"""The public API, and a post's independence from its company."""
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mmorient
+from mmorient import CheckpointError, Moderator, Picture, Post, PostEmbeddings
+from mmorient.config import Precision
+from mmorient.embedding import TextEmbedder
+
+WORDS = [
+    "oh",
+    "great",
+    "another",
+    "monday",
+    "love",
+    "hate",
+    "you",
+    "are",
+    "the",
+    "worst",
+    "best",
+    "rain",
+    "sun",
+    "football",
+    "😂",
+    "#blessed",
+    "lol",
+    "why",
+    "would",
+    "@anyone",
+]
+HOSTILE = ["", "a" * 5000, "\ud800\x00", "😂" * 30, "the " * 150, "日本語 " * 20]
+
+
+def texts(count: int) -> list[str]:
+    """Of one word to two windows."""
+    generator = random.Random(0)
+    return [" ".join(generator.choices(WORDS, k=generator.choice([1, 4, 9, 20, 40, 110]))) for _ in range(count)]
+
+
+def shuffled(count: int, seed: int) -> list[int]:
+    """A permutation."""
+    order = list(range(count))
+    random.Random(seed).shuffle(order)
+    return order
+
+
+def same(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
+    """Bit for bit."""
+    return len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_the_public_names_are_all_there() -> None:
+    """Each can be imported, and nothing else is promised."""
+    for name in mmorient.__all__:
+        assert getattr(mmorient, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = mmorient.nothing  # type: ignore[attr-defined]
+
+
+def test_embeddings_are_fp16_vectors_of_the_promised_width(moderator: Moderator, pictures: list[Picture]) -> None:
+    """One a content, v ‖ global, the global part of length 1."""
+    [text] = moderator.embed_texts(["hello"])
+    [picture] = moderator.embed_pictures(pictures[:1])
+    assert text.dtype == picture.dtype == np.float16
+    assert text.shape == (moderator.text_width,) == (768,)
+    assert picture.shape == (moderator.picture_width,) == (1664,)
+    for embedding, vector in ((text, 384), (picture, 1280)):
+        assert np.linalg.norm(embedding[vector:].astype(float)) == pytest.approx(1, abs=1e-3)
+
+
+def test_modalities_say_what_the_labels_rest_on(moderator: Moderator, pictures: list[Picture]) -> None:
+    """Blank text counts as none."""
+    posts = [
+        Post("x"),
+        Post(None, tuple(pictures[:2])),
+        Post("x", tuple(pictures[:1])),
+        Post("  ", tuple(pictures[:1])),
+    ]
+    found = [labels.modalities for labels in moderator.label(posts)]
+    assert found == [("text",), ("image",), ("text", "image"), ("image",)]
+    assert [tuple(labels.tasks) for labels in moderator.label(posts)] == [moderator.tasks] * 4
+
+
+def test_nothing_gives_nothing(moderator: Moderator) -> None:
+    """Empty batches are fine."""
+    assert (
+        moderator.label([]) == moderator.classify([]) == moderator.embed_texts([]) == moderator.embed_pictures([]) == []
+    )
+
+
+def test_every_picture_of_a_post_counts(moderator: Moderator, pictures: list[Picture]) -> None:
+    """Several are pooled; a picture twice is that picture once."""
+    one, two, twice = moderator.label(
+        [Post(None, (pictures[0],)), Post(None, tuple(pictures[:2])), Post(None, (pictures[0],) * 2)]
+    )
+    assert one != two
+    assert one == twice
+
+
+def test_the_bank_matters(untrained: Path) -> None:
+    """A post much like one in the bank has a neighbour there, and none in the self context."""
+    bank = Moderator.from_checkpoint(untrained)
+    alone = Moderator.from_checkpoint(untrained, graph_context="self")
+    assert (bank.identity.graph_context, alone.identity.graph_context) == ("bank", "self")
+    reference = bank._context.texts.vectors[2].numpy() + np.full(384, 0.01)
+    post = PostEmbeddings(np.concatenate([np.zeros(384), reference]).astype(np.float16))
+    assert bank.classify([post]) != alone.classify([post])
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"graph_context": "batch"}, "may not depend on its batch"),
+        ({"precision": "int8"}, "int8"),
+        ({"device": "tpu"}, "tpu"),
+    ],
+)
+def test_settings_that_are_not_offered(untrained: Path, settings: dict[str, str], said: str) -> None:
+    """The paper's batch context among them."""
+    with pytest.raises(ValueError, match=said):
+        Moderator.from_checkpoint(untrained, **settings)  # type: ignore[arg-type]
+
+
+def test_a_missing_checkpoint(tmp_path: Path) -> None:
+    """One line."""
+    with pytest.raises(CheckpointError, match="no such folder"):
+        Moderator.from_checkpoint(tmp_path / "none")
+
+
+def test_an_embedding_of_another_model_is_refused(moderator: Moderator) -> None:
+    """Width and type are checked, so that a stale cache cannot label."""
+    for wrong in (np.zeros(5, dtype=np.float16), np.zeros(768, dtype=np.float32)):
+        with pytest.raises(ValueError, match="text embedding is"):
+            moderator.classify([PostEmbeddings(wrong)])  # type: ignore[arg-type]
+
+
+def test_any_thread_may_call(moderator: Moderator, pictures: list[Picture]) -> None:
+    """A worker embeds and classifies in a thread of its own."""
+    posts = [Post("hello", tuple(pictures[:1]))]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(moderator.label, posts).result() == moderator.label(posts)
+
+
+def test_a_window_beyond_the_first_changes_the_embedding(moderator: Moderator) -> None:
+    """Long texts are read to the end."""
+    start = "rain " * 130
+    one, other = moderator.embed_texts([start + "I love this", start + "I hate this"])
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_row_is_bitwise_independent_of_its_company(
+    untrained: Path, pictures: list[Picture], precision: Precision
+) -> None:
+    """Alone, permuted, in any batch size, among hostile neighbours: the same bits, before and after the cache."""
+    moderator = Moderator.from_checkpoint(untrained, precision=precision)
+    all_texts = [*texts(12), *HOSTILE]
+    alone = [moderator.embed_texts([text])[0] for text in all_texts]
+    assert same(alone, moderator.embed_texts(all_texts))
+    drawn = [moderator.embed_pictures([picture])[0] for picture in pictures]
+    posts = [
+        PostEmbeddings(text if index % 3 else None, tuple(drawn[place] for place in range(index % 4)))
+        for index, text in enumerate(alone)
+    ]
+    labels = [moderator.classify([post])[0] for post in posts]
+    for seed, size in enumerate((3, len(posts))):
+        order = shuffled(len(all_texts), seed)
+        parts = [order[start : start + size] for start in range(0, len(order), size)]
+        found = [one for part in parts for one in moderator.embed_texts([all_texts[index] for index in part])]
+        assert same([alone[index] for index in order], found)
+        answers = [one for part in parts for one in moderator.classify([posts[index] for index in part])]
+        assert [labels[index] for index in order] == answers
+        order = shuffled(len(pictures), seed)
+        assert same([drawn[index] for index in order], moderator.embed_pictures([pictures[index] for index in order]))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_it_holds_before_rounding_to_fp16(untrained: Path, precision: Precision) -> None:
+    """The fp32 numbers that embeddings are rounded from are the same bits in every row, too."""
+    embedder: TextEmbedder = Moderator.from_checkpoint(untrained, precision=precision)._texts
+    rows = [windows[0] for windows in embedder._encoder.reader.windows(texts(24)) if windows[0].bucket == 24]
+    rows = (rows * 4)[:4]
+    import torch
+
+    with torch.inference_mode():
+        first = embedder._windows(rows)
+        for turn in range(1, 4):
+            turned = embedder._windows(rows[turn:] + rows[:turn])
+            for one, other in zip(first, turned, strict=True):
+                assert torch.equal(torch.roll(one, -turn, 0), other)
