@@ -1,5 +1,7 @@
 """Stage: records out of Kafka, cut into one slice for each partition that this worker has claimed."""
 
+import asyncio
+
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import (
@@ -48,6 +50,7 @@ class ConsumeStage:
             raise FatalError(f"the broker refuses to let this worker read: {error}") from error
         except KafkaError as error:
             log.warning("fetch_failed", error=repr(error))
+            await asyncio.sleep(_POLL_MILLISECONDS / 1000)
             return []
         # No await between the fetch and here: whether a partition is still owned is decided in the tick
         # in which its records were returned.

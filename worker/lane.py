@@ -36,13 +36,16 @@ class Slice:
     lane: "Lane"
     items: list[Item]
     next_offset: int
-    before: asyncio.Future[None] | None
-    done: asyncio.Future[None]
+    before: asyncio.Future[bool] | None
+    done: asyncio.Future[bool]
 
-    def release(self) -> None:
-        """Let the next slice of the lane go on, whatever became of this one."""
+    def release(self, *, settled: bool = False) -> None:
+        """Tell the next slice of the lane what became of this one; the first word counts.
+
+        After a slice that was dropped nothing of its lane may be committed: the offset would pass over it.
+        """
         if not self.done.done():
-            self.done.set_result(None)
+            self.done.set_result(settled)
 
 
 class Lane:
@@ -82,7 +85,7 @@ class Lane:
         self._start_at = start_at
         self._timeout_seconds = timeout_seconds
         self._on_failure = on_failure
-        self._last: asyncio.Future[None] | None = None
+        self._last: asyncio.Future[bool] | None = None
 
     async def open(self) -> None:
         """Take the claim: fence, committed offset, seek, resume.
@@ -134,9 +137,8 @@ class Lane:
                 or all of it and its offset are.
         """
         try:
-            if piece.before is not None:
-                await piece.before
-            if not self.alive:
+            settled_before = piece.before is None or await asyncio.shield(piece.before)
+            if not settled_before or not self.alive:
                 raise LaneError(f"{self.source} was given up before its slice was published")
             await commit(
                 self._producer,
@@ -146,6 +148,7 @@ class Lane:
                 group_id=self._group_id,
                 timeout_seconds=self._timeout_seconds,
             )
+            piece.release(settled=True)
         except (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError) as error:
             # A fenced producer answers its next call with AssertionError or IllegalOperation.
             self._break(error)

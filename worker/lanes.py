@@ -18,7 +18,7 @@ from aiokafka.errors import (
 from worker.errors import FatalError
 from worker.lane import Lane
 from worker.links import KafkaLinks
-from worker.metrics import LANES, LANES_FAILED
+from worker.metrics import LAG_POSTS, LANES, LANES_FAILED
 
 log = structlog.get_logger(__name__)
 
@@ -114,6 +114,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         for lane in lanes:
             # Not waited for: the next owner's fence settles whatever this producer still has under way.
             self._close_soon(lane)
+        for source in chosen:
+            with suppress(KeyError):
+                LAG_POSTS.remove(str(source.partition))
         if chosen:
             log.info("partitions_given_up", partitions=sorted(source.partition for source in chosen))
         self._count()
