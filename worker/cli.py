@@ -115,8 +115,13 @@ def main() -> NoReturn:
         code = moderate.main(standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(1)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        said = error.format_message().rstrip(".")
+        hint = f"; see `{error.ctx.command_path} --help`" if isinstance(error, click.UsageError) and error.ctx else ""
+        click.echo(f"moderate: {said}{hint}", err=True)
         sys.exit(error.exit_code)
     except SettingsError as error:
         click.echo(f"moderate: {error}", err=True)

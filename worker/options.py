@@ -1,7 +1,8 @@
 """Settings as options of a command: every field of `Settings`, `kafka.group_id` as `--kafka-group-id`."""
 
+import json
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
 from pydantic import BaseModel
@@ -30,6 +31,10 @@ def setting_variables() -> set[str]:
     return {_variable(path) for path, _ in _fields(Settings)}
 
 
+def _plain(default: object) -> str:
+    return json.dumps(default) if isinstance(default, dict | list) else str(default)
+
+
 def settings_options(*groups: str) -> Callable[[_Command], _Command]:
     """Return a decorator that adds an option for each setting.
 
@@ -43,12 +48,13 @@ def settings_options(*groups: str) -> Callable[[_Command], _Command]:
                 continue
             variable = _variable(path)
             default = field.get_default(call_default_factory=True)
-            shown = "" if default is None else f"  [{default}]"
+            shown = "" if default is None else f"  [{_plain(default)}]"
             command = click.option(
                 "--" + "-".join(path).replace("_", "-"),
                 "__".join(path),
                 default=None,
-                metavar="VALUE",
+                type=click.Choice(get_args(field.annotation)) if get_origin(field.annotation) is Literal else None,
+                metavar=None if get_origin(field.annotation) is Literal else "VALUE",
                 help=f"{field.description}{shown}  ({variable})",
             )(command)
         return command

@@ -1,4 +1,4 @@
-"""HIMA stage 1's weights, back onto the words of the original text (section 2; arXiv 2508.16300, word-level attention)."""
+"""HIMA stage 1's weights, back onto the words of the original text (section 2; arXiv 2508.16300, WLA)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TextReading:
     Attributes:
         text: The text as it was written.
         words: All its words, in order, read or not.
-        markers: The share of the attention on [CLS] and [SEP], which stand for no word; those of the words leave it out.
+        markers: The share of the attention on [CLS] and [SEP], which stand for no word and are left out of theirs.
         windows: In how many stretches the text was read; their weights are pooled as their vectors are.
     """
 

@@ -88,7 +88,7 @@ def test_exit_codes_of_wrong_usage(tmp_path: Path, arguments: list[str], code: i
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     assert words in done.stderr
-    assert "Traceback" not in done.stderr
+    assert code == 0 or len(done.stderr.strip().splitlines()) == 1
 
 
 def test_without_a_broker_the_way_out_is_said(tmp_path: Path) -> None:
