@@ -73,9 +73,7 @@ def read_lines(
                 yield PostError(f"{name}:{number}: {error}")
 
 
-def read_line(
-    line: bytes, folder: Path, drawn_text: DrawnText | None = None, files: list[bytes] | None = None
-) -> Line:
+def read_line(line: bytes, folder: Path, drawn_text: DrawnText | None = None, files: list[bytes] | None = None) -> Line:
     """Read one post.
 
     Args:

@@ -23,7 +23,7 @@ SIDE_PIXELS = 224
 MAX_PIXELS = 40_000_000
 """A 40-megapixel photograph takes 160 MB while it is decoded as RGBA; phones make 12 to 50 megapixels."""
 READING_SIDE_PIXELS = 1024
-"""Longer side at which text is read: the letters of a 1080x1920 screenshot stay 15 pixels high."""
+"""Longer side at which text is read: 28-pixel letters of a 1080x1920 screenshot stay 15 pixels high."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 _SIGNATURES = {

@@ -1,4 +1,7 @@
-"""The Redis cache of embeddings. A cache and nothing more: whatever it does, labels stay the same and go on."""
+"""The Redis cache of embeddings and of texts read off pictures.
+
+A cache and nothing more: whatever it does, labels stay the same and go on.
+"""
 
 import asyncio
 import struct
@@ -6,7 +9,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import structlog
@@ -17,8 +20,10 @@ from mmorient import Embedding
 
 log = structlog.get_logger(__name__)
 
-_HEAD = struct.Struct("<4sII")  # magic, width, crc32 of the payload
-_MAGIC = b"mme1"
+_Entry = TypeVar("_Entry", Embedding, str)
+
+_HEAD = struct.Struct("<4sII")  # magic, bytes of the payload, crc32 of the payload
+_EMBEDDING, _TEXT = b"mme1", b"mmt1"
 
 
 class EmbeddingCache(Protocol):
@@ -33,31 +38,52 @@ class EmbeddingCache(Protocol):
         ...
 
 
-def embedding_key(embedding_digest: str, modality: str, content: bytes) -> bytes:
-    """Return the cache key of a text's or picture's content.
+def content_key(digest: str, kind: str, content: bytes) -> bytes:
+    """Return the cache key of what was made of a content.
 
-    Keyed by the embedding digest, so that vectors of another encoder or preprocessing are never found,
-    and a new head, bank or calibration finds them all.
+    Args:
+        digest: of all else that the entry depends on, so that what another encoder made is never found.
+        kind: text, image, or drawn (the text that is drawn over a picture).
+        content: the text or the picture's bytes.
     """
-    digest = blake2b(content, digest_size=24, key=embedding_digest.encode()[-64:], person=modality.encode())
-    return b"mmorient:" + modality.encode() + b":" + digest.hexdigest().encode()
+    key = blake2b(content, digest_size=24, key=digest.encode()[-64:], person=kind.encode())
+    return b"mmorient:" + kind.encode() + b":" + key.hexdigest().encode()
 
 
 def pack(embedding: Embedding) -> bytes:
     """Return an embedding as bytes that can be told from garbage."""
-    payload = np.ascontiguousarray(embedding, dtype="<f2").tobytes()
-    return _HEAD.pack(_MAGIC, embedding.size, zlib.crc32(payload)) + payload
+    return _sealed(_EMBEDDING, np.ascontiguousarray(embedding, dtype="<f2").tobytes())
 
 
 def unpack(value: bytes, width: int) -> Embedding | None:
     """Return the embedding in `value`, or None where it is not one of `width` numbers."""
-    if len(value) != _HEAD.size + 2 * width:
-        return None
-    magic, found_width, checksum = _HEAD.unpack_from(value)
-    payload = value[_HEAD.size :]
-    if magic != _MAGIC or found_width != width or zlib.crc32(payload) != checksum:
+    payload = _opened(_EMBEDDING, value)
+    if payload is None or len(payload) != 2 * width:
         return None
     return np.frombuffer(payload, dtype="<f2").astype(np.float16, copy=False)
+
+
+def pack_text(text: str) -> bytes:
+    """Return a text as bytes that can be told from garbage."""
+    return _sealed(_TEXT, text.encode())
+
+
+def unpack_text(value: bytes) -> str | None:
+    """Return the text in `value`, or None where it is none."""
+    payload = _opened(_TEXT, value)
+    return None if payload is None else payload.decode()
+
+
+def _sealed(magic: bytes, payload: bytes) -> bytes:
+    return _HEAD.pack(magic, len(payload), zlib.crc32(payload)) + payload
+
+
+def _opened(magic: bytes, value: bytes) -> bytes | None:
+    if len(value) < _HEAD.size:
+        return None
+    found, size, checksum = _HEAD.unpack_from(value)
+    payload = value[_HEAD.size :]
+    return payload if (found, size, checksum) == (magic, len(payload), zlib.crc32(payload)) else None
 
 
 class NoCache:
@@ -69,6 +95,14 @@ class NoCache:
         return {}
 
     async def store(self, embeddings: Mapping[bytes, Embedding]) -> None:
+        """Keep nothing."""
+
+    async def find_texts(self, keys: Sequence[bytes]) -> dict[bytes, str]:
+        """Return nothing."""
+        del keys
+        return {}
+
+    async def store_texts(self, texts: Mapping[bytes, str]) -> None:
         """Keep nothing."""
 
 
@@ -115,35 +149,47 @@ class RedisCache:
 
     async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Embedding]:
         """Return what is there of `keys` (key to expected width); nothing where Redis does not answer in time."""
+        return await self._find(list(keys), lambda key, value: unpack(value, keys[key]))
+
+    async def store(self, embeddings: Mapping[bytes, Embedding]) -> None:
+        """Keep embeddings by key; a failure is counted and forgotten."""
+        await self._store({key: pack(embedding) for key, embedding in embeddings.items()})
+
+    async def find_texts(self, keys: Sequence[bytes]) -> dict[bytes, str]:
+        """Return the read texts that are there of `keys`."""
+        return await self._find(keys, lambda _, value: unpack_text(value))
+
+    async def store_texts(self, texts: Mapping[bytes, str]) -> None:
+        """Keep read texts by key."""
+        await self._store({key: pack_text(text) for key, text in texts.items()})
+
+    async def _find(
+        self, keys: Sequence[bytes], unpack_one: Callable[[bytes, bytes], _Entry | None]
+    ) -> dict[bytes, _Entry]:
         if not keys or self._resting():
             return {}
-        order: Sequence[bytes] = list(keys)
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                values = await self._redis.mget(order)
+                values = await self._redis.mget(keys)
         except (RedisError, OSError, TimeoutError) as error:
             self._rest(error)
             return {}
-        found: dict[bytes, Embedding] = {}
-        for key, value in zip(order, values, strict=True):
-            embedding = unpack(value, keys[key]) if isinstance(value, bytes) else None
-            if embedding is not None:
-                found[key] = embedding
+        found: dict[bytes, _Entry] = {}
+        for key, value in zip(keys, values, strict=True):
+            entry = unpack_one(key, value) if isinstance(value, bytes) else None
+            if entry is not None:
+                found[key] = entry
             elif value is not None:
                 self._on_failure("garbage")
         return found
 
-    async def store(self, embeddings: Mapping[bytes, Embedding]) -> None:
-        """Keep embeddings by key; a failure is counted and forgotten."""
-        if not embeddings or self._resting():
+    async def _store(self, entries: Mapping[bytes, bytes]) -> None:
+        if not entries or self._resting():
             return
         try:
-            async with (
-                asyncio.timeout(self._timeout_seconds),
-                self._redis.pipeline(transaction=False) as pipeline,
-            ):
-                for key, embedding in embeddings.items():
-                    pipeline.set(key, pack(embedding), ex=self._ttl_seconds)
+            async with asyncio.timeout(self._timeout_seconds), self._redis.pipeline(transaction=False) as pipeline:
+                for key, value in entries.items():
+                    pipeline.set(key, value, ex=self._ttl_seconds)
                 await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             self._rest(error)

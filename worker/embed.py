@@ -7,12 +7,17 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mmorient import Embedding, Picture, PictureError, PostEmbeddings, decode_picture
-from worker.cache import EmbeddingCache, embedding_key
+from worker.cache import EmbeddingCache, content_key
 from worker.items import Item, usable
 from worker.media import reject_if_empty
 from worker.metrics import CACHE_LOOKUPS
+
+if TYPE_CHECKING:
+    # Importing it loads OpenCV and onnxruntime, which only a checkpoint that reads pictures needs.
+    from mmorient.ocr.drawn_text import DrawnText
 
 # Digests of more than this take milliseconds: long enough to be felt by the event loop.
 _BYTES_FOR_A_THREAD = 1024 * 1024
@@ -42,6 +47,7 @@ class EmbedStage:
         embedding_digest: what the cached vectors depend on.
         text_width, picture_width: numbers in an embedding.
         max_pixels: pixels of one picture.
+        drawn_text: what the checkpoint does about text drawn over pictures; None for nothing.
         decoder: threads that decode pictures.
     """
 
@@ -54,6 +60,7 @@ class EmbedStage:
         picture_width: int,
         max_pixels: int,
         decoder: Executor,
+        drawn_text: "DrawnText | None" = None,
     ) -> None:
         self._cache = cache
         self._digest = embedding_digest
@@ -61,6 +68,7 @@ class EmbedStage:
         self._picture_width = picture_width
         self._max_pixels = max_pixels
         self._decoder = decoder
+        self._drawn_text = drawn_text
 
     async def prepare(self, items: Sequence[Item]) -> EmbeddingTable:
         """Return the table of a batch; media that turn out to be no pictures are dropped from their posts."""
@@ -93,9 +101,9 @@ class EmbedStage:
     def _set_keys(self, items: Sequence[Item]) -> None:
         for item in items:
             if item.text is not None:
-                item.text_key = embedding_key(self._digest, "text", item.text.encode())
+                item.text_key = content_key(self._digest, "text", item.text.encode())
             for index, content in item.pictures.items():
-                item.picture_keys[index] = embedding_key(self._digest, "image", content)
+                item.picture_keys[index] = content_key(self._digest, "image", content)
 
     async def _decode(self, contents: dict[bytes, bytes]) -> dict[bytes, Picture | str]:
         """Return a picture, or the reason code why it is none, for each content."""
@@ -107,7 +115,7 @@ class EmbedStage:
 
     def _decode_one(self, content: bytes) -> Picture | str:
         try:
-            return decode_picture(content, max_pixels=self._max_pixels)
+            return decode_picture(content, max_pixels=self._max_pixels, drawn_text=self._drawn_text, read_text=False)
         except PictureError as error:
             return error.code
 

@@ -13,6 +13,7 @@ import structlog
 
 from worker.consume import ConsumeStage
 from worker.decode import decode
+from worker.drawn import DrawnTextStage
 from worker.embed import EmbedStage
 from worker.errors import LaneError
 from worker.infer import InferStage
@@ -37,7 +38,7 @@ class Pipeline:
     """Runs batches through the stages.
 
     Args:
-        consume, media, embed, infer, publish: the stages.
+        consume, media, drawn, embed, infer, publish: the stages.
         max_text_chars: characters of a post's text.
         max_in_flight: batches between fetch and commit.
     """
@@ -47,6 +48,7 @@ class Pipeline:
         *,
         consume: ConsumeStage,
         media: MediaStage,
+        drawn: DrawnTextStage,
         embed: EmbedStage,
         infer: InferStage,
         publish: PublishStage,
@@ -55,6 +57,7 @@ class Pipeline:
     ) -> None:
         self._consume = consume
         self._media = media
+        self._drawn = drawn
         self._embed = embed
         self._infer = infer
         self._publish = publish
@@ -98,6 +101,8 @@ class Pipeline:
                 await decode(items, max_text_chars=self._max_text_chars)
             async with _timed("media"):
                 await self._media.collect(items)
+            async with _timed("drawn"):
+                await self._drawn.read(items)
             async with _timed("embed"):
                 table = await self._embed.prepare(items)
             async with _timed("infer"):

@@ -15,8 +15,9 @@ from mode import Service
 
 from mmorient import MmOrientError, Moderator
 from schemas import ModelStamp
-from worker.cache import EmbeddingCache, NoCache, RedisCache
+from worker.cache import NoCache, RedisCache
 from worker.consume import ConsumeStage
+from worker.drawn import DrawnTextStage
 from worker.embed import EmbedStage
 from worker.errors import FatalError
 from worker.fetch import HttpFetcher
@@ -131,8 +132,10 @@ class StreamService(Service):
                 allowed_private_hosts=frozenset(media.allowed_private_hosts),
             )
         )
+        cache = await self._cache(stack)
         embed = EmbedStage(
-            await self._cache(stack),
+            cache,
+            drawn_text=moderator.drawn_text,
             embedding_digest=moderator.identity.embedding,
             text_width=moderator.text_width,
             picture_width=moderator.picture_width,
@@ -143,6 +146,7 @@ class StreamService(Service):
         stack.callback(infer.close)
         return Pipeline(
             consume=consume,
+            drawn=DrawnTextStage(cache, drawn_text=moderator.drawn_text, max_pixels=media.max_pixels, decoder=decoder),
             media=MediaStage(fetcher, max_count=media.max_count, max_bytes=media.max_bytes),
             embed=embed,
             infer=infer,
@@ -151,7 +155,7 @@ class StreamService(Service):
             max_in_flight=batch.max_in_flight,
         )
 
-    async def _cache(self, stack: AsyncExitStack) -> EmbeddingCache:
+    async def _cache(self, stack: AsyncExitStack) -> NoCache | RedisCache:
         redis = self._settings.redis
         if not redis.url:
             return NoCache()

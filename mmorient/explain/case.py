@@ -17,6 +17,7 @@ from mmorient.pictures import decode_whole
 from mmorient.text import post_text
 
 _JOINER = "\u200d"  # holds emoji together
+_SHORT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Case:
     def name(self, removal: Removal) -> str:
         """A part of the post as people call it; media count from 1."""
         if removal.part == "word" and self.explanation.text is not None and removal.index is not None:
-            return f"\u201c{visible(self.explanation.text.words[removal.index].text)}\u201d"
+            return f"\u201c{short(self.explanation.text.words[removal.index].text)}\u201d"
         if removal.part == "picture" and removal.index is not None and len(self.files) > 1:
             return f"picture {self.media[removal.index] + 1}"
         return {"text": "the text", "pictures": "all pictures"}.get(removal.part, "the picture")
@@ -86,6 +87,12 @@ def read_case(post: bytes, folder: Path, moderator: Moderator, *, neighbours: in
 def visible(text: str) -> str:
     """A text of anyone's, safe to print: characters that steer a terminal or hide in a line are named instead."""
     return "".join(_character(character) for character in text)
+
+
+def short(word: str) -> str:
+    """A word for a table, safe to print: a URL of a thousand characters is not shown whole."""
+    shown = visible(word)
+    return shown if len(shown) <= _SHORT else f"{shown[: _SHORT - 1]}\u2026"
 
 
 def _character(character: str) -> str:

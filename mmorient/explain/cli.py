@@ -21,7 +21,17 @@ class _WrongUsage(click.ClickException):
     exit_code = 2
 
 
-@click.command()
+class _OneLine(click.Command):
+    """A command that says what is wrong with its options in one line, without its usage beside it."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            raise _WrongUsage(error.format_message()) from error
+
+
+@click.command(cls=_OneLine)
 @click.argument("file", metavar="POST.json", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
 @click.option(
     "--checkpoint",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -79,16 +80,17 @@ def heat_map(reading: RegionReading, picture: Image.Image) -> Image.Image:
     if reading.grid is None:
         raise ValueError("the regions of this encoder have no fixed place on a picture")
     cells = np.array(strengths(reading.shares), dtype=np.float32).reshape(reading.grid)
-    levels = Image.fromarray((cells * 255).round().astype(np.uint8))
-    # Linear between the centres of cells: no sharper than the seven by seven values that there are.
-    level = levels.resize(picture.size, Image.Resampling.BILINEAR)
     grey = picture.convert("L").point([round(value * _DIMMED) for value in range(256)]).convert("RGB")
-    coloured = level.copy()
-    coloured.putpalette(_palette())
+    seen = Image.composite(picture, grey, _spread(np.minimum(1, 3 * cells), picture.size))
+    colours = _spread(cells, picture.size)
+    colours.putpalette(_palette())
     # The square root lets middling attention show its colour rather than the dimmed grey beneath it.
-    opacity = level.point([round(255 * _OPACITY * (value / 255) ** 0.5) for value in range(256)])
-    seen = Image.composite(picture, grey, level.point([min(255, 3 * value) for value in range(256)]))
-    return Image.composite(coloured.convert("RGB"), seen, opacity)
+    return Image.composite(colours.convert("RGB"), seen, _spread(np.float32(_OPACITY) * np.sqrt(cells), picture.size))
+
+
+def _spread(cells: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
+    """Cells in 0..1 to a grey image: linear between their centres, no sharper than the few values that there are."""
+    return Image.fromarray((cells * 255).round().astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
 
 
 def png(image: Image.Image) -> bytes:

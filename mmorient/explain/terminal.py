@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mmorient.explain.case import Case, visible
+from mmorient.explain.case import Case, short, visible
 from mmorient.explain.heatmap import RegionReading
 from mmorient.explain.neighbours import Nearest
 from mmorient.explain.strength import strengths
@@ -93,8 +93,9 @@ def _words(case: Case, reading: TextReading, console: Console) -> None:
     top = reading.read[0].attention or 1.0
     for word in reading.read[:_LISTED_WORDS]:
         share = word.attention or 0.0
-        read_as = f"read as \u201c{word.read_as}\u201d" if word.read_as != word.text.lower() else ""
-        table.add_row(f"{share:6.1%}", visible(word.text), "\u2588" * round(_BAR_CELLS * share / top), read_as)
+        read_as = f"read as \u201c{short(word.read_as)}\u201d" if word.read_as != word.text.lower() else ""
+        bar = Text("\u2588" * round(_BAR_CELLS * share / top), style="orange3")
+        table.add_row(f"{share:6.1%}", short(word.text), bar, read_as)
     console.print(table)
     rest = len(reading.read) - _LISTED_WORDS
     if rest > 0:
@@ -122,9 +123,11 @@ def _regions(medium: int, reading: RegionReading, console: Console) -> None:
     for start in range(0, len(levels), columns):
         row = Text()
         for level in levels[start : start + columns]:
-            row.append(_SHADES[min(4, round(level * 4))] * 2, style=_heat(level))
+            row.append(_SHADES[min(4, round(level * 4))] * 2, style="orange3" if level > 0 else "dim")
         console.print(row)
-    console.print(Text(f"most looked at: {reading.peak:.1f} times an even share; dots are below even", style="dim"))
+    console.print(
+        Text(f"most looked at: {reading.peak:.1f} times an even share; dots are about even or less", style="dim")
+    )
 
 
 def _neighbours(case: Case, what: str, near: Nearest, console: Console) -> None:

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.worker.system import Servers
-from worker.cache import NoCache, RedisCache, embedding_key, pack, unpack
+from worker.cache import NoCache, RedisCache, content_key, pack, unpack
 
 VECTOR = np.arange(6, dtype=np.float16)
 
@@ -122,13 +122,13 @@ def test_keys_tell_contents_modalities_and_encoders_apart() -> None:
     """A key is a function of content, modality and embedding digest, and of nothing else."""
     digest, other = "sha256:" + "0" * 64, "sha256:" + "1" * 64
     keys = {
-        embedding_key(digest, "text", b"a"),
-        embedding_key(digest, "text", b"b"),
-        embedding_key(digest, "image", b"a"),
-        embedding_key(other, "text", b"a"),
+        content_key(digest, "text", b"a"),
+        content_key(digest, "text", b"b"),
+        content_key(digest, "image", b"a"),
+        content_key(other, "text", b"a"),
     }
     assert len(keys) == 4
-    assert embedding_key(digest, "text", b"a") in keys
+    assert content_key(digest, "text", b"a") in keys
 
 
 def test_packing_is_exact() -> None:

@@ -1,0 +1,72 @@
+"""Stage: for a post without a text, what is drawn over its pictures. Only where the checkpoint reads pictures.
+
+Reading costs ten times an encoder's call, so what was read is cached by the picture's content.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Protocol
+
+from mmorient import PictureError, decode_picture, post_text
+from worker.cache import content_key
+from worker.items import Item, usable
+
+if TYPE_CHECKING:
+    # Importing it loads OpenCV and onnxruntime, which only a checkpoint that reads pictures needs.
+    from mmorient.ocr.drawn_text import DrawnText
+
+
+class TextCache(Protocol):
+    """Where read texts are kept by key."""
+
+    async def find_texts(self, keys: Sequence[bytes]) -> dict[bytes, str]:
+        """Return what is there of `keys`."""
+        ...
+
+    async def store_texts(self, texts: dict[bytes, str]) -> None:
+        """Keep texts by key."""
+        ...
+
+
+class DrawnTextStage:
+    """Sets the text of posts that bring none.
+
+    Args:
+        cache: where read texts are kept.
+        drawn_text: the checkpoint's reader; None where it does not read.
+        max_pixels: pixels of one picture.
+        decoder: threads that decode and read pictures.
+    """
+
+    def __init__(self, cache: TextCache, *, drawn_text: "DrawnText | None", max_pixels: int, decoder: Executor) -> None:
+        self._cache = cache
+        self._drawn_text = drawn_text if drawn_text is not None and drawn_text.reads else None
+        self._max_pixels = max_pixels
+        self._decoder = decoder
+
+    async def read(self, items: Sequence[Item]) -> None:
+        """Set `text` of every usable item that has pictures and no text, as far as anything is drawn on them."""
+        if self._drawn_text is None:
+            return
+        silent = [item for item in usable(items) if item.text is None and item.pictures]
+        digest = self._drawn_text.digest
+        keys = {content: content_key(digest, "drawn", content) for item in silent for content in item.pictures.values()}
+        texts = await self._cache.find_texts(list(keys.values()))
+        unread = {key: content for content, key in keys.items() if key not in texts}
+        loop = asyncio.get_running_loop()
+        read = await asyncio.gather(
+            *(loop.run_in_executor(self._decoder, self._read_one, content) for content in unread.values())
+        )
+        fresh = {key: text for key, text in zip(unread, read, strict=True) if text is not None}
+        await self._cache.store_texts(fresh)
+        texts |= fresh
+        for item in silent:
+            item.text = post_text(None, [texts.get(keys[content]) for _, content in sorted(item.pictures.items())])
+
+    def _read_one(self, content: bytes) -> str | None:
+        try:
+            return decode_picture(content, max_pixels=self._max_pixels, drawn_text=self._drawn_text).text
+        except PictureError:
+            # The embed stage decodes it again and names the reason.
+            return None
