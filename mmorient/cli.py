@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from mmorient.errors import CheckpointError, MmOrientError, PostError
+from mmorient.explain.cli import explain
 
 if TYPE_CHECKING:
     from mmorient.lines import Line
@@ -158,6 +159,9 @@ def evaluate(data: Path, split: str, sources: tuple[str, ...], as_json: bool, **
         )
 
 
+mmorient.add_command(explain)
+
+
 def _refuse_missing(checkpoint: Path | None) -> None:
     """Before torch is loaded, which takes seconds."""
     if checkpoint is not None and not checkpoint.is_dir():
@@ -194,8 +198,13 @@ def main() -> NoReturn:
         code = mmorient.main(standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(1)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        said = error.format_message().rstrip(".")
+        hint = f"; see `{error.ctx.command_path} --help`" if isinstance(error, click.UsageError) and error.ctx else ""
+        click.echo(f"mmorient: {said}{hint}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader went away: nothing more can be said, and the interpreter must not try at its end.
