@@ -42,7 +42,7 @@ def print_header(console: Console) -> None:
         "pic",
         *(set_cell_size(task, _LABEL_CELLS[task]) for task in _TASKS),
     ]
-    console.print(Text("  ".join(cells), style="bold"))
+    console.print(Text("  ".join(cells), style="bold"), soft_wrap=True)
 
 
 def print_row(console: Console, row: Row) -> None:
