@@ -28,6 +28,13 @@ ROWS = {
 }
 
 
+class CompactConfig(CheckpointConfig):
+    """``config.json`` of a ``compact`` checkpoint: both encoders come from pip packages."""
+
+    text_encoder: TextEncoderConfig
+    picture_encoder: PictureEncoderConfig
+
+
 def compact_config(
     name: str,
     *,
@@ -35,13 +42,13 @@ def compact_config(
     bank_posts: int,
     trunk: tuple[int, int] = (320, 128),
     dropout: float = 0.2,
-) -> CheckpointConfig:
+) -> CompactConfig:
     """The config of a ``compact`` checkpoint, without the digests of its files.
 
     Raises:
         CheckpointError: An encoder's package is not installed.
     """
-    return CheckpointConfig(
+    return CompactConfig(
         format=FORMAT,
         name=name,
         text_encoder=TextEncoderConfig(

@@ -25,6 +25,8 @@ class HeadRecipe:
     Attributes:
         bank: Source to reference posts.
         weights: ``source`` or ``source/head`` to the weight of its examples in the loss; 1 where neither is named.
+        muted: ``source/head`` pairs that teach nothing when the picture is dropped: a meme's words alone are labelled
+            for what the whole meme says, and tweets teach these heads what words alone say.
         drop_text: Share of posts with both modalities that lose their text in a step.
         drop_picture: Share that lose their picture.
     """
@@ -56,6 +58,7 @@ class HeadRecipe:
             "mvsa": 1.5,
         }
     )
+    muted: tuple[str, ...] = ("memotion/sentiment", "memotion/sarcasm", "memotion/offensiveness")
     class_weights: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: {"sentiment": (1.6, 0.8, 0.9)})
     seed: int = 0
 
@@ -103,7 +106,7 @@ def train_head(
         nn.init.normal_(attention.kernel, std=0.02)
     train_probes(model, vectors, examples)
     heads = list(sizes.heads)
-    targets, weights = _tables(examples, heads, recipe)
+    targets, weights, muted = _tables(examples, heads, recipe)
     learned = np.flatnonzero([example.split == TRAIN for example in examples] & (targets >= 0).any(1).numpy())
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=recipe.decay)
@@ -119,16 +122,13 @@ def train_head(
         losses = []
         for chunk in np.array_split(random.permutation(learned), batches):
             rows = torch.from_numpy(chunk)
-            dropped = torch.rand(len(rows))
+            drawn = torch.rand(len(rows))
             both = vectors.has_text[rows] & (vectors.picture_row[rows] >= 0)
-            posts = vectors.posts(
-                rows,
-                widths,
-                without_text=both & (dropped < recipe.drop_text),
-                without_picture=both & (dropped > 1 - recipe.drop_picture),
-            )
+            no_text, no_picture = both & (drawn < recipe.drop_text), both & (drawn > 1 - recipe.drop_picture)
+            posts = vectors.posts(rows, widths, without_text=no_text, without_picture=no_picture)
             logits = model(posts, model.context(bank_posts, model.set_biases(bank_posts)))
-            loss = _loss(logits, targets[rows], weights[rows], class_weights)
+            spoken = weights[rows].masked_fill(muted[rows] & no_picture[:, None], 0.0)
+            loss = _loss(logits, targets[rows], spoken, class_weights)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -138,16 +138,19 @@ def train_head(
     return model.eval()
 
 
-def _tables(examples: Sequence[Example], heads: list[str], recipe: HeadRecipe) -> tuple[Tensor, Tensor]:
+def _tables(examples: Sequence[Example], heads: list[str], recipe: HeadRecipe) -> tuple[Tensor, Tensor, Tensor]:
+    """Targets (-1 where unknown), weights, and what is muted without its picture, ``[n, heads]`` each."""
     targets = torch.full((len(examples), len(heads)), -1)
     weights = torch.zeros(len(examples), len(heads))
+    muted = torch.zeros(len(examples), len(heads), dtype=torch.bool)
     for row, example in enumerate(examples):
         for column, head in enumerate(heads):
             if head in example.targets:
                 targets[row, column] = example.targets[head]
                 general = recipe.weights.get(example.source, 1.0)
                 weights[row, column] = recipe.weights.get(f"{example.source}/{head}", general)
-    return targets, weights
+                muted[row, column] = f"{example.source}/{head}" in recipe.muted
+    return targets, weights, muted
 
 
 def _loss(

@@ -19,12 +19,12 @@ from mmorient.encoders.lite import load_lite
 from mmorient.encoders.minilm import MiniLm
 from mmorient.encoders.packages import package_file
 from mmorient.training.calibrating import calibrate
-from mmorient.training.compact import compact_config
+from mmorient.training.compact import CompactConfig, compact_config
 from mmorient.training.data import PROBES, Example, read_all
 from mmorient.training.head_training import HeadRecipe, train_head
 from mmorient.training.picture_tuning import fit_projection, region_states, tune_regions
-from mmorient.training.states import batches_by_length, lower_states
 from mmorient.training.text_tuning import TuningRecipe, tune_text
+from mmorient.training.tokens import TokenTable, batches_by_length
 from mmorient.training.vectors import Vectors, choose_bank, freeze_bank
 
 _log = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ def train(
     Args:
         data: The sets, as ``read_all`` finds them.
         out: The checkpoint's folder.
-        work: A folder that the project ignores, for states (3.6 GB) and phase 1's result, which is used again where it
-            is there: delete it to train the encoders anew.
+        work: A folder that the project ignores, for region states (1.2 GB) and phase 1's result, which is used again
+            where it is there: delete it to train the encoders anew.
         name: Of the checkpoint.
         text_recipe: Of phase 1's texts.
         head_recipe: Of phase 2.
@@ -67,7 +67,7 @@ def train(
     file = work / _VECTORS
     if not file.is_file():
         work.mkdir(parents=True, exist_ok=True)
-        texts = _text_phase(config, examples, work, text_recipe or TuningRecipe())
+        texts = _text_phase(config, examples, text_recipe or TuningRecipe())
         save_file(texts | _picture_phase(config, examples, work), file)
     _head_phase(config, examples, load_file(file), head_recipe, out)
 
@@ -87,25 +87,23 @@ def _head_phase(
     save_checkpoint(out, config, calibration, embedding=embedding, head=head, bank=bank)
 
 
-def _text_phase(
-    config: CheckpointConfig, examples: Sequence[Example], work: Path, recipe: TuningRecipe
-) -> dict[str, Tensor]:
+def _text_phase(config: CompactConfig, examples: Sequence[Example], recipe: TuningRecipe) -> dict[str, Tensor]:
     weights = package_file(config.text_encoder.package, config.text_encoder.weights.file)
     tokenizer = package_file(config.text_encoder.package, config.text_encoder.tokenizer.file)
     encoder = MiniLm(weights, tokenizer, {})
     texts = [example.text for example in examples]
-    states = lower_states(encoder.bert, encoder.reader, texts, recipe.lower_layers, work / "cache")
-    tuned = tune_text(encoder.bert, states, examples, recipe)
+    tokens = TokenTable.of(encoder.reader, texts)
+    tuned = tune_text(encoder.bert, tokens, examples, recipe)
     embeddings = torch.zeros(len(examples), 2 * encoder.state_width, dtype=torch.float16)
     with torch.inference_mode():
-        for indices in batches_by_length(states.lengths(), 64):
-            embeddings[indices] = tuned(*states.batch(indices)).half()
+        for indices in batches_by_length(tokens.lengths(), 64):
+            embeddings[indices] = tuned(*tokens.batch(indices)).half()
     parts = {f"text_encoder.{name}": tensor.contiguous() for name, tensor in tuned.deltas().items()}
     parts |= {f"text_attention.{name}": tensor for name, tensor in tuned.attention.state_dict().items()}
     return parts | {"vectors.texts": embeddings, "vectors.has_text": torch.tensor([bool(text) for text in texts])}
 
 
-def _picture_phase(config: CheckpointConfig, examples: Sequence[Example], work: Path) -> dict[str, Tensor]:
+def _picture_phase(config: CompactConfig, examples: Sequence[Example], work: Path) -> dict[str, Tensor]:
     network = EfficientNetLite().eval()
     load_lite(network, package_file(config.picture_encoder.package, config.picture_encoder.weights.file))
     network.to(memory_format=torch.channels_last)

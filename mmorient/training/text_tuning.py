@@ -1,4 +1,4 @@
-"""Phase 1, texts: low-rank deltas on the encoder's upper layers, trained together with HIMA stage 1."""
+"""Phase 1, texts: low-rank deltas on the encoder's layers, trained together with HIMA stage 1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmorient.encoders.bert import Bert, BertLayer
 from mmorient.encoders.minilm import mean_over
 from mmorient.hima import ElementAttention
 from mmorient.training.data import TRAIN, Example
-from mmorient.training.states import TokenStates
+from mmorient.training.tokens import TokenTable
 
 _log = logging.getLogger(__name__)
 _PLACES = ("query", "key", "value", "attended", "widen", "narrow")
@@ -28,7 +28,7 @@ class TuningRecipe:
     """How the text encoder is tuned.
 
     Attributes:
-        lower_layers: Layers left as they are; their states are cached.
+        frozen_layers: Lower layers left as they are.
         rank: Of the deltas.
         epochs: Passes.
         rate: Learning rate of the deltas.
@@ -38,15 +38,17 @@ class TuningRecipe:
         class_weights: Head to the weight of each class in the loss.
     """
 
-    lower_layers: int = 3
-    rank: int = 32
+    frozen_layers: int = 0
+    rank: int = 16
     epochs: int = 2
     rate: float = 1e-3
     head_rate: float = 1e-3
     dropout: float = 0.1
     rows: int = 32
     warmup_steps: int = 100
-    take: Mapping[str, int] = field(default_factory=lambda: {"sentiment": 18_000, "mmsd2": 6_000, "hate": 5_000})
+    take: Mapping[str, int] = field(
+        default_factory=lambda: {"sentiment": 16_000, "mmsd2": 4_000, "hate": 4_000, "memotion": 2_600}
+    )
     class_weights: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: {"sentiment": (1.6, 0.8, 0.9)})
     seed: int = 0
 
@@ -69,15 +71,14 @@ class LowRank(nn.Module):
 
 
 class TunedText(nn.Module):
-    """The upper layers with deltas, HIMA stage 1, and one linear head a question on ``v ‖ global``."""
+    """The encoder with deltas, HIMA stage 1, and one linear head a question on ``v ‖ global``."""
 
     def __init__(self, bert: Bert, recipe: TuningRecipe, heads: Mapping[str, int]) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(recipe.seed)
-        self.first = recipe.lower_layers
-        self.layers = bert.layers[self.first :]
-        for layer in self.layers:
-            layer.requires_grad_(requires_grad=False)
+        self.bert = bert.requires_grad_(requires_grad=False)
+        self.first = recipe.frozen_layers
+        for layer in bert.layers[self.first :]:
             for place in _PLACES:
                 setattr(layer, place, LowRank(getattr(layer, place), recipe.rank, generator))
         width = bert.words.embedding_dim
@@ -85,10 +86,11 @@ class TunedText(nn.Module):
         nn.init.normal_(self.attention.kernel, std=0.02, generator=generator)
         self.heads = nn.ModuleDict({name: nn.Linear(2 * width, classes) for name, classes in heads.items()})
 
-    def forward(self, states: Tensor, mask: Tensor, dropout: float = 0.0) -> Tensor:
-        """``[b, t, d]`` lower states to ``v ‖ global``, ``[b, 2 d]``."""
-        with torch.autocast(states.device.type, dtype=torch.bfloat16):
-            for layer in self.layers:
+    def forward(self, token_ids: Tensor, mask: Tensor, dropout: float = 0.0) -> Tensor:
+        """``[b, t]`` token ids to ``v ‖ global``, ``[b, 2 d]``."""
+        with torch.autocast(token_ids.device.type, dtype=torch.bfloat16):
+            states = self.bert.embed(token_ids)
+            for layer in self.bert.layers:
                 assert isinstance(layer, BertLayer)  # noqa: S101 - ModuleList forgets its type
                 states = layer(states, mask[:, None, None, :], dropout)
         states = states.float()
@@ -99,31 +101,31 @@ class TunedText(nn.Module):
         """The trained deltas under the names that a checkpoint uses."""
         return {
             f"layers.{self.first + number}.{place}.{part}": getattr(getattr(layer, place), part).detach()
-            for number, layer in enumerate(self.layers)
+            for number, layer in enumerate(self.bert.layers[self.first :])
             for place in _PLACES
             for part in ("down", "up")
         }
 
 
-def tune_text(bert: Bert, states: TokenStates, examples: Sequence[Example], recipe: TuningRecipe) -> TunedText:
+def tune_text(bert: Bert, tokens: TokenTable, examples: Sequence[Example], recipe: TuningRecipe) -> TunedText:
     """Train.
 
     Args:
-        bert: The pretrained encoder; its upper layers are wrapped in place.
-        states: Lower states of the examples' texts.
+        bert: The pretrained encoder; its layers are wrapped in place.
+        tokens: Of the examples' texts.
         examples: All of them; only the train split is learned from.
         recipe: How.
     """
     heads, targets = _questions(examples)
     model = TunedText(bert, recipe, heads)
-    deltas = [parameter for layer in model.layers for parameter in layer.parameters() if parameter.requires_grad]
+    deltas = [parameter for parameter in model.bert.parameters() if parameter.requires_grad]
     others = [*model.attention.parameters(), *model.heads.parameters()]
     optimiser = torch.optim.AdamW(
         [{"params": deltas, "lr": recipe.rate}, {"params": others, "lr": recipe.head_rate}], weight_decay=0.01
     )
     random = np.random.default_rng(recipe.seed)
     torch.manual_seed(recipe.seed)
-    epochs = [_epoch(examples, states.lengths(), recipe, random) for _ in range(recipe.epochs)]
+    epochs = [_epoch(examples, tokens.lengths(), recipe, random) for _ in range(recipe.epochs)]
     steps = sum(map(len, epochs))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, step / recipe.warmup_steps) * (1 - step / steps)
@@ -132,7 +134,7 @@ def tune_text(bert: Bert, states: TokenStates, examples: Sequence[Example], reci
     done, losses, began = 0, [], time.monotonic()
     for batches in epochs:
         for indices in batches:
-            features = functional.dropout(model(*states.batch(indices), recipe.dropout), recipe.dropout)
+            features = functional.dropout(model(*tokens.batch(indices), recipe.dropout), recipe.dropout)
             loss = _loss(model, features, targets[indices], list(heads), weights)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

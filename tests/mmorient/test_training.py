@@ -103,7 +103,7 @@ def test_a_missing_set_is_named(tmp_path: Path) -> None:
 def test_the_whole_loop(data: Path, tmp_path: Path) -> None:
     """From the sets to a checkpoint that labels, calibrated, with a bank of training posts; and its scores."""
     bank = {"memotion": 4, "mvsa": 3, "irony": 5}
-    text_recipe = TuningRecipe(lower_layers=5, rank=2, epochs=1, warmup_steps=1)
+    text_recipe = TuningRecipe(frozen_layers=5, rank=2, epochs=1, warmup_steps=1)
     train(
         data,
         tmp_path / "out",
