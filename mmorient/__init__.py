@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
     from mmorient.pictures import decode_picture
-    from mmorient.posts import Embedding, Picture, Post, PostEmbeddings
+    from mmorient.posts import Embedding, Frame, Picture, Post, PostEmbeddings
     from mmorient.text import post_text
 
 __all__ = [
     "TASKS",
     "CheckpointError",
     "Embedding",
+    "Frame",
     "Intensity",
     "MmOrientError",
     "ModelIdentity",
@@ -42,7 +43,7 @@ _HOMES = {
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),
     "pictures": ("decode_picture",),
-    "posts": ("Embedding", "Picture", "Post", "PostEmbeddings"),
+    "posts": ("Embedding", "Frame", "Picture", "Post", "PostEmbeddings"),
     "text": ("post_text",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

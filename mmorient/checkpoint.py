@@ -22,10 +22,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mmorient.bank import Bank
-from mmorient.config import FORMAT, Calibration, CheckpointConfig, Precision
-from mmorient.encoders.lite import Lite
-from mmorient.encoders.minilm import MiniLm
-from mmorient.encoders.packages import file_digest, package_file
+from mmorient.config import FORMAT, AnyPictureEncoder, AnyTextEncoder, Calibration, CheckpointConfig, Precision
+from mmorient.encoders.building import (
+    PictureModule,
+    TextModule,
+    build_picture_encoder,
+    build_text_encoder,
+    encoder_identity,
+)
+from mmorient.encoders.packages import file_digest
 from mmorient.errors import CheckpointError
 from mmorient.hima import ElementAttention
 from mmorient.model import MmOrient, ModelSizes
@@ -65,8 +70,8 @@ class Checkpoint:
     def embedding_digest(self, precision: Precision) -> str:
         """``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, precision, no more."""
         parts: dict[str, Any] = {
-            "text_encoder": self.config.text_encoder.model_dump(),
-            "picture_encoder": self.config.picture_encoder.model_dump(),
+            "text_encoder": encoder_identity(self.config.text_encoder),
+            "picture_encoder": encoder_identity(self.config.picture_encoder),
             "weights": self.config.files[EMBEDDING],
             "precision": precision,
         }
@@ -74,32 +79,35 @@ class Checkpoint:
             parts["drawn_text"] = self.config.drawn_text.model_dump()
         return f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
 
-    def text_encoder(self) -> MiniLm:
+    def text_encoder(self) -> TextModule:
         """The text encoder, with its deltas merged.
 
         Raises:
-            CheckpointError: The pip package is missing or other, or a delta does not fit.
+            CheckpointError: The pip package or the local folder is missing or other, or a delta does not fit.
         """
         config = self.config.text_encoder
-        weights = package_file(config.package, config.weights.file, config.weights.sha256)
-        tokenizer = package_file(config.package, config.tokenizer.file, config.tokenizer.sha256)
         try:
-            return MiniLm(weights, tokenizer, self._part("text_encoder."))
+            encoder = build_text_encoder(config, self.path, self._part("text_encoder."))
         except (ValueError, KeyError, AttributeError) as error:
             raise CheckpointError(self.path / EMBEDDING, f"text encoder: {error}") from error
+        self._check_widths("text_encoder", config, encoder)
+        return encoder
 
-    def picture_encoder(self) -> Lite:
+    def picture_encoder(self) -> PictureModule:
         """The picture encoder.
 
         Raises:
-            CheckpointError: The pip package is missing or other, or the projection is.
+            CheckpointError: The pip package or the local folder is missing or other, or the projection is.
         """
         config = self.config.picture_encoder
-        weights = package_file(config.package, config.weights.file, config.weights.sha256)
         try:
-            return Lite(weights, self._part("picture_encoder."))
+            encoder = build_picture_encoder(config, self.path, self._part("picture_encoder."))
         except KeyError as error:
             raise CheckpointError(self.path / EMBEDDING, f"picture encoder: no {error}") from error
+        except ValueError as error:
+            raise CheckpointError(self.path / EMBEDDING, f"picture encoder: {error}") from error
+        self._check_widths("picture_encoder", config, encoder)
+        return encoder
 
     def drawn_text(self) -> DrawnText | None:
         """What reads and paints pictures, None where both are switched off: then nothing of it is imported.
@@ -130,6 +138,14 @@ class Checkpoint:
         model = MmOrient(model_sizes(self.config), self.config.head.threshold)
         _fill(model, self.head, self.path / HEAD)
         return model
+
+    def _check_widths(
+        self, name: str, config: AnyTextEncoder | AnyPictureEncoder, encoder: TextModule | PictureModule
+    ) -> None:
+        for width in ("state_width", "global_width"):
+            found, wanted = getattr(encoder, width), getattr(config, width)
+            if found != wanted:
+                raise CheckpointError(self.path / CONFIG, f"{name}.{width} is {wanted}, the encoder's is {found}")
 
     def _part(self, prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): tensor for name, tensor in self.embedding.items() if name.startswith(prefix)}
@@ -215,6 +231,9 @@ def _check_versions(file: Path, config: CheckpointConfig) -> None:
     for what, (found, wanted) in known.items():
         if found != wanted:
             raise CheckpointError(file, f"{what} is {found!r}, this version reads {wanted!r}")
+    text, picture = config.text_encoder.global_width, config.picture_encoder.global_width
+    if text != picture:
+        raise CheckpointError(file, f"global_width is {text} for texts and {picture} for pictures, section 3 adds them")
 
 
 def _fill(module: nn.Module, tensors: dict[str, Tensor], file: Path) -> None:

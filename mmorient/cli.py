@@ -77,7 +77,7 @@ def label(file: Path, **options: Any) -> None:
     quiet = True if sys.stdout.isatty() else None
     with source, tqdm(unit=" posts", disable=quiet) as progress:
         name, folder = ("standard input", Path()) if standard else (str(file), file.parent)
-        lines = read_lines(source, name, folder, moderator.drawn_text)
+        lines = read_lines(source, name, folder, moderator.drawn_text, moderator.picture_frame)
         for chunk in _chunks(lines, _CHUNK):
             good = []
             for line in chunk:
@@ -120,7 +120,7 @@ def inspect(checkpoint: Path | None, as_json: bool) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(".work"),
     show_default=True,
-    help="Folder for intermediate states, 4 GB; what is there already is used again.",
+    help="Folder for intermediate states, 2 GB; what is there already is used again.",
 )
 @click.option("--name", default="mm-orient-compact", show_default=True, help="Of the checkpoint.")
 def train(data: Path, out: Path, work: Path, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,6 +43,77 @@ class PictureEncoderConfig(_Strict):
     preprocessing: str
     state_width: int
     global_width: int
+
+
+class HuggingFaceFolder(_Strict):
+    """A local folder in the Hugging Face layout, by the digests of the files that are read from it.
+
+    Attributes:
+        folder: Absolute, or relative to the checkpoint's own folder. No digest of an embedding covers where it lies.
+        files: Name to ``sha256:…``.
+    """
+
+    folder: str
+    files: dict[str, str]
+
+
+class ClipTextConfig(_Strict):
+    """The text tower of a CLIP: token states, and global vectors in the space that pictures share."""
+
+    kind: Literal["clip"] = "clip"
+    clip: HuggingFaceFolder
+    preprocessing: str
+    state_width: int
+    global_width: int
+
+
+class ClipPictureConfig(_Strict):
+    """The picture tower of a CLIP: patches as regions, and global vectors in the space that texts share.
+
+    Attributes:
+        framing: ``whole`` squeezes the picture into the square; ``centre`` is CLIP's own way, cutting out the middle:
+            of a picture that is not square it then sees a part, and captions stand at the edges.
+    """
+
+    kind: Literal["clip"] = "clip"
+    clip: HuggingFaceFolder
+    framing: Literal["whole", "centre"] = "whole"
+    preprocessing: str
+    state_width: int
+    global_width: int
+
+
+class PaperTextConfig(_Strict):
+    """The paper's texts: token states of a BERT, global vectors of a CLIP."""
+
+    kind: Literal["paper"] = "paper"
+    bert: HuggingFaceFolder
+    clip: HuggingFaceFolder
+    preprocessing: str
+    state_width: int
+    global_width: int
+
+
+class PaperPictureConfig(_Strict):
+    """The paper's pictures: object queries of a DETR as regions, global vectors of a CLIP.
+
+    Attributes:
+        side_pixels: Of the square that the DETR reads; None takes the shorter side that its own folder names.
+    """
+
+    kind: Literal["paper"] = "paper"
+    detr: HuggingFaceFolder
+    clip: HuggingFaceFolder
+    side_pixels: int | None = Field(default=None, ge=32)
+    preprocessing: str
+    state_width: int
+    global_width: int
+
+
+AnyTextEncoder = Annotated[TextEncoderConfig | ClipTextConfig | PaperTextConfig, Field(discriminator="kind")]
+AnyPictureEncoder = Annotated[
+    PictureEncoderConfig | ClipPictureConfig | PaperPictureConfig, Field(discriminator="kind")
+]
 
 
 class DrawnTextConfig(_Strict):
@@ -94,8 +165,8 @@ class CheckpointConfig(_Strict):
 
     format: str
     name: str
-    text_encoder: TextEncoderConfig
-    picture_encoder: PictureEncoderConfig
+    text_encoder: AnyTextEncoder
+    picture_encoder: AnyPictureEncoder
     drawn_text: DrawnTextConfig | None = None
     head: HeadConfig
     rows: dict[str, Rows]

@@ -13,7 +13,7 @@ from torch.nn import functional
 from mmorient.encoders import PictureEncoder, TextEncoder
 from mmorient.encoders.minilm import token_batch
 from mmorient.hima import Attended, ElementAttention, pool_windows
-from mmorient.posts import Embedding, Picture
+from mmorient.posts import Embedding, Frame, Picture
 from mmorient.text import Window
 
 
@@ -25,7 +25,6 @@ class TextEmbedder:
         self._attention = attention
         self._rows = rows
         self._device = device
-        self._dummy = Window((101, 102), (-1, -1))
         self.width = encoder.state_width + encoder.global_width
 
     def embed(self, texts: Sequence[str]) -> list[Embedding]:
@@ -37,12 +36,12 @@ class TextEmbedder:
         split = self._encoder.reader.windows(texts)
         flat = [window for windows in split for window in windows]
         vectors, globals_, masses = self._windows(flat)
+        companion = self._encoder.companion
+        means = _means(split, globals_) if companion is None else self._companion_means(companion, texts)
         embeddings, start = [], 0
-        for windows in split:
+        for windows, mean in zip(split, means, strict=True):
             end = start + len(windows)
             vector = pool_windows(vectors[start:end], masses[start:end])
-            lengths = torch.tensor([float(len(window.token_ids)) for window in windows])
-            mean = (globals_[start:end] * lengths[:, None]).sum(0) / lengths.sum()
             embeddings.append(_embedding(vector, functional.normalize(mean, dim=0)))
             start = end
         return embeddings
@@ -70,16 +69,38 @@ class TextEmbedder:
         masses = torch.zeros(len(windows))
         for chunk, attended, means in self._attend(windows):
             vectors[chunk] = attended.vector[: len(chunk)].cpu()
-            globals_[chunk] = means[: len(chunk)].cpu()
             masses[chunk] = attended.mass[: len(chunk)].cpu()
+            if self._encoder.companion is None:
+                globals_[chunk] = means[: len(chunk)].cpu()
         return vectors, globals_, masses
 
+    def _companion_means(self, companion: TextEncoder, texts: Sequence[str]) -> list[Tensor]:
+        """The companion's global vector of each text, before its normalisation: ``[D]``."""
+        split = companion.reader.windows(texts)
+        flat = [window for windows in split for window in windows]
+        globals_ = torch.zeros(len(flat), companion.global_width)
+        for chunk, _, _, means in self._encode(companion, flat):
+            globals_[chunk] = means[: len(chunk)].cpu()
+        return _means(split, globals_)
+
     def _attend(self, windows: list[Window]) -> Iterator[tuple[list[int], Attended, Tensor]]:
-        """Encode windows in groups of one length, always ``rows`` at a time.
+        """Encode windows and attend to their tokens.
 
         Yields:
             Which windows, in the order of the rows; stage 1 and the means ``[rows, D]``, rows past them padding.
         """
+        for chunk, mask, states, means in self._encode(self._encoder, windows):
+            yield chunk, self._attention(states, mask), means
+
+    def _encode(
+        self, encoder: TextEncoder, windows: list[Window]
+    ) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor]]:
+        """Encode windows in groups of one length, always ``rows`` at a time.
+
+        Yields:
+            Which windows, in the order of the rows; their mask, states and means, rows past them padding.
+        """
+        [[dummy]] = encoder.reader.windows([""])
         by_bucket: dict[int, list[int]] = defaultdict(list)
         for index, window in enumerate(windows):
             by_bucket[window.bucket].append(index)
@@ -87,10 +108,9 @@ class TextEmbedder:
             for start in range(0, len(members), self._rows):
                 chunk = members[start : start + self._rows]
                 rows = [windows[index].token_ids for index in chunk]
-                rows += [self._dummy.token_ids] * (self._rows - len(rows))
+                rows += [dummy.token_ids] * (self._rows - len(rows))
                 ids, mask = token_batch(rows, bucket, self._device)
-                states, means = self._encoder.encode(ids, mask)
-                yield chunk, self._attention(states, mask), means
+                yield chunk, mask, *encoder.encode(ids, mask)
 
 
 class PictureEmbedder:
@@ -115,6 +135,11 @@ class PictureEmbedder:
         return embeddings
 
     @property
+    def frame(self) -> Frame:
+        """How pictures are put into the square that the encoder reads."""
+        return self._encoder.frame
+
+    @property
     def grid(self) -> tuple[int, int] | None:
         """Rows and columns in which the regions tile a picture; None where they have no fixed place."""
         return self._encoder.grid
@@ -132,6 +157,17 @@ class PictureEmbedder:
             pixels = torch.from_numpy(np.stack(chunk + dummies)).to(self._device)
             states, globals_ = self._encoder.encode(pixels)
             yield len(chunk), self._attention(states), globals_
+
+
+def _means(split: list[list[Window]], globals_: Tensor) -> list[Tensor]:
+    """The mean over each text's windows, a longer window counting for more: ``[w, D]`` to ``[D]`` a text."""
+    means, start = [], 0
+    for windows in split:
+        lengths = torch.tensor([float(len(window.token_ids)) for window in windows])
+        part = globals_[start : start + len(windows)]
+        means.append((part * lengths[:, None]).sum(0) / lengths.sum())
+        start += len(windows)
+    return means
 
 
 def _embedding(vector: Tensor, global_: Tensor) -> Embedding:

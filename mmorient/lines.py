@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mmorient.errors import PictureError, PostError
 from mmorient.labels import PostLabels, TaskLabel
 from mmorient.pictures import decode_picture
-from mmorient.posts import Picture, Post
+from mmorient.posts import Frame, Picture, Post
 from mmorient.text import post_text
 
 if TYPE_CHECKING:
@@ -55,7 +55,11 @@ class Line:
 
 
 def read_lines(
-    source: BinaryIO, name: str, folder: Path, drawn_text: DrawnText | None = None
+    source: BinaryIO,
+    name: str,
+    folder: Path,
+    drawn_text: DrawnText | None = None,
+    frame: Frame = Frame(),  # noqa: B008 - frozen
 ) -> Iterator[Line | PostError]:
     """Read posts, one a line; blank lines are passed over, what is no post comes as the error that says why.
 
@@ -64,16 +68,23 @@ def read_lines(
         name: Of the source, for messages.
         folder: What a medium's ``path`` is relative to.
         drawn_text: Of the moderator that shall label them.
+        frame: Of the same: its ``picture_frame``.
     """
     for number, line in enumerate(source, 1):
         if line.strip():
             try:
-                yield read_line(line, folder, drawn_text)
+                yield read_line(line, folder, drawn_text, frame=frame)
             except PostError as error:
                 yield PostError(f"{name}:{number}: {error}")
 
 
-def read_line(line: bytes, folder: Path, drawn_text: DrawnText | None = None, files: list[bytes] | None = None) -> Line:
+def read_line(
+    line: bytes,
+    folder: Path,
+    drawn_text: DrawnText | None = None,
+    files: list[bytes] | None = None,
+    frame: Frame = Frame(),  # noqa: B008 - frozen
+) -> Line:
     """Read one post.
 
     Args:
@@ -81,6 +92,7 @@ def read_line(line: bytes, folder: Path, drawn_text: DrawnText | None = None, fi
         folder: What a medium's ``path`` is relative to.
         drawn_text: Of the moderator that shall label it.
         files: Is given the content of each of ``post.pictures``, for whoever shows them.
+        frame: Of the same moderator: its ``picture_frame``.
 
     Raises:
         PostError: It is not a post, or nothing of it can be used.
@@ -98,7 +110,7 @@ def read_line(line: bytes, folder: Path, drawn_text: DrawnText | None = None, fi
     for index, medium in enumerate(media):
         try:
             content = _content(medium, folder)
-            pictures.append(decode_picture(content, drawn_text=drawn_text, read_text=text is None))
+            pictures.append(decode_picture(content, drawn_text=drawn_text, read_text=text is None, frame=frame))
             if files is not None:
                 files.append(content)
         except PictureError as error:

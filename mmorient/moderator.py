@@ -18,7 +18,7 @@ from mmorient.embedding import PictureEmbedder, TextEmbedder
 from mmorient.errors import CheckpointError
 from mmorient.labels import TASKS, PostLabels, task_label
 from mmorient.model import DEGREES, PostTensors
-from mmorient.posts import Embedding, Picture, Post, PostEmbeddings
+from mmorient.posts import Embedding, Frame, Picture, Post, PostEmbeddings
 from mmorient.text import Window, post_text
 
 if TYPE_CHECKING:
@@ -137,6 +137,11 @@ class Moderator:
         return self._drawn_text
 
     @property
+    def picture_frame(self) -> Frame:
+        """What ``decode_picture`` must be given, so that a picture becomes the square that the encoder reads."""
+        return self._pictures.frame
+
+    @property
     def reads_pictures(self) -> bool:
         """Whether a post without a text is read off its pictures."""
         return self._drawn_text is not None and self._drawn_text.reads
@@ -151,8 +156,11 @@ class Moderator:
         """Pictures to embeddings, fp16 ``[picture_width]`` each.
 
         Raises:
-            ValueError: A picture that was decoded without this moderator's ``drawn_text``, or with another's.
+            ValueError: A picture that was decoded without this moderator's ``drawn_text`` and ``picture_frame``, or
+                with another's.
         """
+        if any(picture.frame != self.picture_frame for picture in pictures):
+            raise ValueError("a picture was not decoded with frame=moderator.picture_frame")
         paints = self._drawn_text is not None and self._drawn_text.paints
         if any(picture.painted != paints for picture in pictures):
             raise ValueError("a picture was not decoded with drawn_text=moderator.drawn_text")

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mmorient.errors import PictureError
-from mmorient.posts import Picture
+from mmorient.posts import Frame, Picture
 
 if TYPE_CHECKING:
     from mmorient.ocr.drawn_text import DrawnText
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 PICTURE_VERSION = "picture/1"
 """Raise this with any change here that can change a pixel: cached embeddings depend on it."""
 
-SIDE_PIXELS = 224
 MAX_PIXELS = 40_000_000
 """A 40-megapixel photograph takes 160 MB while it is decoded as RGBA; phones make 12 to 50 megapixels."""
 READING_SIDE_PIXELS = 1024
@@ -75,7 +74,12 @@ _DAMAGE = (
 
 
 def decode_picture(
-    data: bytes, *, max_pixels: int = MAX_PIXELS, drawn_text: DrawnText | None = None, read_text: bool = True
+    data: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    drawn_text: DrawnText | None = None,
+    read_text: bool = True,
+    frame: Frame = Frame(),  # noqa: B008 - frozen
 ) -> Picture:
     """Decode a picture by its content, whatever its name or declared type says.
 
@@ -87,9 +91,10 @@ def decode_picture(
         drawn_text: What reads and paints pictures: ``Moderator.drawn_text``, None where a checkpoint does neither.
         read_text: Whether the drawn text is wanted where it can be had: not where the post or its producer says it.
             Never changes a pixel.
+        frame: The square that the encoder reads: ``Moderator.picture_frame``.
 
     Returns:
-        The picture, uint8 ``[224, 224, 3]``: a function of the bytes and of ``drawn_text``'s switches.
+        The picture, uint8 ``[side, side, 3]``: a function of the bytes, the frame and ``drawn_text``'s switches.
 
     Raises:
         PictureError: ``not_a_picture``, ``unsupported_format``, ``too_many_pixels``, ``truncated`` or ``corrupt``.
@@ -100,11 +105,12 @@ def decode_picture(
             width, height = image.size
             _refuse(name, data, width * height, max_pixels)
             # A JPEG decodes at 1/2, 1/4 or 1/8 of its size straight away, never under twice the encoder's side.
-            image.draft("RGB", (2 * SIDE_PIXELS, 2 * SIDE_PIXELS))
+            image.draft("RGB", (2 * frame.side, 2 * frame.side))
             image.load()
             turn = _TURNS.get(_orientation(image))
             opaque = _opaque(image)
-            square = opaque.resize((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BICUBIC, reducing_gap=2.0)
+            part = frame.part(*opaque.size)
+            square = opaque.resize((frame.side, frame.side), Image.Resampling.BICUBIC, box=part, reducing_gap=2.0)
             looked_at = drawn_text is not None and drawn_text.looks_at(read=read_text)
             legible = _at_most(opaque, READING_SIDE_PIXELS) if looked_at else None
     except PictureError:
@@ -121,9 +127,9 @@ def decode_picture(
             width, height = height, width
     pixels = np.asarray(square, dtype=np.uint8)
     if drawn_text is None or legible is None:
-        return Picture(pixels, width, height)
-    pixels, text = drawn_text.treat(np.asarray(legible, dtype=np.uint8), pixels, read=read_text)
-    return Picture(pixels, width, height, text, drawn_text.paints)
+        return Picture(pixels, width, height, frame=frame)
+    pixels, text = drawn_text.treat(np.asarray(legible, dtype=np.uint8), pixels, read=read_text, frame=frame)
+    return Picture(pixels, width, height, text, drawn_text.paints, frame)
 
 
 def _at_most(image: Image.Image, side: int) -> Image.Image:

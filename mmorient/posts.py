@@ -14,16 +14,38 @@ TEXT = "text"
 IMAGE = "image"
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The square of pixels that an encoder reads, always of one size, whatever the picture's.
+
+    Attributes:
+        side: In pixels.
+        centre: The square shows the picture's middle, its shape kept; else the whole picture, squeezed.
+    """
+
+    side: int = 224
+    centre: bool = False
+
+    def part(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of what the square shows of a picture, in that picture's pixels."""
+        if not self.centre:
+            return 0.0, 0.0, float(width), float(height)
+        shorter = min(width, height)
+        left, top = (width - shorter) / 2, (height - shorter) / 2
+        return left, top, left + shorter, top + shorter
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A decoded picture as the encoder wants it.
 
     Attributes:
-        pixels: uint8 ``[224, 224, 3]``, RGB, the whole picture squeezed into the square.
+        pixels: uint8 ``[side, side, 3]``, RGB, as ``frame`` says.
         width: Pixels across before resizing, after orientation.
         height: Pixels down before resizing, after orientation.
         text: What is drawn over it, empty where nothing is; None where nobody has looked.
         painted: Whether drawn text is painted out of the pixels.
+        frame: How the picture was put into the square.
     """
 
     pixels: NDArray[np.uint8]
@@ -31,6 +53,7 @@ class Picture:
     height: int
     text: str | None = None
     painted: bool = False
+    frame: Frame = Frame()
 
 
 @dataclass(frozen=True, slots=True)

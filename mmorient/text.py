@@ -35,15 +35,17 @@ class Window:
     Attributes:
         token_ids: With [CLS] and [SEP], at most ``WINDOW_TOKENS``.
         words: For each token the index of its word in ``text.split()``, -1 for [CLS] and [SEP].
+        limit: The most tokens that the encoder has positions for.
     """
 
     token_ids: tuple[int, ...]
     words: tuple[int, ...]
+    limit: int = WINDOW_TOKENS
 
     @property
     def bucket(self) -> int:
         """The padded length in tokens."""
-        return next(size for size in BUCKETS if size >= len(self.token_ids))
+        return min(next(size for size in BUCKETS if size >= len(self.token_ids)), self.limit)
 
 
 def post_text(text: str | None, ocr_texts: Sequence[str | None] = ()) -> str | None:
@@ -83,13 +85,29 @@ def _character(character: str) -> str:
 
 
 class TextReader:
-    """Texts to windows of token ids. Safe to share between threads."""
+    """Texts to windows of token ids. Safe to share between threads.
 
-    def __init__(self, tokenizer_file: Path) -> None:
+    Args:
+        tokenizer_file: ``tokenizer.json``.
+        window_tokens: The most tokens of a window, with the two that begin and end it; ``WINDOW_TOKENS`` at most.
+        begin: The token that begins a window.
+        end: The token that ends it.
+
+    Raises:
+        ValueError: The tokenizer knows no such token.
+    """
+
+    def __init__(
+        self, tokenizer_file: Path, *, window_tokens: int = WINDOW_TOKENS, begin: str = "[CLS]", end: str = "[SEP]"
+    ) -> None:
         self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._cls, self._sep = (self._special(token) for token in ("[CLS]", "[SEP]"))
+        # A post that spells out "<|endoftext|>" says these letters; it does not end its window.
+        self._tokenizer.encode_special_tokens = True
+        self._window_tokens = window_tokens
+        self._cls, self._sep = (self._special(token) for token in (begin, end))
+        self.vocabulary = self._tokenizer.get_vocab_size()
 
     def windows(self, texts: Sequence[str]) -> list[list[Window]]:
         """Read each text in as few windows as it needs, of nearly equal length; an empty text is one empty window.
@@ -107,13 +125,14 @@ class TextReader:
         return number
 
     def _split(self, ids: list[int], word_ids: list[int | None]) -> list[Window]:
-        room = WINDOW_TOKENS - _SPECIALS
+        room = self._window_tokens - _SPECIALS
         count = max(1, -(-len(ids) // room))
         size = max(1, -(-len(ids) // count))
         return [
             Window(
                 (self._cls, *ids[start : start + size], self._sep),
                 (-1, *(-1 if word is None else word for word in word_ids[start : start + size]), -1),
+                self._window_tokens,
             )
             for start in range(0, max(1, len(ids)), size)
         ]

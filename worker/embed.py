@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mmorient import Embedding, Picture, PictureError, PostEmbeddings, decode_picture
+from mmorient import Embedding, Frame, Picture, PictureError, PostEmbeddings, decode_picture
 from worker.cache import EmbeddingCache, content_key
 from worker.items import Item, usable
 from worker.media import reject_if_empty
@@ -49,6 +49,7 @@ class EmbedStage:
         max_pixels: pixels of one picture.
         drawn_text: what the checkpoint does about text drawn over pictures; None for nothing.
         decoder: threads that decode pictures.
+        frame: size and cut that the checkpoint's picture encoder wants; None for the usual one.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class EmbedStage:
         max_pixels: int,
         decoder: Executor,
         drawn_text: "DrawnText | None" = None,
+        frame: Frame | None = None,
     ) -> None:
         self._cache = cache
         self._digest = embedding_digest
@@ -69,6 +71,7 @@ class EmbedStage:
         self._max_pixels = max_pixels
         self._decoder = decoder
         self._drawn_text = drawn_text
+        self._frame = frame or Frame()
 
     async def prepare(self, items: Sequence[Item]) -> EmbeddingTable:
         """Return the table of a batch; media that turn out to be no pictures are dropped from their posts."""
@@ -115,7 +118,13 @@ class EmbedStage:
 
     def _decode_one(self, content: bytes) -> Picture | str:
         try:
-            return decode_picture(content, max_pixels=self._max_pixels, drawn_text=self._drawn_text, read_text=False)
+            return decode_picture(
+                content,
+                max_pixels=self._max_pixels,
+                drawn_text=self._drawn_text,
+                read_text=False,
+                frame=self._frame,
+            )
         except PictureError as error:
             return error.code
 

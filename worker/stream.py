@@ -136,6 +136,7 @@ class StreamService(Service):
         embed = EmbedStage(
             cache,
             drawn_text=moderator.drawn_text,
+            frame=moderator.picture_frame,
             embedding_digest=moderator.identity.embedding,
             text_width=moderator.text_width,
             picture_width=moderator.picture_width,

@@ -6,17 +6,24 @@ from typing import Protocol
 
 from torch import Tensor
 
+from mmorient.posts import Frame
 from mmorient.text import TextReader
 
 __all__ = ["PictureEncoder", "TextEncoder"]
 
 
 class TextEncoder(Protocol):
-    """Token ids to token states and a global vector."""
+    """Token ids to token states and a global vector.
+
+    Attributes:
+        companion: The encoder whose global vectors stand in the place of this one's, reading the text in windows of
+            its own; None where this one makes both.
+    """
 
     state_width: int
     global_width: int
     reader: TextReader
+    companion: TextEncoder | None
 
     def encode(self, token_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Encode windows.
@@ -27,7 +34,7 @@ class TextEncoder(Protocol):
 
         Returns:
             Token states ``[b, t, state_width]`` and the global vectors before their normalisation
-            ``[b, global_width]``, both fp32.
+            ``[b, global_width]``, both fp32. Where there is a companion, nobody reads the latter.
         """
         ...
 
@@ -37,18 +44,20 @@ class PictureEncoder(Protocol):
 
     Attributes:
         grid: Rows and columns where regions tile the picture, row by row; None where they have no fixed place.
+        frame: How pictures are put into the square that it reads.
     """
 
     state_width: int
     global_width: int
     regions: int
     grid: tuple[int, int] | None
+    frame: Frame
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Encode pictures.
 
         Args:
-            pixels: uint8 ``[b, 224, 224, 3]``.
+            pixels: uint8 ``[b, side, side, 3]``, ``side`` being the frame's.
 
         Returns:
             Region states ``[b, regions, state_width]`` and global vectors ``[b, global_width]``, both fp32.

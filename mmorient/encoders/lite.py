@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from mmorient.encoders.efficientnet import REGION_WIDTH, REGIONS, EfficientNetLite, load_folded
 from mmorient.errors import CheckpointError
+from mmorient.posts import Frame
 
 
 class Lite(nn.Module):
@@ -25,6 +26,7 @@ class Lite(nn.Module):
         self.state_width = REGION_WIDTH
         self.regions = REGIONS
         self.grid: tuple[int, int] | None = (7, 7)
+        self.frame = Frame()
         self.global_width = len(projection["axes"])
         self.network = EfficientNetLite()
         load_lite(self.network, weights)

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from mmorient.encoders import TextEncoder
 from mmorient.encoders.bert import Bert, BertSizes, from_hugging_face, merge_deltas
 from mmorient.text import TextReader
 
@@ -21,6 +22,7 @@ class MiniLm(nn.Module):
         self.state_width = sizes.width
         self.global_width = sizes.width
         self.reader = TextReader(tokenizer)
+        self.companion: TextEncoder | None = None
         self.bert = Bert(sizes)
         self.bert.load_state_dict(from_hugging_face(load_file(weights)))
         merge_deltas(self.bert, deltas)

@@ -14,6 +14,7 @@ from mmorient.ocr import OCR_VERSION
 from mmorient.ocr.detector import Rgb
 from mmorient.ocr.inpaint import inpaint
 from mmorient.ocr.reader import PictureReader
+from mmorient.posts import Frame
 
 PACKAGE = "rapidocr-onnxruntime"
 """Its wheel carries the networks; nothing of its code is run."""
@@ -48,22 +49,33 @@ class DrawnText:
         """Whether ``treat`` needs the picture at all."""
         return self.paints or (self.reads and read)
 
-    def treat(self, rgb: Rgb, square: Rgb, *, read: bool) -> tuple[Rgb, str | None]:
+    def treat(
+        self,
+        rgb: Rgb,
+        square: Rgb,
+        *,
+        read: bool,
+        frame: Frame = Frame(),  # noqa: B008 - frozen
+    ) -> tuple[Rgb, str | None]:
         """Paint and read as the switches say; the detector runs once for both.
 
         Args:
             rgb: uint8 ``[H, W, 3]``: the picture in a size in which it can be read, upright.
             square: uint8 ``[S, S, 3]``: the same picture as the encoder wants it.
             read: Whether its text is wanted. Does not change the square.
+            frame: What the square shows of the picture.
 
         Returns:
             The square, painted where ``paints``; the text where ``reads`` and ``read``, else None.
         """
         boxes = self._reader.boxes(rgb)
         if self.paints:
-            height, width = rgb.shape[:2]
-            scale: NDArray[np.float32] = np.array([square.shape[1] / width, square.shape[0] / height], np.float32)
-            square = inpaint(square, boxes * scale)
+            left, top, right, bottom = frame.part(rgb.shape[1], rgb.shape[0])
+            corner: NDArray[np.float32] = np.array([left, top], np.float32)
+            scale: NDArray[np.float32] = np.array(
+                [frame.side / (right - left), frame.side / (bottom - top)], np.float32
+            )
+            square = inpaint(square, (boxes - corner) * scale)
         return square, self._reader.read(rgb, boxes).text if self.reads and read else None
 
 

@@ -10,31 +10,32 @@ from torch.nn import functional
 
 from mmorient.bank import Bank
 from mmorient.checkpoint import model_sizes, save_checkpoint
-from mmorient.config import Calibration
+from mmorient.config import Calibration, CheckpointConfig, PictureEncoderConfig
 from mmorient.encoders.efficientnet import REGION_WIDTH
 from mmorient.labels import TASKS
 from mmorient.model import MmOrient
 from mmorient.training.compact import GLOBAL_WIDTH, compact_config
 
+PROBES = {"emotion": 4, "sentiment": 3, "hate": 2, "offensive": 2}
 
-def write_untrained(path: Path, *, seed: int = 0, bank_posts: int = 64) -> None:
+
+def write_untrained(path: Path, *, seed: int = 0, bank_posts: int = 64, config: CheckpointConfig | None = None) -> None:
     """Write a checkpoint of random weights.
 
     Args:
         path: The folder.
         seed: Same seed, same checkpoint.
         bank_posts: Reference posts, random ones; every second has a picture.
+        config: Of another variant than ``compact``; then it says how many reference posts there are.
     """
     generator = torch.Generator().manual_seed(seed)
-    probes = {"emotion": 4, "sentiment": 3, "hate": 2, "offensive": 2}
-    config = compact_config("mm-orient-untrained", probes=probes, bank_posts=bank_posts)
+    if config is None:
+        config = compact_config("mm-orient-untrained", probes=PROBES, bank_posts=bank_posts)
+    bank_posts = config.head.bank_posts
     sizes = model_sizes(config)
     head = {name: _random(generator, *tensor.shape) * 0.05 for name, tensor in MmOrient(sizes).state_dict().items()}
-    embedding = {
-        "text_encoder.layers.5.query.down": _random(generator, 4, 384) * 0.01,
-        "text_encoder.layers.5.query.up": _random(generator, 384, 4) * 0.01,
-        "picture_encoder.centre": torch.zeros(REGION_WIDTH),
-        "picture_encoder.axes": _random(generator, GLOBAL_WIDTH, REGION_WIDTH) * REGION_WIDTH**-0.5,
+    embedding = _of_compact(generator) if isinstance(config.picture_encoder, PictureEncoderConfig) else {}
+    embedding |= {
         "text_attention.kernel": _random(generator, sizes.text_vector, 1) * 0.1,
         "text_attention.bias": torch.zeros(1),
         "picture_attention.kernel": _random(generator, sizes.picture_vector, 1) * 0.1,
@@ -42,15 +43,24 @@ def write_untrained(path: Path, *, seed: int = 0, bank_posts: int = 64) -> None:
     }
     pictured = torch.arange(0, bank_posts, 2, dtype=torch.int32)
     bank = Bank(
-        text_global=functional.normalize(_random(generator, bank_posts, GLOBAL_WIDTH), dim=-1),
+        text_global=functional.normalize(_random(generator, bank_posts, sizes.global_vector), dim=-1),
         text_index=torch.arange(bank_posts, dtype=torch.int32),
-        picture_global=functional.normalize(_random(generator, len(pictured), GLOBAL_WIDTH), dim=-1),
+        picture_global=functional.normalize(_random(generator, len(pictured), sizes.global_vector), dim=-1),
         picture_index=pictured,
         text_bias=_random(generator, sizes.text_vector) * 0.1,
         picture_bias=_random(generator, sizes.picture_vector) * 0.1,
         labels=torch.full((bank_posts, len(TASKS)), -1, dtype=torch.int8),
     )
     save_checkpoint(path, config, Calibration(), embedding=embedding, head=head, bank=bank)
+
+
+def _of_compact(generator: torch.Generator) -> dict[str, Tensor]:
+    return {
+        "text_encoder.layers.5.query.down": _random(generator, 4, 384) * 0.01,
+        "text_encoder.layers.5.query.up": _random(generator, 384, 4) * 0.01,
+        "picture_encoder.centre": torch.zeros(REGION_WIDTH),
+        "picture_encoder.axes": _random(generator, GLOBAL_WIDTH, REGION_WIDTH) * REGION_WIDTH**-0.5,
+    }
 
 
 def _random(generator: torch.Generator, *shape: int) -> Tensor:

@@ -1,0 +1,152 @@
+"""The encoders of a variant, alone: `python -m bench.encoders --variant clip|paper|compact`.
+
+`clip` and `paper` run at their full published sizes on random weights: arithmetic costs the same whatever it comes to.
+Texts go through tokenizer, encoder and HIMA stage 1, pictures through encoder and stage 1, always in whole batches.
+All three are read with the tokenizer that `compact` brings, so that a text has the same tokens everywhere.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmorient import Frame, Picture
+from mmorient.config import Rows
+from mmorient.embedding import PictureEmbedder, TextEmbedder
+from mmorient.encoders.lite import Lite
+from mmorient.encoders.minilm import MiniLm
+from mmorient.encoders.packages import package_file
+from mmorient.hima import ElementAttention
+from mmorient.text import TextReader
+from mmorient.training.compact import GLOBAL_WIDTH, PICTURE_PACKAGE, ROWS, TEXT_PACKAGE
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+WORDS = "the a of my this rain sun movie great awful monday people never really love hate again today".split()  # noqa: SIM905 - a list of eighteen lines says no more
+
+
+def compact() -> tuple[torch.nn.Module, torch.nn.Module, dict[str, Rows]]:
+    """MiniLM-L6 and EfficientNet-Lite0."""
+    weights = package_file(TEXT_PACKAGE, "model/model.safetensors")
+    axes = {"centre": torch.zeros(1280), "axes": torch.randn(GLOBAL_WIDTH, 1280)}
+    picture = Lite(package_file(PICTURE_PACKAGE, "models/efficientnet-lite0-57934424.pth"), axes)
+    return MiniLm(weights, package_file(TEXT_PACKAGE, "model/tokenizer.json"), {}), picture, ROWS
+
+
+def clip() -> tuple[torch.nn.Module, torch.nn.Module, dict[str, Rows]]:
+    """Both towers of ViT-B/32."""
+    from transformers import (
+        CLIPTextConfig,
+        CLIPTextModelWithProjection,
+        CLIPVisionConfig,
+        CLIPVisionModelWithProjection,
+    )
+
+    from mmorient.encoders.clip import ClipPicture, ClipText
+    from mmorient.encoders.hugging_face import PixelScale
+    from mmorient.training.variants import CLIP_ROWS
+
+    text = ClipText(CLIPTextModelWithProjection(CLIPTextConfig()), reader(77))
+    scale = PixelScale(224, (0.48, 0.46, 0.41), (0.27, 0.26, 0.28))
+    return text, ClipPicture(CLIPVisionModelWithProjection(CLIPVisionConfig()), scale), CLIP_ROWS
+
+
+def paper() -> tuple[torch.nn.Module, torch.nn.Module, dict[str, Rows]]:
+    """BERT-base, DETR on ResNet-50 at 800 pixels, CLIP ViT-B/32."""
+    from transformers import DetrConfig, DetrModel, ResNetConfig
+
+    from mmorient.encoders.bert import Bert, BertSizes
+    from mmorient.encoders.paper import PaperPicture, PaperText
+    from mmorient.training.variants import PAPER_ROWS
+
+    clip_text, clip_picture, _ = clip()
+    sizes = BertSizes(width=768, inner=3072, layers=12)
+    backbone = ResNetConfig(out_features=["stage4"])
+    detr = DetrModel(DetrConfig(use_timm_backbone=False, backbone_config=backbone))
+    picture = PaperPicture(detr, clip_picture.scale, 800, clip_picture)
+    return PaperText(Bert(sizes), sizes, reader(128), clip_text), picture, PAPER_ROWS
+
+
+def reader(window_tokens: int) -> TextReader:
+    """The tokenizer that all variants are measured with."""
+    return TextReader(package_file(TEXT_PACKAGE, "model/tokenizer.json"), window_tokens=window_tokens)
+
+
+def texts(count: int, words: int) -> list[str]:
+    """Texts of `words` words, a token each."""
+    choice = np.random.default_rng(0)
+    return [" ".join(choice.choice(WORDS, words)) for _ in range(count)]
+
+
+def pictures(count: int, frame: Frame) -> list[Picture]:
+    """Noise."""
+    noise = np.random.default_rng(0)
+    side = frame.side
+    return [
+        Picture(noise.integers(0, 256, (side, side, 3), dtype=np.uint8), side, side, frame=frame) for _ in range(count)
+    ]
+
+
+@torch.inference_mode()
+def rate(embed: Callable[[list], object], contents: list, seconds: float) -> float:
+    """Return contents a second, over as many whole rounds as `seconds` hold, after one that does not count."""
+    embed(contents)
+    rounds, started = 0, time.perf_counter()
+    while (spent := time.perf_counter() - started) < seconds or rounds == 0:
+        embed(contents)
+        rounds += 1
+    return rounds * len(contents) / spent
+
+
+def attention(encoder: torch.nn.Module, device: torch.device) -> ElementAttention:
+    """HIMA stage 1 of an encoder's width."""
+    stage: ElementAttention = ElementAttention(encoder.state_width).to(device).eval()
+    return stage
+
+
+def weights(*modules: torch.nn.Module) -> int:
+    """Return the parameters of modules, shared ones once."""
+    every: dict[int, Tensor] = {id(one): one for module in modules for one in module.parameters()}
+    return sum(one.numel() for one in every.values())
+
+
+def main() -> None:
+    """Measure one variant and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--variant", choices=("compact", "clip", "paper"), required=True)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--precision", choices=tuple(DTYPES), default="fp32")
+    parser.add_argument("--words", type=int, default=30, help="of a text; 30 are 32 tokens")
+    parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
+    parser.add_argument("--texts", type=int, help="in a batch; the variant's own number by default")
+    parser.add_argument("--pictures", type=int, help="in a batch; the variant's own number by default")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    device = torch.device(args.device)
+    text, picture, table = {"compact": compact, "clip": clip, "paper": paper}[args.variant]()
+    for module in (text, picture):
+        module.to(device, DTYPES[args.precision]).eval()
+    rows = table[device.type]
+    text_rows, picture_rows = args.texts or rows.texts, args.pictures or rows.pictures
+    read = TextEmbedder(text, attention(text, device), text_rows, device)
+    seen = PictureEmbedder(picture, attention(picture, device), picture_rows, device)
+    rates = {
+        "texts/s": (rate(read.embed, texts(4 * text_rows, args.words), args.seconds), text_rows, weights(text)),
+        "pictures/s": (
+            rate(seen.embed, pictures(2 * picture_rows, picture.frame), args.seconds),
+            picture_rows,
+            weights(picture),
+        ),
+    }
+    threads = f", {args.threads} threads" if device.type == "cpu" else ""
+    print(f"{args.variant}, {device.type}, {args.precision}{threads}, {args.words} words a text")
+    for name, (found, batch, size) in rates.items():
+        print(f"{name:<12}{found:>10.1f}   batches of {batch}, {size / 1e6:.1f} M parameters")
+
+
+if __name__ == "__main__":
+    main()
