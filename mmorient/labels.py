@@ -112,13 +112,14 @@ def task_label(task: Task, logits: Sequence[float], degree_logits: Sequence[floa
     """
     shares = softmax(logits)
     published = rounded(shares)
-    best = published.index(max(published))
+    # Rounding may make a tie of what was none; the unrounded shares then decide, here as for the degrees.
+    best = max(range(len(shares)), key=lambda index: (published[index], shares[index]))
     intensity = None
     if degree_logits is not None:
         top = max(degree_logits)
-        degree_shares = softmax([logits[0], *(logits[1] + value - top for value in degree_logits)])
+        degree_shares = softmax([logits[0], *(logits[1] + (value - top) for value in degree_logits)])
         degrees = rounded(degree_shares)
-        # A published tie is decided by the binary label, which stands among the most probable degrees either way.
-        chosen = 0 if best == 0 else 1 + list(degree_logits).index(top)
+        # The largest as published: the unit that rounding leaves over may lift any one of equal degrees.
+        chosen = 0 if best == 0 else 1 + max(range(len(degrees) - 1), key=lambda index: degrees[index + 1])
         intensity = Intensity(task.degrees[chosen], dict(zip(task.degrees, degrees, strict=True)))
     return TaskLabel(task.classes[best], dict(zip(task.classes, published, strict=True)), intensity)

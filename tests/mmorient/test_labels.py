@@ -25,6 +25,9 @@ def test_rounding_keeps_the_sum_and_the_order(logits: list[float]) -> None:
 
 @given(st.sampled_from(INTENSE), st.tuples(LOGITS, LOGITS), st.tuples(LOGITS, LOGITS, LOGITS))
 @example(INTENSE[0], (0.0, 0.0), (0.0, 0.0, 0.0))
+@example(INTENSE[0], (0.0, 2.0), (0.0, 0.0, 1.8e-231))
+@example(INTENSE[0], (0.0, 1e-6), (0.0, 0.0, 0.0))
+@example(INTENSE[0], (1e-12, 1e-12), (0.0, 1.5, 1.5))
 @example(INTENSE[1], (0.00001, 0.0), (3.0, 3.0, 3.0))
 @example(INTENSE[1], (0.0, 0.00021), (1.0, 0.0, 2.0))
 def test_a_task_agrees_with_its_intensity(task, logits, degrees) -> None:  # type: ignore[no-untyped-def]
