@@ -23,7 +23,7 @@ from worker.demo.samples import FOLDER
 from worker.demo.worker_process import start_worker
 from worker.links import KafkaLinks
 from worker.settings import KafkaSettings, Settings
-from worker.stack.process import free_ports
+from worker.stack.ports import free_ports
 from worker.stack.stack import Stack
 from worker.topics import create_topics
 
