@@ -67,14 +67,16 @@ class Checkpoint:
         """``sha256:…`` of ``config.json``, which itself holds the digest of every file that can change a label."""
         return file_digest(self.path / CONFIG)
 
-    def embedding_digest(self, precision: Precision) -> str:
-        """``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, precision, no more."""
+    def embedding_digest(self, precision: Precision, *, compiled: bool = False) -> str:
+        """``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, arithmetic, no more."""
         parts: dict[str, Any] = {
             "text_encoder": encoder_identity(self.config.text_encoder),
             "picture_encoder": encoder_identity(self.config.picture_encoder),
             "weights": self.config.files[EMBEDDING],
             "precision": precision,
         }
+        if compiled:
+            parts["compiled"] = True
         if self.config.drawn_text is not None:
             parts["drawn_text"] = self.config.drawn_text.model_dump()
         return f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"

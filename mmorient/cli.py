@@ -15,6 +15,7 @@ import click
 
 from mmorient.errors import CheckpointError, MmOrientError, PostError
 from mmorient.explain.cli import explain
+from mmorient.usage import usage_in_one_line
 
 if TYPE_CHECKING:
     from mmorient.lines import Line
@@ -195,17 +196,8 @@ def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
 def main() -> NoReturn:
     """Run the command; exit 0 when done, 2 for wrong usage or settings, 1 for anything else."""
     try:
-        code = mmorient.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(1)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        said = error.format_message().rstrip(".")
-        hint = f"; see `{error.ctx.command_path} --help`" if isinstance(error, click.UsageError) and error.ctx else ""
-        click.echo(f"mmorient: {said}{hint}", err=True)
-        sys.exit(error.exit_code)
+        with usage_in_one_line("mmorient"):
+            code = mmorient.main(standalone_mode=False)
     except BrokenPipeError:
         # The reader went away: nothing more can be said, and the interpreter must not try at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

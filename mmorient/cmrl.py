@@ -47,12 +47,16 @@ def adjacency(own: Tensor, present: Tensor, nodes: Nodes, threshold: float) -> T
     Returns:
         ``[b, k]``, 0 or 1.
     """
+    if not present.any():
+        return own.new_zeros(len(own), len(nodes.directions))
     cosines = functional.normalize(own, dim=-1) @ nodes.directions.T
     return ((cosines > threshold) & present[:, None]).to(own.dtype)
 
 
 def neighbourhood_mean(own: Tensor, adjacent: Tensor, nodes: Tensor) -> Tensor:
     """The mean over a post itself and its neighbours: ``[b, d]``, ``[b, k]``, ``[k, d]`` to ``[b, d]``."""
+    if not adjacent.any():  # adding products with nothing but zeros changes no digit, and is most of a bank's cost
+        return own
     return (own + adjacent @ nodes) / (1 + adjacent.sum(-1, keepdim=True))
 
 

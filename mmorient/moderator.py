@@ -15,6 +15,7 @@ from torch.nn import functional
 from mmorient.checkpoint import SHIPPED, Checkpoint, load_checkpoint
 from mmorient.config import GraphKind, Precision
 from mmorient.embedding import PictureEmbedder, TextEmbedder
+from mmorient.encoders.building import compile_encoder
 from mmorient.errors import CheckpointError
 from mmorient.labels import TASKS, PostLabels, task_label
 from mmorient.model import DEGREES, PostTensors
@@ -61,6 +62,7 @@ class Moderator:
         device: torch.device,
         precision: Precision = "fp32",
         graph_context: GraphKind = "bank",
+        compiled: bool = False,
     ) -> None:
         rows = checkpoint.config.rows.get(device.type)
         if rows is None:
@@ -70,6 +72,9 @@ class Moderator:
         picture_encoder = checkpoint.picture_encoder().to(device, dtype).eval()
         text_attention = checkpoint.attention("text").to(device).eval()
         picture_attention = checkpoint.attention("picture").to(device).eval()
+        if compiled:
+            compile_encoder(text_encoder)
+            compile_encoder(picture_encoder)
         self._texts = TextEmbedder(text_encoder, text_attention, rows.texts, device)
         self._pictures = PictureEmbedder(picture_encoder, picture_attention, rows.pictures, device)
         self._model = checkpoint.model().to(device).eval()
@@ -84,7 +89,7 @@ class Moderator:
         self.identity = ModelIdentity(
             name=checkpoint.config.name,
             checkpoint=checkpoint.digest,
-            embedding=checkpoint.embedding_digest(precision),
+            embedding=checkpoint.embedding_digest(precision, compiled=compiled),
             graph_context=graph_context,
             precision=precision,
         )
@@ -98,6 +103,7 @@ class Moderator:
         device: DeviceName = "cpu",
         precision: Precision = "fp32",
         graph_context: GraphKind = "bank",
+        compiled: bool = False,
     ) -> Moderator:
         """Load a checkpoint.
 
@@ -106,6 +112,8 @@ class Moderator:
             device: ``auto`` takes CUDA, then MPS, then the CPU.
             precision: What the encoders compute in. All after the cache computes in fp32.
             graph_context: ``bank``, or ``self``, which compares a post with nobody. The paper's ``batch`` is refused.
+            compiled: Encoders go through ``torch.compile``: other digits, so other cache keys; the first call of each
+                padded length takes half a minute, and a C++ compiler must be there.
 
         Raises:
             CheckpointError: The checkpoint cannot be used.
@@ -116,7 +124,13 @@ class Moderator:
         if precision not in _DTYPES:
             raise ValueError(f"precision {precision!r}: fp32, bf16 or fp16")
         checkpoint = load_checkpoint(SHIPPED if path is None else Path(path))
-        return cls(checkpoint, device=_device(device), precision=precision, graph_context=graph_context)
+        return cls(
+            checkpoint,
+            device=_device(device),
+            precision=precision,
+            graph_context=graph_context,
+            compiled=compiled,
+        )
 
     @property
     def text_width(self) -> int:

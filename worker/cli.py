@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
+from mmorient.usage import usage_in_one_line
 from worker.demo.cli import demo
 from worker.errors import SettingsError, WorkerError
 from worker.logs import configure_logs
@@ -112,17 +113,8 @@ def with_local_stack(settings: Settings) -> Settings:
 def main() -> NoReturn:
     """Run the command; exit 0 when done, 2 for wrong usage or settings, 1 for anything else."""
     try:
-        code = moderate.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(1)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        said = error.format_message().rstrip(".")
-        hint = f"; see `{error.ctx.command_path} --help`" if isinstance(error, click.UsageError) and error.ctx else ""
-        click.echo(f"moderate: {said}{hint}", err=True)
-        sys.exit(error.exit_code)
+        with usage_in_one_line("moderate"):
+            code = moderate.main(standalone_mode=False)
     except SettingsError as error:
         click.echo(f"moderate: {error}", err=True)
         sys.exit(2)

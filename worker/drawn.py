@@ -51,7 +51,9 @@ class DrawnTextStage:
             return
         silent = [item for item in usable(items) if item.text is None and item.pictures]
         digest = self._drawn_text.digest
-        keys = {content: content_key(digest, "drawn", content) for item in silent for content in item.pictures.values()}
+        contents = {content for item in silent for content in item.pictures.values()}
+        # Megabytes each: hashed where the loop does not wait for it.
+        keys = await asyncio.to_thread(lambda: {content: content_key(digest, "drawn", content) for content in contents})
         texts = await self._cache.find_texts(list(keys.values()))
         unread = {key: content for content, key in keys.items() if key not in texts}
         loop = asyncio.get_running_loop()

@@ -154,6 +154,10 @@ class Settings(BaseSettings):
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="arithmetic of the encoders; stamped on every label"
     )
+    compiled: bool = Field(
+        default=False,
+        description="encoders through torch.compile: changes digits within rounding, needs a C++ compiler",
+    )
     graph_context: Literal["bank", "self"] = Field(
         "bank", description="the posts that a post is compared with; stamped on every label"
     )

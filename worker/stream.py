@@ -99,6 +99,7 @@ class StreamService(Service):
                 device=settings.device,
                 precision=settings.precision,
                 graph_context=settings.graph_context,
+                compiled=settings.compiled,
             )
             self._health.model_loaded = True
             stamp = _stamp(moderator)

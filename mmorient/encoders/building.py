@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import torch
 from torch import Tensor
 
 from mmorient.config import (
@@ -77,6 +78,13 @@ def build_picture_encoder(config: AnyPictureEncoder, base: Path, tensors: dict[s
     from mmorient.encoders.paper import load_paper_picture
 
     return load_paper_picture(config, base)
+
+
+def compile_encoder(encoder: TextModule | PictureModule) -> None:
+    """Let ``torch.compile`` have the encoder, one graph for each of its fixed shapes; in place."""
+    for part in (encoder, getattr(encoder, "companion", None)):
+        if part is not None:
+            vars(part)["encode"] = torch.compile(part.encode, dynamic=False)
 
 
 def encoder_identity(config: AnyTextEncoder | AnyPictureEncoder) -> dict[str, Any]:

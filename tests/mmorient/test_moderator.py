@@ -1,12 +1,14 @@
 """The public API, and a post's independence from its company."""
 
 import random
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import mmorient
 from mmorient import CheckpointError, Moderator, Picture, Post, PostEmbeddings
@@ -112,6 +114,32 @@ def test_the_bank_matters(untrained: Path) -> None:
     reference = bank._context.texts.vectors[2].numpy() + np.full(384, 0.01)
     post = PostEmbeddings(np.concatenate([np.zeros(384), reference]).astype(np.float16))
     assert bank.classify([post]) != alone.classify([post])
+
+
+def test_a_compiled_encoder_has_vectors_of_its_own(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled arithmetic differs in the last digits, so that its vectors are cached under another digest."""
+    compiled: list[str] = []
+
+    def compile_nothing(function: Callable[..., object], *, dynamic: bool) -> Callable[..., object]:
+        assert not dynamic
+        compiled.append(type(function.__self__).__name__)  # type: ignore[attr-defined]
+        return function
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    plain = Moderator.from_checkpoint(untrained)
+    assert compiled == []
+    other = Moderator.from_checkpoint(untrained, compiled=True)
+    assert compiled == ["MiniLm", "Lite"]
+    assert plain.identity.embedding != other.identity.embedding
+    assert plain.identity.checkpoint == other.identity.checkpoint
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+def test_a_compiled_encoder_says_the_same_but_for_rounding(untrained: Path) -> None:
+    """One padded length, compiled for real."""
+    [plain] = Moderator.from_checkpoint(untrained).embed_texts(["what a lovely day"])
+    [compiled] = Moderator.from_checkpoint(untrained, compiled=True).embed_texts(["what a lovely day"])
+    assert np.allclose(plain, compiled, atol=2e-3)
 
 
 @pytest.mark.parametrize(
