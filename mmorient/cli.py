@@ -152,12 +152,15 @@ def evaluate(data: Path, split: str, sources: tuple[str, ...], as_json: bool, **
     if as_json:
         click.echo(json.dumps([score.as_dict() for score in scores], indent=2))
         return
-    click.echo(f"{'set':10} {'read':11} {'task':14} {'posts':>6} {'macro-F1':>9} {'macro-R':>8} {'F1':>6} {'ECE':>6}")
+    columns = {"macro_f1": "macro-F1", "macro_recall": "macro-recall", "f1": "F1", "calibration_error": "ECE"}
+    heads = "".join(f" {title + ' (95 %)':>20}" for title in columns.values())
+    click.echo(f"{'set':10} {'read':11} {'task':14} {'slice':9} {'posts':>6}{heads}")
     for score in scores:
-        click.echo(
-            f"{score.source:10} {score.modalities:11} {score.task:14} {score.posts:6} {score.macro_f1:9.2f} "
-            f"{score.macro_recall:8.2f} {score.f1:6.2f} {score.calibration_error:6.2f}"
+        values = "".join(
+            f" {getattr(score, name):7.2f} ({score.intervals[name][0]:4.1f}-{score.intervals[name][1]:4.1f})"
+            for name in columns
         )
+        click.echo(f"{score.source:10} {score.modalities:11} {score.task:14} {score.slice:9} {score.posts:6}{values}")
 
 
 mmorient.add_command(explain)

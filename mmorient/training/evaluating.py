@@ -2,43 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mmorient.errors import PictureError
-from mmorient.labels import TASKS
+from mmorient.labels import TASKS, PostLabels, Task
 from mmorient.moderator import Moderator
 from mmorient.pictures import decode_picture
 from mmorient.posts import Picture, Post
 from mmorient.training.data import Example
-from mmorient.training.metrics import calibration_error, f1_scores, macro_f1, macro_recall
+from mmorient.training.identity import names_identity
+from mmorient.training.intervals import Measure, interval
+from mmorient.training.metrics import (
+    calibration_error,
+    confusion,
+    f1_scores,
+    macro_f1,
+    macro_recall,
+    precisions,
+    recalls,
+)
 
 _CHUNK = 256
+SHORT_WORDS, LONG_WORDS, SLICE_POSTS = 10, 25, 50
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One task on one set, in percent.
+    """One task on one slice of a set, in percent.
 
     Attributes:
+        slice: ``all``, or the posts of it that ``SLICES`` names.
         f1: Of the second class of a binary task, else the macro-F1 again.
+        intervals: Measure to its 95 % bootstrap interval.
+        precision: By class.
+        recall: By class.
+        confusion: Posts of class i that were called j, in the order of the classes.
     """
 
     source: str
     modalities: str
     task: str
+    slice: str
     posts: int
     macro_f1: float
     macro_recall: float
     f1: float
     calibration_error: float
+    intervals: dict[str, tuple[float, float]]
+    precision: dict[str, float]
+    recall: dict[str, float]
+    confusion: list[list[int]]
 
-    def as_dict(self) -> dict[str, str | int | float]:
+    def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+
+SLICES: dict[str, Callable[[str], bool]] = {
+    "short": lambda text: len(text.split()) < SHORT_WORDS,
+    "long": lambda text: len(text.split()) >= LONG_WORDS,
+    "emoji": lambda text: any(unicodedata.category(character) == "So" for character in text),
+    "identity": names_identity,
+}
+"""Slices by a post's text; one with fewer than ``SLICE_POSTS`` posts is left out."""
 
 
 def evaluate(moderator: Moderator, examples: Sequence[Example]) -> Iterator[Score]:
@@ -55,33 +88,67 @@ def evaluate(moderator: Moderator, examples: Sequence[Example]) -> Iterator[Scor
     for source, members in by_source.items():
         pictured = any(example.picture for example in members)
         for modalities in ("text+image", "text", "image") if pictured else ("text",):
-            yield from _score(moderator, source, modalities, members)
+            yield from _scores(moderator, source, modalities, members)
 
 
-def _score(moderator: Moderator, source: str, modalities: str, examples: list[Example]) -> Iterator[Score]:
-    truths: dict[str, list[int]] = {}
-    answers: dict[str, list[list[float]]] = {}
-    starts = range(0, len(examples), _CHUNK)
-    for start in tqdm(starts, desc=f"{source} {modalities}", disable=None, leave=False):
-        chunk = examples[start : start + _CHUNK]
-        for example, labels in zip(chunk, moderator.label([_post(one, modalities) for one in chunk]), strict=True):
-            for task in TASKS.keys() & example.targets.keys():
-                truths.setdefault(task, []).append(example.targets[task])
-                answers.setdefault(task, []).append(list(labels.tasks[task].probabilities.values()))
-    for task in (name for name in TASKS if name in truths):
-        truth, probabilities = np.array(truths[task]), np.array(answers[task])
-        answer, classes = probabilities.argmax(1), probabilities.shape[1]
-        macro = macro_f1(truth, answer, classes)
-        yield Score(
-            source=source,
-            modalities=modalities,
-            task=task,
-            posts=len(truth),
-            macro_f1=round(100 * macro, 2),
-            macro_recall=round(100 * macro_recall(truth, answer, classes), 2),
-            f1=round(100 * (float(f1_scores(truth, answer, 2)[1]) if classes == 2 else macro), 2),
-            calibration_error=round(100 * calibration_error(truth, probabilities), 2),
-        )
+def _scores(moderator: Moderator, source: str, modalities: str, examples: list[Example]) -> Iterator[Score]:
+    answers: list[PostLabels] = []
+    for start in tqdm(range(0, len(examples), _CHUNK), desc=f"{source} {modalities}", disable=None, leave=False):
+        answers += moderator.label([_post(one, modalities) for one in examples[start : start + _CHUNK]])
+    for task in TASKS.values():
+        known = [place for place, example in enumerate(examples) if task.name in example.targets]
+        if not known:
+            continue
+        truth = np.array([examples[place].targets[task.name] for place in known])
+        shares = np.array([list(answers[place].tasks[task.name].probabilities.values()) for place in known])
+        yield _score(source, modalities, task, truth, shares)
+        for name, belongs in SLICES.items():
+            rows = [row for row, place in enumerate(known) if belongs(examples[place].text)]
+            if len(rows) >= SLICE_POSTS and "text" in modalities:
+                yield _score(source, modalities, task, truth[rows], shares[rows], part=name)
+
+
+def _score(
+    source: str,
+    modalities: str,
+    task: Task,
+    truth: NDArray[np.int64],
+    shares: NDArray[np.float64],
+    *,
+    part: str = "all",
+) -> Score:
+    classes = len(task.classes)
+    measures: dict[str, Measure] = {
+        "macro_f1": lambda truth, shares: macro_f1(truth, shares.argmax(1), classes),
+        "macro_recall": lambda truth, shares: macro_recall(truth, shares.argmax(1), classes),
+        "f1": lambda truth, shares: (
+            float(f1_scores(truth, shares.argmax(1), 2)[1])
+            if classes == 2
+            else macro_f1(truth, shares.argmax(1), classes)
+        ),
+        "calibration_error": calibration_error,
+    }
+    answer = shares.argmax(1)
+    return Score(
+        source=source,
+        modalities=modalities,
+        task=task.name,
+        slice=part,
+        posts=len(truth),
+        **{name: _percent(measure(truth, shares)) for name, measure in measures.items()},
+        intervals={
+            name: (_percent(low), _percent(high))
+            for name, measure in measures.items()
+            for low, high in [interval(measure, truth, shares)]
+        },
+        precision=dict(zip(task.classes, map(_percent, precisions(truth, answer, classes)), strict=True)),
+        recall=dict(zip(task.classes, map(_percent, recalls(truth, answer, classes)), strict=True)),
+        confusion=confusion(truth, answer, classes).tolist(),
+    )
+
+
+def _percent(share: float) -> float:
+    return round(100 * float(share), 2)
 
 
 def _post(example: Example, modalities: str) -> Post:

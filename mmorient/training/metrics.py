@@ -15,6 +15,16 @@ def recalls(truth: Labels, answer: Labels, classes: int) -> NDArray[np.float64]:
     )
 
 
+def precisions(truth: Labels, answer: Labels, classes: int) -> NDArray[np.float64]:
+    """Precision of each class; of a class that is never said, 0."""
+    return recalls(answer, truth, classes)
+
+
+def confusion(truth: Labels, answer: Labels, classes: int) -> NDArray[np.int64]:
+    """How many posts of class i were called j: ``[i, j]``."""
+    return np.bincount(truth * classes + answer, minlength=classes**2).reshape(classes, classes)
+
+
 def f1_scores(truth: Labels, answer: Labels, classes: int) -> NDArray[np.float64]:
     """F1 of each class, 0 where it is neither there nor said."""
     scores = []

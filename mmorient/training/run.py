@@ -22,6 +22,7 @@ from mmorient.training.calibrating import calibrate
 from mmorient.training.compact import CompactConfig, compact_config
 from mmorient.training.data import PROBES, Example, read_all
 from mmorient.training.head_training import HeadRecipe, train_head
+from mmorient.training.near_duplicates import without_crossing
 from mmorient.training.picture_tuning import fit_projection, region_states, tune_regions
 from mmorient.training.text_tuning import TuningRecipe, tune_text
 from mmorient.training.tokens import TokenTable, batches_by_length
@@ -55,7 +56,7 @@ def train(
         DataError: A set is missing or laid out otherwise.
         CheckpointError: An encoder's package is missing.
     """
-    examples = read_all(data)
+    examples = without_crossing(read_all(data))
     head_recipe = head_recipe or HeadRecipe()
     config = compact_config(
         name,

@@ -1,6 +1,7 @@
 """The research loop, on a handful of made-up posts."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from torch import nn
 from mmorient import Moderator
 from mmorient.errors import DataError
 from mmorient.training.calibrating import fit_scaling
-from mmorient.training.data import read_all
+from mmorient.training.data import Example, read_all
 from mmorient.training.evaluating import evaluate
 from mmorient.training.head_training import HeadRecipe
-from mmorient.training.metrics import calibration_error, f1_scores, macro_f1, macro_recall
+from mmorient.training.metrics import calibration_error, confusion, f1_scores, macro_f1, macro_recall, precisions
+from mmorient.training.near_duplicates import without_crossing
 from mmorient.training.run import train
 from mmorient.training.text_tuning import LowRank, TuningRecipe
 from tests.mmorient.conftest import encode
@@ -39,11 +41,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = root / "tweeteval" / "datasets" / name
         folder.mkdir(parents=True)
         for split in ("train", "val"):
-            (folder / f"{split}_text.txt").write_text("".join(f"{name} tweet {n}\n" for n in range(12)))
+            (folder / f"{split}_text.txt").write_text("".join(f"{split} {name} tweet {n}\n" for n in range(12)))
             (folder / f"{split}_labels.txt").write_text("".join(f"{n % classes}\n" for n in range(12)))
     (root / "sarcasm_text").mkdir()
     for name in ("mmsd2_train", "mmsd2_valid", "isarcasmeval_train"):
-        rows = [{"text": f"<user> row {n} <num>", "sarcastic": n % 2} for n in range(12)]
+        rows = [{"text": f"<user> {name} row {n} <num>", "sarcastic": n % 2} for n in range(12)]
         write_table(root / "sarcasm_text" / f"{name}.csv", rows)
     (root / "mvsa_single" / "data").mkdir(parents=True)
     (root / "memotion_dataset_7k" / "images").mkdir(parents=True)
@@ -81,7 +83,7 @@ def test_readers(data: Path) -> None:
     assert by_source["irony"][1].targets == {"sarcasm": 1}
     assert by_source["sentiment"][2].targets == {"sentiment": 2, "probe_sentiment": 2}
     assert by_source["hate"][1].targets == {"probe_hate": 1}
-    assert by_source["mmsd2"][0].text == "@user row 0 "
+    assert by_source["mmsd2"][0].text == "@user mmsd2_train row 0 "
     assert by_source["memotion"][0].targets == {
         "sentiment": 0,
         "motivation": 0,
@@ -126,6 +128,30 @@ def test_the_whole_loop(data: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_near_duplicates_do_not_cross_splits() -> None:
+    """A training post that nearly repeats a validation post of another set goes; what repeats in training stays."""
+    val = Example("irony", "val", "what a lovely day to miss the last bus home", None, {"sarcasm": 1})
+    near = Example("sentiment", "train", "What a LOVELY day to miss the last bus home @someone", None, {"sentiment": 0})
+    other = Example("sentiment", "train", "what a lovely day to plant trees with friends", None, {"sentiment": 2})
+    short = Example("sentiment", "train", "what a", None, {"sentiment": 1})
+    assert without_crossing([val, near, other, other, short]) == [val, other, other, short]
+    assert without_crossing([replace(val, text="What a"), short]) == [replace(val, text="What a")]
+
+
+def test_scores_of_slices(untrained: Path) -> None:
+    """Enough posts that name a group are a slice of their own; intervals hold the figure; confusions add up."""
+    texts = ["my muslim neighbour sings", "it rains"]
+    examples = [Example("irony", "val", texts[n % 2], None, {"sarcasm": n % 3 % 2}) for n in range(120)]
+    scores = {score.slice: score for score in evaluate(Moderator.from_checkpoint(untrained), examples)}
+    assert {name: score.posts for name, score in scores.items()} == {"all": 120, "short": 120, "identity": 60}
+    for score in scores.values():
+        low, high = score.intervals["macro_recall"]
+        assert low <= score.macro_recall <= high
+        assert np.sum(score.confusion) == score.posts
+        right = np.diag(score.confusion) / np.sum(score.confusion, axis=1)
+        assert list(score.recall.values()) == pytest.approx(100 * right, abs=0.01)
+
+
 def test_a_delta_starts_at_nothing() -> None:
     """The tuned layer is the pretrained one before its first step, and frozen beneath."""
     linear = nn.Linear(6, 4)
@@ -140,6 +166,8 @@ def test_metrics() -> None:
     truth, answer = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 0])
     assert f1_scores(truth, answer, 2) == pytest.approx([0.5, 2 / 3])
     assert macro_f1(truth, answer, 2) == pytest.approx(7 / 12)
+    assert precisions(truth, answer, 2) == pytest.approx([1 / 2, 2 / 3])
+    assert confusion(truth, answer, 2).tolist() == [[1, 1], [1, 2]]
     assert macro_recall(truth, answer, 2) == pytest.approx((1 / 2 + 2 / 3) / 2)
     sure = np.array([[1.0, 0.0], [0.0, 1.0]])
     assert calibration_error(np.array([0, 1]), sure) == 0
