@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import sysconfig
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -134,7 +135,10 @@ def test_a_compiled_encoder_has_vectors_of_its_own(untrained: Path, monkeypatch:
     assert plain.identity.checkpoint == other.identity.checkpoint
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+@pytest.mark.skipif(
+    shutil.which("g++") is None or not Path(sysconfig.get_path("include"), "Python.h").is_file(),
+    reason="torch.compile needs a C++ compiler and Python's headers on the CPU",
+)
 def test_a_compiled_encoder_says_the_same_but_for_rounding(untrained: Path) -> None:
     """One padded length, compiled for real."""
     [plain] = Moderator.from_checkpoint(untrained).embed_texts(["what a lovely day"])
