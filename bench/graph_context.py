@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mmorient import Moderator, Post
 from mmorient.training.compact import compact_config
-from mmorient.training.untrained import PROBES, write_untrained
+from mmorient.training.data import PROBES
+from mmorient.training.untrained import write_untrained
 from worker.demo.samples import FOLDER, read_samples
 
 

@@ -100,7 +100,6 @@ class TextEmbedder:
         Yields:
             Which windows, in the order of the rows; their mask, states and means, rows past them padding.
         """
-        [[dummy]] = encoder.reader.windows([""])
         by_bucket: dict[int, list[int]] = defaultdict(list)
         for index, window in enumerate(windows):
             by_bucket[window.bucket].append(index)
@@ -108,7 +107,7 @@ class TextEmbedder:
             for start in range(0, len(members), self._rows):
                 chunk = members[start : start + self._rows]
                 rows = [windows[index].token_ids for index in chunk]
-                rows += [dummy.token_ids] * (self._rows - len(rows))
+                rows += [encoder.reader.blank.token_ids] * (self._rows - len(rows))
                 ids, mask = token_batch(rows, bucket, self._device)
                 yield chunk, mask, *encoder.encode(ids, mask)
 

@@ -93,6 +93,10 @@ class TextReader:
         begin: The token that begins a window.
         end: The token that ends it.
 
+    Attributes:
+        vocabulary: Tokens that the tokenizer knows.
+        blank: The window of an empty text, which fills up rows.
+
     Raises:
         ValueError: The tokenizer knows no such token.
     """
@@ -108,6 +112,7 @@ class TextReader:
         self._window_tokens = window_tokens
         self._cls, self._sep = (self._special(token) for token in (begin, end))
         self.vocabulary = self._tokenizer.get_vocab_size()
+        [[self.blank]] = self.windows([""])
 
     def windows(self, texts: Sequence[str]) -> list[list[Window]]:
         """Read each text in as few windows as it needs, of nearly equal length; an empty text is one empty window.

@@ -40,11 +40,6 @@ def mean_over(states: Tensor, mask: Tensor) -> Tensor:
     return total
 
 
-def minilm_weights(model: Path) -> dict[str, Tensor]:
-    """The pretrained tensors under ``Bert``'s names."""
-    return from_hugging_face(load_file(model))
-
-
 def token_batch(rows: list[tuple[int, ...]], length: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Pad token ids with zeros to ``[b, length]``, with the mask of what is there."""
     ids = torch.zeros(len(rows), length, dtype=torch.int64)

@@ -6,6 +6,7 @@ import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
+from mmorient.config import PackagedFile
 from mmorient.errors import CheckpointError
 
 
@@ -35,3 +36,12 @@ def package_file(distribution: str, name: str, digest: str | None = None) -> Pat
     if digest is not None and (found := file_digest(path)) != digest:
         raise CheckpointError(path, f"holds {found}, the checkpoint was made with {digest}")
     return path
+
+
+def packaged_file(distribution: str, name: str) -> PackagedFile:
+    """What ``config.json`` of a new checkpoint says of a file that a pip package carries.
+
+    Raises:
+        CheckpointError: The package or the file is not installed.
+    """
+    return PackagedFile(file=name, sha256=file_digest(package_file(distribution, name)))

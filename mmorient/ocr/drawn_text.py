@@ -8,8 +8,8 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from mmorient.config import DrawnTextConfig, PackagedFile
-from mmorient.encoders.packages import file_digest, package_file
+from mmorient.config import DrawnTextConfig
+from mmorient.encoders.packages import package_file, packaged_file
 from mmorient.ocr import OCR_VERSION
 from mmorient.ocr.detector import Rgb
 from mmorient.ocr.inpaint import inpaint
@@ -90,14 +90,10 @@ def drawn_text_config(*, ocr: bool = True, inpaint: bool = True) -> DrawnTextCon
         ocr=ocr,
         inpaint=inpaint,
         package=PACKAGE,
-        detector=_packaged(_DETECTOR),
-        recogniser=_packaged(_RECOGNISER),
+        detector=packaged_file(PACKAGE, _DETECTOR),
+        recogniser=packaged_file(PACKAGE, _RECOGNISER),
     )
 
 
 def _identity(config: DrawnTextConfig) -> dict[str, str]:
     return {"version": config.version, "detector": config.detector.sha256, "recogniser": config.recogniser.sha256}
-
-
-def _packaged(name: str) -> PackagedFile:
-    return PackagedFile(file=name, sha256=file_digest(package_file(PACKAGE, name)))

@@ -6,13 +6,12 @@ from mmorient.config import (
     FORMAT,
     CheckpointConfig,
     HeadConfig,
-    PackagedFile,
     PictureEncoderConfig,
     Rows,
     TextEncoderConfig,
 )
 from mmorient.encoders.efficientnet import REGION_WIDTH
-from mmorient.encoders.packages import file_digest, package_file
+from mmorient.encoders.packages import packaged_file
 from mmorient.pictures import PICTURE_VERSION
 from mmorient.text import TEXT_VERSION
 
@@ -53,15 +52,15 @@ def compact_config(
         name=name,
         text_encoder=TextEncoderConfig(
             package=TEXT_PACKAGE,
-            weights=_packaged(TEXT_PACKAGE, "model/model.safetensors"),
-            tokenizer=_packaged(TEXT_PACKAGE, "model/tokenizer.json"),
+            weights=packaged_file(TEXT_PACKAGE, "model/model.safetensors"),
+            tokenizer=packaged_file(TEXT_PACKAGE, "model/tokenizer.json"),
             preprocessing=TEXT_VERSION,
             state_width=384,
             global_width=GLOBAL_WIDTH,
         ),
         picture_encoder=PictureEncoderConfig(
             package=PICTURE_PACKAGE,
-            weights=_packaged(PICTURE_PACKAGE, "models/efficientnet-lite0-57934424.pth"),
+            weights=packaged_file(PICTURE_PACKAGE, "models/efficientnet-lite0-57934424.pth"),
             preprocessing=PICTURE_VERSION,
             state_width=REGION_WIDTH,
             global_width=GLOBAL_WIDTH,
@@ -70,7 +69,3 @@ def compact_config(
         rows=ROWS,
         files={},
     )
-
-
-def _packaged(package: str, name: str) -> PackagedFile:
-    return PackagedFile(file=name, sha256=file_digest(package_file(package, name)))

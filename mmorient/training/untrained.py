@@ -15,8 +15,7 @@ from mmorient.encoders.efficientnet import REGION_WIDTH
 from mmorient.labels import TASKS
 from mmorient.model import MmOrient
 from mmorient.training.compact import GLOBAL_WIDTH, compact_config
-
-PROBES = {"emotion": 4, "sentiment": 3, "hate": 2, "offensive": 2}
+from mmorient.training.data import PROBES
 
 
 def write_untrained(path: Path, *, seed: int = 0, bank_posts: int = 64, config: CheckpointConfig | None = None) -> None:
