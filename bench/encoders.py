@@ -18,10 +18,10 @@ from mmorient.config import Rows
 from mmorient.embedding import PictureEmbedder, TextEmbedder
 from mmorient.encoders.lite import Lite
 from mmorient.encoders.minilm import MiniLm
-from mmorient.encoders.packages import package_file
 from mmorient.hima import ElementAttention
 from mmorient.text import TextReader
-from mmorient.training.compact import GLOBAL_WIDTH, PICTURE_PACKAGE, ROWS, TEXT_PACKAGE
+from mmorient.training.compact import GLOBAL_WIDTH, ROWS
+from mmorient.training.pretrained import pretrained_picture, pretrained_text, tokenizer_file
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 WORDS = "the a of my this rain sun movie great awful monday people never really love hate again today".split()  # noqa: SIM905 - a list of eighteen lines says no more
@@ -29,10 +29,9 @@ WORDS = "the a of my this rain sun movie great awful monday people never really 
 
 def compact() -> tuple[torch.nn.Module, torch.nn.Module, dict[str, Rows]]:
     """MiniLM-L6 and EfficientNet-Lite0."""
-    weights = package_file(TEXT_PACKAGE, "model/model.safetensors")
-    axes = {"centre": torch.zeros(1280), "axes": torch.randn(GLOBAL_WIDTH, 1280)}
-    picture = Lite(package_file(PICTURE_PACKAGE, "models/efficientnet-lite0-57934424.pth"), axes)
-    return MiniLm(weights, package_file(TEXT_PACKAGE, "model/tokenizer.json"), {}), picture, ROWS
+    text, picture = MiniLm(tokenizer_file()), Lite(GLOBAL_WIDTH)
+    text.bert, picture.network = pretrained_text(), pretrained_picture()
+    return text, picture, ROWS
 
 
 def clip() -> tuple[torch.nn.Module, torch.nn.Module, dict[str, Rows]]:
@@ -71,7 +70,7 @@ def paper() -> tuple[torch.nn.Module, torch.nn.Module, dict[str, Rows]]:
 
 def reader(window_tokens: int) -> TextReader:
     """The tokenizer that all variants are measured with."""
-    return TextReader(package_file(TEXT_PACKAGE, "model/tokenizer.json"), window_tokens=window_tokens)
+    return TextReader(tokenizer_file(), window_tokens=window_tokens)
 
 
 def texts(count: int, words: int) -> list[str]:

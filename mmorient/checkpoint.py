@@ -1,7 +1,8 @@
 """A checkpoint: one folder of JSON and safetensors, held together by digests.
 
 ``config.json``            sizes, encoders, rows, and the digest of every other file that can change a label
-``embedding.safetensors``  what makes a cached vector: encoder deltas, picture projection, HIMA stage 1
+``embedding.safetensors``  what makes a cached vector: encoders, picture projection, HIMA stage 1
+``tokenizer.json``         of a text encoder that lies in the checkpoint itself
 ``head.safetensors``       all after the cache: stand-ins, HIMA stage 2, CMRL, task features, MLC
 ``bank.safetensors``       the reference posts
 ``calibration.json``       temperatures and biases
@@ -18,11 +19,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mmorient.bank import Bank
-from mmorient.config import FORMAT, AnyPictureEncoder, AnyTextEncoder, Calibration, CheckpointConfig, Precision
+from mmorient.config import (
+    FORMAT,
+    AnyPictureEncoder,
+    AnyTextEncoder,
+    Calibration,
+    CheckpointConfig,
+    Precision,
+    TextEncoderConfig,
+)
 from mmorient.encoders.building import (
     PictureModule,
     TextModule,
@@ -32,6 +41,7 @@ from mmorient.encoders.building import (
 )
 from mmorient.encoders.packages import file_digest
 from mmorient.errors import CheckpointError
+from mmorient.filling import fill
 from mmorient.hima import ElementAttention
 from mmorient.model import MmOrient, ModelSizes
 from mmorient.ocr import OCR_VERSION
@@ -75,6 +85,8 @@ class Checkpoint:
             "weights": self.config.files[EMBEDDING],
             "precision": precision,
         }
+        if (tokenizer := tokenizer_of(self.config)) is not None:
+            parts["tokenizer"] = self.config.files[tokenizer]
         if compiled:
             parts["compiled"] = True
         if self.config.drawn_text is not None:
@@ -82,10 +94,10 @@ class Checkpoint:
         return f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
 
     def text_encoder(self) -> TextModule:
-        """The text encoder, with its deltas merged.
+        """The text encoder.
 
         Raises:
-            CheckpointError: The pip package or the local folder is missing or other, or a delta does not fit.
+            CheckpointError: A local folder is missing or other, or a tensor does not fit.
         """
         config = self.config.text_encoder
         try:
@@ -99,13 +111,11 @@ class Checkpoint:
         """The picture encoder.
 
         Raises:
-            CheckpointError: The pip package or the local folder is missing or other, or the projection is.
+            CheckpointError: A local folder is missing or other, or a tensor does not fit.
         """
         config = self.config.picture_encoder
         try:
             encoder = build_picture_encoder(config, self.path, self._part("picture_encoder."))
-        except KeyError as error:
-            raise CheckpointError(self.path / EMBEDDING, f"picture encoder: no {error}") from error
         except ValueError as error:
             raise CheckpointError(self.path / EMBEDDING, f"picture encoder: {error}") from error
         self._check_widths("picture_encoder", config, encoder)
@@ -175,7 +185,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not path.is_dir():
         raise CheckpointError(path, "no such folder")
     config = _read_json(path / CONFIG, CheckpointConfig)
-    for name in (EMBEDDING, HEAD, BANK, CALIBRATION):
+    for name in digested_files(config):
         file = path / name
         if name not in config.files:
             raise CheckpointError(path / CONFIG, f"names no digest of {name}")
@@ -194,34 +204,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
     )
 
 
-def save_checkpoint(
-    path: Path,
-    config: CheckpointConfig,
-    calibration: Calibration,
-    *,
-    embedding: dict[str, Tensor],
-    head: dict[str, Tensor],
-    bank: Bank,
-) -> None:
-    """Write a checkpoint; the digests in ``config.files`` are filled in here.
-
-    Args:
-        path: The folder, made where it is missing.
-        config: With any ``files``.
-        calibration: Temperatures and biases.
-        embedding: Tensors of ``text_encoder.``, ``picture_encoder.``, ``text_attention.``, ``picture_attention.``.
-        head: State of ``MmOrient``.
-        bank: The reference posts.
-    """
-    path.mkdir(parents=True, exist_ok=True)
-    save_file(_half(embedding), path / EMBEDDING)
-    save_file(_half(head), path / HEAD)
-    save_file(_half({name: getattr(bank, name) for name in _bank_fields()}), path / BANK)
-    (path / CALIBRATION).write_text(_pretty(calibration), encoding="utf-8")
-    files = {name: file_digest(path / name) for name in (EMBEDDING, HEAD, BANK, CALIBRATION)}
-    (path / CONFIG).write_text(_pretty(config.model_copy(update={"files": files})), encoding="utf-8")
-
-
 def _check_versions(file: Path, config: CheckpointConfig) -> None:
     known = {
         "format": (config.format, FORMAT),
@@ -238,16 +220,22 @@ def _check_versions(file: Path, config: CheckpointConfig) -> None:
         raise CheckpointError(file, f"global_width is {text} for texts and {picture} for pictures, section 3 adds them")
 
 
+def tokenizer_of(config: CheckpointConfig) -> str | None:
+    """The tokenizer's file, where the checkpoint holds one."""
+    return config.text_encoder.tokenizer if isinstance(config.text_encoder, TextEncoderConfig) else None
+
+
+def digested_files(config: CheckpointConfig) -> tuple[str, ...]:
+    """Files that ``config.json`` names the digests of: all that can change a label."""
+    tokenizer = tokenizer_of(config)
+    return (EMBEDDING, HEAD, BANK, CALIBRATION, *([] if tokenizer is None else [tokenizer]))
+
+
 def _fill(module: nn.Module, tensors: dict[str, Tensor], file: Path) -> None:
-    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    for name, shape in wanted.items():
-        if name not in tensors:
-            raise CheckpointError(file, f"lacks {name}")
-        if tuple(tensors[name].shape) != shape:
-            raise CheckpointError(file, f"{name} is {tuple(tensors[name].shape)}, config.json asks for {shape}")
-    if extra := sorted(tensors.keys() - wanted.keys()):
-        raise CheckpointError(file, f"holds {extra[0]}, which this model has no place for")
-    module.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    try:
+        fill(module, tensors)
+    except ValueError as error:
+        raise CheckpointError(file, str(error)) from error
 
 
 def _read_json(file: Path, model: type[_Json]) -> _Json:
@@ -270,9 +258,9 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
 
 def _read_bank(file: Path, config: CheckpointConfig) -> Bank:
     tensors = _read_tensors(file)
-    if missing := sorted(set(_bank_fields()) - tensors.keys()):
+    if missing := sorted(set(bank_fields()) - tensors.keys()):
         raise CheckpointError(file, f"lacks {missing[0]}")
-    bank = Bank(**{name: tensors[name] for name in _bank_fields()})
+    bank = Bank(**{name: tensors[name] for name in bank_fields()})
     width = config.text_encoder.global_width
     shapes = {
         "labels": (len(bank) == config.head.bank_posts, config.head.bank_posts),
@@ -290,16 +278,6 @@ def _read_bank(file: Path, config: CheckpointConfig) -> Bank:
     return bank
 
 
-def _bank_fields() -> tuple[str, ...]:
+def bank_fields() -> tuple[str, ...]:
+    """Names of the bank's tensors."""
     return tuple(Bank.__dataclass_fields__)
-
-
-def _half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
-        for name, tensor in tensors.items()
-    }
-
-
-def _pretty(model: BaseModel) -> str:
-    return json.dumps(model.model_dump(mode="json"), indent=2) + "\n"

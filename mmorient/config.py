@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT = "mm-orient-checkpoint/1"
+FORMAT = "mm-orient-checkpoint/2"
 GraphKind = Literal["bank", "self"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -23,23 +23,23 @@ class PackagedFile(_Strict):
 
 
 class TextEncoderConfig(_Strict):
-    """The text encoder: its kind, and where its pretrained weights come from."""
+    """MiniLM, whose weights lie in the checkpoint itself.
+
+    Attributes:
+        tokenizer: File in the checkpoint's folder, ``tokenizer.json`` of Hugging Face's tokenizers.
+    """
 
     kind: Literal["minilm"] = "minilm"
-    package: str
-    weights: PackagedFile
-    tokenizer: PackagedFile
+    tokenizer: str = Field(pattern=r"^\w[\w.-]*$")
     preprocessing: str
     state_width: int
     global_width: int
 
 
 class PictureEncoderConfig(_Strict):
-    """The picture encoder: its kind, and where its pretrained weights come from."""
+    """EfficientNet-Lite0 and the projection of its mean region, whose weights lie in the checkpoint itself."""
 
     kind: Literal["efficientnet-lite0"] = "efficientnet-lite0"
-    package: str
-    weights: PackagedFile
     preprocessing: str
     state_width: int
     global_width: int
@@ -174,10 +174,16 @@ class CheckpointConfig(_Strict):
 
 
 class HeadCalibration(_Strict):
-    """``logits / temperature + bias``, before the softmax."""
+    """``logits / temperature + bias`` before the softmax, and who wins after it.
+
+    Attributes:
+        thresholds: One a class, summing to 1: the label is the class whose probability is the largest multiple of its
+            threshold, so that a binary task says yes from the second one on. None lets the most probable class win.
+    """
 
     temperature: float = Field(default=1.0, gt=0)
     bias: tuple[float, ...] | None = None
+    thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None
 
 
 class Calibration(_Strict):
@@ -187,8 +193,13 @@ class Calibration(_Strict):
 
     def apply(self, modalities: tuple[str, ...], head: str, logits: list[float]) -> list[float]:
         """Scale one post's logits of one head."""
-        scaling = self.heads.get("+".join(modalities) or "none", {}).get(head)
-        if scaling is None:
-            return logits
+        scaling = self._of(modalities, head)
         bias = scaling.bias or (0.0,) * len(logits)
         return [value / scaling.temperature + shift for value, shift in zip(logits, bias, strict=True)]
+
+    def thresholds(self, modalities: tuple[str, ...], head: str) -> tuple[float, ...] | None:
+        """What each class' probability is held against."""
+        return self._of(modalities, head).thresholds
+
+    def _of(self, modalities: tuple[str, ...], head: str) -> HeadCalibration:
+        return self.heads.get("+".join(modalities) or "none", {}).get(head) or HeadCalibration()

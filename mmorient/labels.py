@@ -57,7 +57,7 @@ class Intensity:
 
 @dataclass(frozen=True, slots=True)
 class TaskLabel:
-    """The answer of one task; ``label`` is the most probable class as published."""
+    """The answer of one task; ``label`` is the class that is most probable for its threshold, as published."""
 
     label: str
     probabilities: Mapping[str, float]
@@ -99,21 +99,28 @@ def rounded(probabilities: Sequence[float]) -> list[float]:
     return [unit / _UNITS for unit in units]
 
 
-def task_label(task: Task, logits: Sequence[float], degree_logits: Sequence[float] | None) -> TaskLabel:
+def task_label(
+    task: Task,
+    logits: Sequence[float],
+    degree_logits: Sequence[float] | None,
+    thresholds: Sequence[float] | None = None,
+) -> TaskLabel:
     """Turn calibrated logits into a published answer.
 
-    The odds of "not at all" against the most likely degree are the odds of the binary classes, so that
-    a post called not sarcastic never carries a sarcastic degree on top, and one called sarcastic always does.
+    The odds of "not at all" against the most likely degree are the odds of the binary classes. A post called not
+    sarcastic never has a sarcastic degree as its intensity, and one called sarcastic always does.
 
     Args:
         task: The task.
         logits: One a class.
         degree_logits: One a degree beyond the first, or None.
+        thresholds: One a class, as ``HeadCalibration`` has them; None holds all classes against the same one.
     """
     shares = softmax(logits)
     published = rounded(shares)
+    bars = thresholds or (1.0,) * len(shares)
     # Rounding may make a tie of what was none; the unrounded shares then decide, here as for the degrees.
-    best = max(range(len(shares)), key=lambda index: (published[index], shares[index]))
+    best = max(range(len(shares)), key=lambda index: (published[index] / bars[index], shares[index] / bars[index]))
     intensity = None
     if degree_logits is not None:
         top = max(degree_logits)

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from mmorient.checkpoint import SHIPPED, Checkpoint, load_checkpoint
 from mmorient.config import GraphKind, Precision
@@ -20,6 +18,7 @@ from mmorient.errors import CheckpointError
 from mmorient.labels import TASKS, PostLabels, task_label
 from mmorient.model import DEGREES, PostTensors
 from mmorient.posts import Embedding, Frame, Picture, Post, PostEmbeddings
+from mmorient.stacking import stack_posts
 from mmorient.text import Window, post_text
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ class Moderator:
         checkpoint = load_checkpoint(SHIPPED if path is None else Path(path))
         return cls(
             checkpoint,
-            device=_device(device),
+            device=find_device(device),
             precision=precision,
             graph_context=graph_context,
             compiled=compiled,
@@ -208,29 +207,34 @@ class Moderator:
             tensors.picture_global[0].cpu() if post.pictures else None,
         )
 
-    @torch.inference_mode()
     def classify(self, posts: Sequence[PostEmbeddings]) -> list[PostLabels]:
         """Embeddings to labels, fresh or cached ones alike.
 
         Raises:
             ValueError: An embedding of another width than this checkpoint's.
         """
-        labels: list[PostLabels] = []
+        return [self._labels(post, logits) for post, logits in zip(posts, self.logits(posts), strict=True)]
+
+    @torch.inference_mode()
+    def logits(self, posts: Sequence[PostEmbeddings]) -> list[dict[str, list[float]]]:
+        """Embeddings to each head's outputs before calibration, head name to one a class.
+
+        Raises:
+            ValueError: An embedding of another width than this checkpoint's.
+        """
+        answers: list[dict[str, list[float]]] = []
         for start in range(0, len(posts), self._rows):
             chunk = list(posts[start : start + self._rows])
             padded = chunk + [PostEmbeddings()] * (self._rows - len(chunk))
-            logits = {
+            heads = {
                 head: values.cpu().tolist()
                 for head, values in self._model(self._tensors(padded), self._context).items()
             }
-            labels += [
-                self._labels(post, {head: values[row] for head, values in logits.items()})
-                for row, post in enumerate(chunk)
-            ]
-        return labels
+            answers += [{head: values[row] for head, values in heads.items()} for row in range(len(chunk))]
+        return answers
 
     def label(self, posts: Sequence[Post]) -> list[PostLabels]:
-        """Posts to labels: ``embed_texts``, ``embed_pictures`` and ``classify`` without a cache.
+        """Posts to labels: ``embed`` and ``classify``, without a cache.
 
         A text of white space alone counts as none; where there is none, and this checkpoint reads pictures, what is
         drawn over them is the text.
@@ -238,20 +242,24 @@ class Moderator:
         Raises:
             ValueError: A picture that was decoded without this moderator's ``drawn_text``, or with another's.
         """
+        return self.classify(self.embed(posts))
+
+    def embed(self, posts: Sequence[Post]) -> list[PostEmbeddings]:
+        """Posts to embeddings: ``embed_texts`` and ``embed_pictures`` of whatever each post has.
+
+        Raises:
+            ValueError: A picture that was decoded without this moderator's ``drawn_text``, or with another's.
+        """
         own = [self.text_of(post) for post in posts]
-        texts = [text for text in own if text is not None]
-        pictures = [picture for post in posts for picture in post.pictures]
-        text_embeddings = iter(self.embed_texts(texts))
-        picture_embeddings = iter(self.embed_pictures(pictures))
-        return self.classify(
-            [
-                PostEmbeddings(
-                    next(text_embeddings) if text is not None else None,
-                    tuple(next(picture_embeddings) for _ in post.pictures),
-                )
-                for post, text in zip(posts, own, strict=True)
-            ]
-        )
+        text_embeddings = iter(self.embed_texts([text for text in own if text is not None]))
+        picture_embeddings = iter(self.embed_pictures([picture for post in posts for picture in post.pictures]))
+        return [
+            PostEmbeddings(
+                next(text_embeddings) if text is not None else None,
+                tuple(next(picture_embeddings) for _ in post.pictures),
+            )
+            for post, text in zip(posts, own, strict=True)
+        ]
 
     def text_of(self, post: Post) -> str | None:
         """The text that is read for a post: its own, or else what is drawn over its pictures where those are read.
@@ -268,42 +276,28 @@ class Moderator:
 
     def _tensors(self, posts: list[PostEmbeddings]) -> PostTensors:
         sizes = self._model.sizes
-        texts = torch.zeros(len(posts), self.text_width)
-        pictures = torch.zeros(len(posts), self.picture_width)
-        for row, post in enumerate(posts):
-            if post.text is not None:
-                texts[row] = _checked(post.text, self.text_width, "text")
-            if post.pictures:
-                every = [_checked(picture, self.picture_width, "picture") for picture in post.pictures]
-                pictures[row] = _pooled(torch.stack(every), sizes.picture_vector)
-        return PostTensors(
-            texts[:, : sizes.text_vector],
-            texts[:, sizes.text_vector :],
-            torch.tensor([post.text is not None for post in posts]),
-            pictures[:, : sizes.picture_vector],
-            pictures[:, sizes.picture_vector :],
-            torch.tensor([bool(post.pictures) for post in posts]),
-        ).to(self._device)
+        return stack_posts(posts, sizes.text_vector, sizes.picture_vector, sizes.global_vector).to(self._device)
 
     def _labels(self, post: PostEmbeddings, logits: dict[str, list[float]]) -> PostLabels:
         scaled = {head: self._calibration.apply(post.modalities, head, values) for head, values in logits.items()}
-        tasks = {name: task_label(task, scaled[name], scaled.get(name + DEGREES)) for name, task in TASKS.items()}
+        tasks = {
+            name: task_label(
+                task,
+                scaled[name],
+                scaled.get(name + DEGREES),
+                self._calibration.thresholds(post.modalities, name),
+            )
+            for name, task in TASKS.items()
+        }
         return PostLabels(tasks, post.modalities)
 
 
-def _checked(embedding: Embedding, width: int, what: str) -> Tensor:
-    if embedding.shape != (width,) or embedding.dtype != np.float16:
-        raise ValueError(f"{what} embedding is {embedding.dtype} {embedding.shape}, not float16 ({width},)")
-    return torch.from_numpy(embedding.astype(np.float32))
+def find_device(name: str) -> torch.device:
+    """The device of a name: ``auto`` takes CUDA, then MPS, then the CPU.
 
-
-def _pooled(pictures: Tensor, vector: int) -> Tensor:
-    """Several pictures of one post as one: the mean, the global part of length 1 again: ``[n, w]`` to ``[w]``."""
-    mean = pictures.mean(0)
-    return torch.cat([mean[:vector], functional.normalize(mean[vector:], dim=0)])
-
-
-def _device(name: DeviceName) -> torch.device:
+    Raises:
+        ValueError: It is not here.
+    """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, there in available.items() if there))

@@ -18,7 +18,7 @@ from mmorient.config import (
 )
 from mmorient.encoders.lite import Lite
 from mmorient.encoders.minilm import MiniLm
-from mmorient.encoders.packages import package_file
+from mmorient.filling import fill
 
 if TYPE_CHECKING:
     from mmorient.encoders.clip import ClipPicture, ClipText
@@ -34,16 +34,16 @@ def build_text_encoder(config: AnyTextEncoder, base: Path, tensors: dict[str, Te
     Args:
         config: What it is.
         base: The checkpoint's folder, which a relative folder is relative to.
-        tensors: What the checkpoint itself holds of it: low-rank deltas.
+        tensors: What the checkpoint itself holds of it: all of ``compact``, low-rank deltas of the others.
 
     Raises:
-        CheckpointError: A package or folder is missing or other.
+        CheckpointError: A folder is missing or other.
         ValueError: A tensor does not fit.
     """
     if isinstance(config, TextEncoderConfig):
-        weights = package_file(config.package, config.weights.file, config.weights.sha256)
-        tokenizer = package_file(config.package, config.tokenizer.file, config.tokenizer.sha256)
-        return MiniLm(weights, tokenizer, tensors)
+        text = MiniLm(base / config.tokenizer)
+        fill(text, tensors)
+        return text
     # Both import transformers, which takes seconds that ``compact`` need not wait for.
     if isinstance(config, ClipTextConfig):
         from mmorient.encoders.clip import load_clip_text
@@ -61,15 +61,16 @@ def build_picture_encoder(config: AnyPictureEncoder, base: Path, tensors: dict[s
     Args:
         config: What it is.
         base: The checkpoint's folder, which a relative folder is relative to.
-        tensors: What the checkpoint itself holds of it: the projection of ``compact``.
+        tensors: What the checkpoint itself holds of it: all of ``compact``.
 
     Raises:
-        CheckpointError: A package or folder is missing or other.
-        KeyError: A tensor is missing.
-        ValueError: A tensor does not fit.
+        CheckpointError: A folder is missing or other.
+        ValueError: A tensor is missing or does not fit.
     """
     if isinstance(config, PictureEncoderConfig):
-        return Lite(package_file(config.package, config.weights.file, config.weights.sha256), tensors)
+        picture = Lite(config.global_width)
+        fill(picture, tensors)
+        return picture
     _none_left(tensors)
     if isinstance(config, ClipPictureConfig):
         from mmorient.encoders.clip import load_clip_picture

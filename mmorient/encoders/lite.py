@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmorient.encoders.efficientnet import REGION_WIDTH, REGIONS, EfficientNetLite, load_folded
-from mmorient.errors import CheckpointError
+from mmorient.encoders.efficientnet import REGION_WIDTH, REGIONS, EfficientNetLite
 from mmorient.posts import Frame
 
 
@@ -18,21 +14,19 @@ class Lite(nn.Module):
     """The global vector is the cells' mean, centred and projected onto its principal axes over training pictures.
 
     Cells are all positive, so that raw means of any two pictures lie at cosines of 0.5 and more; centred, a cosine
-    says something about the pictures.
+    says something about the pictures. Its weights are to be filled in.
     """
 
-    def __init__(self, weights: Path, projection: dict[str, Tensor]) -> None:
+    def __init__(self, global_width: int) -> None:
         super().__init__()
         self.state_width = REGION_WIDTH
         self.regions = REGIONS
         self.grid: tuple[int, int] | None = (7, 7)
         self.frame = Frame()
-        self.global_width = len(projection["axes"])
-        self.network = EfficientNetLite()
-        load_lite(self.network, weights)
-        self.network.to(memory_format=torch.channels_last)
-        self.centre = nn.Parameter(projection["centre"].float())
-        self.axes = nn.Parameter(projection["axes"].float())
+        self.global_width = global_width
+        self.network = EfficientNetLite().to(memory_format=torch.channels_last)
+        self.centre = nn.Parameter(torch.zeros(REGION_WIDTH))
+        self.axes = nn.Parameter(torch.zeros(global_width, REGION_WIDTH))
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """As ``PictureEncoder.encode``: ``[b, 224, 224, 3]`` to ``[b, 49, 1280]`` and ``[b, D]``."""
@@ -44,16 +38,3 @@ class Lite(nn.Module):
 def scaled(pixels: Tensor, dtype: torch.dtype) -> Tensor:
     """uint8 ``[b, h, w, 3]`` to what the network was trained on: ``(x - 127) / 128``, ``[b, 3, h, w]``."""
     return ((pixels.float() - 127) / 128).permute(0, 3, 1, 2).to(dtype)
-
-
-def load_lite(network: EfficientNetLite, weights: Path) -> tuple[Tensor, Tensor]:
-    """Fill the network from the package's file; return its ImageNet classifier.
-
-    Raises:
-        CheckpointError: The file holds something else.
-    """
-    try:
-        tensors: dict[str, Tensor] = torch.load(weights, map_location="cpu", weights_only=True)
-        return load_folded(network, tensors)
-    except (ValueError, RuntimeError, pickle.UnpicklingError) as error:
-        raise CheckpointError(weights, f"not EfficientNet-Lite0: {error}") from error

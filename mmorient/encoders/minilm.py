@@ -1,22 +1,21 @@
-"""The text encoder of ``compact``: all-MiniLM-L6-v2 with low-rank deltas trained on its top layers."""
+"""The text encoder of ``compact``: MiniLM-L6, fine-tuned."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mmorient.encoders import TextEncoder
-from mmorient.encoders.bert import Bert, BertSizes, from_hugging_face, merge_deltas
+from mmorient.encoders.bert import Bert, BertSizes
 from mmorient.text import TextReader
 
 
 class MiniLm(nn.Module):
-    """Token states are the last layer's, the global vector their mean."""
+    """Token states are the last layer's, the global vector their mean. Its weights are to be filled in."""
 
-    def __init__(self, weights: Path, tokenizer: Path, deltas: dict[str, Tensor]) -> None:
+    def __init__(self, tokenizer: Path) -> None:
         super().__init__()
         sizes = BertSizes()
         self.state_width = sizes.width
@@ -24,8 +23,6 @@ class MiniLm(nn.Module):
         self.reader = TextReader(tokenizer)
         self.companion: TextEncoder | None = None
         self.bert = Bert(sizes)
-        self.bert.load_state_dict(from_hugging_face(load_file(weights)))
-        merge_deltas(self.bert, deltas)
 
     def encode(self, token_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """As ``TextEncoder.encode``: ``[b, t]`` to ``[b, t, 384]`` and ``[b, 384]``."""

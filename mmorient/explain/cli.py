@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmorient.errors import CheckpointError, PostError
+from mmorient.errors import PostError
+from mmorient.model_options import load_moderator, model_options, refuse_missing
 
 if TYPE_CHECKING:
     from mmorient.explain.case import Case
@@ -33,21 +34,7 @@ class _OneLine(click.Command):
 
 @click.command(cls=_OneLine)
 @click.argument("file", metavar="POST.json", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
-@click.option(
-    "--checkpoint",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="MODERATE_CHECKPOINT",
-    help="Folder of the checkpoint; the one that comes with the package otherwise.",
-)
-@click.option("--device", type=click.Choice(["cpu", "auto", "cuda", "mps"]), default="cpu", show_default=True)
-@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
-@click.option(
-    "--graph-context",
-    type=click.Choice(["bank", "self"]),
-    default="bank",
-    show_default=True,
-    help="Whom a post is compared with: the reference bank, or nobody.",
-)
+@model_options
 @click.option("--neighbours", type=click.IntRange(min=0), default=5, show_default=True, help="Reference posts to name.")
 @click.option(
     "--words",
@@ -76,12 +63,8 @@ def explain(
     _check(file, options["checkpoint"], html, heatmap)
     post = click.get_binary_stream("stdin").read() if standard else file.read_bytes()
     from mmorient.explain.case import read_case
-    from mmorient.moderator import Moderator
 
-    try:
-        moderator = Moderator.from_checkpoint(options.pop("checkpoint"), **options)
-    except ValueError as error:
-        raise _WrongUsage(str(error)) from error
+    moderator = load_moderator(options)
     folder = Path() if standard else file.parent
     try:
         case = read_case(post, folder, moderator, neighbours=neighbours, words=words)
@@ -100,8 +83,7 @@ def _check(file: Path, checkpoint: Path | None, html: Path | None, heatmap: Path
     """Refuse what cannot work before torch is loaded, which takes seconds."""
     if str(file) != "-" and not file.is_file():
         raise _WrongUsage(f"{file}: no such file")
-    if checkpoint is not None and not checkpoint.is_dir():
-        raise CheckpointError(checkpoint, "no such folder")
+    refuse_missing(checkpoint)
     for path in (html, heatmap):
         if path is not None and not path.parent.is_dir():
             raise _WrongUsage(f"{path}: no such folder")

@@ -1,10 +1,10 @@
-"""Readers: Memotion 7k, MVSA-Single, TweetEval and sarcasm tables, all into examples with partial labels."""
+"""Readers: Memotion 7k, MVSA-Single, TweetEval, sarcasm tables, own files; all into examples with partial labels."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from mmorient.model import DEGREES
 
 TRAIN = "train"
 VAL = "val"
-PROBES = {"emotion": 4, "sentiment": 3, "hate": 2, "offensive": 2}
+PROBES = {"emotion": 4, "sentiment": 3, "hate": 2, "offensive": 2, "sarcasm": 2}
 """The sets that the task-specific text features are trained on, and their classes."""
 
 # MMSD2.0's own placeholders, and what a live post has in their place.
@@ -35,7 +35,7 @@ class Example:
 
     Attributes:
         source: The set: ``memotion``, ``mvsa``, ``sentiment``, ``irony``, ``offensive``, ``hate``, ``emotion``,
-            ``mmsd2`` or ``isarcasm``.
+            ``mmsd2``, ``isarcasm`` or the name of a file of people's own posts.
         split: ``train`` or ``val``.
         text: May be empty.
         picture: Its file, or None.
@@ -53,19 +53,21 @@ def read_all(data: Path) -> list[Example]:
     """Read every set under the folder.
 
     Args:
-        data: Holds ``memotion_dataset_7k``, ``mvsa_single``, ``tweeteval/datasets`` and ``sarcasm_text``.
+        data: Holds any of ``memotion_dataset_7k``, ``mvsa_single``, ``tweeteval/datasets`` and ``sarcasm_text``, and
+            any files of labelled posts, ``*.csv`` and ``*.jsonl``, as ``read_posts`` takes them.
 
     Raises:
-        DataError: A set is missing or laid out otherwise.
+        DataError: No set is there, or one is laid out otherwise.
     """
-    examples = [
-        *read_memotion(data / "memotion_dataset_7k"),
-        *read_mvsa(data / "mvsa_single"),
-        *read_tweeteval(data / "tweeteval" / "datasets"),
-        *read_sarcasm(data / "sarcasm_text"),
-    ]
+    # That reader makes examples, which are defined here.
+    from mmorient.training.posts_file import read_posts
+
+    folders = [(reader, data / name) for name, reader in _SETS.items()]
+    files = sorted(path for pattern in ("*.csv", "*.jsonl") for path in data.glob(pattern))
+    examples = [example for reader, folder in folders if folder.is_dir() for example in reader(folder)]
+    examples += [example for file in files for example in read_posts(file)]
     if not examples:
-        raise DataError(f"{data}: no examples")
+        raise DataError(f"{data}: no examples; looked for {', '.join(_SETS)}, *.csv and *.jsonl")
     return examples
 
 
@@ -119,7 +121,16 @@ def read_sarcasm(folder: Path) -> Iterator[Example]:
         for index, row in enumerate(_table(folder / f"{name}.csv")):
             part = split or (VAL if index % 10 == 0 else TRAIN)
             text = _PLACEHOLDER.sub(lambda found: _PLACEHOLDERS[found[0]], row["text"])
-            yield Example(source, part, text, None, {"sarcasm": int(row["sarcastic"])})
+            label = int(row["sarcastic"])
+            yield Example(source, part, text, None, {"sarcasm": label, "probe_sarcasm": label})
+
+
+_SETS: dict[str, Callable[[Path], Iterator[Example]]] = {
+    "memotion_dataset_7k": read_memotion,
+    "mvsa_single": read_mvsa,
+    "tweeteval/datasets": read_tweeteval,
+    "sarcasm_text": read_sarcasm,
+}
 
 
 def _table(file: Path) -> Iterator[dict[str, str]]:

@@ -18,8 +18,9 @@ from mmorient.pictures import decode_picture
 from mmorient.posts import Picture, Post
 from mmorient.training.data import Example
 from mmorient.training.identity import names_identity
-from mmorient.training.intervals import Measure, interval
+from mmorient.training.intervals import Measure, intervals
 from mmorient.training.metrics import (
+    Bin,
     calibration_error,
     confusion,
     f1_scores,
@@ -27,6 +28,7 @@ from mmorient.training.metrics import (
     macro_recall,
     precisions,
     recalls,
+    reliability_bins,
 )
 
 _CHUNK = 256
@@ -35,15 +37,17 @@ SHORT_WORDS, LONG_WORDS, SLICE_POSTS = 10, 25, 50
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One task on one slice of a set, in percent.
+    """One task on one slice of a set, in percent; the answer is the label that the moderator gave.
 
     Attributes:
         slice: ``all``, or the posts of it that ``SLICES`` names.
+        calibration_error: Of the most probable class, which thresholds may keep from being the answer.
         f1: Of the second class of a binary task, else the macro-F1 again.
         intervals: Measure to its 95 % bootstrap interval.
         precision: By class.
         recall: By class.
         confusion: Posts of class i that were called j, in the order of the classes.
+        reliability: How often the most probable class is right where it is so sure; shares of 1, not percent.
     """
 
     source: str
@@ -59,6 +63,7 @@ class Score:
     precision: dict[str, float]
     recall: dict[str, float]
     confusion: list[list[int]]
+    reliability: list[Bin]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -94,64 +99,78 @@ def evaluate(moderator: Moderator, examples: Sequence[Example]) -> Iterator[Scor
 def _scores(moderator: Moderator, source: str, modalities: str, examples: list[Example]) -> Iterator[Score]:
     answers: list[PostLabels] = []
     for start in tqdm(range(0, len(examples), _CHUNK), desc=f"{source} {modalities}", disable=None, leave=False):
-        answers += moderator.label([_post(one, modalities) for one in examples[start : start + _CHUNK]])
+        answers += moderator.label([post_of(one, modalities) for one in examples[start : start + _CHUNK]])
     for task in TASKS.values():
         known = [place for place, example in enumerate(examples) if task.name in example.targets]
         if not known:
             continue
         truth = np.array([examples[place].targets[task.name] for place in known])
-        shares = np.array([list(answers[place].tasks[task.name].probabilities.values()) for place in known])
-        yield _score(source, modalities, task, truth, shares)
-        for name, belongs in SLICES.items():
-            rows = [row for row, place in enumerate(known) if belongs(examples[place].text)]
-            if len(rows) >= SLICE_POSTS and "text" in modalities:
-                yield _score(source, modalities, task, truth[rows], shares[rows], part=name)
+        labels = [answers[place].tasks[task.name] for place in known]
+        answer = np.array([task.classes.index(label.label) for label in labels])
+        shares = np.array([list(label.probabilities.values()) for label in labels])
+        parts = {"all": list(range(len(known)))}
+        if "text" in modalities:
+            for name, belongs in SLICES.items():
+                rows = [row for row, place in enumerate(known) if belongs(examples[place].text)]
+                parts |= {name: rows} if len(rows) >= SLICE_POSTS else {}
+        for name, rows in parts.items():
+            yield _score(
+                source, modalities, task, part=name, truth=truth[rows], answer=answer[rows], shares=shares[rows]
+            )
 
 
 def _score(
     source: str,
     modalities: str,
     task: Task,
-    truth: NDArray[np.int64],
-    shares: NDArray[np.float64],
     *,
-    part: str = "all",
+    part: str,
+    truth: NDArray[np.int64],
+    answer: NDArray[np.int64],
+    shares: NDArray[np.float64],
 ) -> Score:
     classes = len(task.classes)
-    measures: dict[str, Measure] = {
-        "macro_f1": lambda truth, shares: macro_f1(truth, shares.argmax(1), classes),
-        "macro_recall": lambda truth, shares: macro_recall(truth, shares.argmax(1), classes),
-        "f1": lambda truth, shares: (
-            float(f1_scores(truth, shares.argmax(1), 2)[1])
-            if classes == 2
-            else macro_f1(truth, shares.argmax(1), classes)
-        ),
-        "calibration_error": calibration_error,
-    }
-    answer = shares.argmax(1)
+    measures = _measures(classes)
+    bounds = intervals(measures, truth, answer, shares)
     return Score(
         source=source,
         modalities=modalities,
         task=task.name,
         slice=part,
         posts=len(truth),
-        **{name: _percent(measure(truth, shares)) for name, measure in measures.items()},
-        intervals={
-            name: (_percent(low), _percent(high))
-            for name, measure in measures.items()
-            for low, high in [interval(measure, truth, shares)]
-        },
+        **{name: _percent(measure(truth, answer, shares)) for name, measure in measures.items()},
+        intervals={name: (_percent(low), _percent(high)) for name, (low, high) in bounds.items()},
         precision=dict(zip(task.classes, map(_percent, precisions(truth, answer, classes)), strict=True)),
         recall=dict(zip(task.classes, map(_percent, recalls(truth, answer, classes)), strict=True)),
         confusion=confusion(truth, answer, classes).tolist(),
+        reliability=reliability_bins(truth, shares),
     )
+
+
+def _measures(classes: int) -> dict[str, Measure]:
+    def f1(truth: NDArray[np.int64], answer: NDArray[np.int64], _: NDArray[np.float64]) -> float:
+        scores = f1_scores(truth, answer, classes)
+        return float(scores[1] if classes == 2 else scores.mean())
+
+    return {
+        "macro_f1": lambda truth, answer, _: macro_f1(truth, answer, classes),
+        "macro_recall": lambda truth, answer, _: macro_recall(truth, answer, classes),
+        "f1": f1,
+        "calibration_error": lambda truth, _, shares: calibration_error(truth, shares),
+    }
 
 
 def _percent(share: float) -> float:
     return round(100 * float(share), 2)
 
 
-def _post(example: Example, modalities: str) -> Post:
+def post_of(example: Example, modalities: str) -> Post:
+    """What a user would hand in; a picture that cannot be read is left out.
+
+    Args:
+        example: Whose text and picture.
+        modalities: ``text+image``, ``text`` or ``image``: what of it.
+    """
     text = example.text if "text" in modalities else None
     return Post(text, _pictures(example) if "image" in modalities else ())
 

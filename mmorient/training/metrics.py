@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Posts whose answers are about equally sure.
+
+    Attributes:
+        confidence: Mean probability of the most probable class, 0 to 1.
+        accuracy: Share of the posts whose most probable class is the true one, 0 to 1.
+        posts: How many there are, at least one.
+    """
+
+    confidence: float
+    accuracy: float
+    posts: int
 
 
 def recalls(truth: Labels, answer: Labels, classes: int) -> NDArray[np.float64]:
@@ -45,14 +62,24 @@ def macro_recall(truth: Labels, answer: Labels, classes: int) -> float:
     return float(recalls(truth, answer, classes).mean())
 
 
+def reliability_bins(truth: Labels, probabilities: NDArray[np.float64], bins: int = 15) -> list[Bin]:
+    """Posts by the probability of their most probable class; bins of equal width, the empty ones left out.
+
+    Args:
+        truth: ``[n]``.
+        probabilities: ``[n, classes]``.
+        bins: Into how many the range from 0 to 1 is cut.
+    """
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == truth
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    posts = np.bincount(place, minlength=bins)
+    sure, hits = (np.bincount(place, weights=values, minlength=bins) for values in (confidence, right))
+    return [
+        Bin(float(sure[one] / posts[one]), float(hits[one] / posts[one]), int(posts[one])) for one in posts.nonzero()[0]
+    ]
+
+
 def calibration_error(truth: Labels, probabilities: NDArray[np.float64], bins: int = 15) -> float:
     """Expected calibration error of the most probable class: the mean gap of confidence and accuracy over bins."""
-    confidence, answer = probabilities.max(1), probabilities.argmax(1)
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        abs(float(np.mean(confidence[place == one]) - np.mean(answer[place == one] == truth[place == one])))
-        * float(np.mean(place == one))
-        for one in range(bins)
-        if (place == one).any()
-    ]
-    return float(sum(gaps))
+    filled = reliability_bins(truth, probabilities, bins)
+    return sum(one.posts * abs(one.confidence - one.accuracy) for one in filled) / len(truth)

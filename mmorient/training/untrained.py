@@ -1,4 +1,4 @@
-"""A checkpoint of random weights from a seed: for tests and for whoever builds around the model."""
+"""A checkpoint with random weights after the encoders: for tests and for whoever builds around the model."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmorient.bank import Bank
-from mmorient.checkpoint import model_sizes, save_checkpoint
+from mmorient.checkpoint import model_sizes
 from mmorient.config import Calibration, CheckpointConfig, PictureEncoderConfig
 from mmorient.encoders.efficientnet import REGION_WIDTH
 from mmorient.labels import TASKS
 from mmorient.model import MmOrient
+from mmorient.saving import save_checkpoint
 from mmorient.training.compact import GLOBAL_WIDTH, compact_config
 from mmorient.training.data import PROBES
+from mmorient.training.pretrained import pretrained_picture, pretrained_text, tokenizer_file
 
 
 def write_untrained(path: Path, *, seed: int = 0, bank_posts: int = 64, config: CheckpointConfig | None = None) -> None:
@@ -50,16 +52,23 @@ def write_untrained(path: Path, *, seed: int = 0, bank_posts: int = 64, config: 
         picture_bias=_random(generator, sizes.picture_vector) * 0.1,
         labels=torch.full((bank_posts, len(TASKS)), -1, dtype=torch.int8),
     )
-    save_checkpoint(path, config, Calibration(), embedding=embedding, head=head, bank=bank)
+    tokenizer = tokenizer_file().read_bytes()
+    save_checkpoint(path, config, Calibration(), embedding=embedding, head=head, bank=bank, tokenizer=tokenizer)
 
 
 def _of_compact(generator: torch.Generator) -> dict[str, Tensor]:
-    return {
-        "text_encoder.layers.5.query.down": _random(generator, 4, 384) * 0.01,
-        "text_encoder.layers.5.query.up": _random(generator, 384, 4) * 0.01,
-        "picture_encoder.centre": torch.zeros(REGION_WIDTH),
-        "picture_encoder.axes": _random(generator, GLOBAL_WIDTH, REGION_WIDTH) * REGION_WIDTH**-0.5,
-    }
+    """The encoders as they were pretrained, and a random projection."""
+    text = {f"text_encoder.bert.{name}": tensor for name, tensor in pretrained_text().state_dict().items()}
+    network = pretrained_picture().state_dict()
+    picture = {f"picture_encoder.network.{name}": tensor for name, tensor in network.items()}
+    return (
+        text
+        | picture
+        | {
+            "picture_encoder.centre": torch.zeros(REGION_WIDTH),
+            "picture_encoder.axes": _random(generator, GLOBAL_WIDTH, REGION_WIDTH) * REGION_WIDTH**-0.5,
+        }
+    )
 
 
 def _random(generator: torch.Generator, *shape: int) -> Tensor:

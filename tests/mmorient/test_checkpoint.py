@@ -64,14 +64,14 @@ def test_no_folder(tmp_path: Path) -> None:
     assert "no such folder" in refusal(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", [CONFIG, EMBEDDING, HEAD, BANK, CALIBRATION])
+@pytest.mark.parametrize("name", [CONFIG, EMBEDDING, HEAD, BANK, CALIBRATION, "tokenizer.json"])
 def test_a_missing_file(copy: Path, name: str) -> None:
     """Named."""
     (copy / name).unlink()
     assert f"{name}: is missing" in refusal(copy)
 
 
-@pytest.mark.parametrize("name", [EMBEDDING, HEAD, BANK, CALIBRATION])
+@pytest.mark.parametrize("name", [EMBEDDING, HEAD, BANK, CALIBRATION, "tokenizer.json"])
 def test_other_bytes(copy: Path, name: str) -> None:
     """A file that is not the one that config.json names is refused before it is read."""
     (copy / name).write_bytes((copy / name).read_bytes() + b" ")
@@ -88,7 +88,8 @@ def test_other_bytes(copy: Path, name: str) -> None:
         (lambda config: config.pop("rows"), "rows: Field required"),
         (lambda config: config["head"].update(trunk=[9, 9]), "dense1.weight is"),
         (lambda config: config["head"].update(bank_posts=3), "labels is"),
-        (lambda config: config["text_encoder"].update(package="no-such-package"), "not installed"),
+        (lambda config: config["text_encoder"].update(tokenizer="other.json"), "names no digest of other.json"),
+        (lambda config: config["text_encoder"].update(tokenizer="../t.json"), "should match pattern"),
         (lambda config: config["files"].pop(HEAD), f"names no digest of {HEAD}"),
     ],
 )
@@ -105,11 +106,11 @@ def test_a_config_that_asks_for_something_else(copy: Path, change: Change, said:
         (HEAD, lambda tensors: tensors.update(more=torch.zeros(1)), "holds more"),
         (HEAD, lambda tensors: tensors.update(no_text=torch.zeros(3)), "no_text is (3,), config.json asks for (384,)"),
         (EMBEDDING, lambda tensors: tensors.pop("text_attention.kernel"), "lacks kernel"),
-        (EMBEDDING, lambda tensors: tensors.pop("picture_encoder.axes"), "picture encoder: no 'axes'"),
+        (EMBEDDING, lambda tensors: tensors.pop("picture_encoder.axes"), "picture encoder: lacks axes"),
         (
             EMBEDDING,
-            lambda tensors: tensors.update({"text_encoder.layers.5.query.down": torch.zeros(4, 9)}),
-            "text encoder: layers.5.query: delta",
+            lambda tensors: tensors.update({"text_encoder.bert.layers.5.query.weight": torch.zeros(4, 9)}),
+            "text encoder: bert.layers.5.query.weight is (4, 9)",
         ),
         (BANK, lambda tensors: tensors.pop("text_bias"), "lacks text_bias"),
         (BANK, lambda tensors: tensors.update(text_bias=torch.zeros(2)), "text_bias is (2,)"),

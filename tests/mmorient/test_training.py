@@ -1,78 +1,41 @@
 """The research loop, on a handful of made-up posts."""
 
-import csv
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from torch import nn
 
 from mmorient import Moderator
 from mmorient.errors import DataError
-from mmorient.training.calibrating import fit_scaling
+from mmorient.labels import PostLabels, TaskLabel
+from mmorient.posts import Post
+from mmorient.training.calibrating import choose_thresholds, fit, fit_scaling
 from mmorient.training.data import Example, read_all
 from mmorient.training.evaluating import evaluate
-from mmorient.training.head_training import HeadRecipe
-from mmorient.training.metrics import calibration_error, confusion, f1_scores, macro_f1, macro_recall, precisions
+from mmorient.training.intervals import intervals
+from mmorient.training.metrics import (
+    calibration_error,
+    confusion,
+    f1_scores,
+    macro_f1,
+    macro_recall,
+    precisions,
+    reliability_bins,
+)
 from mmorient.training.near_duplicates import without_crossing
-from mmorient.training.run import train
-from mmorient.training.text_tuning import LowRank, TuningRecipe
-from tests.mmorient.conftest import encode
-
-SETS = {"sentiment": 3, "irony": 2, "offensive": 2, "hate": 2, "emotion": 4}
-
-
-def write_table(path: Path, rows: list[dict[str, object]]) -> None:
-    """As csv."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+from tests.mmorient.made_sets import write_sets
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every set in its layout, a dozen posts each."""
+    """Every set in its layout."""
     root = tmp_path_factory.mktemp("data")
-    for name, classes in SETS.items():
-        folder = root / "tweeteval" / "datasets" / name
-        folder.mkdir(parents=True)
-        for split in ("train", "val"):
-            (folder / f"{split}_text.txt").write_text("".join(f"{split} {name} tweet {n}\n" for n in range(12)))
-            (folder / f"{split}_labels.txt").write_text("".join(f"{n % classes}\n" for n in range(12)))
-    (root / "sarcasm_text").mkdir()
-    for name in ("mmsd2_train", "mmsd2_valid", "isarcasmeval_train"):
-        rows = [{"text": f"<user> {name} row {n} <num>", "sarcastic": n % 2} for n in range(12)]
-        write_table(root / "sarcasm_text" / f"{name}.csv", rows)
-    (root / "mvsa_single" / "data").mkdir(parents=True)
-    (root / "memotion_dataset_7k" / "images").mkdir(parents=True)
-    tweets, memes, splits = [], [], []
-    for n in range(12):
-        split = "val" if n > 7 else "train"
-        picture = encode(Image.new("RGB", (20, 20), (20 * n, 100, 50)), "JPEG")
-        tweets.append({"id": n, "label": ("negative", "neutral", "positive")[n % 3], "split": split})
-        (root / "mvsa_single" / "data" / f"{n}.txt").write_text(f"a tweet {n}")
-        (root / "mvsa_single" / "data" / f"{n}.jpg").write_bytes(picture)
-        (root / "memotion_dataset_7k" / "images" / f"i{n}.jpg").write_bytes(picture if n else b"broken")
-        splits.append({"image_name": f"i{n}.jpg", "split": split})
-        memes.append(
-            {
-                "image_name": f"i{n}.jpg",
-                "text_ocr": f"MEME {n}",
-                "text_corrected": "" if n % 2 else f"meme {n}",
-                "humour": ("not_funny", "funny", "very_funny", "hilarious")[n % 4],
-                "sarcasm": ("not_sarcastic", "general", "twisted_meaning", "very_twisted")[n % 4],
-                "offensive": ("not_offensive", "slight", "very_offensive", "hateful_offensive")[n % 4],
-                "motivational": ("not_motivational", "motivational")[n % 2],
-                "overall_sentiment": ("very_negative", "negative", "neutral", "positive", "very_positive")[n % 5],
-            }
-        )
-    write_table(root / "mvsa_single" / "labels.csv", tweets)
-    write_table(root / "memotion_dataset_7k" / "labels.csv", memes)
-    write_table(root / "memotion_dataset_7k" / "splits.csv", splits)
+    write_sets(root)
     return root
 
 
@@ -96,36 +59,13 @@ def test_readers(data: Path) -> None:
     assert {e.split for e in by_source["isarcasm"]} == {"train", "val"}
 
 
-def test_a_missing_set_is_named(tmp_path: Path) -> None:
-    """With its file."""
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    """All that could be there where nothing is; else the file that a set lacks."""
+    with pytest.raises(DataError, match=r"memotion_dataset_7k, mvsa_single, tweeteval/datasets, sarcasm_text, \*\.csv"):
+        read_all(tmp_path)
+    (tmp_path / "memotion_dataset_7k").mkdir()
     with pytest.raises(DataError, match=r"splits\.csv: is missing"):
         read_all(tmp_path)
-
-
-def test_the_whole_loop(data: Path, tmp_path: Path) -> None:
-    """From the sets to a checkpoint that labels, calibrated, with a bank of training posts; and its scores."""
-    bank = {"memotion": 4, "mvsa": 3, "irony": 5}
-    text_recipe = TuningRecipe(frozen_layers=5, rank=2, epochs=1, warmup_steps=1)
-    train(
-        data,
-        tmp_path / "out",
-        tmp_path / "work",
-        text_recipe=text_recipe,
-        head_recipe=HeadRecipe(epochs=2, rows=32, trunk=(16, 8), bank=bank),
-    )
-    moderator = Moderator.from_checkpoint(tmp_path / "out")
-    assert len(moderator._context.texts.vectors) == 12
-    assert int(moderator._context.pictures.directions.any(1).sum()) in {6, 7}
-    assert {"text", "image", "text+image"} == moderator._calibration.heads.keys()
-    scores = list(
-        evaluate(moderator, [e for e in read_all(data) if e.split == "val" and e.source in {"mvsa", "irony"}])
-    )
-    assert [(score.source, score.modalities, score.task, score.posts) for score in scores] == [
-        ("mvsa", "text+image", "sentiment", 4),
-        ("mvsa", "text", "sentiment", 4),
-        ("mvsa", "image", "sentiment", 4),
-        ("irony", "text", "sarcasm", 12),
-    ]
 
 
 def test_near_duplicates_do_not_cross_splits() -> None:
@@ -152,15 +92,6 @@ def test_scores_of_slices(untrained: Path) -> None:
         assert list(score.recall.values()) == pytest.approx(100 * right, abs=0.01)
 
 
-def test_a_delta_starts_at_nothing() -> None:
-    """The tuned layer is the pretrained one before its first step, and frozen beneath."""
-    linear = nn.Linear(6, 4)
-    wrapped = LowRank(linear, 2, torch.Generator().manual_seed(0))
-    inputs = torch.randn(3, 6)
-    assert torch.equal(wrapped(inputs), linear(inputs))
-    assert [name for name, one in wrapped.named_parameters() if one.requires_grad] == ["down", "up"]
-
-
 def test_metrics() -> None:
     """By hand."""
     truth, answer = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 0])
@@ -172,16 +103,65 @@ def test_metrics() -> None:
     sure = np.array([[1.0, 0.0], [0.0, 1.0]])
     assert calibration_error(np.array([0, 1]), sure) == 0
     assert calibration_error(np.array([1, 1]), sure) == pytest.approx(0.5)
+    shares = np.array([[0.9, 0.1], [0.92, 0.08], [0.4, 0.6]])
+    assert [(one.accuracy, one.posts) for one in reliability_bins(np.array([0, 1, 1]), shares)] == [(1, 1), (0.5, 2)]
+    assert calibration_error(np.array([0, 1, 1]), shares) == pytest.approx(0.4 / 3 + 0.41 * 2 / 3)
+
+
+def test_intervals_share_their_draws() -> None:
+    """A measure's interval does not depend on what else is measured; a constant has none."""
+    truth, answer = np.array([0, 1] * 20), np.array([0, 1, 1, 1] * 10)
+    shares = np.eye(2)[answer]
+    right = lambda truth, answer, _: float(np.mean(truth == answer))  # noqa: E731
+    alone = intervals({"right": right}, truth, answer, shares)
+    both = intervals({"one": lambda *_: 1.0, "right": right}, truth, answer, shares)
+    assert both == {"one": (1.0, 1.0), **alone}
+    assert alone["right"][0] < 0.75 < alone["right"][1]
+
+
+class CautiousModerator:
+    """Calls every post sarcastic, whatever is more probable: as a threshold would have it."""
+
+    def label(self, posts: Sequence[Post]) -> list[PostLabels]:
+        """The same for all."""
+        answer = TaskLabel("sarcastic", {"not_sarcastic": 0.6, "sarcastic": 0.4})
+        return [PostLabels({"sarcasm": answer}, ("text",)) for _ in posts]
+
+
+def test_the_label_that_was_given_is_scored() -> None:
+    """Not the most probable class, which only the calibration is about."""
+    examples = [Example("irony", "val", "it rains", None, {"sarcasm": n % 2}) for n in range(10)]
+    (score,) = evaluate(cast("Moderator", CautiousModerator()), examples)
+    assert score.confusion == [[0, 5], [0, 5]]
+    assert score.recall == {"not_sarcastic": 0, "sarcastic": 100}
+    assert score.calibration_error == pytest.approx(10)
+    assert json.loads(json.dumps(score.as_dict()))["reliability"] == [
+        {"confidence": pytest.approx(0.6), "accuracy": 0.5, "posts": 10}
+    ]
 
 
 def test_calibration_mends_overconfidence() -> None:
-    """Logits three times too large come back to scale, and the classes' shares count or do not, as asked."""
+    """Logits three times too large come back to scale, held out too."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(4000, 2, generator=generator) + torch.tensor([1.0, 0.0])
     targets = torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
-    natural = fit_scaling(logits * 3, targets, natural=True)
-    assert natural.temperature == pytest.approx(3, rel=0.1)
-    assert natural.bias == pytest.approx((0, 0), abs=0.1)
-    alike = fit_scaling(logits * 3, targets, natural=False)
-    assert alike.bias is not None
-    assert alike.bias[1] > alike.bias[0] + 0.5
+    scaling = fit_scaling(logits * 3, targets)
+    assert scaling.temperature == pytest.approx(3, rel=0.1)
+    assert scaling.bias == pytest.approx((0, 0), abs=0.1)
+    mended = fit("text", "humour", logits * 3, targets)
+    assert mended.before > 0.1
+    assert mended.after < 0.03
+    assert sum(one.posts for one in mended.bins_after) == 4000
+
+
+def test_thresholds_serve_the_rare_class() -> None:
+    """Where one post in ten is positive and nothing is sure, macro-F1 wants yes said before it is likely."""
+    random = np.random.default_rng(0)
+    truth = (random.random(3000) < 0.1).astype(np.int64)
+    positive = np.clip(random.normal(0.1 + 0.2 * truth, 0.1), 0.01, 0.99)
+    shares = np.stack([1 - positive, positive], axis=1)
+    low, high = choose_thresholds(shares, truth, macro_f1)[::-1]
+    assert low < 0.45
+    assert low + high == pytest.approx(1, abs=1e-3)
+    even = np.repeat([0, 1], 500)
+    assert choose_thresholds(np.eye(2)[even] * 0.8 + 0.1, even, macro_f1)[1] == pytest.approx(0.5, abs=0.15)

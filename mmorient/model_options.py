@@ -1,0 +1,71 @@
+"""Which checkpoint a command labels with, and how: the options, and the moderator they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mmorient.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from mmorient.moderator import Moderator
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def model_options(command: _Command) -> _Command:
+    """Give a command the options that ``load_moderator`` reads."""
+    options = (
+        click.option(
+            "--checkpoint",
+            type=click.Path(file_okay=False, path_type=Path),
+            envvar="MODERATE_CHECKPOINT",
+            help="Folder of the checkpoint; the one that comes with the package otherwise.",
+        ),
+        click.option("--device", type=click.Choice(["cpu", "auto", "cuda", "mps"]), default="cpu", show_default=True),
+        click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True),
+        click.option(
+            "--graph-context",
+            type=click.Choice(["bank", "self"]),
+            default="bank",
+            show_default=True,
+            help="Whom a post is compared with: the reference bank, or nobody.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def refuse_missing(checkpoint: Path | None) -> None:
+    """Before torch is loaded, which takes seconds.
+
+    Raises:
+        CheckpointError: No such folder.
+    """
+    if checkpoint is not None and not checkpoint.is_dir():
+        raise CheckpointError(checkpoint, "no such folder")
+
+
+def load_moderator(options: dict[str, Any]) -> Moderator:
+    """The moderator that the values of ``model_options`` ask for.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be used.
+        click.UsageError: A device that is not here.
+    """
+    refuse_missing(options["checkpoint"])
+    from mmorient.moderator import Moderator
+
+    try:
+        return Moderator.from_checkpoint(
+            options["checkpoint"],
+            device=options["device"],
+            precision=options["precision"],
+            graph_context=options["graph_context"],
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error

@@ -1,0 +1,52 @@
+"""Embeddings of posts, fresh or cached, as the tensors that the model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mmorient.model import PostTensors
+from mmorient.posts import Embedding, PostEmbeddings
+
+
+def stack_posts(
+    posts: Sequence[PostEmbeddings], text_vector: int, picture_vector: int, global_vector: int
+) -> PostTensors:
+    """Stack posts, a row each; several pictures of one post count as their mean.
+
+    Raises:
+        ValueError: An embedding of another width.
+    """
+    text_width, picture_width = text_vector + global_vector, picture_vector + global_vector
+    texts = torch.zeros(len(posts), text_width)
+    pictures = torch.zeros(len(posts), picture_width)
+    for row, post in enumerate(posts):
+        if post.text is not None:
+            texts[row] = _checked(post.text, text_width, "text")
+        if post.pictures:
+            every = [_checked(picture, picture_width, "picture") for picture in post.pictures]
+            pictures[row] = _pooled(torch.stack(every), picture_vector)
+    return PostTensors(
+        texts[:, :text_vector],
+        texts[:, text_vector:],
+        torch.tensor([post.text is not None for post in posts]),
+        pictures[:, :picture_vector],
+        pictures[:, picture_vector:],
+        torch.tensor([bool(post.pictures) for post in posts]),
+    )
+
+
+def _checked(embedding: Embedding, width: int, what: str) -> Tensor:
+    if embedding.shape != (width,) or embedding.dtype != np.float16:
+        raise ValueError(f"{what} embedding is {embedding.dtype} {embedding.shape}, not float16 ({width},)")
+    return torch.from_numpy(embedding.astype(np.float32))
+
+
+def _pooled(pictures: Tensor, vector: int) -> Tensor:
+    """Several pictures of one post as one: the mean, the global part of length 1 again: ``[n, w]`` to ``[w]``."""
+    mean = pictures.mean(0)
+    return torch.cat([mean[:vector], functional.normalize(mean[vector:], dim=0)])

@@ -1,0 +1,159 @@
+"""From examples to the batches of a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmorient.training.config import TrainConfig
+from mmorient.training.data import TRAIN, Example
+from mmorient.training.tokens import TokenTable
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step's posts.
+
+    Attributes:
+        tokens: int64 ``[b, t]``.
+        mask: bool ``[b, t]``.
+        text_present: bool ``[b]``.
+        regions: fp32 ``[m, R, 1280]`` of the posts that have a picture.
+        picture_globals: fp32 ``[m, D]``.
+        picture_places: int64 ``[m]``, whose they are.
+        picture_present: bool ``[b]``.
+        targets: int64 ``[b, heads]``, -1 where unknown.
+        weights: ``[b, heads]``.
+        probe_targets: int64 ``[b, probes]``.
+        probe_weights: ``[b, probes]``.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    text_present: Tensor
+    regions: Tensor
+    picture_globals: Tensor
+    picture_places: Tensor
+    picture_present: Tensor
+    targets: Tensor
+    weights: Tensor
+    probe_targets: Tensor
+    probe_weights: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+class TrainingSet:
+    """All examples as tensors, a row each.
+
+    Args:
+        examples: Of every split.
+        tokens: Of their texts.
+        regions: fp16 ``[m, R, 1280]``.
+        picture_globals: fp32 ``[m, D]``.
+        picture_row: int64 ``[n]``, the row in ``regions``, -1 where there is no picture.
+        heads: Task heads, in the model's order.
+        probes: Task features, in the model's order.
+        config: Weights of the losses.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        tokens: TokenTable,
+        regions: NDArray[np.float16],
+        picture_globals: Tensor,
+        picture_row: NDArray[np.int64],
+        *,
+        heads: Sequence[str],
+        probes: Sequence[str],
+        config: TrainConfig,
+    ) -> None:
+        self.examples, self.tokens, self.heads = examples, tokens, heads
+        self.regions, self.picture_globals, self.picture_row = regions, picture_globals, picture_row
+        self.has_text = np.array([bool(example.text.strip()) for example in examples])
+        self.targets = _targets(examples, heads)
+        self.probe_targets = _targets(examples, [f"probe_{name}" for name in probes])
+        self.weights = _weights(examples, heads, config.weights)
+        self.muted = torch.tensor([[f"{one.source}/{head}" in config.muted for head in heads] for one in examples])
+
+    def batch(self, rows: Sequence[int], config: TrainConfig | None) -> Batch:
+        """Rows as tensors.
+
+        Args:
+            rows: Of the examples.
+            config: Which share loses a modality, drawn from torch's generator; None leaves every post as it is.
+        """
+        picture_row = self.picture_row[list(rows)]
+        text, picture = torch.from_numpy(self.has_text[list(rows)]), torch.from_numpy(picture_row >= 0)
+        weights = self.weights[list(rows)]
+        if config is not None:
+            drawn, both = torch.rand(len(rows)), text & picture
+            no_text, no_picture = both & (drawn < config.drop_text), both & (drawn > 1 - config.drop_picture)
+            text, picture = text & ~no_text, picture & ~no_picture
+            weights = weights.masked_fill(self.muted[list(rows)] & no_picture[:, None], 0.0)
+        places = picture.nonzero()[:, 0]
+        files = picture_row[places.numpy()]
+        tokens, mask = self.tokens.batch(rows)
+        return Batch(
+            tokens=tokens,
+            mask=mask,
+            text_present=text,
+            regions=torch.from_numpy(self.regions[files].astype(np.float32)),
+            picture_globals=self.picture_globals[files],
+            picture_places=places,
+            picture_present=picture,
+            targets=self.targets[list(rows)],
+            weights=weights,
+            probe_targets=self.probe_targets[list(rows)].masked_fill(~text[:, None], -1),
+            probe_weights=torch.ones(len(rows), self.probe_targets.shape[1]),
+        )
+
+
+def epochs_of(data: TrainingSet, config: TrainConfig) -> list[list[list[int]]]:
+    """The rows of every step of every epoch; texts of about one length stand together."""
+    random = np.random.default_rng(config.seed)
+    members: dict[str, list[int]] = {}
+    for index, example in enumerate(data.examples):
+        if example.split == TRAIN:
+            members.setdefault(example.source, []).append(index)
+    orders = {name: random.permutation(rows) for name, rows in members.items()}
+    lengths = data.tokens.lengths()
+    epochs = []
+    for epoch in range(config.epochs):
+        drawn = []
+        for name, order in orders.items():
+            take = min(config.take.get(name, len(order)), len(order))
+            drawn += [np.take(order, range(epoch * take, (epoch + 1) * take), mode="wrap")] * config.repeat.get(name, 1)
+        shuffled = random.permutation(np.concatenate(drawn))
+        batches = [
+            batch
+            for chunk in _chunks(shuffled, 50 * config.rows)
+            for batch in _chunks(chunk[np.argsort(lengths[chunk], kind="stable")], config.rows)
+        ]
+        epochs.append([batches[index].tolist() for index in random.permutation(len(batches))])
+    return epochs
+
+
+def _chunks(indices: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    return (indices[start : start + size] for start in range(0, len(indices), size))
+
+
+def _targets(examples: Sequence[Example], heads: Sequence[str]) -> Tensor:
+    return torch.tensor([[example.targets.get(head, -1) for head in heads] for example in examples])
+
+
+def _weights(examples: Sequence[Example], heads: Sequence[str], weights: Mapping[str, float]) -> Tensor:
+    return torch.tensor(
+        [
+            [weights.get(f"{example.source}/{head}", weights.get(example.source, 1.0)) for head in heads]
+            for example in examples
+        ]
+    )

@@ -1,0 +1,169 @@
+"""The research loop's commands: ``mmorient train``, ``calibrate``, ``evaluate`` and ``ablate``."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmorient.model_options import load_moderator, model_options, refuse_missing
+
+if TYPE_CHECKING:
+    from mmorient.moderator import Moderator
+    from mmorient.training.config import TrainConfig
+    from mmorient.training.evaluating import Score
+
+_MEASURES = {"macro_f1": "macro-F1", "macro_recall": "macro-recall", "f1": "F1", "calibration_error": "ECE"}
+_DATA = click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+_CONFIG = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TOML; the defaults made the checkpoint that comes with the package.",
+)
+_WORK = click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".work/train"),
+    show_default=True,
+    help="Folder for the run's state, metrics and plots, 2 GB; a run that is there goes on.",
+)
+
+
+@click.command()
+@_DATA
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The checkpoint's folder.")
+@_CONFIG
+@_WORK
+@click.option("--device", type=click.Choice(["cpu", "auto", "cuda", "mps"]), default="cpu", show_default=True)
+def train(data: Path, out: Path, config_file: Path | None, work: Path, device: str) -> None:
+    """Train the compact checkpoint on the sets in the folder DATA.
+
+    DATA holds any of memotion_dataset_7k/, mvsa_single/, tweeteval/datasets/ and sarcasm_text/ in their own layouts,
+    and any *.csv and *.jsonl of labelled posts. Says how long it will take before it starts; goes on where it was
+    interrupted.
+    """
+    config = _prepare(config_file)
+    from mmorient.moderator import find_device
+    from mmorient.training.run import train as run
+
+    try:
+        found = find_device(device)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    run(data, out, work, config, found)
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(file_okay=False, path_type=Path))
+@_DATA
+@click.option("--source", "sources", multiple=True, help="A set to calibrate on; all by default.")
+@click.option("--diagram", type=click.Path(dir_okay=False, path_type=Path), help="PNG of reliability to write.")
+def calibrate(checkpoint: Path, data: Path, sources: tuple[str, ...], diagram: Path | None) -> None:
+    """Fit CHECKPOINT's temperatures, biases and class thresholds anew on the split val of the sets in DATA.
+
+    The errors after are of posts that the fit did not see: each half is calibrated by the other. The checkpoint's
+    digest changes.
+    """
+    refuse_missing(checkpoint)
+    from mmorient.training.calibrating import describe
+    from mmorient.training.data import read_all
+    from mmorient.training.run import calibrate_checkpoint
+
+    examples = [example for example in read_all(data) if not sources or example.source in sources]
+    for one in calibrate_checkpoint(checkpoint, examples, diagram):
+        click.echo(describe(one))
+
+
+@click.command()
+@_DATA
+@_CONFIG
+@_WORK
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=6, show_default=True, help="Of every row alike.")
+@click.option("--json", "as_json", is_flag=True, help="For a program to read.")
+def ablate(data: Path, config_file: Path | None, work: Path, *, seeds: int, epochs: int, as_json: bool) -> None:
+    """Train every part of the model alone and together on the posts in DATA that have a text and a picture.
+
+    Macro-F1 on the split val, in percent, mean and standard deviation over the seeds.
+    """
+    config = _prepare(config_file)
+    from mmorient.training.ablation import ablate as run
+    from mmorient.training.ablation import table
+    from mmorient.training.data import read_all
+    from mmorient.training.preparing import prepare
+
+    prepared = prepare(read_all(data), config, work)
+    outcomes = list(run(prepared.data, seeds=seeds, epochs=epochs))
+    click.echo(json.dumps([one.as_dict() for one in outcomes], indent=2) if as_json else table(outcomes))
+
+
+@click.command()
+@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--split", default="val", show_default=True)
+@click.option("--source", "sources", multiple=True, help="A set to measure on; all by default.")
+@click.option("--json", "as_json", is_flag=True, help="For a program to read.")
+@click.option(
+    "--html", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A report to write beside it."
+)
+@model_options
+def evaluate(
+    data: Path, split: str, sources: tuple[str, ...], as_json: bool, html: Path | None, **options: Any
+) -> None:
+    """Label a split of the sets in DATA and score the labels, in percent."""
+    # Said now rather than after an hour of labelling.
+    if html is not None and not html.parent.is_dir():
+        raise click.UsageError(f"{html.parent}: no such folder")
+    from mmorient.training.data import read_all
+    from mmorient.training.evaluating import evaluate as run
+    from mmorient.training.report import write_report
+
+    examples = [
+        example for example in read_all(data) if example.split == split and (not sources or example.source in sources)
+    ]
+    if not examples:
+        raise click.UsageError(f"no examples of split {split!r} and source {', '.join(sources) or 'any'}")
+    moderator = load_moderator(options)
+    if not as_json:
+        heads = "".join(f" {title + ' (95 %)':>20}" for title in _MEASURES.values())
+        click.echo(f"{'set':10} {'read':11} {'task':14} {'slice':9} {'posts':>6}{heads}")
+    scores = []
+    for score in run(moderator, examples):
+        scores.append(score)
+        if not as_json:
+            click.echo(_score_row(score))
+    if as_json:
+        click.echo(json.dumps([score.as_dict() for score in scores], indent=2))
+    if html is not None:
+        write_report(scores, _about(moderator, split), html)
+
+
+def _score_row(score: Score) -> str:
+    values = "".join(
+        f" {getattr(score, name):7.2f} ({score.intervals[name][0]:4.1f}-{score.intervals[name][1]:4.1f})"
+        for name in _MEASURES
+    )
+    return f"{score.source:10} {score.modalities:11} {score.task:14} {score.slice:9} {score.posts:6}{values}"
+
+
+def _about(moderator: Moderator, split: str) -> dict[str, str]:
+    identity = moderator.identity
+    return {
+        "checkpoint": identity.name,
+        "digest": identity.checkpoint,
+        "precision": identity.precision,
+        "graph context": identity.graph_context,
+        "split": split,
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    }
+
+
+def _prepare(config_file: Path | None) -> TrainConfig:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    from mmorient.training.config import read_config
+
+    return read_config(config_file)

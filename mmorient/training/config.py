@@ -1,0 +1,94 @@
+"""The one configuration file of a training run: TOML, every field typed, unknown ones refused."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mmorient.errors import DataError
+
+
+class TrainConfig(BaseModel):
+    """How a checkpoint is trained.
+
+    Attributes:
+        take: Source to examples an epoch, the next ones of its shuffled train split each time; all where not named.
+        repeat: Source to how often an epoch shows each of its examples; 1 where not named.
+        rows: Posts a step.
+        rate: Learning rate of the text encoder's top layer.
+        layer_decay: Each layer below learns at this share of the rate above it.
+        head_rate: Learning rate of all after the encoder.
+        warmup: Share of the steps over which rates rise; they fall to nothing over the rest.
+        clip: Largest norm of a step's gradient.
+        dropout: Inside the encoder's layers; the classifier's own is ``head_dropout``.
+        token_dropout: Share of tokens that a step hides behind [MASK].
+        drop_text: Share of posts with both modalities that lose their text in a step.
+        drop_picture: Share that lose their picture.
+        weights: ``source`` or ``source/head`` to the weight of its examples in the loss; 1 where neither is named.
+        class_weights: Head to the weight of each class in the loss.
+        probe_weight: Of the task features' own losses.
+        muted: ``source/head`` pairs that teach nothing when the picture is dropped: a meme's words alone are labelled
+            for what the whole meme says.
+        bank: Source to reference posts.
+        bank_steps: So often the state is saved and the bank embedded anew.
+        swaps: Copies of each text that names an identity group, with another group in its place (fairness).
+        patience: Epochs without a better validation before it stops.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = "mm-orient-compact"
+    seed: int = 0
+    epochs: int = Field(default=4, ge=1)
+    rows: int = Field(default=32, ge=1)
+    take: dict[str, int] = {
+        "sentiment": 15_900,
+        "mmsd2": 3_000,
+        "hate": 3_000,
+        "offensive_swapped": 800,
+        "hate_swapped": 800,
+    }
+    repeat: dict[str, int] = {"irony": 2}
+    rate: float = 1e-4
+    layer_decay: float = 0.9
+    head_rate: float = 1e-3
+    warmup: float = Field(default=0.06, gt=0, lt=1)
+    decay: float = 0.01
+    clip: float = 1.0
+    dropout: float = 0.1
+    head_dropout: float = 0.2
+    token_dropout: float = 0.05
+    trunk: tuple[int, int] = (320, 128)
+    drop_text: float = 0.15
+    drop_picture: float = 0.3
+    weights: dict[str, float] = {"memotion": 0.5, "mvsa": 1.5, "mmsd2": 0.0, "isarcasm": 0.3, "offensive_swapped": 0.5}
+    class_weights: dict[str, tuple[float, ...]] = {"sentiment": (1.6, 0.8, 0.9)}
+    probe_weight: float = 0.3
+    muted: tuple[str, ...] = ("memotion/sentiment", "memotion/sarcasm", "memotion/offensiveness")
+    bank: dict[str, int] = {"memotion": 512, "mvsa": 256, "sentiment": 384, "irony": 160, "offensive": 224}
+    bank_steps: int = 1000
+    swaps: int = 1
+    patience: int = 2
+    log_steps: int = 50
+
+
+def read_config(file: Path | None) -> TrainConfig:
+    """Read a configuration.
+
+    Args:
+        file: TOML; None is the defaults, which made the shipped checkpoint.
+
+    Raises:
+        DataError: It is missing, no TOML, or has an unknown or unfit field.
+    """
+    if file is None:
+        return TrainConfig()
+    try:
+        return TrainConfig.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{file}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -1,0 +1,116 @@
+"""Encoder, HIMA stage 1 and all after the cache as one module, from tokens and regions to logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmorient.encoders.bert import Bert, BertLayer
+from mmorient.encoders.efficientnet import REGION_WIDTH
+from mmorient.encoders.minilm import mean_over
+from mmorient.hima import ElementAttention
+from mmorient.mlc import TaskFeatures
+from mmorient.model import MmOrient, ModelSizes, PostTensors
+from mmorient.training.batches import Batch, TrainingSet
+from mmorient.training.config import TrainConfig
+
+_MASK = 103  # [MASK] of BERT's vocabulary
+
+
+class JointModel(nn.Module):
+    """What ``Moderator`` does in two halves with a cache between them, in one piece and with gradients.
+
+    The picture encoder is frozen: its regions and its projected mean are given.
+    """
+
+    def __init__(self, bert: Bert, sizes: ModelSizes, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.bert = bert
+        self.text_attention = ElementAttention(sizes.text_vector)
+        self.picture_attention = ElementAttention(REGION_WIDTH)
+        self.head = MmOrient(sizes)
+        for attention in (self.text_attention, self.picture_attention, self.head.text_set, self.head.picture_set):
+            nn.init.normal_(attention.kernel, std=0.02)
+
+    def embed(self, batch: Batch, *, dropout: float = 0.0, token_dropout: float = 0.0) -> PostTensors:
+        """Both stage 1 vectors and both global vectors of a batch, the text encoder in bf16."""
+        with torch.autocast(batch.tokens.device.type, dtype=torch.bfloat16):
+            text, text_global = self.embed_texts(batch, dropout=dropout, token_dropout=token_dropout)
+        regions = batch.regions
+        if dropout:
+            kept = torch.rand(len(regions), 1, regions.shape[2], device=regions.device) > dropout
+            regions = regions * kept / (1 - dropout)
+        return PostTensors(
+            text,
+            text_global,
+            batch.text_present,
+            _spread(self.attend_regions(regions), batch.picture_places, len(text)),
+            _spread(batch.picture_globals, batch.picture_places, len(text)),
+            batch.picture_present,
+        )
+
+    def embed_texts(self, batch: Batch, *, dropout: float = 0.0, token_dropout: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Stage 1 vectors ``[b, Dt]`` and global vectors ``[b, D]`` of a batch's texts."""
+        tokens = batch.tokens
+        if token_dropout:
+            hidden = (torch.rand(tokens.shape, device=tokens.device) < token_dropout) & batch.mask
+            hidden[:, 0] = False
+            tokens = tokens.masked_fill(hidden, _MASK)
+        states = self.bert.embed(tokens)
+        for layer in self.bert.layers:
+            assert isinstance(layer, BertLayer)  # noqa: S101 - ModuleList forgets its type
+            states = layer(states, batch.mask[:, None, None, :], dropout)
+        with torch.autocast(tokens.device.type, enabled=False):
+            states = states.float()
+            vector = self.text_attention(states, batch.mask).vector
+            return vector, functional.normalize(mean_over(states, batch.mask), dim=-1)
+
+    def attend_regions(self, regions: Tensor) -> Tensor:
+        """Stage 1 vectors of pictures: ``[m, R, 1280]`` to ``[m, Dr]``."""
+        vector: Tensor = self.picture_attention(regions).vector
+        return vector
+
+    @torch.no_grad()
+    def embed_all(self, data: TrainingSet, parts: Sequence[list[int]]) -> PostTensors:
+        """Embed rows as they are, nothing dropped, in the order in which they are given."""
+        device = self.text_attention.kernel.device
+        done = [self.embed(data.batch(rows, None).to(device)) for rows in parts]
+        columns: list[Any] = [torch.cat([getattr(one, field.name) for one in done]) for field in fields(PostTensors)]
+        return PostTensors(*columns)
+
+    def probe_logits(self, posts: PostTensors) -> dict[str, Tensor]:
+        """What the task features' probes say, as logits: their own losses train them."""
+        if not isinstance(self.head.features, TaskFeatures):
+            return {}
+        text = torch.cat([posts.text, posts.text_global], dim=-1)
+        return {name: probe(text) for name, probe in self.head.features.probes.items()}
+
+    def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
+        """Layer-wise rates: the top layer's is ``config.rate``, each one below learns more slowly."""
+        count = len(self.bert.layers)
+        groups = [
+            {"params": list(layer.parameters()), "lr": config.rate * config.layer_decay ** (count - 1 - place)}
+            for place, layer in enumerate(self.bert.layers)
+        ]
+        below = [*self.bert.words.parameters(), *self.bert.position.parameters(), *self.bert.kind.parameters()]
+        groups.append(
+            {
+                "params": [*below, *self.bert.norm.parameters()],
+                "lr": config.rate * config.layer_decay**count,
+                "weight_decay": 0.0,
+            }
+        )
+        rest = [*self.text_attention.parameters(), *self.picture_attention.parameters(), *self.head.parameters()]
+        groups.append({"params": rest, "lr": config.head_rate})
+        return groups
+
+
+def _spread(vectors: Tensor, places: Tensor, count: int) -> Tensor:
+    """Rows put at their posts' places, zeros elsewhere: ``[m, d]``, int64 ``[m]`` to ``[count, d]``."""
+    return vectors.new_zeros(count, vectors.shape[1]).index_copy(0, places, vectors)

@@ -1,0 +1,186 @@
+"""The whole model trained at once: text encoder, HIMA, CMRL over the bank, task features and MLC (all tasks together).
+
+Every step draws its dropout from the seed and its own number, and the state on the disk holds all that a step needs:
+a run that was interrupted ends in the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from mmorient.model import GraphContext
+from mmorient.training.batches import TrainingSet, epochs_of
+from mmorient.training.config import TrainConfig
+from mmorient.training.joint_model import JointModel
+from mmorient.training.resuming import TrainingState, load_state, save_state
+
+_log = logging.getLogger(__name__)
+_PROBE_STEPS = 9
+Validate = Callable[[JointModel, GraphContext], dict[str, float]]
+
+
+def train_jointly(
+    model: JointModel, data: TrainingSet, bank: Sequence[int], config: TrainConfig, work: Path, *, validate: Validate
+) -> JointModel:
+    """Train, or go on where a run was interrupted.
+
+    Args:
+        model: Fresh; the same for the same seed.
+        data: Tokens, regions and targets of all examples.
+        bank: Rows of the reference posts.
+        config: How.
+        work: Where the state and ``metrics.jsonl`` are written.
+        validate: Scores to write after each epoch; ``score`` decides which epoch's weights are kept.
+
+    Returns:
+        The model with the weights of the best epoch.
+    """
+    epochs = epochs_of(data, config)
+    steps = sum(map(len, epochs))
+    trainer = _Trainer(model, data, bank, config, steps)
+    state = TrainingState()
+    if load_state(work, model, trainer.optimiser, state):
+        _log.info("going on at step %d of %d", state.step, steps)
+    if steps > state.step:
+        pace, left = trainer.seconds_a_step(epochs), steps - state.step
+        _log.info("%d steps of %d posts at %.2f s: about %.0f minutes", left, config.rows, pace, pace * left / 60)
+    progress = tqdm(total=steps, initial=state.step, desc="training", unit="step", disable=None)
+    step = 0
+    for epoch, batches in enumerate(epochs):
+        if state.validated and state.validated - 1 - state.best_epoch >= config.patience:
+            _log.info("no better for %d epochs: stopped", config.patience)
+            break
+        for rows in batches:
+            step += 1
+            if step > state.step:
+                _train_step(trainer, state, epoch, rows, work)
+                progress.update()
+        if state.validated <= epoch:
+            trainer.forget_context()
+            scores = validate(model.eval(), trainer.context())
+            _note(work, step=step, epoch=epoch, **scores)
+            _log.info("epoch %d: %s", epoch + 1, scores)
+            if state.best is None or scores["score"] > state.best:
+                state.best, state.best_epoch = scores["score"], epoch
+                save_state(work, model, None, state, name="best")
+            state.validated = epoch + 1
+            save_state(work, model, trainer.optimiser, state)
+    load_state(work, model, None, state, name="best")
+    return model.eval()
+
+
+def _train_step(trainer: _Trainer, state: TrainingState, epoch: int, rows: list[int], work: Path) -> None:
+    began, config = time.monotonic(), trainer.config
+    state.step += 1
+    state.losses.append(round(trainer.step(state.step, rows), 5))
+    trainer.paces.append(time.monotonic() - began)
+    if state.step % config.log_steps == 0:
+        recent = state.losses[-config.log_steps :]
+        pace = statistics.mean(trainer.paces)
+        _note(work, step=state.step, epoch=epoch, loss=statistics.mean(recent), seconds_a_step=pace)
+        left = pace * (trainer.steps - state.step) / 60
+        _log.info("step %d of %d, about %.0f min left", state.step, trainer.steps, left)
+    if state.step % config.bank_steps == 0:
+        trainer.forget_context()
+        save_state(work, trainer.model, trainer.optimiser, state)
+
+
+class _Trainer:
+    def __init__(
+        self, model: JointModel, data: TrainingSet, bank: Sequence[int], config: TrainConfig, steps: int
+    ) -> None:
+        self.model, self.data, self.bank, self.config, self.steps = model, data, list(bank), config, steps
+        self.optimiser = torch.optim.AdamW(
+            model.parameter_groups(config), betas=(0.9, 0.98), weight_decay=config.decay, fused=True
+        )
+        self.frozen: GraphContext | None = None
+        self.paces: deque[float] = deque(maxlen=500)
+        self.rates = [group["lr"] for group in self.optimiser.param_groups]
+        self.device = model.text_attention.kernel.device
+        self.class_weights = {
+            head: torch.tensor(weight, device=self.device) for head, weight in config.class_weights.items()
+        }
+
+    @torch.no_grad()
+    def context(self) -> GraphContext:
+        """The bank's posts, embedded with the weights of when it was last forgotten."""
+        if self.frozen is None:
+            self.model.eval()
+            parts = [self.bank[start : start + 64] for start in range(0, len(self.bank), 64)]
+            posts = self.model.embed_all(self.data, parts)
+            self.frozen = self.model.head.context(posts, self.model.head.set_biases(posts))
+        return self.frozen
+
+    def forget_context(self) -> None:
+        """Whenever the state is saved: a run that goes on from there then embeds the bank by the same weights."""
+        self.frozen = None
+
+    def seconds_a_step(self, epochs: list[list[list[int]]]) -> float:
+        """What a step takes on this machine, from some of the first epoch; no weight changes."""
+        self.context()
+        batches = epochs[0]
+        taken = []
+        for number in range(_PROBE_STEPS):
+            began = time.monotonic()
+            self.backward(0, batches[number * len(batches) // _PROBE_STEPS])
+            taken.append(time.monotonic() - began)
+        self.optimiser.zero_grad()
+        return statistics.mean(taken[1:] or taken)
+
+    def step(self, number: int, rows: list[int]) -> float:
+        share = min(1.0, number / (self.config.warmup * self.steps)) * max(0.0, 1 - number / (self.steps + 1))
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share
+        self.optimiser.zero_grad()
+        loss = self.backward(number, rows)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimiser.step()
+        return loss
+
+    def backward(self, number: int, rows: list[int]) -> float:
+        """Add a step's gradients; the number seeds all that is drawn."""
+        config, model = self.config, self.model
+        context = self.context()
+        model.train()
+        torch.manual_seed(config.seed * 1_000_003 + number)
+        batch = self.data.batch(rows, config).to(self.device)
+        posts = model.embed(batch, dropout=config.dropout, token_dropout=config.token_dropout)
+        biases = model.head.set_biases(posts)
+        logits = model.head(posts, replace(context, text_bias=biases[0], picture_bias=biases[1]))
+        loss = task_loss(logits, batch.targets, batch.weights, self.class_weights)
+        loss = loss + self._probe_loss(model.probe_logits(posts), batch.probe_targets, batch.probe_weights)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    def _probe_loss(self, logits: dict[str, Tensor], targets: Tensor, weights: Tensor) -> Tensor:
+        return self.config.probe_weight * task_loss(logits, targets, weights, {})
+
+
+def task_loss(logits: dict[str, Tensor], targets: Tensor, weights: Tensor, class_weights: dict[str, Tensor]) -> Tensor:
+    """Cross-entropy summed over tasks, unknown labels left out (section 4)."""
+    total = targets.new_zeros((), dtype=torch.float32)
+    for column, (head, values) in enumerate(logits.items()):
+        known = targets[:, column] >= 0
+        if known.any():
+            losses = functional.cross_entropy(
+                values[known], targets[known, column], weight=class_weights.get(head), reduction="none"
+            )
+            total = total + (losses * weights[known, column]).sum() / len(targets)
+    return total
+
+
+def _note(work: Path, **values: float) -> None:
+    with (work / "metrics.jsonl").open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(values) + "\n")

@@ -1,0 +1,93 @@
+"""From the sets on the disk to all that a training run reads: examples, tokens, regions, a fresh model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mmorient.encoders.efficientnet import EfficientNetLite
+from mmorient.model import ModelSizes
+from mmorient.text import TextReader
+from mmorient.training.batches import TrainingSet
+from mmorient.training.compact import GLOBAL_WIDTH
+from mmorient.training.config import TrainConfig
+from mmorient.training.data import PROBES, TRAIN, Example
+from mmorient.training.identity import counterfactuals, plain_mentions
+from mmorient.training.joint_model import JointModel
+from mmorient.training.near_duplicates import without_crossing
+from mmorient.training.pretrained import pretrained_picture, pretrained_text, tokenizer_file
+from mmorient.training.regions import fit_projection, region_states
+from mmorient.training.tokens import TokenTable
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that training reads.
+
+    Attributes:
+        sizes: Of the model.
+        network: The picture encoder, frozen.
+        projection: Of its global vector.
+    """
+
+    data: TrainingSet
+    sizes: ModelSizes
+    network: EfficientNetLite
+    projection: dict[str, Tensor]
+
+
+def model_sizes_of(config: TrainConfig) -> ModelSizes:
+    """Widths of ``compact``."""
+    return ModelSizes(global_vector=GLOBAL_WIDTH, trunk=config.trunk, dropout=config.head_dropout, probes=dict(PROBES))
+
+
+def fresh_model(config: TrainConfig) -> JointModel:
+    """The model before the first step: the pretrained text encoder, all else from the seed."""
+    return JointModel(pretrained_text(), model_sizes_of(config), config.seed)
+
+
+def prepare(examples: Sequence[Example], config: TrainConfig, work: Path) -> Prepared:
+    """Read everything once.
+
+    Args:
+        examples: As the readers give them; near duplicates across splits are left out here.
+        config: Of the run.
+        work: Region states are kept there between runs, 1.2 GB for 8,000 pictures.
+    """
+    kept = without_crossing(examples)
+    _log.info("%d examples, %d near duplicates across splits left out", len(kept), len(examples) - len(kept))
+    if config.swaps:
+        kept += [*counterfactuals(kept, config.swaps, config.seed), *plain_mentions()]
+    reader = TextReader(tokenizer_file())
+    tokens = TokenTable.of(reader, [example.text for example in kept])
+    network = pretrained_picture()
+    files = [file for example in examples if (file := example.picture) is not None]
+    states = region_states(network, files, work / "cache")
+    decoded = np.array([bool(one.any()) for one in states[:, 0]], dtype=bool)
+    row_of = {file: row for row, file in enumerate(files) if decoded[row]}
+    picture_row = np.array([row_of.get(example.picture, -1) if example.picture else -1 for example in kept])
+    means = torch.from_numpy(np.stack([one.astype(np.float32).mean(0) for one in states]))
+    learned = [row for row, example in zip(picture_row, kept, strict=True) if row >= 0 and example.split == TRAIN]
+    projection = fit_projection(means[learned], GLOBAL_WIDTH)
+    globals_ = functional.normalize((means - projection["centre"]) @ projection["axes"].T, dim=-1)
+    sizes = model_sizes_of(config)
+    data = TrainingSet(
+        kept,
+        tokens,
+        states,
+        globals_,
+        picture_row,
+        heads=list(sizes.heads),
+        probes=list(sizes.probes),
+        config=config,
+    )
+    return Prepared(data, sizes, network, projection)

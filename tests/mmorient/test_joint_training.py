@@ -1,0 +1,206 @@
+"""Training the whole model: resumed to the same weights, on both kinds of input, to a checkpoint of its own."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file
+
+from mmorient import Moderator, Post
+from mmorient.cli import mmorient
+from mmorient.encoders import packages
+from mmorient.errors import DataError
+from mmorient.training import joint_training
+from mmorient.training.bank_choice import choose_bank, class_counts, draw_bank
+from mmorient.training.batches import epochs_of
+from mmorient.training.config import TrainConfig, read_config
+from mmorient.training.data import Example, read_all
+from mmorient.training.identity import counterfactuals, names_identity, plain_mentions
+from mmorient.training.preparing import fresh_model, prepare
+from mmorient.training.run import train
+from mmorient.training.vectors import Vectors
+from tests.mmorient.made_sets import write_sets
+
+CONFIG = TrainConfig(
+    epochs=2,
+    rows=8,
+    trunk=(16, 8),
+    bank={"memotion": 4, "mvsa": 3, "irony": 5},
+    bank_steps=4,
+    log_steps=5,
+    repeat={"irony": 2},
+    take={"plain": 8, "mmsd2": 4},
+)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every set in its layout."""
+    root = tmp_path_factory.mktemp("data")
+    write_sets(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders ``out`` and ``work`` of a whole run."""
+    root = tmp_path_factory.mktemp("trained")
+    train(data, root / "out", root / "work", CONFIG, CPU)
+    return root
+
+
+def test_the_checkpoint_holds_all_that_it_needs(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It labels where no package of encoders is installed, with a bank of training posts, calibrated."""
+    monkeypatch.setattr(packages, "find_spec", lambda _: None)
+    moderator = Moderator.from_checkpoint(trained / "out")
+    assert 9 <= len(moderator.bank) <= 12
+    assert {"text", "image", "text+image"} == moderator._calibration.heads.keys()
+    scaling = moderator._calibration.heads["text"]["sarcasm"]
+    assert scaling.thresholds is not None
+    assert sum(scaling.thresholds) == pytest.approx(1, abs=1e-3)
+    (labels,) = moderator.label([Post("what a lovely day", ())])
+    assert set(labels.tasks) == {"sentiment", "humour", "sarcasm", "offensiveness", "motivation"}
+
+
+def test_the_run_leaves_its_metrics_and_plots(trained: Path) -> None:
+    """Losses and paces by step, scores by epoch; curves and reliability as pictures."""
+    notes = [json.loads(line) for line in (trained / "work" / "metrics.jsonl").read_text().splitlines()]
+    assert [note["step"] for note in notes if "loss" in note] == list(range(5, notes[-1]["step"] + 1, 5))
+    assert [note["epoch"] for note in notes if "score" in note] == [0, 1]
+    assert all((trained / "work" / name).read_bytes()[:4] == b"\x89PNG" for name in ("curves.png", "reliability.png"))
+
+
+def test_an_interrupted_run_ends_in_the_same_weights(
+    data: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken off between two saved states, and gone on with in another process's place."""
+    note = joint_training._note
+
+    def interrupted(work: Path, **values: float) -> None:
+        note(work, **values)
+        if values["step"] == 15:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(joint_training, "_note", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path / "out", tmp_path / "work", CONFIG, CPU)
+    monkeypatch.undo()
+    train(data, tmp_path / "out", tmp_path / "work", CONFIG, CPU)
+    for name in ("embedding.safetensors", "head.safetensors", "bank.safetensors"):
+        whole, resumed = load_file(trained / "out" / name), load_file(tmp_path / "out" / name)
+        assert all(torch.equal(whole[key], resumed[key]) for key in whole), name
+
+
+def test_another_configuration_does_not_go_on_with_a_run(data: Path, trained: Path) -> None:
+    """The state belongs to what made it."""
+    with pytest.raises(DataError, match="another configuration"):
+        train(data, trained / "out", trained / "work", CONFIG.model_copy(update={"seed": 1}), CPU)
+
+
+def test_every_epoch_shows_what_the_configuration_takes(data: Path, tmp_path: Path) -> None:
+    """Irony twice, others at most so often; validation posts never; lengths together."""
+    prepared = prepare(read_all(data), CONFIG, tmp_path)
+    first = [row for batch in epochs_of(prepared.data, CONFIG)[0] for row in batch]
+    sources = [prepared.data.examples[row].source for row in first]
+    assert sources.count("irony") == 24
+    assert sources.count("plain") == 8
+    assert sources.count("mmsd2") == 4
+    assert {prepared.data.examples[row].split for row in first} == {"train"}
+
+
+def test_dropped_modalities_and_muted_labels(data: Path, tmp_path: Path) -> None:
+    """A meme that lost its picture teaches nothing of what only the whole says; a lone modality is never dropped."""
+    config = CONFIG.model_copy(update={"drop_picture": 1.0, "drop_text": 0.0, "muted": ("memotion/sarcasm",)})
+    prepared = prepare(read_all(data), config, tmp_path)
+    rows = [row for row, one in enumerate(prepared.data.examples) if one.source == "memotion" and row % 3]
+    batch = prepared.data.batch(rows, config)
+    had = torch.from_numpy(prepared.data.has_text[rows] & (prepared.data.picture_row[rows] >= 0))
+    assert not (batch.picture_present & had).any()
+    assert batch.text_present.all()
+    column = prepared.data.heads.index("sarcasm")
+    assert (batch.weights[had, column] == 0).all()
+    assert (batch.weights[had, prepared.data.heads.index("humour")] == 0.5).all()
+
+
+def test_layers_learn_at_their_own_rates() -> None:
+    """The top one at the configured rate, each below at a share, the head at its own."""
+    groups = fresh_model(CONFIG).parameter_groups(CONFIG)
+    rates = [group["lr"] for group in groups]
+    assert rates[5] == pytest.approx(CONFIG.rate)
+    assert rates[0] == pytest.approx(CONFIG.rate * CONFIG.layer_decay**5)
+    assert rates[6] < rates[0]
+    assert rates[7] == CONFIG.head_rate
+
+
+def test_counterfactuals_swap_groups_alone() -> None:
+    """The same words, another group of the same axis; texts that name none have no copy."""
+    named = Example("hate", "train", "my Muslim neighbour and other muslims sing", None, {"probe_hate": 0})
+    plain = Example("hate", "train", "it rains", None, {"probe_hate": 0})
+    (copy,) = counterfactuals([named, plain, replace(named, split="val")], 1, 0)
+    assert copy.source == "hate_swapped"
+    assert copy.targets == named.targets
+    assert "muslim" not in copy.text.lower()
+    assert copy.text.startswith("my ")
+    assert copy.text.endswith(" sing")
+    assert names_identity(copy.text)
+    assert all(names_identity(one.text) and one.targets["offensiveness"] == 0 for one in plain_mentions())
+
+
+def test_the_bank_covers_classes_and_says_nothing_twice() -> None:
+    """A rare class is there by more than its share; near duplicates are not; validation posts never."""
+    generator = torch.Generator().manual_seed(0)
+    examples = [Example("irony", "train", f"t{n}", None, {"sarcasm": int(n >= 190)}) for n in range(200)]
+    examples.append(Example("irony", "val", "v", None, {"sarcasm": 1}))
+    texts = torch.randn(201, 8, generator=generator)
+    texts[:50] = texts[0]
+    none = torch.full((201,), -1)
+    vectors = Vectors(texts.half(), torch.ones(201, dtype=torch.bool), torch.zeros(1, 8), none)
+    chosen = choose_bank(examples, vectors, {"irony": 30}, 4, 0)
+    assert 200 not in chosen
+    assert len([row for row in chosen if row < 50]) <= 1
+    counts = class_counts(examples, chosen)["sarcasm"]
+    assert counts["sarcastic"] >= 5
+    assert counts["not_sarcastic"] >= 15
+    assert len(draw_bank(examples, {"irony": 30}, 0)) == 30
+    assert chosen == choose_bank(examples, vectors, {"irony": 30}, 4, 0)
+
+
+def test_a_configuration_is_read_strictly(tmp_path: Path) -> None:
+    """Unknown and unfit fields are named with their file; what is not said has its default."""
+    file = tmp_path / "train.toml"
+    file.write_text("epochs = 2\n[take]\nsentiment = 10\n")
+    assert read_config(file) == TrainConfig(epochs=2, take={"sentiment": 10})
+    for text, wrong in (("epochs = 0", "epochs"), ("epoch = 2", "epoch"), ("epochs =", "train.toml")):
+        file.write_text(text)
+        with pytest.raises(DataError, match=wrong):
+            read_config(file)
+
+
+def test_calibrate_changes_the_digest_and_nothing_else(data: Path, trained: Path) -> None:
+    """``mmorient calibrate`` says what it did and leaves a checkpoint that loads."""
+    before = Moderator.from_checkpoint(trained / "out").identity
+    weights = (trained / "out" / "head.safetensors").read_bytes()
+    result = CliRunner().invoke(
+        mmorient,
+        ["calibrate", str(trained / "out"), str(data), "--source", "irony", "--diagram", str(trained / "x.png")],
+    )
+    assert result.exit_code == 0, result.output
+    assert "text       sarcasm" in result.output
+    after = Moderator.from_checkpoint(trained / "out").identity
+    assert (after.embedding, weights) == (before.embedding, (trained / "out" / "head.safetensors").read_bytes())
+    assert after.checkpoint != before.checkpoint
+    assert (trained / "x.png").stat().st_size > 1000
+
+
+def test_epochs_differ_and_repeat_by_seed(data: Path, tmp_path: Path) -> None:
+    """Another order each epoch, the same for the same seed."""
+    prepared = prepare(read_all(data), CONFIG, tmp_path)
+    one, other = epochs_of(prepared.data, CONFIG)
+    assert one != other
+    assert [one, other] == epochs_of(prepared.data, CONFIG)
+    assert np.unique([row for batch in one for row in batch]).size > 50
