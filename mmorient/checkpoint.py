@@ -101,7 +101,7 @@ class Checkpoint:
         """
         config = self.config.text_encoder
         try:
-            encoder = build_text_encoder(config, self.path, self._part("text_encoder."))
+            encoder = build_text_encoder(config, self.path, self.part("text_encoder."))
         except (ValueError, KeyError, AttributeError) as error:
             raise CheckpointError(self.path / EMBEDDING, f"text encoder: {error}") from error
         self._check_widths("text_encoder", config, encoder)
@@ -115,7 +115,7 @@ class Checkpoint:
         """
         config = self.config.picture_encoder
         try:
-            encoder = build_picture_encoder(config, self.path, self._part("picture_encoder."))
+            encoder = build_picture_encoder(config, self.path, self.part("picture_encoder."))
         except ValueError as error:
             raise CheckpointError(self.path / EMBEDDING, f"picture encoder: {error}") from error
         self._check_widths("picture_encoder", config, encoder)
@@ -142,7 +142,7 @@ class Checkpoint:
         """HIMA stage 1 of ``text`` or ``picture``."""
         encoder = self.config.text_encoder if modality == "text" else self.config.picture_encoder
         attention = ElementAttention(encoder.state_width)
-        _fill(attention, self._part(f"{modality}_attention."), self.path / EMBEDDING)
+        _fill(attention, self.part(f"{modality}_attention."), self.path / EMBEDDING)
         return attention
 
     def model(self) -> MmOrient:
@@ -159,7 +159,8 @@ class Checkpoint:
             if found != wanted:
                 raise CheckpointError(self.path / CONFIG, f"{name}.{width} is {wanted}, the encoder's is {found}")
 
-    def _part(self, prefix: str) -> dict[str, Tensor]:
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors of ``embedding.safetensors`` under a prefix, without it."""
         return {name.removeprefix(prefix): tensor for name, tensor in self.embedding.items() if name.startswith(prefix)}
 
 

@@ -39,8 +39,13 @@ _WORK = click.option(
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The checkpoint's folder.")
 @_CONFIG
 @_WORK
+@click.option(
+    "--start",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A checkpoint to train further; the pretrained encoders otherwise.",
+)
 @click.option("--device", type=click.Choice(["cpu", "auto", "cuda", "mps"]), default="cpu", show_default=True)
-def train(data: Path, out: Path, config_file: Path | None, work: Path, device: str) -> None:
+def train(data: Path, out: Path, config_file: Path | None, work: Path, *, start: Path | None, device: str) -> None:
     """Train the compact checkpoint on the sets in the folder DATA.
 
     DATA holds any of memotion_dataset_7k/, mvsa_single/, tweeteval/datasets/ and sarcasm_text/ in their own layouts,
@@ -48,6 +53,7 @@ def train(data: Path, out: Path, config_file: Path | None, work: Path, device: s
     interrupted.
     """
     config = _prepare(config_file)
+    refuse_missing(start)
     from mmorient.moderator import find_device
     from mmorient.training.run import train as run
 
@@ -55,7 +61,7 @@ def train(data: Path, out: Path, config_file: Path | None, work: Path, device: s
         found = find_device(device)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    run(data, out, work, config, found)
+    run(data, out, work, config, found, start=start)
 
 
 @click.command()

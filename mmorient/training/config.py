@@ -34,6 +34,7 @@ class TrainConfig(BaseModel):
         bank: Source to reference posts.
         bank_steps: So often the state is saved and the bank embedded anew.
         swaps: Copies of each text that names an identity group, with another group in its place (fairness).
+        uncounted: Sources that do not decide which epoch is the best: labels near chance, or other questions.
         patience: Epochs without a better validation before it stops.
     """
 
@@ -70,6 +71,7 @@ class TrainConfig(BaseModel):
     bank: dict[str, int] = {"memotion": 512, "mvsa": 256, "sentiment": 384, "irony": 160, "offensive": 224}
     bank_steps: int = 1000
     swaps: int = 1
+    uncounted: tuple[str, ...] = ("memotion", "mmsd2", "isarcasm")
     patience: int = 2
     log_steps: int = 50
 

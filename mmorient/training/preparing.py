@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mmorient.checkpoint import Checkpoint
 from mmorient.encoders.efficientnet import EfficientNetLite
+from mmorient.errors import CheckpointError
+from mmorient.filling import fill
 from mmorient.model import ModelSizes
 from mmorient.text import TextReader
 from mmorient.training.batches import TrainingSet
@@ -55,13 +58,31 @@ def fresh_model(config: TrainConfig) -> JointModel:
     return JointModel(pretrained_text(), model_sizes_of(config), config.seed)
 
 
-def prepare(examples: Sequence[Example], config: TrainConfig, work: Path) -> Prepared:
+def model_of(checkpoint: Checkpoint, config: TrainConfig) -> JointModel:
+    """The model of a checkpoint, to be trained further.
+
+    Raises:
+        CheckpointError: It is no ``compact``, or of other sizes than the configuration's.
+    """
+    model = fresh_model(config)
+    try:
+        fill(model.bert, checkpoint.part("text_encoder.bert."))
+        fill(model.text_attention, checkpoint.part("text_attention."))
+        fill(model.picture_attention, checkpoint.part("picture_attention."))
+        fill(model.head, checkpoint.head)
+    except ValueError as error:
+        raise CheckpointError(checkpoint.path, f"cannot be trained further as configured: {error}") from error
+    return model
+
+
+def prepare(examples: Sequence[Example], config: TrainConfig, work: Path, start: Checkpoint | None = None) -> Prepared:
     """Read everything once.
 
     Args:
         examples: As the readers give them; near duplicates across splits are left out here.
         config: Of the run.
         work: Region states are kept there between runs, 1.2 GB for 8,000 pictures.
+        start: Whose projection of pictures is kept, where a checkpoint is trained further.
     """
     kept = without_crossing(examples)
     _log.info("%d examples, %d near duplicates across splits left out", len(kept), len(examples) - len(kept))
@@ -76,8 +97,11 @@ def prepare(examples: Sequence[Example], config: TrainConfig, work: Path) -> Pre
     row_of = {file: row for row, file in enumerate(files) if decoded[row]}
     picture_row = np.array([row_of.get(example.picture, -1) if example.picture else -1 for example in kept])
     means = torch.from_numpy(np.stack([one.astype(np.float32).mean(0) for one in states]))
-    learned = [row for row, example in zip(picture_row, kept, strict=True) if row >= 0 and example.split == TRAIN]
-    projection = fit_projection(means[learned], GLOBAL_WIDTH)
+    if start is not None:
+        projection = {name: start.part("picture_encoder.")[name].float() for name in ("centre", "axes")}
+    else:
+        learned = [row for row, example in zip(picture_row, kept, strict=True) if row >= 0 and example.split == TRAIN]
+        projection = fit_projection(means[learned], GLOBAL_WIDTH)
     globals_ = functional.normalize((means - projection["centre"]) @ projection["axes"].T, dim=-1)
     sizes = model_sizes_of(config)
     data = TrainingSet(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from mmorient.checkpoint import Checkpoint, load_checkpoint
 from mmorient.errors import DataError
 from mmorient.moderator import Moderator
 from mmorient.saving import save_calibration
@@ -19,14 +20,16 @@ from mmorient.training.data import Example, read_all
 from mmorient.training.finishing import finish
 from mmorient.training.joint_training import train_jointly
 from mmorient.training.plots import learning_curves, reliability_diagram
-from mmorient.training.preparing import fresh_model, prepare
+from mmorient.training.preparing import fresh_model, model_of, prepare
 from mmorient.training.validating import validate
 
 _log = logging.getLogger(__name__)
 METRICS, CURVES, RELIABILITY = "metrics.jsonl", "curves.png", "reliability.png"
 
 
-def train(data: Path, out: Path, work: Path, config: TrainConfig, device: torch.device) -> None:
+def train(
+    data: Path, out: Path, work: Path, config: TrainConfig, device: torch.device, *, start: Path | None = None
+) -> None:
     """Train a checkpoint, or go on where that was interrupted.
 
     Args:
@@ -36,20 +39,27 @@ def train(data: Path, out: Path, work: Path, config: TrainConfig, device: torch.
             ``metrics.jsonl`` and the plots.
         config: How.
         device: What trains; the checkpoint is calibrated on the CPU.
+        start: A checkpoint to train further; None starts from the pretrained encoders.
 
     Raises:
         DataError: A set is laid out otherwise, there is none, or ``work`` holds the state of another run.
-        CheckpointError: A pretrained encoder's package is missing.
+        CheckpointError: A pretrained encoder's package is missing, or ``start`` cannot be trained further.
     """
     examples = read_all(data)
     work.mkdir(parents=True, exist_ok=True)
-    _claim(work / "run.json", config, len(examples))
-    prepared = prepare(examples, config, work)
-    model = fresh_model(config).to(device)
+    checkpoint = None if start is None else load_checkpoint(start)
+    _claim(work / "run.json", config, len(examples), checkpoint)
+    prepared = prepare(examples, config, work, checkpoint)
+    model = (fresh_model(config) if checkpoint is None else model_of(checkpoint, config)).to(device)
     bank = draw_bank(prepared.data.examples, config.bank, config.seed)
     data_set = prepared.data
     train_jointly(
-        model, data_set, bank, config, work, validate=lambda model, context: validate(model, data_set, context)
+        model,
+        data_set,
+        bank,
+        config,
+        work,
+        validate=lambda model, context: validate(model, data_set, context, config.uncounted),
     )
     learning_curves(work / METRICS, work / CURVES)
     finish(model.cpu(), prepared, config, out)
@@ -80,9 +90,14 @@ def calibrate_checkpoint(path: Path, examples: Sequence[Example], diagram: Path 
     return fits
 
 
-def _claim(file: Path, config: TrainConfig, examples: int) -> None:
-    """A run's state is gone on with by the same configuration and data alone."""
-    own = json.dumps({"config": config.model_dump(mode="json"), "examples": examples}, indent=2, sort_keys=True)
+def _claim(file: Path, config: TrainConfig, examples: int, start: Checkpoint | None) -> None:
+    """A run's state is gone on with by the same configuration, data and start alone."""
+    run = {
+        "config": config.model_dump(mode="json"),
+        "examples": examples,
+        "start": None if start is None else start.digest,
+    }
+    own = json.dumps(run, indent=2, sort_keys=True)
     if file.is_file() and file.read_text(encoding="utf-8") != own:
         raise DataError(f"{file}: the run there has another configuration or other data; take another folder")
     file.write_text(own, encoding="utf-8")
