@@ -73,7 +73,8 @@ def calibrate(moderator: Moderator, examples: Sequence[Example]) -> tuple[Calibr
             if rows:
                 logits = torch.tensor([outputs[row][head] for row in rows])
                 targets = torch.tensor([members[row].targets[head] for row in rows])
-                fits.append(fit(modalities, head, logits, targets))
+                sources = [members[row].source for row in rows]
+                fits.append(fit(modalities, head, logits, targets, sources))
     heads: dict[str, dict[str, HeadCalibration]] = {}
     for one in fits:
         heads.setdefault(one.modalities, {})[one.head] = one.scaling
@@ -90,8 +91,8 @@ def describe(one: Fit) -> str:
     )
 
 
-def fit(modalities: str, head: str, logits: Tensor, targets: Tensor) -> Fit:
-    """Fit one head: ``[n, classes]`` and int64 ``[n]``."""
+def fit(modalities: str, head: str, logits: Tensor, targets: Tensor, sources: Sequence[str]) -> Fit:
+    """Fit one head: ``[n, classes]``, int64 ``[n]``, and the set that each post is of."""
     scaling = fit_scaling(logits, targets)
     raw = logits.softmax(-1).double().numpy()
     held_out = np.zeros_like(raw)
@@ -101,7 +102,7 @@ def fit(modalities: str, head: str, logits: Tensor, targets: Tensor) -> Fit:
     truth = targets.numpy()
     if head in TASKS:
         objective = _OBJECTIVES.get((modalities, head), macro_f1)
-        thresholds = choose_thresholds(_scaled(logits, scaling), truth, objective)
+        thresholds = choose_thresholds(_scaled(logits, scaling), truth, objective, sources)
         scaling = scaling.model_copy(update={"thresholds": thresholds})
     return Fit(
         modalities,
@@ -138,20 +139,25 @@ def fit_scaling(logits: Tensor, targets: Tensor) -> HeadCalibration:
     return HeadCalibration(temperature=round(heat.exp().item(), 4), bias=tuple(round(value, 4) for value in centred))
 
 
-def choose_thresholds(shares: NDArray[np.float64], truth: NDArray[np.int64], objective: Objective) -> tuple[float, ...]:
-    """Thresholds that serve an objective.
+def choose_thresholds(
+    shares: NDArray[np.float64], truth: NDArray[np.int64], objective: Objective, sources: Sequence[str]
+) -> tuple[float, ...]:
+    """Thresholds that serve an objective, each set counting alike.
 
-    The best of each of many resamples of the posts, averaged, and then halfway back to where the most probable class
-    wins: what is best for a thousand posts overshoots for others.
+    The best of each of many resamples of the posts, averaged: the best of the posts themselves would be chance. Of the
+    F1 of one class, halfway back to where the most probable class wins: the best there hangs on how many posts have
+    that class, and sets are gathered to have many.
 
     Args:
         shares: ``[n, classes]``.
         truth: ``[n]``.
         objective: Of truth, answer and the number of classes.
+        sources: The set that each post is of.
     """
     classes = shares.shape[1]
+    names, source = np.unique(np.array(sources), return_inverse=True)
     # Offsets of the log odds; the class with the most posts stays where it is.
-    grid = np.linspace(-1.5, 1.5, 31)
+    grid = np.linspace(-2.4, 2.4, 33)
     anchor = int(np.bincount(truth, minlength=classes).argmax())
     random = np.random.default_rng(0)
     logs = np.log(np.maximum(shares, 1e-9))
@@ -164,11 +170,13 @@ def choose_thresholds(shares: NDArray[np.float64], truth: NDArray[np.int64], obj
                 scores = []
                 for offset in grid:
                     offsets[label] = offset
-                    scores.append(objective(truth[drawn], (logs[drawn] + offsets).argmax(1), classes))
+                    answer = (logs[drawn] + offsets).argmax(1)
+                    parts = [source[drawn] == one for one in range(len(names))]
+                    scores.append(np.mean([objective(truth[drawn][own], answer[own], classes) for own in parts]))
                 best = grid[np.flatnonzero(np.array(scores) >= max(scores))]
                 offsets[label] = best[np.abs(best).argmin()]
         found.append(offsets)
-    bars = np.exp(-np.mean(found, axis=0) / 2)
+    bars = np.exp(-np.mean(found, axis=0) * (0.5 if objective is _f1 else 1))
     return tuple(round(float(value), 4) for value in bars / bars.sum())
 
 

@@ -35,6 +35,7 @@ class TrainConfig(BaseModel):
         bank_steps: So often the state is saved and the bank embedded anew.
         swaps: Copies of each text that names an identity group, with another group in its place (fairness).
         uncounted: Sources that do not decide which epoch is the best: labels near chance, or other questions.
+        average: The weights of so many last epochs are averaged, and kept if that validates better; 1 is off.
         patience: Epochs without a better validation before it stops.
     """
 
@@ -72,6 +73,7 @@ class TrainConfig(BaseModel):
     bank_steps: int = 1000
     swaps: int = 1
     uncounted: tuple[str, ...] = ("memotion", "mmsd2", "isarcasm")
+    average: int = Field(default=2, ge=1)
     patience: int = 2
     log_steps: int = 50
 

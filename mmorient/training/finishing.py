@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from mmorient.config import Calibration
 from mmorient.saving import save_checkpoint
-from mmorient.training.bank_choice import choose_bank, class_counts, freeze_bank
+from mmorient.training.bank_choice import choose_bank, class_counts, draw_bank, freeze_bank
 from mmorient.training.batches import TrainingSet
 from mmorient.training.compact import compact_config
 from mmorient.training.config import TrainConfig
@@ -22,6 +23,8 @@ from mmorient.training.tokens import batches_by_length
 from mmorient.training.vectors import Vectors
 
 _log = logging.getLogger(__name__)
+_CHUNK = 64
+_POOL = 8  # candidates to a place in the bank
 
 
 def finish(model: JointModel, prepared: Prepared, config: TrainConfig, out: Path) -> None:
@@ -36,8 +39,10 @@ def finish(model: JointModel, prepared: Prepared, config: TrainConfig, out: Path
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.half().float())
-    sizes, examples = prepared.sizes, prepared.data.examples
-    vectors = embed_examples(model, prepared.data)
+    sizes, data = prepared.sizes, prepared.data
+    pool = draw_bank(data.examples, {source: _POOL * count for source, count in config.bank.items()}, config.seed)
+    examples = [data.examples[row] for row in pool]
+    vectors = embed_examples(model, data, pool)
     chosen = choose_bank(examples, vectors, config.bank, sizes.global_vector, config.seed)
     _log.info("bank: %d posts, %s", len(chosen), class_counts(examples, chosen))
     posts = vectors.all_of(torch.tensor(chosen), (sizes.text_vector, sizes.picture_vector))
@@ -60,25 +65,24 @@ def finish(model: JointModel, prepared: Prepared, config: TrainConfig, out: Path
 
 
 @torch.no_grad()
-def embed_examples(model: JointModel, data: TrainingSet) -> Vectors:
-    """All examples as a cache would hold them."""
+def embed_examples(model: JointModel, data: TrainingSet, rows: Sequence[int]) -> Vectors:
+    """Some examples as a cache would hold them, in the order of the rows."""
     model.eval()
     sizes = model.head.sizes
-    texts = torch.zeros(len(data.examples), sizes.text_vector + sizes.global_vector, dtype=torch.float16)
-    for rows in batches_by_length(data.tokens.lengths(), 64):
-        posts = model.embed_texts(data.batch(rows, None))
-        texts[rows] = torch.cat(posts, dim=-1).half().cpu()
-    regions = [
-        model.attend_regions(torch.from_numpy(data.regions[start : start + 64].astype(np.float32))).cpu()
-        for start in range(0, len(data.regions), 64)
-    ]
-    attended = torch.cat(regions) if regions else torch.zeros(0, sizes.picture_vector)
-    return Vectors(
-        texts,
-        torch.from_numpy(data.has_text),
-        torch.cat([attended, data.picture_globals], dim=-1).half(),
-        torch.from_numpy(data.picture_row),
-    )
+    texts = torch.zeros(len(rows), sizes.text_vector + sizes.global_vector, dtype=torch.float16)
+    for places in batches_by_length(data.tokens.lengths()[rows], _CHUNK):
+        batch = data.batch([rows[place] for place in places], None)
+        texts[places] = torch.cat(model.embed_texts(batch), dim=-1).half()
+    files = data.picture_row[rows]
+    pictured = files[files >= 0]
+    # A row that nobody owns where there is no picture, for rows without one to point at.
+    pictures = torch.zeros(max(1, len(pictured)), sizes.picture_vector + sizes.global_vector, dtype=torch.float16)
+    for start in range(0, len(pictured), _CHUNK):
+        own = pictured[start : start + _CHUNK]
+        attended = model.attend_regions(torch.from_numpy(data.regions[own].astype(np.float32)))
+        pictures[start : start + _CHUNK] = torch.cat([attended, data.picture_globals[own]], dim=-1).half()
+    places_of = np.where(files >= 0, np.cumsum(files >= 0) - 1, -1)
+    return Vectors(texts, torch.from_numpy(data.has_text[rows]), pictures, torch.from_numpy(places_of))
 
 
 def _embedding(model: JointModel, prepared: Prepared) -> dict[str, Tensor]:

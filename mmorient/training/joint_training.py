@@ -75,10 +75,31 @@ def train_jointly(
             if state.best is None or scores["score"] > state.best:
                 state.best, state.best_epoch = scores["score"], epoch
                 save_state(work, model, None, state, name="best")
+            if epoch >= config.epochs - config.average:
+                save_state(work, model, None, state, name=f"epoch-{epoch + 1}")
             state.validated = epoch + 1
             save_state(work, model, trainer.optimiser, state)
+    _average(trainer, state, work, validate)
     load_state(work, model, None, state, name="best")
     return model.eval()
+
+
+def _average(trainer: _Trainer, state: TrainingState, work: Path, validate: Validate) -> None:
+    """Let the mean of the last epochs' weights stand against the best epoch (Izmailov et al. 2018)."""
+    last = range(trainer.config.epochs - trainer.config.average + 1, trainer.config.epochs + 1)
+    if len(last) < 2 or last.start < 1 or state.validated < trainer.config.epochs or state.best is None:
+        return
+    total: dict[str, Tensor] = {}
+    for epoch in last:
+        load_state(work, trainer.model, None, state, name=f"epoch-{epoch}")
+        for name, tensor in trainer.model.state_dict().items():
+            total[name] = total[name] + tensor if name in total else tensor.clone()
+    trainer.model.load_state_dict({name: tensor / len(last) for name, tensor in total.items()})
+    trainer.forget_context()
+    scores = validate(trainer.model.eval(), trainer.context())
+    _log.info("mean of the last %d epochs: %s", len(last), scores)
+    if scores["score"] > state.best:
+        save_state(work, trainer.model, None, state, name="best")
 
 
 def _train_step(trainer: _Trainer, state: TrainingState, epoch: int, rows: list[int], work: Path) -> None:

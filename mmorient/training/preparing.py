@@ -96,7 +96,9 @@ def prepare(examples: Sequence[Example], config: TrainConfig, work: Path, start:
     decoded = np.array([bool(one.any()) for one in states[:, 0]], dtype=bool)
     row_of = {file: row for row, file in enumerate(files) if decoded[row]}
     picture_row = np.array([row_of.get(example.picture, -1) if example.picture else -1 for example in kept])
-    means = torch.from_numpy(np.stack([one.astype(np.float32).mean(0) for one in states]))
+    means = torch.zeros(len(states), states.shape[2])
+    for row, one in enumerate(states):
+        means[row] = torch.from_numpy(one.astype(np.float32).mean(0))
     if start is not None:
         projection = {name: start.part("picture_encoder.")[name].float() for name in ("centre", "axes")}
     else:

@@ -35,6 +35,8 @@ def region_states(network: EfficientNetLite, files: Sequence[Path], cache: Path)
     Returns:
         fp16 ``[n, 49, 1280]``, mapped from the disk.
     """
+    if not files:
+        return np.zeros((0, REGIONS, REGION_WIDTH), dtype=np.float16)
     names = [f"{file.parent.name}/{file.name}" for file in files]
     identity = hashlib.sha256(json.dumps([PICTURE_VERSION, names]).encode()).hexdigest()[:16]
     stored = cache / f"regions-{identity}.npy"
@@ -69,12 +71,14 @@ def fit_projection(means: Tensor, width: int) -> dict[str, Tensor]:
     """Centre and principal axes of pictures' mean regions.
 
     Args:
-        means: fp32 ``[n, 1280]``, of training pictures.
+        means: fp32 ``[n, 1280]``, of training pictures; of none, the first axes as they stand.
         width: Axes to keep.
 
     Returns:
         ``centre`` ``[1280]`` and ``axes`` ``[width, 1280]``.
     """
+    if not len(means):
+        return {"centre": torch.zeros(REGION_WIDTH), "axes": torch.eye(width, REGION_WIDTH)}
     centre = means.mean(0)
     _, _, axes = torch.linalg.svd(means - centre, full_matrices=False)
     missing = max(0, width - len(axes))  # fewer pictures than axes

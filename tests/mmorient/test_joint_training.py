@@ -10,11 +10,12 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
-from mmorient import Moderator, Post
+from mmorient import TASKS, Moderator, Post
 from mmorient.cli import mmorient
 from mmorient.encoders import packages
 from mmorient.errors import DataError
 from mmorient.training import joint_training
+from mmorient.training.ablation import ROWS, ablate, table
 from mmorient.training.bank_choice import choose_bank, class_counts, draw_bank
 from mmorient.training.batches import epochs_of
 from mmorient.training.config import TrainConfig, read_config
@@ -204,3 +205,40 @@ def test_epochs_differ_and_repeat_by_seed(data: Path, tmp_path: Path) -> None:
     assert one != other
     assert [one, other] == epochs_of(prepared.data, CONFIG)
     assert np.unique([row for batch in one for row in batch]).size > 50
+
+
+def test_own_texts_train_a_shipped_checkpoint_further(trained: Path, tmp_path: Path) -> None:
+    """A table of a team's own posts, without a picture in it, from the command line to labels."""
+    random = np.random.default_rng(0)
+    words = ["rain", "sun", "dog", "cat", "tea", "bus", "town", "song", "road", "bread", "chair", "stone"]
+    lines = ["text,offensiveness"]
+    for n in range(60):
+        label, feeling = [("not_offensive", "lovely"), ("offensive", "awful")][n % 2]
+        lines.append(f"{feeling} {' '.join(random.choice(words, 6))} {feeling},{label}")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "ours.csv").write_text("\n".join(lines))
+    (tmp_path / "train.toml").write_text(
+        'epochs = 1\nrows = 8\ntrunk = [16, 8]\nswaps = 0\nname = "ours"\n[take]\nplain = 8\n[bank]\nours = 5\n'
+    )
+    given = ["--config", tmp_path / "train.toml", "--work", tmp_path / "work", "--start", trained / "out"]
+    arguments = ["train", tmp_path / "data", "--out", tmp_path / "out", *given]
+    result = CliRunner().invoke(mmorient, [str(one) for one in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    moderator = Moderator.from_checkpoint(tmp_path / "out")
+    assert moderator.identity.name == "ours"
+    assert len(moderator.bank.picture_index) == 0
+    answers = moderator.label([Post("lovely tea and song lovely"), Post("awful tea and song awful")])
+    lovely, awful = (one.tasks["offensiveness"].probabilities["offensive"] for one in answers)
+    assert awful > lovely
+
+
+def test_ablation_trains_every_row_alike(data: Path, tmp_path: Path) -> None:
+    """One score a seed for each task of each set with pictures, in a table with the best in bold."""
+    prepared = prepare(read_all(data), CONFIG, tmp_path)
+    outcomes = list(ablate(prepared.data, seeds=2, epochs=1))
+    assert [one.row for one in outcomes] == [row.name for row in ROWS]
+    assert all(len(values) == 2 for one in outcomes for values in one.scores.values())
+    assert set(outcomes[0].scores) == {"mvsa/sentiment", *(f"memotion/{task}" for task in TASKS)}
+    said = table(outcomes)
+    assert said.count("\n") == len(ROWS) + 1
+    assert "**" in said

@@ -148,7 +148,7 @@ def test_calibration_mends_overconfidence() -> None:
     scaling = fit_scaling(logits * 3, targets)
     assert scaling.temperature == pytest.approx(3, rel=0.1)
     assert scaling.bias == pytest.approx((0, 0), abs=0.1)
-    mended = fit("text", "humour", logits * 3, targets)
+    mended = fit("text", "humour", logits * 3, targets, ["a"] * 4000)
     assert mended.before > 0.1
     assert mended.after < 0.03
     assert sum(one.posts for one in mended.bins_after) == 4000
@@ -160,8 +160,10 @@ def test_thresholds_serve_the_rare_class() -> None:
     truth = (random.random(3000) < 0.1).astype(np.int64)
     positive = np.clip(random.normal(0.1 + 0.2 * truth, 0.1), 0.01, 0.99)
     shares = np.stack([1 - positive, positive], axis=1)
-    low, high = choose_thresholds(shares, truth, macro_f1)[::-1]
+    low, high = choose_thresholds(shares, truth, macro_f1, ["a"] * 3000)[::-1]
     assert low < 0.45
     assert low + high == pytest.approx(1, abs=1e-3)
     even = np.repeat([0, 1], 500)
-    assert choose_thresholds(np.eye(2)[even] * 0.8 + 0.1, even, macro_f1)[1] == pytest.approx(0.5, abs=0.15)
+    assert choose_thresholds(np.eye(2)[even] * 0.8 + 0.1, even, macro_f1, ["a"] * 1000)[1] == pytest.approx(
+        0.5, abs=0.15
+    )
