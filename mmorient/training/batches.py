@@ -30,7 +30,7 @@ class Batch:
         targets: int64 ``[b, heads]``, -1 where unknown.
         weights: ``[b, heads]``.
         probe_targets: int64 ``[b, probes]``.
-        probe_weights: ``[b, probes]``.
+        lessons: Head to what teachers say, ``[b, classes]``, NaN where they were not asked.
     """
 
     tokens: Tensor
@@ -43,11 +43,13 @@ class Batch:
     targets: Tensor
     weights: Tensor
     probe_targets: Tensor
-    probe_weights: Tensor
+    lessons: dict[str, Tensor]
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
-        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
+        lessons = {head: lesson.to(device) for head, lesson in self.lessons.items()}
+        moved = {one.name: getattr(self, one.name).to(device) for one in fields(self) if one.name != "lessons"}
+        return Batch(**moved, lessons=lessons)
 
 
 class TrainingSet:
@@ -62,6 +64,9 @@ class TrainingSet:
         heads: Task heads, in the model's order.
         probes: Task features, in the model's order.
         config: Weights of the losses.
+
+    Attributes:
+        lessons: Head to what teachers say, ``[n, classes]``, NaN where they were not asked.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class TrainingSet:
     ) -> None:
         self.examples, self.tokens, self.heads = examples, tokens, heads
         self.regions, self.picture_globals, self.picture_row = regions, picture_globals, picture_row
+        self.lessons: dict[str, Tensor] = {}
         self.has_text = np.array([bool(example.text.strip()) for example in examples])
         self.targets = _targets(examples, heads)
         self.probe_targets = _targets(examples, [f"probe_{name}" for name in probes])
@@ -113,7 +119,7 @@ class TrainingSet:
             targets=self.targets[list(rows)],
             weights=weights,
             probe_targets=self.probe_targets[list(rows)].masked_fill(~text[:, None], -1),
-            probe_weights=torch.ones(len(rows), self.probe_targets.shape[1]),
+            lessons={head: lesson[list(rows)] for head, lesson in self.lessons.items()},
         )
 
 

@@ -44,8 +44,24 @@ _WORK = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="A checkpoint to train further; the pretrained encoders otherwise.",
 )
+@click.option(
+    "--teacher",
+    "teachers",
+    type=click.Path(file_okay=False, path_type=Path),
+    multiple=True,
+    help="A checkpoint that is asked about texts without a label; several are averaged.",
+)
 @click.option("--device", type=click.Choice(["cpu", "auto", "cuda", "mps"]), default="cpu", show_default=True)
-def train(data: Path, out: Path, config_file: Path | None, work: Path, *, start: Path | None, device: str) -> None:
+def train(
+    data: Path,
+    out: Path,
+    config_file: Path | None,
+    work: Path,
+    *,
+    start: Path | None,
+    teachers: tuple[Path, ...],
+    device: str,
+) -> None:
     """Train the compact checkpoint on the sets in the folder DATA.
 
     DATA holds any of memotion_dataset_7k/, mvsa_single/, tweeteval/datasets/ and sarcasm_text/ in their own layouts,
@@ -53,7 +69,8 @@ def train(data: Path, out: Path, config_file: Path | None, work: Path, *, start:
     interrupted.
     """
     config = _prepare(config_file)
-    refuse_missing(start)
+    for folder in (start, *teachers):
+        refuse_missing(folder)
     from mmorient.moderator import find_device
     from mmorient.training.run import train as run
 
@@ -61,7 +78,7 @@ def train(data: Path, out: Path, config_file: Path | None, work: Path, *, start:
         found = find_device(device)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    run(data, out, work, config, found, start=start)
+    run(data, out, work, config, found, start=start, teachers=teachers)
 
 
 @click.command()

@@ -181,12 +181,13 @@ class _Trainer:
         biases = model.head.set_biases(posts)
         logits = model.head(posts, replace(context, text_bias=biases[0], picture_bias=biases[1]))
         loss = task_loss(logits, batch.targets, batch.weights, self.class_weights)
-        loss = loss + self._probe_loss(model.probe_logits(posts), batch.probe_targets, batch.probe_weights)
+        loss = loss + self._probe_loss(model.probe_logits(posts), batch.probe_targets)
+        loss = loss + config.lesson_weight * _lesson_loss(logits, batch.lessons)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
-    def _probe_loss(self, logits: dict[str, Tensor], targets: Tensor, weights: Tensor) -> Tensor:
-        return self.config.probe_weight * task_loss(logits, targets, weights, {})
+    def _probe_loss(self, logits: dict[str, Tensor], targets: Tensor) -> Tensor:
+        return self.config.probe_weight * task_loss(logits, targets, torch.ones_like(targets), {})
 
 
 def task_loss(logits: dict[str, Tensor], targets: Tensor, weights: Tensor, class_weights: dict[str, Tensor]) -> Tensor:
@@ -199,6 +200,16 @@ def task_loss(logits: dict[str, Tensor], targets: Tensor, weights: Tensor, class
                 values[known], targets[known, column], weight=class_weights.get(head), reduction="none"
             )
             total = total + (losses * weights[known, column]).sum() / len(targets)
+    return total
+
+
+def _lesson_loss(logits: dict[str, Tensor], lessons: dict[str, Tensor]) -> Tensor:
+    """Cross-entropy with the teachers' probabilities, summed over tasks."""
+    total = next(iter(logits.values())).new_zeros(())
+    for head, lesson in lessons.items():
+        asked = ~lesson[:, 0].isnan()
+        if asked.any():
+            total = total - (lesson[asked] * logits[head][asked].log_softmax(-1)).sum() / len(lesson)
     return total
 
 

@@ -18,7 +18,7 @@ from mmorient.errors import CheckpointError
 from mmorient.filling import fill
 from mmorient.model import ModelSizes
 from mmorient.text import TextReader
-from mmorient.training.batches import TrainingSet
+from mmorient.training.batches import TrainingSet, epochs_of
 from mmorient.training.compact import GLOBAL_WIDTH
 from mmorient.training.config import TrainConfig
 from mmorient.training.data import PROBES, TRAIN, Example
@@ -27,6 +27,7 @@ from mmorient.training.joint_model import JointModel
 from mmorient.training.near_duplicates import without_crossing
 from mmorient.training.pretrained import pretrained_picture, pretrained_text, tokenizer_file
 from mmorient.training.regions import fit_projection, region_states
+from mmorient.training.teaching import lessons_of
 from mmorient.training.tokens import TokenTable
 
 _log = logging.getLogger(__name__)
@@ -75,7 +76,13 @@ def model_of(checkpoint: Checkpoint, config: TrainConfig) -> JointModel:
     return model
 
 
-def prepare(examples: Sequence[Example], config: TrainConfig, work: Path, start: Checkpoint | None = None) -> Prepared:
+def prepare(
+    examples: Sequence[Example],
+    config: TrainConfig,
+    work: Path,
+    start: Checkpoint | None = None,
+    teachers: Sequence[Path] = (),
+) -> Prepared:
     """Read everything once.
 
     Args:
@@ -83,6 +90,7 @@ def prepare(examples: Sequence[Example], config: TrainConfig, work: Path, start:
         config: Of the run.
         work: Region states are kept there between runs, 1.2 GB for 8,000 pictures.
         start: Whose projection of pictures is kept, where a checkpoint is trained further.
+        teachers: Checkpoints that are asked about texts without a label.
     """
     kept = without_crossing(examples)
     _log.info("%d examples, %d near duplicates across splits left out", len(kept), len(examples) - len(kept))
@@ -116,4 +124,8 @@ def prepare(examples: Sequence[Example], config: TrainConfig, work: Path, start:
         probes=list(sizes.probes),
         config=config,
     )
+    if teachers:
+        shown = {row for epoch in epochs_of(data, config) for batch in epoch for row in batch}
+        asked = [row for row in sorted(shown) if kept[row].source in config.taught]
+        data.lessons = lessons_of(teachers, kept, asked)
     return Prepared(data, sizes, network, projection)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from mmorient.checkpoint import Checkpoint, load_checkpoint
+from mmorient.checkpoint import load_checkpoint
 from mmorient.errors import DataError
 from mmorient.moderator import Moderator
 from mmorient.saving import save_calibration
@@ -28,7 +28,14 @@ METRICS, CURVES, RELIABILITY = "metrics.jsonl", "curves.png", "reliability.png"
 
 
 def train(
-    data: Path, out: Path, work: Path, config: TrainConfig, device: torch.device, *, start: Path | None = None
+    data: Path,
+    out: Path,
+    work: Path,
+    config: TrainConfig,
+    device: torch.device,
+    *,
+    start: Path | None = None,
+    teachers: Sequence[Path] = (),
 ) -> None:
     """Train a checkpoint, or go on where that was interrupted.
 
@@ -40,6 +47,7 @@ def train(
         config: How.
         device: What trains; the checkpoint is calibrated on the CPU.
         start: A checkpoint to train further; None starts from the pretrained encoders.
+        teachers: Checkpoints that are asked about texts without a label.
 
     Raises:
         DataError: A set is laid out otherwise, there is none, or ``work`` holds the state of another run.
@@ -48,8 +56,8 @@ def train(
     examples = read_all(data)
     work.mkdir(parents=True, exist_ok=True)
     checkpoint = None if start is None else load_checkpoint(start)
-    _claim(work / "run.json", config, len(examples), checkpoint)
-    prepared = prepare(examples, config, work, checkpoint)
+    _claim(work / "run.json", config, len(examples), start, teachers)
+    prepared = prepare(examples, config, work, checkpoint, teachers)
     model = (fresh_model(config) if checkpoint is None else model_of(checkpoint, config)).to(device)
     bank = draw_bank(prepared.data.examples, config.bank, config.seed)
     data_set = prepared.data
@@ -90,12 +98,13 @@ def calibrate_checkpoint(path: Path, examples: Sequence[Example], diagram: Path 
     return fits
 
 
-def _claim(file: Path, config: TrainConfig, examples: int, start: Checkpoint | None) -> None:
-    """A run's state is gone on with by the same configuration, data and start alone."""
+def _claim(file: Path, config: TrainConfig, examples: int, start: Path | None, teachers: Sequence[Path]) -> None:
+    """A run's state is gone on with by the same configuration, data, start and teachers alone."""
     run = {
         "config": config.model_dump(mode="json"),
         "examples": examples,
-        "start": None if start is None else start.digest,
+        "start": None if start is None else load_checkpoint(start).digest,
+        "teachers": [load_checkpoint(teacher).digest for teacher in teachers],
     }
     own = json.dumps(run, indent=2, sort_keys=True)
     if file.is_file() and file.read_text(encoding="utf-8") != own:

@@ -23,6 +23,7 @@ from mmorient.training.data import Example, read_all
 from mmorient.training.identity import counterfactuals, names_identity, plain_mentions
 from mmorient.training.preparing import fresh_model, prepare
 from mmorient.training.run import train
+from mmorient.training.teaching import lessons_of
 from mmorient.training.vectors import Vectors
 from tests.mmorient.made_sets import write_sets
 
@@ -220,7 +221,16 @@ def test_own_texts_train_a_shipped_checkpoint_further(trained: Path, tmp_path: P
     (tmp_path / "train.toml").write_text(
         'epochs = 1\nrows = 8\ntrunk = [16, 8]\nswaps = 0\nname = "ours"\n[take]\nplain = 8\n[bank]\nours = 5\n'
     )
-    given = ["--config", tmp_path / "train.toml", "--work", tmp_path / "work", "--start", trained / "out"]
+    given = [
+        "--config",
+        tmp_path / "train.toml",
+        "--work",
+        tmp_path / "work",
+        "--start",
+        trained / "out",
+        "--teacher",
+        trained / "out",
+    ]
     arguments = ["train", tmp_path / "data", "--out", tmp_path / "out", *given]
     result = CliRunner().invoke(mmorient, [str(one) for one in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -242,3 +252,16 @@ def test_ablation_trains_every_row_alike(data: Path, tmp_path: Path) -> None:
     said = table(outcomes)
     assert said.count("\n") == len(ROWS) + 1
     assert "**" in said
+
+
+def test_teachers_say_what_nobody_labelled(untrained: Path, moderator: Moderator) -> None:
+    """Their mean, where a text has no label of its own for a task; nothing of pictures and of what was not asked."""
+    tweet = Example("irony", "train", "oh great", None, {"sarcasm": 1})
+    examples = [tweet, replace(tweet, picture=Path("a.jpg")), replace(tweet, text=" "), replace(tweet, text="hm")]
+    lessons = lessons_of([untrained, untrained], examples, [0, 1, 2])
+    assert lessons["sarcasm"].isnan().all()
+    assert lessons["offensiveness"][1:].isnan().all()
+    (labels,) = moderator.label([Post("oh great")])
+    assert lessons["offensiveness"][0].tolist() == pytest.approx(
+        list(labels.tasks["offensiveness"].probabilities.values())
+    )
