@@ -47,9 +47,10 @@ def save_checkpoint(
         tokenizer: Of a text encoder that lies in the checkpoint itself.
     """
     path.mkdir(parents=True, exist_ok=True)
-    save_file(_half(embedding), path / EMBEDDING)
-    save_file(_half(head), path / HEAD)
-    save_file(_half({name: getattr(bank, name) for name in bank_fields()}), path / BANK)
+    tensors = {EMBEDDING: embedding, HEAD: head, BANK: {name: getattr(bank, name) for name in bank_fields()}}
+    for file, own in tensors.items():
+        save_file(_half(own), path / file)
+        (path / file).chmod(0o644)  # safetensors lets its owner alone read, a worker's pod runs as another
     (path / CALIBRATION).write_text(_pretty(calibration), encoding="utf-8")
     if tokenizer is not None and (name := tokenizer_of(config)) is not None:
         (path / name).write_bytes(tokenizer)

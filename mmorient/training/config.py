@@ -53,6 +53,7 @@ class TrainConfig(BaseModel):
         "hate": 3_000,
         "offensive_swapped": 800,
         "hate_swapped": 800,
+        "sentiment_swapped": 800,
     }
     repeat: dict[str, int] = {"irony": 2}
     rate: float = 1e-4
@@ -70,7 +71,16 @@ class TrainConfig(BaseModel):
     weights: dict[str, float] = {"memotion": 0.5, "mvsa": 1.5, "mmsd2": 0.0, "isarcasm": 0.3, "offensive_swapped": 0.5}
     class_weights: dict[str, tuple[float, ...]] = {"sentiment": (1.6, 0.8, 0.9)}
     probe_weight: float = 0.3
-    taught: tuple[str, ...] = ("sentiment", "irony", "offensive", "hate", "mmsd2", "isarcasm")
+    taught: tuple[str, ...] = (
+        "sentiment",
+        "irony",
+        "offensive",
+        "hate",
+        "mmsd2",
+        "isarcasm",
+        "hate_swapped",
+        "sentiment_swapped",
+    )
     lesson_weight: float = 0.5
     muted: tuple[str, ...] = ("memotion/sentiment", "memotion/sarcasm", "memotion/offensiveness")
     bank: dict[str, int] = {"memotion": 512, "mvsa": 256, "sentiment": 384, "irony": 160, "offensive": 224}

@@ -52,6 +52,9 @@ _PLACES = {
     for forms in groups
     for place, form in reversed([*enumerate(forms)])
 }
+_GROUPS = [forms for groups in AXES.values() for forms in groups]
+SWAPPED = ("offensive", "hate", "sentiment")
+"""Sources of which there are copies with other groups, as ``SOURCE_swapped``."""
 _NAMED = re.compile(rf"\b({'|'.join(sorted(_PLACES, key=len, reverse=True))})\b", re.IGNORECASE)
 
 # A person says what they are, or speaks of others, and nothing about it is hostile: said of every group alike.
@@ -81,13 +84,13 @@ def names_identity(text: str) -> bool:
 
 
 def swapped(text: str, random: np.random.Generator) -> str:
-    """The text with each axis' groups put in each other's place: "a muslim woman" to, perhaps, "a hindu man"."""
+    """The text about another group of any axis: "muslims deserve better" to, perhaps, "women deserve better"."""
     chosen: dict[str, tuple[str, str, str]] = {}
 
     def other(found: re.Match[str]) -> str:
         axis, place = _PLACES[found[0].lower()]
         if axis not in chosen:
-            others = [forms for forms in AXES[axis] if found[0].lower() not in forms]
+            others = [forms for forms in _GROUPS if found[0].lower() not in forms]
             chosen[axis] = others[random.integers(len(others))]
         return chosen[axis][place]
 
@@ -95,10 +98,10 @@ def swapped(text: str, random: np.random.Generator) -> str:
 
 
 def counterfactuals(examples: Sequence[Example], copies: int, seed: int) -> Iterator[Example]:
-    """Copies of the training texts about offence and hate that name a group, with another group named instead."""
+    """Copies of the training tweets that name a group, with other groups named instead."""
     random = np.random.default_rng(seed)
     for example in examples:
-        if example.split == TRAIN and example.source in {"offensive", "hate"} and names_identity(example.text):
+        if example.split == TRAIN and example.source in SWAPPED and names_identity(example.text):
             for _ in range(copies):
                 yield replace(example, source=f"{example.source}_swapped", text=swapped(example.text, random))
 

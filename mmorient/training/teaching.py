@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -17,18 +18,26 @@ from mmorient.labels import TASKS
 from mmorient.moderator import Moderator
 from mmorient.posts import Post
 from mmorient.training.data import Example
+from mmorient.training.identity import names_identity, swapped
 
 HEADS = ("sentiment", "sarcasm", "offensiveness")
 _CHUNK = 512
+_COPIES = 3
 
 
-def lessons_of(teachers: Sequence[Path], examples: Sequence[Example], rows: Sequence[int]) -> dict[str, Tensor]:
+def lessons_of(
+    teachers: Sequence[Path], examples: Sequence[Example], rows: Sequence[int], seed: int = 0
+) -> dict[str, Tensor]:
     """Ask teachers about texts without a picture.
+
+    What is said of a text that names a group of people is the mean over it and copies that name other groups: the name
+    alone then teaches nothing.
 
     Args:
         teachers: Folders of checkpoints; the mean of their probabilities counts.
         examples: All.
         rows: Which to ask about; those with a picture or without a text are passed over.
+        seed: Of the groups in the copies.
 
     Returns:
         Head to fp32 ``[n, classes]``; NaN where an example has a label of its own or was not asked about.
@@ -36,18 +45,34 @@ def lessons_of(teachers: Sequence[Path], examples: Sequence[Example], rows: Sequ
     Raises:
         CheckpointError: A teacher cannot be used.
     """
+    random = np.random.default_rng(seed)
     asked = [row for row in rows if examples[row].picture is None and examples[row].text.strip()]
-    lessons = {head: torch.full((len(examples), len(TASKS[head].classes)), torch.nan) for head in HEADS}
+    texts: list[str] = []
+    owners: list[int] = []
+    for place, row in enumerate(asked):
+        text = examples[row].text
+        versions = [text, *(swapped(text, random) for _ in range(_COPIES))] if names_identity(text) else [text]
+        texts += versions
+        owners += [place] * len(versions)
+    owner = torch.tensor(owners)
     said = {head: torch.zeros(len(asked), len(TASKS[head].classes)) for head in HEADS}
+    shares = torch.bincount(owner, minlength=len(asked)).float() * len(teachers)
     for teacher in teachers:
-        moderator = Moderator.from_checkpoint(teacher)
-        for start in tqdm(range(0, len(asked), _CHUNK), desc=f"asking {teacher.name}", leave=False, disable=None):
-            posts = [Post(examples[row].text) for row in asked[start : start + _CHUNK]]
-            for place, labels in enumerate(moderator.label(posts), start):
-                for head in HEADS:
-                    probabilities = labels.tasks[head].probabilities
-                    said[head][place] += torch.tensor([*probabilities.values()]) / len(teachers)
+        for head, answers in _answers(teacher, texts).items():
+            said[head].index_add_(0, owner, answers)
+    lessons = {head: torch.full((len(examples), len(TASKS[head].classes)), torch.nan) for head in HEADS}
     for head in HEADS:
         unlabelled = [place for place, row in enumerate(asked) if head not in examples[row].targets]
-        lessons[head][[asked[place] for place in unlabelled]] = said[head][unlabelled]
+        lessons[head][[asked[place] for place in unlabelled]] = (said[head] / shares[:, None])[unlabelled]
     return lessons
+
+
+def _answers(teacher: Path, texts: Sequence[str]) -> dict[str, Tensor]:
+    """Head to probabilities ``[n, classes]``."""
+    moderator = Moderator.from_checkpoint(teacher)
+    answers: dict[str, list[list[float]]] = {head: [] for head in HEADS}
+    for start in tqdm(range(0, len(texts), _CHUNK), desc=f"asking {teacher.name}", disable=None):
+        for labels in moderator.label([Post(text) for text in texts[start : start + _CHUNK]]):
+            for head in HEADS:
+                answers[head].append([*labels.tasks[head].probabilities.values()])
+    return {head: torch.tensor(values) for head, values in answers.items()}

@@ -20,7 +20,7 @@ from mmorient.training.bank_choice import choose_bank, class_counts, draw_bank
 from mmorient.training.batches import epochs_of
 from mmorient.training.config import TrainConfig, read_config
 from mmorient.training.data import Example, read_all
-from mmorient.training.identity import counterfactuals, names_identity, plain_mentions
+from mmorient.training.identity import counterfactuals, names_identity, plain_mentions, swapped
 from mmorient.training.preparing import fresh_model, prepare
 from mmorient.training.run import train
 from mmorient.training.teaching import lessons_of
@@ -265,3 +265,16 @@ def test_teachers_say_what_nobody_labelled(untrained: Path, moderator: Moderator
     assert lessons["offensiveness"][0].tolist() == pytest.approx(
         list(labels.tasks["offensiveness"].probabilities.values())
     )
+
+
+def test_teachers_say_the_same_of_every_group(untrained: Path, moderator: Moderator) -> None:
+    """The mean over a text and copies with other groups stands for what is said of it."""
+    text = "my gay neighbour sings"
+    lessons = lessons_of([untrained], [Example("irony", "train", text, None, {})], [0], seed=3)
+    random = np.random.default_rng(3)
+    versions = [text, *(swapped(text, random) for _ in range(3))]
+    answers = [
+        one.tasks["offensiveness"].probabilities["offensive"] for one in moderator.label(list(map(Post, versions)))
+    ]
+    assert len(set(versions)) > 2
+    assert float(lessons["offensiveness"][0, 1]) == pytest.approx(np.mean(answers), abs=1e-6)
