@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from mmorient.training.metrics import Bin, calibration_error, f1_scores, macro_f
 # What texts alone are calibrated on where the set is there: its labels were given to the words alone.
 _TEXT_SOURCES = {"sentiment": "sentiment", "sarcasm": "irony", "offensiveness": "offensive"}
 _CHUNK = 256
-_RESAMPLES = 40
+_RESAMPLES, _GRID = 40, 49
 
 Objective = Callable[[NDArray[np.int64], NDArray[np.int64], int], float]
 
@@ -93,11 +94,12 @@ def describe(one: Fit) -> str:
 
 def fit(modalities: str, head: str, logits: Tensor, targets: Tensor, sources: Sequence[str]) -> Fit:
     """Fit one head: ``[n, classes]``, int64 ``[n]``, and the set that each post is of."""
-    scaling = fit_scaling(logits, targets)
+    scaling = fit_scaling(logits, targets, sources)
     raw = logits.softmax(-1).double().numpy()
     held_out = np.zeros_like(raw)
     for half in (0, 1):
-        learned = fit_scaling(logits[1 - half :: 2], targets[1 - half :: 2]) if len(targets) > 1 else scaling
+        other = slice(1 - half, None, 2)
+        learned = fit_scaling(logits[other], targets[other], sources[other]) if len(targets) > 1 else scaling
         held_out[half::2] = _scaled(logits[half::2], learned)
     truth = targets.numpy()
     if head in TASKS:
@@ -116,20 +118,24 @@ def fit(modalities: str, head: str, logits: Tensor, targets: Tensor, sources: Se
     )
 
 
-def fit_scaling(logits: Tensor, targets: Tensor) -> HeadCalibration:
+def fit_scaling(logits: Tensor, targets: Tensor, sources: Sequence[str]) -> HeadCalibration:
     """Fit ``logits / temperature + bias`` by likelihood (vector scaling with one slope; Guo et al. 2017).
 
     Args:
         logits: ``[n, classes]``.
         targets: int64 ``[n]``.
+        sources: The set that each post is of; all sets count alike.
     """
+    counts = Counter(sources)
+    weights = torch.tensor([len(sources) / (len(counts) * counts[source]) for source in sources])
     heat = torch.zeros(1, requires_grad=True)
     bias = torch.zeros(logits.shape[1], requires_grad=True)
     optimiser = torch.optim.LBFGS([heat, bias], max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        loss: Tensor = functional.cross_entropy(logits / heat.exp() + bias, targets)
+        losses = functional.cross_entropy(logits / heat.exp() + bias, targets, reduction="none")
+        loss: Tensor = (losses * weights).mean()
         loss = loss + 1e-3 * (heat**2).sum() + 1e-4 * (bias**2).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
@@ -144,9 +150,9 @@ def choose_thresholds(
 ) -> tuple[float, ...]:
     """Thresholds that serve an objective, each set counting alike.
 
-    The best of each of many resamples of the posts, averaged: the best of the posts themselves would be chance. Of the
-    F1 of one class, halfway back to where the most probable class wins: the best there hangs on how many posts have
-    that class, and sets are gathered to have many.
+    What is best on the mean of many resamples of the posts: the best of the posts themselves would be chance. Of the F1
+    of one class, halfway back to where the most probable class wins: the best there hangs on how many posts have that
+    class, and sets are gathered to have many.
 
     Args:
         shares: ``[n, classes]``.
@@ -155,28 +161,24 @@ def choose_thresholds(
         sources: The set that each post is of.
     """
     classes = shares.shape[1]
-    names, source = np.unique(np.array(sources), return_inverse=True)
-    # Offsets of the log odds; the class with the most posts stays where it is.
-    grid = np.linspace(-2.4, 2.4, 33)
-    anchor = int(np.bincount(truth, minlength=classes).argmax())
     random = np.random.default_rng(0)
+    places = [np.flatnonzero(np.array(sources) == name) for name in dict.fromkeys(sources)]
+    draws = [random.choice(own, len(own)) for _ in range(_RESAMPLES) for own in places]
     logs = np.log(np.maximum(shares, 1e-9))
-    found = []
-    for _ in range(_RESAMPLES):
-        drawn = random.integers(0, len(truth), len(truth))
-        offsets = np.zeros(classes)
-        for _ in range(1 if classes == 2 else 2):
-            for label in (one for one in range(classes) if one != anchor):
-                scores = []
-                for offset in grid:
-                    offsets[label] = offset
-                    answer = (logs[drawn] + offsets).argmax(1)
-                    parts = [source[drawn] == one for one in range(len(names))]
-                    scores.append(np.mean([objective(truth[drawn][own], answer[own], classes) for own in parts]))
-                best = grid[np.flatnonzero(np.array(scores) >= max(scores))]
-                offsets[label] = best[np.abs(best).argmin()]
-        found.append(offsets)
-    bars = np.exp(-np.mean(found, axis=0) * (0.5 if objective is _f1 else 1))
+    # The class with the most posts stays where it is; offsets are of the log odds.
+    anchor = int(np.bincount(truth, minlength=classes).argmax())
+    offsets = np.zeros(classes)
+    for _ in range(1 if classes == 2 else 2):
+        for label in (one for one in range(classes) if one != anchor):
+            margins = np.delete(logs + offsets, label, axis=1).max(1) - logs[:, label]
+            grid = np.append(np.quantile(margins, np.linspace(0.02, 0.98, _GRID)), offsets[label])
+            scores = []
+            for offset in grid:
+                offsets[label] = offset
+                answer = (logs + offsets).argmax(1)
+                scores.append(np.mean([objective(truth[drawn], answer[drawn], classes) for drawn in draws]))
+            offsets[label] = grid[int(np.argmax(scores))]
+    bars = np.exp(-offsets * (0.5 if objective is _f1 else 1))
     return tuple(round(float(value), 4) for value in bars / bars.sum())
 
 

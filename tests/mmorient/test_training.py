@@ -145,7 +145,7 @@ def test_calibration_mends_overconfidence() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(4000, 2, generator=generator) + torch.tensor([1.0, 0.0])
     targets = torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
-    scaling = fit_scaling(logits * 3, targets)
+    scaling = fit_scaling(logits * 3, targets, ["a"] * 4000)
     assert scaling.temperature == pytest.approx(3, rel=0.1)
     assert scaling.bias == pytest.approx((0, 0), abs=0.1)
     mended = fit("text", "humour", logits * 3, targets, ["a"] * 4000)
