@@ -29,7 +29,7 @@ class TrainConfig(BaseModel):
         weights: ``source`` or ``source/head`` to the weight of its examples in the loss; 1 where neither is named.
         class_weights: Head to the weight of each class in the loss.
         probe_weight: Of the task features' own losses.
-        taught: Sources whose texts the teachers, if there are any, are asked about.
+        untaught: Sources whose texts teachers are not asked about.
         lesson_weight: Of what they say in the loss.
         muted: ``source/head`` pairs that teach nothing when the picture is dropped: a meme's words alone are labelled
             for what the whole meme says.
@@ -71,16 +71,7 @@ class TrainConfig(BaseModel):
     weights: dict[str, float] = {"memotion": 0.5, "mvsa": 1.5, "mmsd2": 0.0, "isarcasm": 0.3, "offensive_swapped": 0.5}
     class_weights: dict[str, tuple[float, ...]] = {"sentiment": (1.6, 0.8, 0.9)}
     probe_weight: float = 0.3
-    taught: tuple[str, ...] = (
-        "sentiment",
-        "irony",
-        "offensive",
-        "hate",
-        "mmsd2",
-        "isarcasm",
-        "hate_swapped",
-        "sentiment_swapped",
-    )
+    untaught: tuple[str, ...] = ("emotion", "plain", "offensive_swapped")
     lesson_weight: float = 0.5
     muted: tuple[str, ...] = ("memotion/sentiment", "memotion/sarcasm", "memotion/offensiveness")
     bank: dict[str, int] = {"memotion": 512, "mvsa": 256, "sentiment": 384, "irony": 160, "offensive": 224}

@@ -126,6 +126,6 @@ def prepare(
     )
     if teachers:
         shown = {row for epoch in epochs_of(data, config) for batch in epoch for row in batch}
-        asked = [row for row in sorted(shown) if kept[row].source in config.taught]
+        asked = [row for row in sorted(shown) if kept[row].source not in config.untaught]
         data.lessons = lessons_of(teachers, kept, asked)
     return Prepared(data, sizes, network, projection)

@@ -54,10 +54,10 @@ def lessons_of(
         versions = [text, *(swapped(text, random) for _ in range(_COPIES))] if names_identity(text) else [text]
         texts += versions
         owners += [place] * len(versions)
-    owner = torch.tensor(owners)
+    owner = torch.tensor(owners, dtype=torch.int64)
     said = {head: torch.zeros(len(asked), len(TASKS[head].classes)) for head in HEADS}
     shares = torch.bincount(owner, minlength=len(asked)).float() * len(teachers)
-    for teacher in teachers:
+    for teacher in teachers if texts else ():
         for head, answers in _answers(teacher, texts).items():
             said[head].index_add_(0, owner, answers)
     lessons = {head: torch.full((len(examples), len(TASKS[head].classes)), torch.nan) for head in HEADS}
