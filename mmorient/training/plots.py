@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS = 4
+_FEW = 10
 _PANEL_INCHES = 2.6
 _PLACES = ("step", "epoch")
 
@@ -39,9 +40,10 @@ def learning_curves(metrics: Path, out: Path) -> None:
     left, right = figure.subplots(1, 2)
     left.plot(list(losses), list(losses.values()), color="tab:blue")
     left.set(title="Training loss", xlabel="step", ylabel="loss")
-    for name, points in scores.items():
-        bold = name == "score"
-        style = {"color": "black", "linewidth": 2.5} if bold else {"linewidth": 1.2}
+    for number, (name, points) in enumerate(scores.items()):
+        style = {"color": f"C{number % 10}", "linestyle": "-" if number < 10 else "--", "linewidth": 1.2}
+        if name == "score":
+            style = {"color": "black", "linewidth": 2.5}
         right.plot(list(points), list(points.values()), marker="o", markersize=3.5, label=name, **style)
     right.set(title="Validation", xlabel="step", ylabel="percent")
     if scores:
@@ -83,6 +85,8 @@ def _curves(metrics: Path) -> tuple[dict[int, float], dict[str, dict[int, float]
 def reliability_diagram(curves: Mapping[str, tuple[Sequence[Bin], Sequence[Bin]]], out: Path) -> None:
     """Draw one panel a key: how often answers are right by how sure they are, before and after calibration.
 
+    Bins of a few posts, which say nothing, are left out where there are others.
+
     Args:
         curves: Title, such as ``text sarcasm``, to the bins before and after; at least one.
         out: PNG to write.
@@ -107,7 +111,8 @@ def reliability_diagram(curves: Mapping[str, tuple[Sequence[Bin], Sequence[Bin]]
 def _reliability(panel: Axes, title: str, before: Sequence[Bin], after: Sequence[Bin]) -> None:
     panel.plot((0, 1), (0, 1), color="grey", linestyle="--", linewidth=1, label="perfect")
     for bins, name, colour, marker in ((before, "before", "tab:orange", "s"), (after, "after", "tab:blue", "o")):
-        confidence, accuracy = [one.confidence for one in bins], [one.accuracy for one in bins]
+        firm = [one for one in bins if one.posts >= _FEW] or bins
+        confidence, accuracy = [one.confidence for one in firm], [one.accuracy for one in firm]
         panel.plot(confidence, accuracy, color=colour, marker=marker, markersize=3.5, linewidth=1.3, label=name)
     panel.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
     panel.set_title(title, fontsize="medium")
