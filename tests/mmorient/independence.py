@@ -38,13 +38,17 @@ class Difference:
 
     def add(self, reference: PostLabels, other: PostLabels) -> None:
         """Compare one post's unrounded answers."""
-        digits = label = False
+        digits = False
         for ours, theirs in zip(answers(reference), answers(other), strict=True):
             self.largest = max(self.largest, *(abs(a - b) for a, b in zip(ours, theirs, strict=True)))
             digits |= labels.rounded(ours) != labels.rounded(theirs)
-            label |= int(np.argmax(labels.rounded(ours))) != int(np.argmax(labels.rounded(theirs)))
         self.changed_digits += digits
-        self.changed_labels += label
+        self.changed_labels += said(reference) != said(other)
+
+
+def said(post: PostLabels) -> list[str]:
+    """Return the label of every task and every intensity."""
+    return [one.label for task in post.tasks.values() for one in (task, task.intensity) if one is not None]
 
 
 def answers(post: PostLabels) -> Iterator[list[float]]:

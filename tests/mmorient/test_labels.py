@@ -44,3 +44,16 @@ def test_tasks_without_degrees_have_no_intensity(name: str) -> None:
     """Sentiment and motivation are classes alone."""
     task = TASKS[name]
     assert task_label(task, [0.0] * len(task.classes), None).intensity is None
+
+
+def test_a_label_is_held_against_its_threshold() -> None:
+    """From its threshold on a class is said, with a degree of it; probabilities do not move."""
+    sarcasm = TASKS["sarcasm"]
+    logits, degrees = (0.0, -0.5), (0.2, 0.0, 0.0)
+    cautious, eager = (task_label(sarcasm, logits, degrees, (1 - bar, bar)) for bar in (0.38, 0.37))
+    assert (cautious.label, eager.label) == ("not_sarcastic", "sarcastic")
+    assert cautious.intensity is not None
+    assert eager.intensity is not None
+    assert (cautious.intensity.label, eager.intensity.label) == ("not_sarcastic", "general")
+    assert cautious.probabilities == eager.probabilities
+    assert eager.probabilities["sarcastic"] == pytest.approx(0.3775, abs=1e-4)
