@@ -124,13 +124,8 @@ def _representatives(rows: NDArray[np.int64], globals_: NDArray[np.float32], cou
     else:
         clusters = MiniBatchKMeans(count, random_state=seed, n_init=1, batch_size=4096).fit(directions)
         distances = np.linalg.norm(directions - clusters.cluster_centers_[clusters.labels_], axis=1)
-        order = np.array(
-            [
-                np.flatnonzero(own)[distances[own].argmin()]
-                for one in range(count)
-                if (own := clusters.labels_ == one).any()
-            ]
-        )
+        members = [np.flatnonzero(clusters.labels_ == one) for one in range(count)]
+        order = np.array([own[distances[own].argmin()] for own in members if len(own)])
     kept: list[int] = []
     for place in order:
         if not kept or float((directions[kept] @ directions[place]).max()) < NEAR_DUPLICATE:

@@ -23,7 +23,7 @@ _CONFIG = click.option(
     "--config",
     "config_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="TOML; the defaults made the checkpoint that comes with the package.",
+    help="TOML; what it does not say has its default.",
 )
 _WORK = click.option(
     "--work",
@@ -126,7 +126,7 @@ def ablate(data: Path, config_file: Path | None, work: Path, *, seeds: int, epoc
 
 
 @click.command()
-@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_DATA
 @click.option("--split", default="val", show_default=True)
 @click.option("--source", "sources", multiple=True, help="A set to measure on; all by default.")
 @click.option("--json", "as_json", is_flag=True, help="For a program to read.")

@@ -87,7 +87,7 @@ def read_config(file: Path | None) -> TrainConfig:
     """Read a configuration.
 
     Args:
-        file: TOML; None is the defaults, which made the shipped checkpoint.
+        file: TOML; None is the defaults.
 
     Raises:
         DataError: It is missing, no TOML, or has an unknown or unfit field.

@@ -45,7 +45,7 @@ def finish(model: JointModel, prepared: Prepared, config: TrainConfig, out: Path
     vectors = embed_examples(model, data, pool)
     chosen = choose_bank(examples, vectors, config.bank, sizes.global_vector, config.seed)
     _log.info("bank: %d posts, %s", len(chosen), class_counts(examples, chosen))
-    posts = vectors.all_of(torch.tensor(chosen), (sizes.text_vector, sizes.picture_vector))
+    posts = vectors.posts(torch.tensor(chosen), (sizes.text_vector, sizes.picture_vector))
     bank = freeze_bank(model.head, posts, [examples[row] for row in chosen])
     save_checkpoint(
         out,

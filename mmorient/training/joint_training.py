@@ -27,6 +27,7 @@ from mmorient.training.joint_model import JointModel
 from mmorient.training.resuming import TrainingState, load_state, save_state
 
 _log = logging.getLogger(__name__)
+METRICS = "metrics.jsonl"
 _PROBE_STEPS = 9
 Validate = Callable[[JointModel, GraphContext], dict[str, float]]
 
@@ -214,5 +215,5 @@ def _lesson_loss(logits: dict[str, Tensor], lessons: dict[str, Tensor]) -> Tenso
 
 
 def _note(work: Path, **values: float) -> None:
-    with (work / "metrics.jsonl").open("a", encoding="utf-8") as lines:
+    with (work / METRICS).open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(values) + "\n")

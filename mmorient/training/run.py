@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from mmorient.checkpoint import load_checkpoint
+from mmorient.checkpoint import Checkpoint, load_checkpoint
 from mmorient.errors import DataError
 from mmorient.moderator import Moderator
 from mmorient.saving import save_calibration
@@ -18,13 +18,13 @@ from mmorient.training.calibrating import Fit, calibrate, describe
 from mmorient.training.config import TrainConfig
 from mmorient.training.data import Example, read_all
 from mmorient.training.finishing import finish
-from mmorient.training.joint_training import train_jointly
+from mmorient.training.joint_training import METRICS, train_jointly
 from mmorient.training.plots import learning_curves, reliability_diagram
 from mmorient.training.preparing import fresh_model, model_of, prepare
 from mmorient.training.validating import validate
 
 _log = logging.getLogger(__name__)
-METRICS, CURVES, RELIABILITY = "metrics.jsonl", "curves.png", "reliability.png"
+CURVES, RELIABILITY = "curves.png", "reliability.png"
 
 
 def train(
@@ -56,7 +56,7 @@ def train(
     examples = read_all(data)
     work.mkdir(parents=True, exist_ok=True)
     checkpoint = None if start is None else load_checkpoint(start)
-    _claim(work / "run.json", config, len(examples), start, teachers)
+    _claim(work / "run.json", config, len(examples), checkpoint, teachers)
     prepared = prepare(examples, config, work, checkpoint, teachers)
     model = (fresh_model(config) if checkpoint is None else model_of(checkpoint, config)).to(device)
     bank = draw_bank(prepared.data.examples, config.bank, config.seed)
@@ -98,12 +98,12 @@ def calibrate_checkpoint(path: Path, examples: Sequence[Example], diagram: Path 
     return fits
 
 
-def _claim(file: Path, config: TrainConfig, examples: int, start: Path | None, teachers: Sequence[Path]) -> None:
+def _claim(file: Path, config: TrainConfig, examples: int, start: Checkpoint | None, teachers: Sequence[Path]) -> None:
     """A run's state is gone on with by the same configuration, data, start and teachers alone."""
     run = {
         "config": config.model_dump(mode="json"),
         "examples": examples,
-        "start": None if start is None else load_checkpoint(start).digest,
+        "start": None if start is None else start.digest,
         "teachers": [load_checkpoint(teacher).digest for teacher in teachers],
     }
     own = json.dumps(run, indent=2, sort_keys=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from mmorient.model import PostTensors
@@ -26,16 +25,12 @@ class Vectors:
     pictures: Tensor
     picture_row: Tensor
 
-    def posts(
-        self, indices: Tensor, sizes: tuple[int, int], *, without_text: Tensor, without_picture: Tensor
-    ) -> PostTensors:
-        """Rows as the model takes them, fp32.
+    def posts(self, indices: Tensor, sizes: tuple[int, int]) -> PostTensors:
+        """Rows as the model takes them, fp32, with every modality that they have.
 
         Args:
             indices: int64 ``[b]``.
             sizes: Dt and Dr.
-            without_text: bool ``[b]``, rows whose text is dropped.
-            without_picture: bool ``[b]``, rows whose picture is dropped.
         """
         texts = self.texts[indices].float()
         rows = self.picture_row[indices]
@@ -43,13 +38,8 @@ class Vectors:
         return PostTensors(
             texts[:, : sizes[0]],
             texts[:, sizes[0] :],
-            self.has_text[indices] & ~without_text,
+            self.has_text[indices],
             pictures[:, : sizes[1]],
             pictures[:, sizes[1] :],
-            (rows >= 0) & ~without_picture,
+            rows >= 0,
         )
-
-    def all_of(self, indices: Tensor, sizes: tuple[int, int]) -> PostTensors:
-        """Rows with every modality that they have."""
-        nothing = torch.zeros(len(indices), dtype=torch.bool)
-        return self.posts(indices, sizes, without_text=nothing, without_picture=nothing)
