@@ -1,7 +1,9 @@
 """What can go wrong, and what follows from it: the type of an error is the decision.
 
 WorkerError
+├── TransientError       may pass by itself: try again, with backoff, until the budget is spent
 ├── InvalidRecordError   this record cannot be processed: dead letter, and go on
+│   └── PoisonError      this record kills the process that touches it: dead letter, untouched
 ├── LaneError            this partition's claim is gone or broken: rebuild the lane
 ├── SettingsError        wrong usage or settings: one line, exit code 2, before anything starts
 └── FatalError           nothing sensible can follow: stop loudly, exit code 1
@@ -10,6 +12,10 @@ WorkerError
 
 class WorkerError(Exception):
     """Root of the worker's errors."""
+
+
+class TransientError(WorkerError):
+    """What failed may succeed when it is tried again; what follows when the budget is spent, the caller says."""
 
 
 class InvalidRecordError(WorkerError):
@@ -21,6 +27,13 @@ class InvalidRecordError(WorkerError):
     def __init__(self, stage: str, message: str) -> None:
         super().__init__(message)
         self.stage = stage
+
+
+class PoisonError(InvalidRecordError):
+    """A record that kills or hangs the process that touches it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("poison", message)
 
 
 class LaneError(WorkerError):
