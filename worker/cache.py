@@ -4,26 +4,29 @@ A cache and nothing more: whatever it does, labels stay the same and go on.
 """
 
 import asyncio
-import struct
 import time
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from hashlib import blake2b
 from typing import Protocol, Self, TypeVar
 
-import numpy as np
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import InvalidResponse, OutOfMemoryError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from mmorient import Embedding
+from worker.breaker import Breaker
+from worker.entries import EntryError, is_storable, pack, pack_text, unpack, unpack_text
 
 log = structlog.get_logger(__name__)
 
 _Entry = TypeVar("_Entry", Embedding, str)
 
-_HEAD = struct.Struct("<4sII")  # magic, bytes of the payload, crc32 of the payload
-_EMBEDDING, _TEXT = b"mme1", b"mmt1"
+# Three look-ups of twice the limit in a row are slow; one is not.
+_LOOK_UP_WEIGHT = 0.25
 
 
 class EmbeddingCache(Protocol):
@@ -50,42 +53,6 @@ def content_key(digest: str, kind: str, content: bytes) -> bytes:
     return b"mmorient:" + kind.encode() + b":" + key.hexdigest().encode()
 
 
-def pack(embedding: Embedding) -> bytes:
-    """Return an embedding as bytes that can be told from garbage."""
-    return _sealed(_EMBEDDING, np.ascontiguousarray(embedding, dtype="<f2").tobytes())
-
-
-def unpack(value: bytes, width: int) -> Embedding | None:
-    """Return the embedding in `value`, or None where it is not one of `width` numbers."""
-    payload = _opened(_EMBEDDING, value)
-    if payload is None or len(payload) != 2 * width:
-        return None
-    return np.frombuffer(payload, dtype="<f2").astype(np.float16, copy=False)
-
-
-def pack_text(text: str) -> bytes:
-    """Return a text as bytes that can be told from garbage."""
-    return _sealed(_TEXT, text.encode())
-
-
-def unpack_text(value: bytes) -> str | None:
-    """Return the text in `value`, or None where it is none."""
-    payload = _opened(_TEXT, value)
-    return None if payload is None else payload.decode()
-
-
-def _sealed(magic: bytes, payload: bytes) -> bytes:
-    return _HEAD.pack(magic, len(payload), zlib.crc32(payload)) + payload
-
-
-def _opened(magic: bytes, value: bytes) -> bytes | None:
-    if len(value) < _HEAD.size:
-        return None
-    found, size, checksum = _HEAD.unpack_from(value)
-    payload = value[_HEAD.size :]
-    return payload if (found, size, checksum) == (magic, len(payload), zlib.crc32(payload)) else None
-
-
 class NoCache:
     """Finds nothing and keeps nothing."""
 
@@ -107,14 +74,19 @@ class NoCache:
 
 
 class RedisCache:
-    """Embeddings in Redis, with a circuit breaker: after a failure Redis is left alone for a while.
+    """Entries in Redis, which is asked only as long as it answers, in time and sooner than the model would.
+
+    After a failure it is left alone for a while, then one request finds out whether it is back. While it refuses to
+    store, as when its memory is full, it is still read.
 
     Args:
         url: redis://host:port/db.
         ttl_seconds: life of an entry.
         timeout_seconds: longest wait for one answer.
         retry_after_seconds: pause after a failure.
-        on_failure: called with the kind of each failure.
+        slow_seconds: look-ups that take longer on average are a failure.
+        on_failure: called with the kind of each failure (timeout, error, full, slow, garbage) and of each value that
+            is not what was stored (garbage, wrong_size).
         clock: monotonic seconds.
     """
 
@@ -125,6 +97,7 @@ class RedisCache:
         ttl_seconds: int,
         timeout_seconds: float,
         retry_after_seconds: float,
+        slow_seconds: float = 0.1,
         on_failure: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -133,75 +106,128 @@ class RedisCache:
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
             decode_responses=False,
+            # With RESP3 redis-py takes a connection that holds unread data, or was closed, for a good one.
+            protocol=2,
+            # When to ask again is for the breaker to say.
+            retry=Retry(NoBackoff(), 0),
         )
         self._ttl_seconds = ttl_seconds
         self._timeout_seconds = timeout_seconds
         self._retry_after_seconds = retry_after_seconds
+        self._slow_seconds = slow_seconds
         self._on_failure = on_failure
         self._clock = clock
-        self._closed_until = 0.0
+        self._all = Breaker(retry_after_seconds, clock)
+        self._writes = Breaker(retry_after_seconds, clock)
+        self._average_seconds = 0.0
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._redis.aclose()
+        with suppress(Exception):
+            await self._redis.aclose()
 
     async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Embedding]:
         """Return what is there of `keys` (key to expected width); nothing where Redis does not answer in time."""
-        return await self._find(list(keys), lambda key, value: unpack(value, keys[key]))
+        return await self._find(list(keys), lambda key, value: unpack(key, value, keys[key]))
 
     async def store(self, embeddings: Mapping[bytes, Embedding]) -> None:
         """Keep embeddings by key; a failure is counted and forgotten."""
-        await self._store({key: pack(embedding) for key, embedding in embeddings.items()})
+        await self._store({key: pack(key, entry) for key, entry in embeddings.items() if is_storable(entry)})
 
     async def find_texts(self, keys: Sequence[bytes]) -> dict[bytes, str]:
         """Return the read texts that are there of `keys`."""
-        return await self._find(keys, lambda _, value: unpack_text(value))
+        return await self._find(keys, unpack_text)
 
     async def store_texts(self, texts: Mapping[bytes, str]) -> None:
         """Keep read texts by key."""
-        await self._store({key: pack_text(text) for key, text in texts.items()})
+        await self._store({key: pack_text(key, text) for key, text in texts.items()})
 
-    async def _find(
-        self, keys: Sequence[bytes], unpack_one: Callable[[bytes, bytes], _Entry | None]
-    ) -> dict[bytes, _Entry]:
-        if not keys or self._resting():
+    async def _find(self, keys: Sequence[bytes], unpack_one: Callable[[bytes, object], _Entry]) -> dict[bytes, _Entry]:
+        if not keys or not self._all.admits():
             return {}
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                values = await self._redis.mget(keys)
-        except (RedisError, OSError, TimeoutError) as error:
-            self._rest(error)
-            return {}
+        values: Sequence[object] = ()
+        async with self._request(_LOOK_UP_WEIGHT):
+            answer = await self._redis.mget(keys)
+            if not isinstance(answer, list) or len(answer) != len(keys):
+                raise InvalidResponse(f"an answer that does not fit the {len(keys)} keys asked for")
+            values = answer
         found: dict[bytes, _Entry] = {}
-        for key, value in zip(keys, values, strict=True):
-            entry = unpack_one(key, value) if isinstance(value, bytes) else None
-            if entry is not None:
-                found[key] = entry
-            elif value is not None:
-                self._on_failure("garbage")
+        for key, value in zip(keys, values, strict=False):
+            try:
+                if value is not None:
+                    found[key] = unpack_one(key, value)
+            except EntryError as error:
+                self._on_failure(error.kind)
         return found
 
     async def _store(self, entries: Mapping[bytes, bytes]) -> None:
-        if not entries or self._resting():
+        if not entries or not self._all.admits():
+            return
+        if not self._writes.admits():
+            self._all.gave_up()
             return
         try:
-            async with asyncio.timeout(self._timeout_seconds), self._redis.pipeline(transaction=False) as pipeline:
+            async with self._request(0.0):
+                await self._set(entries)
+        finally:
+            self._writes.gave_up()
+
+    async def _set(self, entries: Mapping[bytes, bytes]) -> None:
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
                 for key, value in entries.items():
                     pipeline.set(key, value, ex=self._ttl_seconds)
                 await pipeline.execute()
-        except (RedisError, OSError, TimeoutError) as error:
-            self._rest(error)
+        except ResponseError as error:
+            self._fail(self._writes, "full" if isinstance(error, OutOfMemoryError) else "error", error)
+        else:
+            if self._writes.worked():
+                log.info("redis_back", access="writes")
 
-    def _resting(self) -> bool:
-        return self._clock() < self._closed_until
+    @asynccontextmanager
+    async def _request(self, weight: float) -> AsyncIterator[None]:
+        """Give one request its time; whatever fails is counted and forgotten.
 
-    def _rest(self, error: Exception) -> None:
-        self._closed_until = self._clock() + self._retry_after_seconds
-        self._on_failure("timeout" if isinstance(error, TimeoutError) else "error")
-        log.warning(
-            "redis_unavailable",
-            error=str(error) or type(error).__name__,
-            retry_seconds=self._retry_after_seconds,
-        )
+        Args:
+            weight: of the time that it takes in the average.
+        """
+        started = self._clock()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                yield
+        except Exception as error:  # noqa: BLE001 - the client raises more than its own errors, and no post is to blame
+            self._fail(self._all, _kind(error), error)
+            # An answer that is still to come must find nobody who waits for another.
+            with suppress(Exception):
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
+        except BaseException:
+            self._all.gave_up()
+            raise
+        else:
+            self._answered(self._clock() - started, weight if self._all.is_closed else 1.0)
+
+    def _answered(self, seconds: float, weight: float) -> None:
+        self._average_seconds += weight * (seconds - self._average_seconds)
+        if self._average_seconds > self._slow_seconds:
+            self._fail(self._all, "slow", f"{self._average_seconds:.3f} s for an answer")
+        elif self._all.worked():
+            log.info("redis_back", access="all")
+
+    def _fail(self, breaker: Breaker, kind: str, error: Exception | str) -> None:
+        self._on_failure(kind)
+        if breaker.failed():
+            log.warning(
+                "redis_unavailable",
+                access="writes" if breaker is self._writes else "all",
+                kind=kind,
+                error=str(error) or type(error).__name__,
+                retry_seconds=self._retry_after_seconds,
+            )
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, TimeoutError | RedisTimeoutError):
+        return "timeout"
+    return "garbage" if isinstance(error, InvalidResponse) else "error"

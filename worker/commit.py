@@ -1,11 +1,12 @@
 """Stage: one transaction a slice: its labels, its dead letters, and the offset behind it, all or nothing.
 
-    1. begin
-    2. write the records to the partition number of their post
-    3. add the offset of the record after the slice to the same transaction
-    4. commit
+     9 begin
+    10 write the records to the partition number of their post
+    11 add the offset of the record after the slice, and the journal beside it, to the same transaction
+    12 commit
 
-Whatever goes wrong in between leaves no trace for readers with `read_committed`, and the slice is read again.
+The numbers are those of `docs/commit-protocol.md`. Whatever goes wrong in between leaves no trace for readers with
+`read_committed`, and the slice is read again.
 """
 
 import asyncio
@@ -24,20 +25,22 @@ async def commit(
     *,
     source: TopicPartition,
     next_offset: int,
+    metadata: str,
     group_id: str,
     timeout_seconds: float,
 ) -> None:
-    """Write `records` and move the group's offset of `source` to `next_offset`, as one.
+    """Write `records` and move the group's offset of `source` to `next_offset`, with `metadata` beside it, as one.
 
     Raises:
         TimeoutError: the transaction did not end in time; whether it was committed is open until the next fence.
         aiokafka.errors.KafkaError, AssertionError: the producer is fenced or broken and must be replaced.
     """
     async with asyncio.timeout(timeout_seconds):
-        await producer.begin_transaction()
-        await _write(producer, records, source.partition)
-        await producer.send_offsets_to_transaction({source: OffsetAndMetadata(next_offset, "")}, group_id)
-        await producer.commit_transaction()
+        await producer.begin_transaction()  # 9
+        await _write(producer, records, source.partition)  # 10
+        offsets = {source: OffsetAndMetadata(next_offset, metadata)}
+        await producer.send_offsets_to_transaction(offsets, group_id)  # 11
+        await producer.commit_transaction()  # 12
 
 
 async def _write(producer: AIOKafkaProducer, records: Sequence[OutgoingRecord], partition: int) -> None:

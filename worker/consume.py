@@ -1,24 +1,24 @@
 """Stage: records out of Kafka, cut into one slice for each partition that this worker has claimed."""
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import (
-    GroupAuthorizationFailedError,
-    KafkaError,
-    OffsetOutOfRangeError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from worker.errors import FatalError
-from worker.lane import Slice
+from worker.lane import Slice, record_bytes
 from worker.lanes import Lanes
-from worker.metrics import LAG_POSTS, POSTS_READ
+from worker.links import REFUSED
+from worker.metrics import LAG_POSTS, POSTS_READ, RECORDS_GONE
 
 log = structlog.get_logger(__name__)
 
 _POLL_MILLISECONDS = 200
+# Fetching from it is a sign of life to the group and returns no record.
+_NOBODY = TopicPartition("", 0)
+_COORDINATION_ENDED = "Unexpected error during coordination"
 
 
 class ConsumeStage:
@@ -28,51 +28,103 @@ class ConsumeStage:
         consumer: the group's member.
         lanes: the claims that records belong to.
         max_posts: records in one batch.
+        records_gone: continue or stop, where the records to be read next are gone from the topic.
     """
 
-    def __init__(self, consumer: AIOKafkaConsumer, lanes: Lanes, *, max_posts: int) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, lanes: Lanes, *, max_posts: int, records_gone: str) -> None:
         self._consumer = consumer
         self._lanes = lanes
         self._max_posts = max_posts
+        self._records_gone = records_gone
+        self._mean_bytes = 0.0
 
-    async def next_batch(self) -> list[Slice]:
+    async def next_batch(self, *, max_bytes: int, even_if_larger: bool) -> list[Slice]:
         """Return one slice for each partition that had records; empty where none came for a while.
 
+        Args:
+            max_bytes: of all records together; what does not fit is fetched again later.
+            even_if_larger: take one record though it is larger than that.
+
         Raises:
-            FatalError: the broker refuses to let this worker read.
+            FatalError: the broker refuses to let this worker read, the group's membership ended,
+                or records are gone and the policy is to stop.
         """
+        fitting = round(max_bytes / self._mean_bytes) if self._mean_bytes else self._max_posts
         try:
-            fetched = await self._consumer.getmany(timeout_ms=_POLL_MILLISECONDS, max_records=self._max_posts)
+            fetched = await self._consumer.getmany(
+                timeout_ms=_POLL_MILLISECONDS, max_records=min(self._max_posts, max(1, fitting))
+            )
         except OffsetOutOfRangeError as error:
-            await self._skip_gap(error)
+            await self._pass_gap(error.args[0])
             return []
-        except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
+        except REFUSED as error:
             raise FatalError(f"the broker refuses to let this worker read: {error}") from error
         except KafkaError as error:
+            if _COORDINATION_ENDED in str(error):
+                # aiokafka takes no part in the group after this, and its code for it is "unknown".
+                raise FatalError(
+                    f"membership of the group ended ({error}); where group_instance_id is set, another process "
+                    "may have taken the same one"
+                ) from error
             log.warning("fetch_failed", error=repr(error))
             await asyncio.sleep(_POLL_MILLISECONDS / 1000)
             return []
         # No await between the fetch and here: whether a partition is still owned is decided in the tick
-        # in which its records were returned.
+        # in which its records were returned (7).
         slices: list[Slice] = []
         for source, records in fetched.items():
             lane = self._lanes.get(source)
-            piece = lane.accept(records) if lane is not None else None
+            if lane is None:
+                continue
+            self._mean_bytes = max(1.0, sum(map(record_bytes, records)) / len(records))
+            piece = lane.accept(records, max_bytes=max_bytes, even_if_larger=even_if_larger and not slices)
             if piece is not None:
                 slices.append(piece)
+                max_bytes -= piece.size
                 POSTS_READ.inc(len(piece.items))
                 self._note_lag(source, piece.next_offset)
         return slices
+
+    async def stay(self) -> None:
+        """Tell the group that this worker is alive, without fetching: the model is slow and there is no room."""
+        try:
+            await self._consumer.getmany(_NOBODY)
+        except KafkaError as error:
+            log.debug("stay_failed", error=repr(error))
 
     def _note_lag(self, source: TopicPartition, next_offset: int) -> None:
         end = self._consumer.highwater(source)
         if end is not None:
             LAG_POSTS.labels(str(source.partition)).set(max(0, end - next_offset))
 
-    async def _skip_gap(self, error: OffsetOutOfRangeError) -> None:
-        """Go on at the oldest record that is left, and say so: retention was shorter than the lag."""
-        wanted: dict[TopicPartition, int] = error.args[0]
-        oldest = await self._consumer.beginning_offsets(list(wanted))
+    async def _pass_gap(self, wanted: Mapping[TopicPartition, int]) -> None:
+        """Go on at the oldest record that is left, and say so: retention was shorter than the lag.
+
+        Raises:
+            FatalError: the policy is to stop; or the topic ends before the group's offset, which no retention explains.
+        """
+        lanes = {source: self._lanes.get(source) for source in wanted}
+        try:
+            oldest = await self._consumer.beginning_offsets(list(wanted))
+            ends = await self._consumer.end_offsets(list(wanted))
+        except KafkaError as error:
+            # The next fetch meets the same gap.
+            log.warning("gap_unknown", error=repr(error))
+            return
         for source, offset in wanted.items():
+            where = f"{source.topic}[{source.partition}]"
+            if offset > ends[source]:
+                raise FatalError(
+                    f"{where} ends at offset {ends[source]} and the group stands at {offset}: the topic was made anew "
+                    "or lost records; set the group's offset to where labelling shall go on"
+                )
+            if self._records_gone == "stop":
+                raise FatalError(
+                    f"{where}: records from offset {offset} to {oldest[source]} are gone before they were labelled "
+                    "(MODERATE_KAFKA__RECORDS_GONE=continue goes on behind them)"
+                )
             log.error("records_gone", partition=source.partition, wanted=offset, oldest=oldest[source])
-            self._lanes.move_past_gap(source, oldest[source])
+            RECORDS_GONE.inc(oldest[source] - offset)
+            lane = lanes[source]
+            if lane is not None:
+                lane.move_past_gap(oldest[source])

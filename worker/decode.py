@@ -9,27 +9,29 @@ from mmorient import post_text
 from schemas import Post
 from worker.errors import InvalidRecordError
 from worker.items import Item
+from worker.watch import Watch
 
 _QUOTE_CHARS = 80
 # Above this, parsing takes milliseconds (inline pictures): long enough to be felt by the event loop.
 _BYTES_FOR_A_THREAD = 256 * 1024
 
 
-async def decode(items: Sequence[Item], *, max_text_chars: int) -> None:
+async def decode(items: Sequence[Item], *, max_text_chars: int, watch: Watch) -> None:
     """Set `post` and `text`, or `rejection`, of every item."""
     if sum(len(item.record.value or b"") for item in items) > _BYTES_FOR_A_THREAD:
-        await asyncio.to_thread(_decode_all, items, max_text_chars)
+        await asyncio.to_thread(_decode_all, items, max_text_chars, watch)
     else:
-        _decode_all(items, max_text_chars)
+        _decode_all(items, max_text_chars, watch)
 
 
-def _decode_all(items: Sequence[Item], max_text_chars: int) -> None:
-    for item in items:
-        try:
-            item.post = parse_post(item.record.value, max_text_chars=max_text_chars)
-            item.text = post_text(item.post.text, [medium.ocr_text for medium in item.post.media or ()])
-        except InvalidRecordError as error:
-            item.rejection = error
+def _decode_all(items: Sequence[Item], max_text_chars: int, watch: Watch) -> None:
+    with watch.doing("decode", [item.position for item in items]):
+        for item in items:
+            try:
+                item.post = parse_post(item.record.value, max_text_chars=max_text_chars)
+                item.text = post_text(item.post.text, [medium.ocr_text for medium in item.post.media or ()])
+            except InvalidRecordError as error:
+                item.rejection = error
 
 
 def parse_post(value: bytes | None, *, max_text_chars: int) -> Post:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from mmorient import PictureError, decode_picture, post_text
 from worker.cache import content_key
 from worker.items import Item, usable
+from worker.watch import Watch
 
 if TYPE_CHECKING:
     # Importing it loads OpenCV and onnxruntime, which only a checkpoint that reads pictures needs.
@@ -37,13 +38,23 @@ class DrawnTextStage:
         drawn_text: the checkpoint's reader; None where it does not read.
         max_pixels: pixels of one picture.
         decoder: threads that decode and read pictures.
+        watch: told which pictures are being read.
     """
 
-    def __init__(self, cache: TextCache, *, drawn_text: "DrawnText | None", max_pixels: int, decoder: Executor) -> None:
+    def __init__(
+        self,
+        cache: TextCache,
+        *,
+        drawn_text: "DrawnText | None",
+        max_pixels: int,
+        decoder: Executor,
+        watch: Watch,
+    ) -> None:
         self._cache = cache
         self._drawn_text = drawn_text if drawn_text is not None and drawn_text.reads else None
         self._max_pixels = max_pixels
         self._decoder = decoder
+        self._watch = watch
 
     async def read(self, items: Sequence[Item]) -> None:
         """Set `text` of every usable item that has pictures and no text, as far as anything is drawn on them."""
@@ -58,7 +69,10 @@ class DrawnTextStage:
         unread = {key: content for content, key in keys.items() if key not in texts}
         loop = asyncio.get_running_loop()
         read = await asyncio.gather(
-            *(loop.run_in_executor(self._decoder, self._read_one, content) for content in unread.values())
+            *(
+                loop.run_in_executor(self._decoder, self._read_one, content, [item.position for item in silent])
+                for content in unread.values()
+            )
         )
         fresh = {key: text for key, text in zip(unread, read, strict=True) if text is not None}
         await self._cache.store_texts(fresh)
@@ -66,9 +80,10 @@ class DrawnTextStage:
         for item in silent:
             item.text = post_text(None, [texts.get(keys[content]) for _, content in sorted(item.pictures.items())])
 
-    def _read_one(self, content: bytes) -> str | None:
+    def _read_one(self, content: bytes, posts: Sequence[str]) -> str | None:
         try:
-            return decode_picture(content, max_pixels=self._max_pixels, drawn_text=self._drawn_text).text
+            with self._watch.doing("drawn text", posts):
+                return decode_picture(content, max_pixels=self._max_pixels, drawn_text=self._drawn_text).text
         except PictureError:
             # The embed stage decodes it again and names the reason.
             return None

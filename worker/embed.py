@@ -14,6 +14,7 @@ from worker.cache import EmbeddingCache, content_key
 from worker.items import Item, usable
 from worker.media import reject_if_empty
 from worker.metrics import CACHE_LOOKUPS
+from worker.watch import Watch
 
 if TYPE_CHECKING:
     # Importing it loads OpenCV and onnxruntime, which only a checkpoint that reads pictures needs.
@@ -50,6 +51,7 @@ class EmbedStage:
         drawn_text: what the checkpoint does about text drawn over pictures; None for nothing.
         decoder: threads that decode pictures.
         frame: size and cut that the checkpoint's picture encoder wants; None for the usual one.
+        watch: told which picture is being decoded.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class EmbedStage:
         decoder: Executor,
         drawn_text: "DrawnText | None" = None,
         frame: Frame | None = None,
+        watch: Watch,
     ) -> None:
         self._cache = cache
         self._digest = embedding_digest
@@ -72,6 +75,7 @@ class EmbedStage:
         self._decoder = decoder
         self._drawn_text = drawn_text
         self._frame = frame or Frame()
+        self._watch = watch
 
     async def prepare(self, items: Sequence[Item]) -> EmbeddingTable:
         """Return the table of a batch; media that turn out to be no pictures are dropped from their posts."""
@@ -86,7 +90,10 @@ class EmbedStage:
         known = await self._cache.find(widths)
         CACHE_LOOKUPS.labels("hit").inc(len(known))
         CACHE_LOOKUPS.labels("miss").inc(len(widths) - len(known))
-        decoded = await self._decode({key: content for key, content in pictures.items() if key not in known})
+        decoded = await self._decode(batch, {key: content for key, content in pictures.items() if key not in known})
+        for item in batch:
+            # Megabytes each, which the wait for the model need not keep.
+            item.pictures.clear()
         failures = {key: result for key, result in decoded.items() if isinstance(result, str)}
         if failures:
             _drop_failed(batch, failures)
@@ -108,23 +115,28 @@ class EmbedStage:
             for index, content in item.pictures.items():
                 item.picture_keys[index] = content_key(self._digest, "image", content)
 
-    async def _decode(self, contents: dict[bytes, bytes]) -> dict[bytes, Picture | str]:
+    async def _decode(self, items: Sequence[Item], contents: dict[bytes, bytes]) -> dict[bytes, Picture | str]:
         """Return a picture, or the reason code why it is none, for each content."""
+        posts = {key: [item.position for item in items if key in item.picture_keys.values()] for key in contents}
         loop = asyncio.get_running_loop()
         results = await asyncio.gather(
-            *(loop.run_in_executor(self._decoder, self._decode_one, content) for content in contents.values())
+            *(
+                loop.run_in_executor(self._decoder, self._decode_one, content, posts[key])
+                for key, content in contents.items()
+            )
         )
         return dict(zip(contents, results, strict=True))
 
-    def _decode_one(self, content: bytes) -> Picture | str:
+    def _decode_one(self, content: bytes, posts: Sequence[str]) -> Picture | str:
         try:
-            return decode_picture(
-                content,
-                max_pixels=self._max_pixels,
-                drawn_text=self._drawn_text,
-                read_text=False,
-                frame=self._frame,
-            )
+            with self._watch.doing("picture", posts):
+                return decode_picture(
+                    content,
+                    max_pixels=self._max_pixels,
+                    drawn_text=self._drawn_text,
+                    read_text=False,
+                    frame=self._frame,
+                )
         except PictureError as error:
             return error.code
 

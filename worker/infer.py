@@ -1,25 +1,52 @@
-"""Stage: torch, in a thread of its own, one batch at a time. Nothing here runs on the event loop."""
+"""Stage: torch, in a thread of its own, one batch at a time. Nothing here runs on the event loop.
+
+Out of memory is no post's fault: the work is done in smaller portions. A dead device, or a model that cannot label a
+harmless post any more, ends the process. Only what is left is some post's fault: the batch is bisected to find it.
+"""
 
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol
 
 import structlog
 
-from mmorient import Moderator
-from worker.batch import picture_calls, text_calls
+from mmorient import Embedding, Moderator
+from worker.batch import Content, EncoderCall, picture_calls, text_calls
+from worker.canary import Canary
 from worker.embed import EmbeddingTable
-from worker.errors import InvalidRecordError
+from worker.errors import FatalError, InvalidRecordError
 from worker.items import Item, usable
+from worker.memory import Portions, is_device_dead
 from worker.metrics import MODEL_SECONDS
 
 log = structlog.get_logger(__name__)
 
+_MISFIT = "does not fit into memory, even alone"
+
 
 class _StoppedError(BaseException):
     """The worker ends; not an Exception, so that no post is blamed for it."""
+
+
+class Watch(Protocol):
+    """What is told of work that must not take longer than a limit."""
+
+    def doing(self, what: str, posts: Sequence[str], /) -> AbstractContextManager[None]:
+        """Note what is done within the block, and for which posts, by position; called in any thread."""
+        ...
+
+
+class NoWatch:
+    """Lets all work take as long as it takes."""
+
+    def doing(self, what: str, posts: Sequence[str], /) -> AbstractContextManager[None]:
+        """Note nothing."""
+        del what, posts
+        return nullcontext()
 
 
 class InferStage:
@@ -27,17 +54,49 @@ class InferStage:
 
     Args:
         moderator: the model.
+        watch: told of each call of the model.
+        patience_seconds: time that a batch may wait for memory before a post that needs it is rejected.
+        rest_seconds: time after which larger portions are tried again.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, moderator: Moderator) -> None:
+    def __init__(
+        self,
+        moderator: Moderator,
+        *,
+        watch: Watch | None = None,
+        patience_seconds: float = 2.0,
+        rest_seconds: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._moderator = moderator
+        self._watch = watch or NoWatch()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
         self._closing = threading.Event()
+        self._canary = Canary(moderator)
+        self._portions = Portions(
+            wait=self._closing.wait,
+            patience_seconds=patience_seconds,
+            rest_seconds=rest_seconds,
+            on_misfit=self._check_model,
+            clock=clock,
+        )
+
+    async def warm_up(self) -> None:
+        """Label a harmless post: a process that dies of any post dies now, before it has touched one.
+
+        Raises:
+            FatalError: the model does not work.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._check_model)
 
     async def run(self, items: Sequence[Item], table: EmbeddingTable) -> None:
-        """Set `labels` or `rejection` of every usable item."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._run, usable(items), table)
+        """Set `labels` or `rejection` of every usable item.
+
+        Raises:
+            FatalError: the model or its device no longer works; no item is to be blamed.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._run, usable(items), table)
 
     def close(self) -> None:
         """Let the thread end after the encoder call that it is on."""
@@ -46,46 +105,100 @@ class InferStage:
 
     def _run(self, items: list[Item], table: EmbeddingTable) -> None:
         started = time.perf_counter()
+        self._portions.begin()
+        blamed: dict[Item, str] = {}
         try:
-            self._label(items, table)
+            self._label(items, table, blamed)
+        except FatalError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever one post does to the model, its neighbours are labelled
             log.warning("batch_failed", posts=len(items), error=repr(error))
-            self._bisect(items, table)
+            self._bisect(items, table, blamed)
+        if blamed:
+            self._check_model()
+        for item, reason in blamed.items():
+            item.rejection = InvalidRecordError("infer", reason)
         MODEL_SECONDS.inc(time.perf_counter() - started)
 
-    def _label(self, items: Sequence[Item], table: EmbeddingTable) -> None:
-        self._encode(items, table)
+    def _bisect(self, items: list[Item], table: EmbeddingTable, blamed: dict[Item, str]) -> None:
+        """Halve a failing batch until the guilty posts are alone."""
+        middle = len(items) // 2
+        for half in (items[:middle], items[middle:]) if middle else (items,):
+            try:
+                self._label(half, table, blamed)
+            except FatalError:
+                raise
+            except Exception as error:  # noqa: BLE001 - see _run
+                if len(half) == 1:
+                    blamed[half[0]] = repr(error)
+                else:
+                    self._bisect(half, table, blamed)
+
+    def _label(self, items: Sequence[Item], table: EmbeddingTable, blamed: dict[Item, str]) -> None:
+        """Set the labels of the items that are not blamed; blame those that do not fit into memory."""
+        misfits = self._encode([item for item in items if item not in blamed], table)
+        blamed.update((item, _MISFIT) for item in items if not misfits.isdisjoint(_keys(item)))
+        fitting = [item for item in items if item not in blamed]
+
+        def classify(part: slice) -> None:
+            chosen = fitting[part]
+            with self._calling("model", [item.position for item in chosen]):
+                answers = self._moderator.classify([table.gather(item) for item in chosen])
+            for item, labels in zip(chosen, answers, strict=True):
+                item.labels = labels
+
+        blamed.update((fitting[index], _MISFIT) for index in self._portions.run("posts", classify, len(fitting)))
+
+    def _encode(self, items: Sequence[Item], table: EmbeddingTable) -> set[bytes]:
+        """Encode what is not known of the items; return the keys of what does not fit into memory."""
+        owners: dict[bytes, list[str]] = {}
         for item in items:
-            item.embeddings = table.gather(item)
-        answers = self._moderator.classify([item.embeddings for item in items if item.embeddings is not None])
-        for item, labels in zip(items, answers, strict=True):
-            item.labels = labels
+            for key in _keys(item):
+                owners.setdefault(key, []).append(item.position)
+        misfits: set[bytes] = set()
+        for texts in text_calls(table, owners.keys()):
+            misfits |= self._embed("texts", texts, self._moderator.embed_texts, owners, table)
+        for pictures in picture_calls(table, owners.keys()):
+            misfits |= self._embed("pictures", pictures, self._moderator.embed_pictures, owners, table)
+        return misfits
 
-    def _encode(self, items: Sequence[Item], table: EmbeddingTable) -> None:
-        wanted = {item.text_key for item in items if item.text_key is not None}
-        wanted |= {key for item in items for key in item.picture_keys.values()}
-        for texts in text_calls(table, wanted):
-            self._look_up()
-            table.known.update(zip(texts.keys, self._moderator.embed_texts(texts.contents), strict=True))
-        for pictures in picture_calls(table, wanted):
-            self._look_up()
-            table.known.update(zip(pictures.keys, self._moderator.embed_pictures(pictures.contents), strict=True))
+    def _embed(
+        self,
+        kind: str,
+        call: EncoderCall[Content],
+        encode: Callable[[Sequence[Content]], list[Embedding]],
+        owners: Mapping[bytes, list[str]],
+        table: EmbeddingTable,
+    ) -> set[bytes]:
+        def embed(part: slice) -> None:
+            keys = call.keys[part]
+            with self._calling("model", [position for key in keys for position in owners[key]]):
+                embeddings = encode(call.contents[part])
+            table.known.update(dict(zip(keys, embeddings, strict=True)))
 
-    def _look_up(self) -> None:
+        return {call.keys[index] for index in self._portions.run(kind, embed, len(call.keys))}
+
+    def _check_model(self) -> None:
+        try:
+            with self._calling("harmless post", []):
+                self._canary.check()
+        except FatalError:
+            raise
+        except Exception as error:
+            raise FatalError(f"the model no longer works: {error!r}") from error
+
+    @contextmanager
+    def _calling(self, what: str, posts: Sequence[str]) -> Iterator[None]:
         if self._closing.is_set():
             raise _StoppedError
+        try:
+            with self._watch.doing(what, posts):
+                yield
+        except Exception as error:
+            if is_device_dead(error):
+                raise FatalError(f"the device no longer works: {error!r}") from error
+            raise
 
-    def _bisect(self, items: list[Item], table: EmbeddingTable) -> None:
-        """Halve a failing batch until the guilty posts are alone."""
-        if len(items) == 1:
-            try:
-                self._label(items, table)
-            except Exception as error:  # noqa: BLE001 - see _run
-                items[0].rejection = InvalidRecordError("infer", repr(error))
-            return
-        middle = len(items) // 2
-        for half in (items[:middle], items[middle:]):
-            try:
-                self._label(half, table)
-            except Exception:  # noqa: BLE001 - see _run
-                self._bisect(half, table)
+
+def _keys(item: Item) -> list[bytes]:
+    return [*([] if item.text_key is None else [item.text_key]), *item.picture_keys.values()]

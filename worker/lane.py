@@ -1,9 +1,19 @@
 """A lane: this worker's claim on one input partition, from the fence to the last commit.
 
-    1. fence: starting the partition's transactional producer shuts out the former owner and settles its transaction
-    2. only then read the committed offset, which nobody else can move any more
-    3. seek to it
-    4. resume, and accept records
+The steps have the numbers of `docs/commit-protocol.md`:
+
+    claim      1 assigned: the partition is paused        `Lanes.on_partitions_assigned`
+               2 fence                                    `Lane.open`
+               3 read the committed offset and journal
+               4 note in the journal that records may be in flight
+               5 seek
+               6 resume: records are accepted
+    slice      7 accept; 7a name the step, if careful     `Lane.accept`, `Lane.name`
+               8 wait for the slice before                `Lane.settle`
+               9 begin, 10 write, 11 offset, 12 commit    `commit`
+    release   13 stop accepting                           `Lane.stop_accepting`
+              14 drain, for a bounded time                `Lane.drained`
+              15 drop the rest, note what is in flight    `Lane.give_up`
 
 A lane is used once. When the partition is revoked, or a transaction fails, the lane is closed for good
 and what it had in flight is dropped: the next lane of the partition reads it again.
@@ -22,11 +32,34 @@ from aiokafka.errors import IllegalOperation, IllegalStateError, KafkaError
 from worker.commit import commit
 from worker.errors import LaneError
 from worker.items import Item, OutgoingRecord, Record
+from worker.journal import Caution, Journal
+from worker.offsets import committed, first_offset
 
 log = structlog.get_logger(__name__)
 
 _STOP_SECONDS = 5.0
-_NO_OFFSET = -1
+_UNKNOWN = -1
+# A fenced producer answers its next call with AssertionError or IllegalOperation.
+BROKEN = (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTerms:
+    """What all lanes of a process have in common.
+
+    Args:
+        group_id: the consumer group.
+        worker: incarnation of this process.
+        start_at: where to begin where the group has no offset: earliest or latest.
+        timeout_seconds: of one transaction.
+        in_flight: records of one partition between fetch and commit, at most.
+    """
+
+    group_id: str
+    worker: str
+    start_at: str
+    timeout_seconds: float
+    in_flight: int
 
 
 @dataclass(eq=False, slots=True)
@@ -38,6 +71,13 @@ class Slice:
     next_offset: int
     before: asyncio.Future[bool] | None
     done: asyncio.Future[bool]
+    careful: bool = False  # to be named before its records are touched
+    trial: bool = False  # its one record must survive a child process first
+
+    @property
+    def size(self) -> int:
+        """Bytes of the records."""
+        return sum(record_bytes(item.record) for item in self.items)
 
     def release(self, *, settled: bool = False) -> None:
         """Tell the next slice of the lane what became of this one; the first word counts.
@@ -53,108 +93,157 @@ class Lane:
 
     Args:
         source: the input partition.
+        terms: what all lanes have in common.
         consumer: the group's member, whose position of `source` this lane sets.
         producer: a producer of the partition's transactional id, not yet started.
         admin: reads committed offsets.
-        group_id: the consumer group.
-        start_at: where to begin where the group has no offset.
-        timeout_seconds: of one transaction.
         on_failure: called once with the error that broke the lane; not called when it is closed.
     """
 
     def __init__(
         self,
         source: TopicPartition,
+        terms: LaneTerms,
         *,
         consumer: AIOKafkaConsumer,
         producer: AIOKafkaProducer,
         admin: AIOKafkaAdminClient,
-        group_id: str,
-        start_at: str,
-        timeout_seconds: float,
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self.source = source
         self.accepting = False
         self.alive = True
-        self.next_offset = _NO_OFFSET
+        self.settled_any = False
+        self._next_offset = _UNKNOWN
+        self._committed = _UNKNOWN
+        self._terms = terms
         self._consumer = consumer
         self._producer = producer
         self._admin = admin
-        self._group_id = group_id
-        self._start_at = start_at
-        self._timeout_seconds = timeout_seconds
         self._on_failure = on_failure
+        self._caution = Caution.at_claim(None, worker=terms.worker, offset=0, end=0, in_flight=terms.in_flight)
         self._last: asyncio.Future[bool] | None = None
+        self._transaction = asyncio.Lock()
 
     async def open(self) -> None:
-        """Take the claim: fence, committed offset, seek, resume.
+        """Take the claim: steps 2 to 6.
 
         Raises:
             KafkaError, TimeoutError: the claim could not be taken; the lane must be closed.
             LaneError: the lane was closed meanwhile.
         """
-        async with asyncio.timeout(self._timeout_seconds):
-            await self._producer.start()
-            offset = await self._committed_offset()
-        if not self.alive:
-            raise LaneError(f"{self.source} was revoked while its lane was opening")
+        async with asyncio.timeout(self._terms.timeout_seconds):
+            await self._producer.start()  # 2
+            offset, self._caution = await self._read()  # 3
+        self._committed = offset
+        await self._note(Caution.at_rest)  # 4
         try:
-            self._consumer.seek(self.source, offset)
-            self._consumer.resume(self.source)
+            self._consumer.seek(self.source, offset)  # 5
+            self._next_offset = offset
+            self._consumer.resume(self.source)  # 6
         except IllegalStateError as error:
             raise LaneError(f"{self.source} is no longer assigned") from error
-        self.next_offset = offset
         self.accepting = True
-        log.info("lane_open", partition=self.source.partition, offset=offset)
+        log.info("lane_open", partition=self.source.partition, offset=offset, careful=self._caution.careful)
 
-    async def _committed_offset(self) -> int:
-        # Not consumer.committed(): it takes a coordinator that is still loading for "no offset".
-        # Here an absent partition is an error, and only -1 means that there really is none.
-        offsets = await self._admin.list_consumer_group_offsets(self._group_id, partitions=[self.source])
-        if self.source not in offsets:
-            raise LaneError(f"the broker gave no committed offset of {self.source}, not even none")
-        offset: int = offsets[self.source].offset
-        if offset != _NO_OFFSET:
-            return offset
-        find = self._consumer.beginning_offsets if self._start_at == "earliest" else self._consumer.end_offsets
-        return int((await find([self.source]))[self.source])
+    async def _read(self) -> tuple[int, Caution]:
+        terms = self._terms
+        found = await committed(self._admin, terms.group_id, self.source)
+        if found is None:
+            offset, journal = await first_offset(self._consumer, self.source, start_at=terms.start_at), None
+        else:
+            offset, journal = found.offset, Journal.loads(found.metadata)
+        end = int((await self._consumer.end_offsets([self.source]))[self.source])
+        return offset, Caution.at_claim(journal, worker=terms.worker, offset=offset, end=end, in_flight=terms.in_flight)
 
-    def accept(self, records: Sequence[Record]) -> Slice | None:
-        """Take records that were fetched under this lane; call it in the tick in which the fetch returned."""
-        fresh = [record for record in records if record.offset >= self.next_offset] if self.accepting else []
+    def accept(self, records: Sequence[Record], *, max_bytes: int, even_if_larger: bool = False) -> Slice | None:
+        """Take records that were fetched under this lane (7); call it in the tick in which the fetch returned.
+
+        What does not fit into `max_bytes`, or into a step, is left to a later fetch. None where nothing is taken.
+        """
+        fresh = [record for record in records if record.offset >= self._next_offset] if self.accepting else []
         if not fresh:
             return None
-        self.next_offset = fresh[-1].offset + 1
+        careful, trial = self._caution.careful, self._caution.trial
+        taken = _fitting(fresh[: self._caution.step] if careful else fresh, max_bytes)
+        if not taken and even_if_larger:
+            taken = fresh[:1]
+        if taken:
+            self._next_offset = taken[-1].offset + 1
+        if careful and taken:
+            # One step at a time: the journal names no more than one.
+            self._consumer.pause(self.source)
+        if len(taken) < len(fresh):
+            self._consumer.seek(self.source, self._next_offset)
+        if not taken:
+            return None
         before, self._last = self._last, asyncio.get_running_loop().create_future()
-        return Slice(self, [Item(record) for record in fresh], self.next_offset, before, self._last)
+        return Slice(self, [Item(record) for record in taken], self._next_offset, before, self._last, careful, trial)
+
+    @property
+    def condemned(self) -> bool:
+        """Whether the record of a slice on trial is poison already."""
+        return self._caution.condemned
+
+    async def name(self, piece: Slice) -> None:
+        """Name a careful slice in the journal (7a), before its records are touched.
+
+        Raises:
+            LaneError: the lane is closed or broke; the slice is dropped.
+        """
+        try:
+            await self._note(lambda caution: caution.named(piece.next_offset))
+        except LaneError:
+            piece.release()
+            raise
+        except BROKEN as error:
+            self._break(error)
+            piece.release()
+            raise LaneError(f"{self.source}: {error!r}") from error
 
     async def settle(self, piece: Slice, records: Sequence[OutgoingRecord]) -> None:
-        """Publish and commit a slice after the one before it.
+        """Publish and commit a slice after the one before it: steps 8 to 12.
 
         Raises:
             LaneError: the lane is closed, or broke over this slice; nothing of it is visible to readers,
                 or all of it and its offset are.
         """
         try:
-            settled_before = piece.before is None or await asyncio.shield(piece.before)
-            if not settled_before or not self.alive:
+            if piece.before is not None and not await asyncio.shield(piece.before):  # 8
                 raise LaneError(f"{self.source} was given up before its slice was published")
-            await commit(
-                self._producer,
-                records,
-                source=self.source,
-                next_offset=piece.next_offset,
-                group_id=self._group_id,
-                timeout_seconds=self._timeout_seconds,
-            )
+            async with self._transaction:
+                caution = self._caution.after(piece.next_offset, len(piece.items))
+                await self._commit(records, piece.next_offset, caution.at_rest())
+                self._caution = caution
+            self.settled_any = True
             piece.release(settled=True)
-        except (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError) as error:
-            # A fenced producer answers its next call with AssertionError or IllegalOperation.
+            if piece.careful and self.accepting:
+                self._consumer.resume(self.source)
+        except (*BROKEN, IllegalStateError) as error:
             self._break(error)
             raise LaneError(f"{self.source}: {error!r}") from error
         finally:
             piece.release()
+
+    async def _note(self, journal: Callable[[Caution], Journal]) -> None:
+        """Write a journal beside the offset that stands when its turn has come."""
+        async with self._transaction:
+            await self._commit((), self._committed, journal(self._caution))
+
+    async def _commit(self, records: Sequence[OutgoingRecord], offset: int, journal: Journal) -> None:
+        """Steps 9 to 12; the caller holds the lane's turn."""
+        if not self.alive:
+            raise LaneError(f"{self.source} was given up")
+        await commit(
+            self._producer,
+            records,
+            source=self.source,
+            next_offset=offset,
+            metadata=journal.dumps(),
+            group_id=self._terms.group_id,
+            timeout_seconds=self._terms.timeout_seconds,
+        )
+        self._committed = offset
 
     def _break(self, error: BaseException) -> None:
         if self.alive:
@@ -162,20 +251,51 @@ class Lane:
             self.alive = False
             self._on_failure(error)
 
+    def move_past_gap(self, offset: int) -> None:
+        """Go on at `offset`: the records before it are gone from the topic."""
+        if offset <= self._next_offset or not self.alive:
+            return
+        self._next_offset = offset
+        with suppress(IllegalStateError):
+            self._consumer.seek(self.source, offset)
+
     def stop_accepting(self) -> None:
-        """Close the lane for new records and, where the partition is still assigned, stop fetching it."""
+        """Close the lane for new records (13) and, where the partition is still assigned, stop fetching it."""
         self.accepting = False
         with suppress(IllegalStateError):
             self._consumer.pause(self.source)
 
     async def drained(self) -> None:
-        """Wait until every accepted slice is settled or dropped."""
+        """Wait until every accepted slice is settled or dropped (14)."""
         if self._last is not None:
             await asyncio.shield(self._last)
 
-    async def close(self) -> None:
-        """Give the claim up. What is not committed by now is dropped."""
+    async def give_up(self) -> None:
+        """Drop what is not committed by now, and note that nobody died of it (15)."""
+        if not self.alive or self._committed == _UNKNOWN:
+            return
+        with suppress(LaneError, *BROKEN):
+            await self._note(lambda caution: caution.given_up(drained=self._last is None or self._last.done()))
         self.alive = False
-        with suppress(TimeoutError, KafkaError, AssertionError, OSError):
+
+    async def close(self) -> None:
+        """Let the producer go. What is not committed by now is dropped."""
+        self.alive = False
+        with suppress(*BROKEN):
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._producer.stop()
+
+
+def record_bytes(record: Record) -> int:
+    """Return the size of a record's key and value."""
+    return len(record.value or b"") + len(record.key or b"")
+
+
+def _fitting(records: Sequence[Record], max_bytes: int) -> Sequence[Record]:
+    """Return the first records that have `max_bytes` together at most."""
+    total = 0
+    for count, record in enumerate(records):
+        total += record_bytes(record)
+        if total > max_bytes:
+            return records[:count]
+    return records

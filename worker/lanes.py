@@ -2,29 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import (
-    GroupAuthorizationFailedError,
-    IllegalStateError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-)
+from aiokafka.errors import ProducerFenced
 
 from worker.errors import FatalError
-from worker.lane import Lane
-from worker.links import KafkaLinks
+from worker.lane import Lane, LaneTerms
+from worker.links import REFUSED, KafkaLinks
 from worker.metrics import LAG_POSTS, LANES, LANES_FAILED
 
 log = structlog.get_logger(__name__)
 
-# A partition that found no working lane for so long will not find one in this process.
+# A partition that found no working lane for so long, with a broker that answers, will not find one in this process.
 _GIVE_UP_SECONDS = 60.0
-_REFUSED = (GroupAuthorizationFailedError, TopicAuthorizationFailedError, TransactionalIdAuthorizationFailed)
+# A successor fences a lane once; who fences each lane soon after it was opened is no successor.
+_FENCES_OF_A_STRANGER = 5
+_NOTE_SECONDS = 2.0
 
 
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -32,25 +29,34 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     Args:
         links: makes the lanes' producers.
+        terms: what all lanes have in common.
         consumer: the group's member.
         admin: reads committed offsets.
         on_fatal: called with an error after which the process must end.
+        outputs_ready: waits until every output topic has a partition of this number.
+        broker_answers: whether the broker was reachable when it was last asked.
         clock: monotonic seconds.
     """
 
     def __init__(
         self,
         links: KafkaLinks,
+        terms: LaneTerms,
         *,
         consumer: AIOKafkaConsumer,
         admin: AIOKafkaAdminClient,
         on_fatal: Callable[[BaseException], None],
+        outputs_ready: Callable[[int], Awaitable[None]],
+        broker_answers: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._links = links
+        self._terms = terms
         self._consumer = consumer
         self._admin = admin
         self._on_fatal = on_fatal
+        self._outputs_ready = outputs_ready
+        self._broker_answers = broker_answers
         self._clock = clock
         self._lanes: dict[TopicPartition, Lane] = {}
         self._keepers: dict[TopicPartition, asyncio.Task[None]] = {}
@@ -78,7 +84,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         )
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Begin to claim partitions. Nothing is awaited here: no heartbeat runs meanwhile."""
+        """Begin to claim partitions (1). Nothing is awaited here: no heartbeat runs meanwhile."""
         try:
             for source in assigned:
                 # A position, if a wrong one, keeps the fetcher from asking for the committed offset.
@@ -91,7 +97,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             self._on_fatal(error)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Stop accepting at once, give what is in flight a bounded time, then drop it."""
+        """Stop accepting at once (13), give what is in flight a bounded time (14), then drop it (15)."""
         try:
             self._joined = False
             await self.give_up(list(revoked))
@@ -105,12 +111,16 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         lanes = [lane for source in chosen if (lane := self._lanes.pop(source, None)) is not None]
         for lane in lanes:
             lane.stop_accepting()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._links.settings.drain_seconds):
-                await asyncio.gather(*(lane.drained() for lane in lanes))
+        # Before the drain: a lane that is only opening must not be there after it.
         for keeper in keepers:
             keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._links.settings.drain_seconds):
+                await asyncio.gather(*(lane.drained() for lane in lanes))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_NOTE_SECONDS):
+                await asyncio.gather(*(lane.give_up() for lane in lanes))
         for lane in lanes:
             # Not waited for: the next owner's fence settles whatever this producer still has under way.
             self._close_soon(lane)
@@ -129,56 +139,74 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _keep(self, source: TopicPartition) -> None:
         """Keep a working lane for a partition as long as it is assigned."""
         failing_since: float | None = None
-        settings = self._links.settings
+        fences = 0
         while True:
-            broken: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-            lane = self._new_lane(source, broken)
-            opened_at = self._clock()
-            try:
-                await lane.open()
-                self._lanes[source] = lane
-                self._count()
-                opened_at = self._clock()
-                error = await broken
-            except asyncio.CancelledError:
-                self._close_soon(lane)
-                raise
-            except Exception as opening_error:  # noqa: BLE001 - judged below
-                error = opening_error
-            self._lanes.pop(source, None)
-            lane.stop_accepting()
-            self._close_soon(lane)
-            self._count()
+            await self._outputs_ready(source.partition)
+            lane, opened_at, error = await self._live(source)
             LANES_FAILED.inc()
-            if isinstance(error, _REFUSED):
-                self._on_fatal(FatalError(f"{source}: the broker refuses: {error}"))
-                return
-            now = self._clock()
-            if failing_since is None or now - opened_at > _GIVE_UP_SECONDS:
-                failing_since = now
             log.warning("lane_broken", partition=source.partition, error=repr(error))
+            if isinstance(error, REFUSED):
+                return self._on_fatal(FatalError(f"{_name(source)}: the broker refuses this worker: {error}"))
+            now = self._clock()
+            lasted = now - opened_at
+            stranger = isinstance(error, ProducerFenced) and lasted < self._terms.timeout_seconds
+            fences = fences + 1 if stranger and not lane.settled_any else 0
+            if fences >= _FENCES_OF_A_STRANGER:
+                return self._on_fatal(FatalError(self._collision(source)))
+            if failing_since is None or lasted > _GIVE_UP_SECONDS or not self._broker_answers():
+                failing_since = now
             if now - failing_since > _GIVE_UP_SECONDS:
-                self._on_fatal(FatalError(f"{source}: no working lane for {_GIVE_UP_SECONDS:.0f} s: {error!r}"))
-                return
+                wait = f"no working lane for {_GIVE_UP_SECONDS:.0f} s though the broker answers"
+                return self._on_fatal(FatalError(f"{_name(source)}: {wait}: {error!r}"))
             # Two heartbeats: a worker that was expelled from the group hears of it first,
             # and does not fence its successor.
-            await asyncio.sleep(2 * settings.heartbeat_interval_seconds)
+            await asyncio.sleep(2 * self._links.settings.heartbeat_interval_seconds)
 
-    def _new_lane(self, source: TopicPartition, broken: "asyncio.Future[BaseException]") -> Lane:
+    async def _live(self, source: TopicPartition) -> tuple[Lane, float, BaseException]:
+        """Open a lane; return it when it is broken, with the time it was opened and what broke it."""
+        broken: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+
         def on_failure(error: BaseException) -> None:
             if not broken.done():
                 broken.set_result(error)
 
-        settings = self._links.settings
-        return Lane(
+        producer = self._links.producer(source)
+        lane = Lane(
             source,
+            self._terms,
             consumer=self._consumer,
-            producer=self._links.producer(source),
+            producer=producer,
             admin=self._admin,
-            group_id=settings.group_id,
-            start_at=settings.start_at,
-            timeout_seconds=settings.transaction_timeout_seconds,
             on_failure=on_failure,
+        )
+        opened_at = self._clock()
+        opening = True
+        try:
+            await lane.open()
+            opening = False
+            self._lanes[source] = lane
+            self._count()
+            opened_at = self._clock()
+            error = await broken
+        except asyncio.CancelledError:
+            # One that was open is closed by who gives it up, after its last note.
+            if opening:
+                self._close_soon(lane)
+            raise
+        except Exception as opening_error:  # noqa: BLE001 - judged by the caller
+            error = opening_error
+        self._lanes.pop(source, None)
+        lane.stop_accepting()
+        self._close_soon(lane)
+        self._count()
+        return lane, opened_at, error
+
+    def _collision(self, source: TopicPartition) -> str:
+        group = self._terms.group_id
+        return (
+            f"{_name(source)}: another process keeps taking transactional.id {self._links.transactional_id(source)}, "
+            f"though group {group} gave the partition to this worker: two deployments use the same group; "
+            "set another MODERATE_KAFKA__GROUP_ID for one of them"
         )
 
     def _close_soon(self, lane: Lane) -> None:
@@ -199,10 +227,6 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         LANES.labels("open").set(len(self._lanes))
         LANES.labels("opening").set(len(self._keepers) - len(self._lanes))
 
-    def move_past_gap(self, source: TopicPartition, offset: int) -> None:
-        """Go on at `offset` in a partition whose older records are gone."""
-        lane = self._lanes.get(source)
-        if lane is not None:
-            lane.next_offset = offset
-            with suppress(IllegalStateError):
-                self._consumer.seek(source, offset)
+
+def _name(source: TopicPartition) -> str:
+    return f"{source.topic}[{source.partition}]"

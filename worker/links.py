@@ -8,19 +8,43 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 from aiokafka.helpers import create_ssl_context
 
+from worker.deployment import Deployment, assignor_of
 from worker.errors import FatalError
 from worker.settings import KafkaSettings
+
+# What the operator has to allow: no retry helps.
+REFUSED = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+# An oversize record is one that the broker refuses, not this client: it knows its topic's limit.
+_HEADER_ROOM_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class KafkaLinks:
-    """Makes the clients of one broker."""
+    """Makes the clients of one broker.
+
+    Args:
+        bootstrap_servers: host:port,….
+        settings: names, limits and security.
+        max_batch_bytes: the largest batch that every output topic takes; None where that is not known.
+    """
 
     bootstrap_servers: str
     settings: KafkaSettings
+    max_batch_bytes: int | None = None
 
     def consumer(self) -> AIOKafkaConsumer:
         """Return a member of the group; offsets are neither committed nor reset by it."""
@@ -38,6 +62,8 @@ class KafkaLinks:
             max_poll_interval_ms=_milliseconds(settings.max_poll_interval_seconds),
             max_partition_fetch_bytes=settings.max_fetch_bytes,
             fetch_max_wait_ms=100,
+            metadata_max_age_ms=_milliseconds(settings.metadata_max_age_seconds),
+            partition_assignment_strategy=[assignor_of(Deployment.of(settings))],
             **self._security(),
         )
 
@@ -50,14 +76,19 @@ class KafkaLinks:
         settings = self.settings
         return AIOKafkaProducer(
             bootstrap_servers=self.bootstrap_servers,
-            transactional_id=f"{settings.group_id}:{source.topic}:{source.partition}",
+            transactional_id=self.transactional_id(source),
             transaction_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
             compression_type=None if settings.compression == "none" else settings.compression,
-            max_batch_size=settings.max_request_bytes // 2,
-            max_request_size=settings.max_request_bytes,
+            # Half a request: a batch goes out with batches of other topics beside it.
+            max_batch_size=min(self.max_batch_bytes or settings.max_request_bytes, settings.max_request_bytes // 2),
+            max_request_size=settings.max_request_bytes + _HEADER_ROOM_BYTES,
             request_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
             **self._security(),
         )
+
+    def transactional_id(self, source: TopicPartition) -> str:
+        """Return the name under which the broker knows the owner of an input partition."""
+        return f"{self.settings.group_id}:{source.topic}:{source.partition}"
 
     def admin(self) -> AIOKafkaAdminClient:
         """Return a client for offsets and topics."""

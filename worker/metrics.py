@@ -44,6 +44,10 @@ LATENCY_SECONDS = Histogram(
     buckets=_LATENCY_BUCKETS,
     registry=REGISTRY,
 )
+IN_FLIGHT_BYTES = Gauge("moderate_in_flight_bytes", "Bytes of records between fetch and commit.", registry=REGISTRY)
+RECORDS_GONE = Counter(
+    "moderate_records_gone", "Offsets passed over because retention was shorter than the lag.", registry=REGISTRY
+)
 LANES = Gauge("moderate_lanes", "Partitions owned by this worker, by state.", ["state"], registry=REGISTRY)
 LANES_FAILED = Counter("moderate_lanes_failed", "Lanes that were fenced, timed out or cut off.", registry=REGISTRY)
 LAG_POSTS = Gauge("moderate_lag_posts", "Posts behind the end of a partition.", ["partition"], registry=REGISTRY)

@@ -1,28 +1,23 @@
-"""The stream: consume, decode, media, embed, batch, infer, publish, commit; several batches under way at once.
+"""The stream: consume, the stages, publish, commit; several batches under way at once.
 
 While one batch is in the model, the next is fetched and prepared and the one before is published.
-Order is kept a partition at a time, by the lanes.
+Order is kept a partition at a time, by the lanes. A slice that may kill the process goes a way of its own first.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 import structlog
 
 from worker.consume import ConsumeStage
-from worker.decode import decode
-from worker.drawn import DrawnTextStage
-from worker.embed import EmbedStage
-from worker.errors import LaneError
-from worker.infer import InferStage
+from worker.errors import LaneError, PoisonError
 from worker.items import Item
 from worker.lane import Slice
-from worker.media import MediaStage
 from worker.metrics import (
     BATCH_POSTS,
     DEAD_LETTERS,
+    IN_FLIGHT_BYTES,
     LABELS,
     LATENCY_SECONDS,
     MEDIA_UNAVAILABLE,
@@ -30,41 +25,45 @@ from worker.metrics import (
     STAGE_SECONDS,
 )
 from worker.publish import PublishStage
+from worker.stages import Stages
+from worker.trial import Trial
 
 log = structlog.get_logger(__name__)
+
+_STAY_SECONDS = 1.0
 
 
 class Pipeline:
     """Runs batches through the stages.
 
     Args:
-        consume, media, drawn, embed, infer, publish: the stages.
-        max_text_chars: characters of a post's text.
+        consume, stages, publish: the rooms.
+        trial: tries suspicious records.
         max_in_flight: batches between fetch and commit.
+        max_in_flight_bytes: of their records.
     """
 
     def __init__(
         self,
         *,
         consume: ConsumeStage,
-        media: MediaStage,
-        drawn: DrawnTextStage,
-        embed: EmbedStage,
-        infer: InferStage,
+        stages: Stages,
         publish: PublishStage,
-        max_text_chars: int,
+        trial: Trial,
         max_in_flight: int,
+        max_in_flight_bytes: int,
     ) -> None:
         self._consume = consume
-        self._media = media
-        self._drawn = drawn
-        self._embed = embed
-        self._infer = infer
+        self._stages = stages
         self._publish = publish
-        self._max_text_chars = max_text_chars
-        self._slots = asyncio.Semaphore(max_in_flight)
+        self._trial = trial
+        self._trial_turn = asyncio.Lock()
+        self._max_in_flight = max_in_flight
+        self._max_bytes = max_in_flight_bytes
+        self._bytes = 0
         self._batches: set[asyncio.Task[None]] = set()
         self._storing: set[asyncio.Task[None]] = set()
+        self._freed = asyncio.Event()
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -76,45 +75,92 @@ class Pipeline:
         """
         async with asyncio.TaskGroup() as group:
             while not self._stopping.is_set():
-                await self._slots.acquire()
-                slices = await self._consume.next_batch()
-                if not slices:
-                    self._slots.release()
-                    continue
-                task = group.create_task(self._process(slices))
-                self._batches.add(task)
-                task.add_done_callback(self._forget)
-
-    def _forget(self, task: "asyncio.Task[None]") -> None:
-        self._batches.discard(task)
-        self._slots.release()
+                await self._wait_for_room()
+                slices = await self._consume.next_batch(
+                    max_bytes=self._max_bytes - self._bytes, even_if_larger=not self._bytes
+                )
+                self._count_bytes(slices, 1)
+                on_trial = [piece for piece in slices if piece.trial]
+                batch = [piece for piece in slices if not piece.trial]
+                for piece in on_trial:
+                    # Not in a slot: a trial takes seconds, and at most one a partition is under way.
+                    group.create_task(self._process_alone(piece))
+                if batch:
+                    task = group.create_task(self._process(batch))
+                    self._batches.add(task)
+                    task.add_done_callback(self._batches.discard)
 
     def stop(self) -> None:
         """Fetch no more; `run` returns when what is in flight is settled."""
         self._stopping.set()
 
-    async def _process(self, slices: Sequence[Slice]) -> None:
-        items = [item for piece in slices for item in piece.items]
-        BATCH_POSTS.observe(len(items))
+    async def _wait_for_room(self) -> None:
+        while len(self._batches) >= self._max_in_flight or self._bytes >= self._max_bytes:
+            self._freed.clear()
+            try:
+                async with asyncio.timeout(_STAY_SECONDS):
+                    await self._freed.wait()
+            except TimeoutError:
+                # However slow the model is, max.poll.interval does not pass.
+                await self._consume.stay()
+
+    def _count_bytes(self, slices: Sequence[Slice], sign: int) -> None:
+        self._bytes += sign * sum(piece.size for piece in slices)
+        IN_FLIGHT_BYTES.set(self._bytes)
+        self._freed.set()
+
+    async def _process_alone(self, piece: Slice) -> None:
+        """Take a record on trial from its naming to its labels, one a process: a death is charged to nobody else."""
+        async with self._trial_turn:
+            await self._process([piece])
+
+    async def _process(self, taken: Sequence[Slice]) -> None:
         try:
-            async with _timed("decode"):
-                await decode(items, max_text_chars=self._max_text_chars)
-            async with _timed("media"):
-                await self._media.collect(items)
-            async with _timed("drawn"):
-                await self._drawn.read(items)
-            async with _timed("embed"):
-                table = await self._embed.prepare(items)
-            async with _timed("infer"):
-                await self._infer.run(items, table)
-            storing = asyncio.create_task(self._embed.store(table))
+            slices = await self._named(taken)
+            items = [item for piece in slices for item in piece.items]
+            if not items:
+                return
+            BATCH_POSTS.observe(len(items))
+            table = await self._stages.run([item for item in items if item.rejection is None])
+            storing = asyncio.create_task(self._stages.store(table))
             self._storing.add(storing)
             storing.add_done_callback(self._storing.discard)
-            async with _timed("publish"):
-                await asyncio.gather(*(self._settle(piece) for piece in slices))
+            started = time.perf_counter()
+            await asyncio.gather(*(self._settle(piece) for piece in slices))
+            STAGE_SECONDS.labels("publish").observe(time.perf_counter() - started)
         finally:
-            for piece in slices:
+            for piece in taken:
                 piece.release()
+            self._count_bytes(taken, -1)
+
+    async def _named(self, slices: Sequence[Slice]) -> list[Slice]:
+        """Name what is suspicious in the journal, and try what a process died of; return what goes on."""
+
+        async def ask(piece: Slice) -> bool:
+            try:
+                if piece.trial:
+                    await self._try(piece)
+                elif piece.careful:
+                    await piece.lane.name(piece)
+            except LaneError as error:
+                log.warning("slice_dropped", posts=len(piece.items), reason=str(error))
+                return False
+            return True
+
+        good = await asyncio.gather(*map(ask, slices))
+        return [piece for piece, named in zip(slices, good, strict=True) if named]
+
+    async def _try(self, piece: Slice) -> None:
+        item = piece.items[0]
+        if piece.lane.condemned:
+            item.rejection = PoisonError("several workers died while it was the only record in flight")
+            return
+        # The child starts before the record is named, so that the worker is not long in the shadow of its name.
+        await self._trial.ready()
+        await piece.lane.name(piece)
+        cause = await self._trial.cause_of_death(item)
+        if cause is not None:
+            item.rejection = PoisonError(f"it ends the process that labels it: {cause}")
 
     async def _settle(self, piece: Slice) -> None:
         try:
@@ -123,13 +169,6 @@ class Pipeline:
             log.warning("slice_dropped", posts=len(piece.items), reason=str(error))
         else:
             _count(piece.items)
-
-
-@asynccontextmanager
-async def _timed(stage: str) -> AsyncIterator[None]:
-    started = time.perf_counter()
-    yield
-    STAGE_SECONDS.labels(stage).observe(time.perf_counter() - started)
 
 
 def _count(items: Sequence[Item]) -> None:

@@ -10,6 +10,10 @@ from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Source, 
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import Item, OutgoingRecord
 
+# Number and count of the parts of a dead letter that is larger than its topic takes: joined, they are its bytes.
+PART_HEADER = "moderate.part"
+_OVERHEAD_BYTES = 200  # of a batch and a record in it, the part's header included
+_HEADER_OVERHEAD_BYTES = 10
 _CARRIED_HEADERS = frozenset({"traceparent", "tracestate"})
 
 
@@ -23,6 +27,7 @@ class PublishStage:
     Args:
         routes: task to topic; tasks that share a topic share a record.
         dead_letter_topic: where rejected records go.
+        max_dead_letter_bytes: the largest record that this topic takes.
         stamp: which model labelled.
         now: current time, for `ce_time`.
     """
@@ -32,6 +37,7 @@ class PublishStage:
         *,
         routes: Mapping[str, str],
         dead_letter_topic: str,
+        max_dead_letter_bytes: int,
         stamp: ModelStamp,
         now: Callable[[], datetime] = _now,
     ) -> None:
@@ -39,6 +45,7 @@ class PublishStage:
         for task, topic in routes.items():
             self._tasks_by_topic.setdefault(topic, []).append(task)
         self._dead_letter_topic = dead_letter_topic
+        self._max_dead_letter_bytes = max_dead_letter_bytes
         self._stamp = stamp
         self._now = now
 
@@ -48,7 +55,7 @@ class PublishStage:
 
     def _records(self, item: Item) -> list[OutgoingRecord]:
         if item.rejection is not None:
-            return [self._dead_letter(item, item.rejection)]
+            return self._dead_letters(item, item.rejection)
         if item.labels is None or item.post is None:
             raise FatalError(f"{item.position} came to publish neither labelled nor rejected")
         return [
@@ -94,7 +101,8 @@ class PublishStage:
             *carried,
         ]
 
-    def _dead_letter(self, item: Item, rejection: InvalidRecordError) -> OutgoingRecord:
+    def _dead_letters(self, item: Item, rejection: InvalidRecordError) -> list[OutgoingRecord]:
+        """Return one record, or the parts of one that is larger than its topic takes."""
         record = item.record
         cause = rejection.__cause__ or rejection
         reason = DeadLetter(
@@ -105,7 +113,22 @@ class PublishStage:
             exception_class_name=f"{type(cause).__module__}.{type(cause).__qualname__}",
             exception_message=str(rejection),
         )
-        return OutgoingRecord(self._dead_letter_topic, record.key, record.value, reason.headers(record.headers))
+        headers = reason.headers(record.headers)
+        rest = self._max_dead_letter_bytes - _OVERHEAD_BYTES - len(record.key or b"")
+        room = max(1, rest - sum(len(name) + len(value or b"") + _HEADER_OVERHEAD_BYTES for name, value in headers))
+        value = record.value
+        if value is None or len(value) <= room:
+            return [OutgoingRecord(self._dead_letter_topic, record.key, value, headers)]
+        parts = [value[start : start + room] for start in range(0, len(value), room)]
+        return [
+            OutgoingRecord(
+                self._dead_letter_topic,
+                record.key,
+                part,
+                [*headers, (PART_HEADER, f"{number}/{len(parts)}".encode())],
+            )
+            for number, part in enumerate(parts, start=1)
+        ]
 
 
 def _answer(label: ModelLabel) -> TaskLabel:

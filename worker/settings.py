@@ -51,8 +51,13 @@ class KafkaSettings(_Group):
     drain_seconds: Seconds = Field(
         5.0, description="longest wait for what is in flight when stopping or losing a partition"
     )
+    records_gone: Literal["continue", "stop"] = Field(
+        "continue",
+        description="where retention was shorter than the lag: continue at the oldest record that is left, or stop",
+    )
+    metadata_max_age_seconds: Seconds = Field(30.0, description="time after which added partitions are noticed")
     max_fetch_bytes: Count = Field(
-        4 * 1024 * 1024, description="bytes a partition in one fetch; a larger record still passes"
+        1024 * 1024, description="bytes a partition in one fetch; a larger record still passes"
     )
     max_request_bytes: Count = Field(
         16 * 1024 * 1024, description="largest produce request, as the broker's message.max.bytes"
@@ -116,7 +121,22 @@ class BatchSettings(_Group):
 
     max_posts: Count = Field(64, description="posts in one batch")
     max_in_flight: Count = Field(3, description="batches between fetch and commit")
+    max_in_flight_bytes: Count = Field(
+        64 * 1024 * 1024, description="bytes of records between fetch and commit; a larger record passes alone"
+    )
     max_text_chars: Count = Field(100_000, description="characters of a post's text; longer is a dead letter")
+
+
+class GuardSettings(_Group):
+    """What ends a process that hangs, and how a post that kills the process is found."""
+
+    max_work_seconds: Seconds = Field(
+        60.0, description="longest time for one model call, one picture, or a standstill of the event loop"
+    )
+    trial_start_seconds: Seconds = Field(120.0, description="longest start of the process that tries suspicious posts")
+    trial_memory_bytes: Count = Field(
+        2 * 1024 * 1024 * 1024, description="memory that one post may take on trial, above the model's"
+    )
 
 
 class HttpSettings(_Group):
@@ -165,6 +185,7 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     media: MediaSettings = MediaSettings()
     batch: BatchSettings = BatchSettings()
+    guard: GuardSettings = GuardSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     stack: StackSettings = StackSettings()

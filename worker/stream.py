@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -17,25 +19,26 @@ from mmorient import MmOrientError, Moderator
 from schemas import ModelStamp
 from worker.cache import NoCache, RedisCache
 from worker.consume import ConsumeStage
-from worker.drawn import DrawnTextStage
-from worker.embed import EmbedStage
+from worker.deployment import Deployment, refuse_strangers
 from worker.errors import FatalError
-from worker.fetch import HttpFetcher
 from worker.health import Health
-from worker.infer import InferStage
+from worker.lane import LaneTerms
 from worker.lanes import Lanes
-from worker.links import KafkaLinks
-from worker.media import MediaStage
+from worker.links import REFUSED, KafkaLinks
 from worker.metrics import CACHE_FAILURES, MODEL_INFO
+from worker.outputs import Outputs
 from worker.pipeline import Pipeline
 from worker.publish import PublishStage
 from worker.settings import Settings
-from worker.topics import check_counts, output_topics, partition_counts
+from worker.stages import Stages, load_moderator
+from worker.trial import Trial
+from worker.watch import Watch
 
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 1.0
 _PING_SECONDS = 5.0
+_NEWCOMER_SECONDS = 30.0
 
 
 # The stream says itself why it ends; the shell would say it three times more.
@@ -58,6 +61,7 @@ class StreamService(Service):
         self._settings = settings
         self._health = health
         self._links = KafkaLinks(settings.kafka.bootstrap_servers or "", settings.kafka)
+        self._watch = Watch(settings.guard.max_work_seconds)
         self._pipeline: Pipeline | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -91,71 +95,49 @@ class StreamService(Service):
     async def _run(self) -> None:
         settings = self._settings
         async with AsyncExitStack() as stack:
-            loop_watch = asyncio.create_task(self._health.watch_loop())
-            stack.callback(loop_watch.cancel)
-            moderator = await asyncio.to_thread(
-                Moderator.from_checkpoint,
-                settings.checkpoint,
-                device=settings.device,
-                precision=settings.precision,
-                graph_context=settings.graph_context,
-                compiled=settings.compiled,
-            )
+            for watching in (self._health.watch_loop(), self._watch.run()):
+                stack.callback(asyncio.create_task(watching).cancel)
+            moderator = await load_moderator(settings)
+            stages = await Stages.build(stack, settings, moderator, await self._cache(stack), self._watch)
+            await stages.warm_up()
             self._health.model_loaded = True
             stamp = _stamp(moderator)
             log.info("model_loaded", **stamp.model_dump())
-            admin = await self._connect(stack)
+            admin, outputs = await self._connect(stack)
             consumer = self._links.consumer()
             fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            lanes = Lanes(self._links, consumer=consumer, admin=admin, on_fatal=lambda error: _set_error(fatal, error))
+            lanes = Lanes(
+                replace(self._links, max_batch_bytes=outputs.max_batch_bytes),
+                _terms(settings),
+                consumer=consumer,
+                admin=admin,
+                on_fatal=lambda error: _set_error(fatal, error),
+                outputs_ready=outputs.ready,
+                broker_answers=lambda: self._health.broker_reachable,
+            )
             self._health.partitions_ready = lambda: lanes.ready
             self._health.partitions_owned = lambda: lanes.assigned
-            pipeline = await self._build(
-                stack, moderator, stamp, ConsumeStage(consumer, lanes, max_posts=settings.batch.max_posts)
+            trial = Trial(settings)
+            stack.callback(trial.close)
+            pipeline = Pipeline(
+                consume=ConsumeStage(
+                    consumer, lanes, max_posts=settings.batch.max_posts, records_gone=settings.kafka.records_gone
+                ),
+                stages=stages,
+                publish=PublishStage(
+                    routes=settings.kafka.routes,
+                    dead_letter_topic=settings.kafka.dead_letter_topic,
+                    max_dead_letter_bytes=outputs.max_dead_letter_bytes,
+                    stamp=stamp,
+                ),
+                trial=trial,
+                max_in_flight=settings.batch.max_in_flight,
+                max_in_flight_bytes=settings.batch.max_in_flight_bytes,
             )
             await self._join(stack, consumer, lanes)
             self._pipeline = pipeline
             await _first_of(pipeline.run(), fatal, self._ping(admin))
             log.info("drained")
-
-    async def _build(
-        self, stack: AsyncExitStack, moderator: Moderator, stamp: ModelStamp, consume: ConsumeStage
-    ) -> Pipeline:
-        media, batch, kafka = self._settings.media, self._settings.batch, self._settings.kafka
-        decoder = ThreadPoolExecutor(media.decode_threads, thread_name_prefix="decode")
-        stack.callback(decoder.shutdown, wait=False, cancel_futures=True)
-        fetcher = await stack.enter_async_context(
-            HttpFetcher(
-                max_bytes=media.max_bytes,
-                max_redirects=media.max_redirects,
-                timeout_seconds=media.timeout_seconds,
-                max_parallel=media.max_parallel,
-                allowed_private_hosts=frozenset(media.allowed_private_hosts),
-            )
-        )
-        cache = await self._cache(stack)
-        embed = EmbedStage(
-            cache,
-            drawn_text=moderator.drawn_text,
-            frame=moderator.picture_frame,
-            embedding_digest=moderator.identity.embedding,
-            text_width=moderator.text_width,
-            picture_width=moderator.picture_width,
-            max_pixels=media.max_pixels,
-            decoder=decoder,
-        )
-        infer = InferStage(moderator)
-        stack.callback(infer.close)
-        return Pipeline(
-            consume=consume,
-            drawn=DrawnTextStage(cache, drawn_text=moderator.drawn_text, max_pixels=media.max_pixels, decoder=decoder),
-            media=MediaStage(fetcher, max_count=media.max_count, max_bytes=media.max_bytes),
-            embed=embed,
-            infer=infer,
-            publish=PublishStage(routes=kafka.routes, dead_letter_topic=kafka.dead_letter_topic, stamp=stamp),
-            max_text_chars=batch.max_text_chars,
-            max_in_flight=batch.max_in_flight,
-        )
 
     async def _cache(self, stack: AsyncExitStack) -> NoCache | RedisCache:
         redis = self._settings.redis
@@ -171,24 +153,37 @@ class StreamService(Service):
             )
         )
 
-    async def _connect(self, stack: AsyncExitStack) -> AIOKafkaAdminClient:
-        """Return a connected client once the broker answers and the topics are as they must be."""
+    async def _connect(self, stack: AsyncExitStack) -> tuple[AIOKafkaAdminClient, Outputs]:
+        """Return a connected client once the broker answers, and the topics if they are as they must be.
+
+        Raises:
+            FatalError: topics or permissions are missing, or the group belongs to another deployment.
+        """
         while True:
             admin = self._links.admin()
+            outputs = Outputs(admin, self._settings.kafka)
             try:
                 await admin.start()
-                counts = await partition_counts(
-                    admin, [self._settings.kafka.posts_topic, *output_topics(self._settings.kafka)]
-                )
+                await outputs.check()
+                await self._refuse_strangers(admin)
+            except REFUSED as error:
+                await admin.close()
+                raise FatalError(f"the broker refuses this worker: {error}") from error
             except (KafkaError, OSError) as error:
                 await admin.close()
                 log.warning("broker_unreachable", servers=self._links.bootstrap_servers, error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
+            except BaseException:
+                await admin.close()
+                raise
             stack.push_async_callback(admin.close)
-            check_counts(counts, self._settings.kafka)
             self._health.broker_reachable = True
-            return admin
+            return admin, outputs
+
+    async def _refuse_strangers(self, admin: AIOKafkaAdminClient) -> None:
+        kafka = self._settings.kafka
+        await refuse_strangers(admin, kafka.group_id, Deployment.of(kafka))
 
     async def _join(self, stack: AsyncExitStack, consumer: AIOKafkaConsumer, lanes: Lanes) -> None:
         consumer.subscribe([self._settings.kafka.posts_topic], listener=lanes)
@@ -204,11 +199,15 @@ class StreamService(Service):
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _ping(self, admin: AIOKafkaAdminClient) -> None:
-        """Ask the broker now and then, for /readyz."""
+        """Ask the broker now and then, for /readyz; a newcomer also asks who else is in the group."""
+        newcomer_until = time.monotonic() + _NEWCOMER_SECONDS
         while True:
             try:
                 async with asyncio.timeout(_PING_SECONDS):
                     await admin.list_topics()
+                    if time.monotonic() < newcomer_until:
+                        # Two that joined at once did not see each other before.
+                        await self._refuse_strangers(admin)
                 self._health.broker_reachable = True
             except (KafkaError, TimeoutError, OSError):
                 self._health.broker_reachable = False
@@ -239,6 +238,17 @@ def _root(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _terms(settings: Settings) -> LaneTerms:
+    kafka, batch = settings.kafka, settings.batch
+    return LaneTerms(
+        group_id=kafka.group_id,
+        worker=uuid4().hex[:12],
+        start_at=kafka.start_at,
+        timeout_seconds=kafka.transaction_timeout_seconds,
+        in_flight=batch.max_posts * batch.max_in_flight,
+    )
 
 
 def _stamp(moderator: Moderator) -> ModelStamp:

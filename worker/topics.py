@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from worker.errors import FatalError
 from worker.settings import KafkaSettings
@@ -23,21 +24,42 @@ async def partition_counts(admin: AIOKafkaAdminClient, topics: list[str]) -> dic
     return {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
 
 
-def check_counts(counts: Mapping[str, int], settings: KafkaSettings) -> None:
+def check_counts(counts: Mapping[str, int], settings: KafkaSettings, *, growing: bool = False) -> None:
     """Check that every topic is there and that a label can land in the partition number of its post.
+
+    Args:
+        counts: partitions by topic.
+        settings: names of the topics.
+        growing: let outputs have more partitions than posts: whoever adds some begins with them.
 
     Raises:
         FatalError: a topic is missing or has another number of partitions than the posts topic.
     """
-    wanted = counts.get(settings.posts_topic)
+    wanted = counts.get(settings.posts_topic, 0)
     for topic in (settings.posts_topic, *output_topics(settings)):
         if topic not in counts:
             raise FatalError(f"topic {topic} does not exist: run `moderate topics create`")
-        if counts[topic] != wanted:
+        if counts[topic] < wanted or (counts[topic] > wanted and not growing):
             raise FatalError(
                 f"topic {topic} has {counts[topic]} partitions, {settings.posts_topic} has {wanted}: "
                 "a label lands in the partition number of its post, so the counts must be equal"
             )
+
+
+async def max_message_bytes(admin: AIOKafkaAdminClient, topic: str) -> int | None:
+    """Return the largest batch of records that a topic takes; None where the broker does not say."""
+    try:
+        responses = await admin.describe_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": None})]
+        )
+    except KafkaError:
+        return None
+    for response in responses:
+        for code, _, _, _, entries in response.resources:
+            for name, value, *_ in entries if code == 0 else ():
+                if name == "max.message.bytes":
+                    return int(value)
+    return None
 
 
 async def create_topics(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -30,6 +31,6 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 @pytest.fixture
 async def stream(servers: Servers, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stream]:
     """Give topics of the test's own, and a way to start workers on them that ends with the test."""
-    name = f"{request.node.name.split('[')[0]}-{os.getpid()}"
+    name = re.sub(r"[^a-zA-Z0-9._-]+", "-", f"{request.node.name}-{os.getpid()}")
     async with AsyncExitStack() as stack:
         yield Stream(servers, name, tmp_path, stack)

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 TASKS = ("sentiment", "sarcasm", "offensiveness")
 Position = tuple[int, int]
@@ -131,8 +132,8 @@ class Stream:
         code, _, errors = await self.command("topics", "create", "--partitions", str(partitions), **settings)
         assert code == 0, errors
 
-    async def start(self, name: str = "worker", **settings: str) -> Worker:
-        """Start a worker, which is killed when the test ends if it still runs."""
+    async def start(self, name: str = "worker", variables: Mapping[str, str] | None = None, **settings: str) -> Worker:
+        """Start a worker, with more environment variables than its settings; the test's end kills it."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -140,7 +141,7 @@ class Stream:
         with log_path.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "worker", "run",
-                env={**os.environ, **self.environment(HTTP__PORT=str(port), **settings)},
+                env={**os.environ, **self.environment(HTTP__PORT=str(port), **settings), **(variables or {})},
                 stdout=log, stderr=log,
             )  # fmt: skip
 
@@ -242,7 +243,11 @@ class Stream:
         try:
             async with asyncio.timeout(seconds):
                 while True:
-                    offsets = await admin.list_consumer_group_offsets(self.name)
+                    try:
+                        offsets = await admin.list_consumer_group_offsets(self.name)
+                    except KafkaError:
+                        # The first group of a fresh broker waits for the offsets topic.
+                        offsets = {}
                     done = {
                         source.partition: entry.offset
                         for source, entry in offsets.items()

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import struct
+import zlib
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -9,7 +11,9 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.worker.system import Servers
-from worker.cache import NoCache, RedisCache, content_key, pack, unpack
+from worker.breaker import Breaker
+from worker.cache import NoCache, RedisCache, content_key
+from worker.entries import pack, unpack
 
 VECTOR = np.arange(6, dtype=np.float16)
 
@@ -54,24 +58,53 @@ async def test_what_is_stored_is_found(servers: Servers, redis: "Redis") -> None
 
 
 @pytest.mark.parametrize(
-    "garbage",
+    ("garbage", "kind"),
     [
-        b"",
-        b"x",
-        pack(VECTOR)[:-1],
-        pack(VECTOR) + b"\0\0",
-        pack(VECTOR[:3]),
-        b"mme2" + pack(VECTOR)[4:],
-        pack(VECTOR)[:-1] + b"!",
+        (b"", "garbage"),
+        (b"x", "garbage"),
+        (pack(b"a", VECTOR)[:-1], "garbage"),
+        (pack(b"a", VECTOR) + b"\0\0", "garbage"),
+        (b"mmt2" + pack(b"a", VECTOR)[4:], "garbage"),
+        (pack(b"a", VECTOR)[:-1] + b"!", "garbage"),
+        (pack(b"b", VECTOR), "garbage"),
+        (pack(b"a", np.array([np.nan] * 6, dtype=np.float16)), "garbage"),
+        (pack(b"a", np.array([0, 0, 0, 0, 0, np.inf], dtype=np.float16)), "garbage"),
+        (pack(b"a", VECTOR[:3]), "wrong_size"),
+        (pack(b"a", np.tile(VECTOR, 2)), "wrong_size"),
     ],
 )
-async def test_garbage_is_a_miss(servers: Servers, redis: "Redis", garbage: bytes) -> None:
-    """A value that is not exactly such an embedding is not found, and is counted."""
+async def test_garbage_is_a_miss(servers: Servers, redis: "Redis", garbage: bytes, kind: str) -> None:
+    """A value that is not exactly such an embedding of this key is not found, is counted, and can be replaced."""
     failures: list[str] = []
     await redis.set(b"a", garbage)
     async with cache_at(servers.redis, failures, Clock()) as cache:
         assert await cache.find({b"a": 6}) == {}
-    assert failures == ["garbage"]
+        assert failures == [kind]
+        await cache.store({b"a": VECTOR})
+        assert list(await cache.find({b"a": 6})) == [b"a"]
+    assert failures == [kind]
+
+
+async def test_texts_are_found_as_they_were_stored(servers: Servers, redis: "Redis") -> None:
+    """Texts of any alphabet, and none, come back; an embedding's entry and bytes that are no UTF-8 do not."""
+    failures: list[str] = []
+    texts = {b"a": "hello", b"b": "", b"c": "\u0441\u043f\u0430\u0441\u0438\u0431\u043e \U0001f600"}
+    async with cache_at(servers.redis, failures, Clock()) as cache:
+        await cache.store_texts(texts)
+        assert await cache.find_texts([*texts, b"d"]) == texts
+        assert failures == []
+        payload = b"\xff\xfe"
+        await redis.set(b"a", struct.pack("<4sII", b"mmt2", 2, zlib.crc32(payload, zlib.crc32(b"a"))) + payload)
+        await redis.set(b"b", pack(b"b", VECTOR))
+        assert await cache.find_texts([b"a", b"b", b"c"]) == {b"c": texts[b"c"]}
+    assert failures == ["garbage", "garbage"]
+
+
+async def test_what_is_not_finite_is_not_stored(servers: Servers, redis: "Redis") -> None:
+    """Such an embedding would be garbage at the next look-up."""
+    async with cache_at(servers.redis, [], Clock()) as cache:
+        await cache.store({b"a": np.array([np.nan], dtype=np.float16), b"b": VECTOR})
+    assert await redis.keys() == [b"b"]
 
 
 async def test_a_value_of_another_type_is_a_miss(servers: Servers, redis: "Redis") -> None:
@@ -79,6 +112,8 @@ async def test_a_value_of_another_type_is_a_miss(servers: Servers, redis: "Redis
     await redis.rpush("a", "x")
     async with cache_at(servers.redis, [], Clock()) as cache:
         assert await cache.find({b"a": 6}) == {}
+        await cache.store({b"a": VECTOR})
+        assert list(await cache.find({b"a": 6})) == [b"a"]
 
 
 async def test_a_failure_is_paid_for_once() -> None:
@@ -96,19 +131,6 @@ async def test_a_failure_is_paid_for_once() -> None:
             clock.now = 6.0
             assert await cache.find({b"a": 6}) == {}
             assert len(failures) == 2
-
-
-async def test_recovery_needs_no_restart(servers: Servers, redis: "Redis") -> None:
-    """After the pause a Redis that answers again is used again."""
-    del redis
-    failures: list[str] = []
-    clock = Clock()
-    async with cache_at(servers.redis, failures, clock) as cache:
-        await cache.store({b"a": VECTOR})
-        cache._rest(OSError("gone"))
-        assert await cache.find({b"a": 6}) == {}
-        clock.now = 6.0
-        assert list(await cache.find({b"a": 6})) == [b"a"]
 
 
 async def test_no_cache_finds_nothing() -> None:
@@ -132,8 +154,47 @@ def test_keys_tell_contents_modalities_and_encoders_apart() -> None:
 
 
 def test_packing_is_exact() -> None:
-    """Every fp16 value survives, infinities and the sign of zero included."""
-    vector = np.array([0.0, -0.0, 65504, 6e-8, np.inf, -1.5], dtype=np.float16)
-    unpacked = unpack(pack(vector), 6)
-    assert unpacked is not None
-    assert unpacked.tobytes() == vector.tobytes()
+    """Every finite fp16 value survives, the sign of zero included."""
+    vector = np.array([0.0, -0.0, 65504, 6e-8, -65504, -1.5], dtype=np.float16)
+    assert unpack(b"a", pack(b"a", vector), 6).tobytes() == vector.tobytes()
+
+
+def test_a_closed_breaker_admits_everybody() -> None:
+    """Until the first failure, and whatever succeeds."""
+    breaker = Breaker(5, Clock())
+    assert all(breaker.admits() for _ in range(3))
+    assert not breaker.worked()
+    assert breaker.is_closed
+
+
+def test_an_open_breaker_admits_one_after_the_rest() -> None:
+    """Nobody during the rest; then one, and all again once that one has worked."""
+    clock = Clock()
+    breaker = Breaker(5, clock)
+    assert breaker.failed()
+    assert not breaker.failed()
+    clock.now = 4.9
+    assert not breaker.admits()
+    clock.now = 5
+    assert [breaker.admits() for _ in range(3)] == [True, False, False]
+    assert not breaker.failed()
+    clock.now = 9.9
+    assert not breaker.admits()
+    clock.now = 10
+    assert [breaker.admits() for _ in range(3)] == [True, False, False]
+    assert breaker.worked()
+    assert all(breaker.admits() for _ in range(3))
+
+
+def test_a_breaker_is_not_closed_by_what_began_before_the_failure() -> None:
+    """A late success says nothing; a try that came to no end leaves its turn to the next."""
+    clock = Clock()
+    breaker = Breaker(5, clock)
+    breaker.failed()
+    assert not breaker.worked()
+    assert not breaker.is_closed
+    clock.now = 5
+    assert breaker.admits()
+    breaker.gave_up()
+    assert breaker.admits()
+    assert not breaker.admits()

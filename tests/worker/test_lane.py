@@ -13,13 +13,14 @@ from aiokafka.structs import OffsetAndMetadata
 from tests.worker.records import StandInRecord
 from worker.errors import LaneError
 from worker.items import OutgoingRecord
-from worker.lane import Lane, Slice
+from worker.journal import Journal
+from worker.lane import Lane, LaneTerms, Slice
 
 SOURCE = TopicPartition("posts", 3)
 
 
 @dataclass
-class Journal:
+class Partners:
     """Notes every call in order; stands in for consumer, producer and admin client alike."""
 
     committed: dict[TopicPartition, OffsetAndMetadata] = field(
@@ -27,13 +28,21 @@ class Journal:
     )
     calls: list[str] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
+    notes: list[Journal | None] = field(default_factory=list)
     failing: dict[str, BaseException] = field(default_factory=dict)
+    slow: dict[str, float] = field(default_factory=dict)
 
     def note(self, call: str) -> None:
         """Note a call, and fail where it should."""
         self.calls.append(call)
         if call in self.failing:
             raise self.failing.pop(call)
+
+    def forget(self) -> None:
+        """Forget what opening the lane noted."""
+        self.calls.clear()
+        self.offsets.clear()
+        self.notes.clear()
 
     async def start(self) -> None:
         """Fence."""
@@ -47,6 +56,10 @@ class Journal:
     async def beginning_offsets(self, sources: list[TopicPartition]) -> dict[TopicPartition, int]:
         """Answer the oldest offset."""
         return dict.fromkeys(sources, 7)
+
+    async def end_offsets(self, sources: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Answer the end."""
+        return dict.fromkeys(sources, 1000)
 
     def seek(self, _: TopicPartition, offset: int) -> None:
         """Move the position."""
@@ -64,7 +77,7 @@ class Journal:
         """Begin."""
         self.note("begin")
 
-    def create_batch(self) -> "Journal":
+    def create_batch(self) -> "Partners":
         """Return a batch."""
         return self
 
@@ -83,9 +96,11 @@ class Journal:
         """Add the offset."""
         self.note("offsets")
         self.offsets.append(offsets[SOURCE].offset)
+        self.notes.append(Journal.loads(offsets[SOURCE].metadata))
 
     async def commit_transaction(self) -> None:
         """Commit."""
+        await asyncio.sleep(self.slow.get("commit", 0))
         self.note("commit")
 
     async def stop(self) -> None:
@@ -93,24 +108,22 @@ class Journal:
         self.note("stop")
 
 
-def lane_of(journal: Journal, on_failure: Callable[[BaseException], None] = lambda _: None) -> Lane:
+def lane_of(journal: Partners, on_failure: Callable[[BaseException], None] = lambda _: None) -> Lane:
     """Return a lane whose every partner is the journal."""
     partner: Any = journal
     return Lane(
         SOURCE,
+        LaneTerms(group_id="g", worker="me", start_at="earliest", timeout_seconds=1, in_flight=192),
         consumer=partner,
         producer=partner,
         admin=partner,
-        group_id="g",
-        start_at="earliest",
-        timeout_seconds=1,
         on_failure=on_failure,
     )
 
 
 def accept(lane: Lane, *offsets: int) -> Slice:
     """Give a lane records and return the slice."""
-    piece = lane.accept([StandInRecord(b"x", offset=offset) for offset in offsets])
+    piece = lane.accept([StandInRecord(b"x", offset=offset) for offset in offsets], max_bytes=1000)
     assert piece is not None
     return piece
 
@@ -119,30 +132,31 @@ OUT = [OutgoingRecord("labels.sarcasm", b"k", b"v", ())]
 
 
 async def test_the_fence_comes_before_the_offset() -> None:
-    """A lane fences, then asks for the committed offset, then seeks, then fetches; only then it accepts."""
-    journal = Journal()
+    """A lane fences, asks for the committed offset, notes that it begins, seeks, fetches; only then it accepts."""
+    journal = Partners()
     lane = lane_of(journal)
-    assert lane.accept([StandInRecord(b"x", offset=40)]) is None
+    assert lane.accept([StandInRecord(b"x", offset=40)], max_bytes=1000) is None
     await lane.open()
-    assert journal.calls == ["fence", "committed", "seek 40", "resume"]
+    assert journal.calls == ["fence", "committed", "begin", "offsets", "commit", "seek 40", "resume"]
+    assert (journal.offsets, journal.notes) == ([40], [Journal("open", "me", suspects=192)])
     assert lane.accepting
 
 
 async def test_an_absent_offset_is_an_error_and_none_is_not() -> None:
     """An answer without the partition is refused; -1 means that the group begins at the oldest record."""
     with pytest.raises(LaneError, match="not even none"):
-        await lane_of(Journal(committed={})).open()
-    journal = Journal(committed={SOURCE: OffsetAndMetadata(-1, "")})
+        await lane_of(Partners(committed={})).open()
+    journal = Partners(committed={SOURCE: OffsetAndMetadata(-1, "")})
     await lane_of(journal).open()
     assert "seek 7" in journal.calls
 
 
 async def test_a_slice_is_one_transaction() -> None:
     """Records and the offset behind the last of them are committed together, in the post's partition number."""
-    journal = Journal()
+    journal = Partners()
     lane = lane_of(journal)
     await lane.open()
-    journal.calls.clear()
+    journal.forget()
     await lane.settle(accept(lane, 40, 42), OUT)
     assert journal.calls == ["begin", "send to 3", "offsets", "commit"]
     assert journal.offsets == [43]
@@ -150,17 +164,18 @@ async def test_a_slice_is_one_transaction() -> None:
 
 async def test_records_are_accepted_once() -> None:
     """What was accepted is not accepted again, and what lies before the claim is not either."""
-    lane = lane_of(Journal())
+    lane = lane_of(Partners())
     await lane.open()
     assert [item.record.offset for item in accept(lane, 38, 39, 40, 41).items] == [40, 41]
-    assert lane.accept([StandInRecord(b"x", offset=41)]) is None
+    assert lane.accept([StandInRecord(b"x", offset=41)], max_bytes=1000) is None
 
 
 async def test_slices_are_settled_in_order() -> None:
     """A later slice waits for the one before it, however early its labels are ready."""
-    journal = Journal()
+    journal = Partners()
     lane = lane_of(journal)
     await lane.open()
+    journal.forget()
     first, second = accept(lane, 40), accept(lane, 41)
     waiting = asyncio.create_task(lane.settle(second, OUT))
     await asyncio.sleep(0)
@@ -172,9 +187,10 @@ async def test_slices_are_settled_in_order() -> None:
 
 async def test_nothing_is_committed_behind_a_dropped_slice() -> None:
     """Where a slice is given back without being settled, the next is dropped too: its offset would pass over it."""
-    journal = Journal()
+    journal = Partners()
     lane = lane_of(journal)
     await lane.open()
+    journal.forget()
     first, second = accept(lane, 40), accept(lane, 41)
     first.release()
     with pytest.raises(LaneError):
@@ -187,9 +203,11 @@ async def test_nothing_is_committed_behind_a_dropped_slice() -> None:
 async def test_any_failure_breaks_the_lane_for_good(call: str, error: BaseException) -> None:
     """A failed transaction stops the lane, is told once, and nothing is committed through it any more."""
     told: list[BaseException] = []
-    journal = Journal(failing={call: error})
+    journal = Partners()
     lane = lane_of(journal, told.append)
     await lane.open()
+    journal.forget()
+    journal.failing[call] = error
     first, second = accept(lane, 40), accept(lane, 41)
     with pytest.raises(LaneError):
         await lane.settle(first, OUT)
@@ -197,15 +215,82 @@ async def test_any_failure_breaks_the_lane_for_good(call: str, error: BaseExcept
         await lane.settle(second, OUT)
     assert told == [error]
     assert journal.calls.count("commit") == (call == "commit")
-    assert lane.accept([StandInRecord(b"x", offset=42)]) is None
+    assert lane.accept([StandInRecord(b"x", offset=42)], max_bytes=1000) is None
     await asyncio.wait_for(lane.drained(), 1)
 
 
 async def test_a_lane_that_was_closed_while_it_opened_accepts_nothing() -> None:
     """A revocation in the middle of the claim leaves no lane behind."""
-    journal = Journal()
+    journal = Partners()
     lane = lane_of(journal)
     lane.alive = False
-    with pytest.raises(LaneError, match="revoked"):
+    with pytest.raises(LaneError, match="given up"):
         await lane.open()
     assert "resume" not in journal.calls
+
+
+async def test_after_an_unclean_death_records_are_named_before_they_are_touched() -> None:
+    """What another process left open is gone through in steps: one at a time, named first, the rest fetched again."""
+    journal = Partners(committed={SOURCE: OffsetAndMetadata(40, Journal("open", "other", suspects=20).dumps())})
+    lane = lane_of(journal)
+    await lane.open()
+    journal.forget()
+    first = accept(lane, *range(40, 70))
+    assert (first.careful, first.trial, first.next_offset) == (True, False, 56)
+    assert journal.calls == ["pause", "seek 56"]
+    await lane.name(first)
+    assert (journal.offsets, journal.notes) == ([40], [Journal("named", "me", suspects=20, named_until=56)])
+    await lane.settle(first, OUT)
+    assert (journal.offsets[-1], journal.notes[-1]) == (56, Journal("closed", "me", suspects=4))
+    assert journal.calls[-1] == "resume"
+    second = accept(lane, *range(56, 70))
+    await lane.settle(second, OUT)
+    assert journal.notes[-1] == Journal("open", "me", suspects=192)
+    assert not accept(lane, 70).careful
+
+
+async def test_a_lane_given_up_in_order_leaves_nothing_to_suspect() -> None:
+    """The last note of a drained lane is `closed`; that of one with a slice in flight tells the next to be careful."""
+    journal = Partners()
+    lane = lane_of(journal)
+    await lane.open()
+    await lane.give_up()
+    assert journal.notes[-1] == Journal("closed", "me")
+    other = Partners()
+    lane = lane_of(other)
+    await lane.open()
+    piece = accept(lane, 40)
+    await lane.give_up()
+    assert (other.offsets[-1], other.notes[-1]) == (40, Journal("closed", "me", suspects=192))
+    with pytest.raises(LaneError):
+        await lane.settle(piece, OUT)
+
+
+async def test_a_slice_has_no_more_bytes_than_there_is_room_for() -> None:
+    """What does not fit is fetched again; a record larger than all room passes alone where that is asked for."""
+    journal = Partners()
+    lane = lane_of(journal)
+    await lane.open()
+    records = [StandInRecord(b"x" * 400, offset=offset) for offset in (40, 41, 42)]
+    piece = lane.accept(records, max_bytes=1000)
+    assert piece is not None
+    assert [item.record.offset for item in piece.items] == [40, 41]
+    assert journal.calls[-1] == "seek 42"
+    assert lane.accept(records[2:], max_bytes=100) is None
+    alone = lane.accept(records[2:], max_bytes=100, even_if_larger=True)
+    assert alone is not None
+    assert alone.next_offset == 43
+
+
+async def test_the_last_note_does_not_take_the_offset_back() -> None:
+    """A lane given up while a slice is being committed notes the offset that this commit brings."""
+    journal = Partners()
+    lane = lane_of(journal)
+    await lane.open()
+    journal.slow["commit"] = 0.05
+    settling = asyncio.create_task(lane.settle(accept(lane, 40, 41), OUT))
+    await asyncio.sleep(0.01)
+    await lane.give_up()
+    await settling
+    assert journal.offsets == [40, 42, 42]
+    assert journal.notes[-1] == Journal("closed", "me")

@@ -2,7 +2,10 @@
 
 import asyncio
 import base64
+import time
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -23,7 +26,13 @@ class RefusingFetcher:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[str]:
+def calls() -> Counter[str]:
+    """Give the number of requests by path."""
+    return Counter()
+
+
+@pytest.fixture
+async def server(calls: Counter[str]) -> AsyncIterator[str]:
     """Give the host:port of a server with a route for each fault."""
 
     async def slow(_: web.Request) -> web.Response:
@@ -43,6 +52,25 @@ async def server() -> AsyncIterator[str]:
     async def to_file(_: web.Request) -> web.Response:
         return web.Response(status=302, headers={"location": "file:///etc/passwd"})
 
+    async def status(request: web.Request) -> web.Response:
+        """Answer with a status, and after the first `count` requests with a picture."""
+        calls[request.path] += 1
+        if calls[request.path] > int(request.match_info["count"]):
+            return web.Response(body=b"x" * 10)
+        return web.Response(status=int(request.match_info["status"]), headers=dict(request.query))
+
+    async def drop(request: web.Request) -> web.StreamResponse:
+        """Close the connection amid the body of the first request."""
+        calls[request.path] += 1
+        if calls[request.path] > 1:
+            return web.Response(body=b"x" * 10)
+        response = web.StreamResponse(headers={"content-length": "10"})
+        await response.prepare(request)
+        await response.write(b"xx")
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
     app = web.Application()
     app.add_routes(
         [
@@ -51,6 +79,8 @@ async def server() -> AsyncIterator[str]:
             web.get("/redirect/{count}", redirect),
             web.get("/inward", inward),
             web.get("/file", to_file),
+            web.get("/status/{status}/{count}", status),
+            web.get("/drop", drop),
         ]
     )
     runner = web.AppRunner(app)
@@ -95,6 +125,76 @@ async def test_bytes_are_fetched_within_the_limits(server: str) -> None:
     async with fetcher(server) as fetch:
         assert len(await fetch.fetch(f"http://{server}/body/{MAX_BYTES}")) == MAX_BYTES
         assert await fetch.fetch(f"http://{server}/redirect/1") == b"x" * 10
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+async def test_a_server_in_trouble_is_asked_again(server: str, calls: Counter[str], status: int) -> None:
+    """What such a status says may pass, and a picture that comes later is used."""
+    async with fetcher(server) as fetch:
+        assert await fetch.fetch(f"http://{server}/status/{status}/1") == b"x" * 10
+    assert calls[f"/status/{status}/1"] == 2
+
+
+async def test_a_broken_connection_is_asked_again(server: str, calls: Counter[str]) -> None:
+    """A body that is cut off is fetched anew, from its start."""
+    async with fetcher(server) as fetch:
+        assert await fetch.fetch(f"http://{server}/drop") == b"x" * 10
+    assert calls["/drop"] == 2
+
+
+@pytest.mark.parametrize("status", [204, 400, 401, 403, 404, 410, 451])
+async def test_a_clear_refusal_is_final(server: str, calls: Counter[str], status: int) -> None:
+    """Such a status is not asked for twice."""
+    async with fetcher(server) as fetch:
+        with pytest.raises(MediumError) as caught:
+            await fetch.fetch(f"http://{server}/status/{status}/9")
+    assert caught.value.reason == "http_status"
+    assert calls[f"/status/{status}/9"] == 1
+
+
+async def test_the_time_for_a_picture_holds_all_tries(server: str, calls: Counter[str]) -> None:
+    """A server that stays in trouble is given up within the time, by the name of its last failure."""
+    started = time.monotonic()
+    async with fetcher(server) as fetch:
+        with pytest.raises(MediumError) as caught:
+            await fetch.fetch(f"http://{server}/status/503/1000")
+    assert caught.value.reason == "http_status"
+    assert "503" in str(caught.value)
+    assert calls["/status/503/1000"] > 1
+    assert time.monotonic() - started < 0.7
+
+
+@pytest.mark.parametrize(("seconds", "tries"), [("0", 2), ("7", 1), ("Wed, 21 Oct 2015 07:28:00 GMT", 2)])
+async def test_retry_after_is_kept(server: str, calls: Counter[str], seconds: str, tries: int) -> None:
+    """A server that asks for a longer pause than there is time is not asked again."""
+    async with fetcher(server) as fetch:
+        with suppress(MediumError):
+            await fetch.fetch(f"http://{server}/status/503/1?retry-after={seconds}")
+    assert calls["/status/503/1"] == tries
+
+
+async def test_nobody_there_is_a_failed_fetch() -> None:
+    """A refused connection is given up within the time."""
+    started = time.monotonic()
+    async with fetcher("127.0.0.1:9") as fetch:
+        with pytest.raises(MediumError) as caught:
+            await fetch.fetch("http://127.0.0.1:9/x")
+    assert caught.value.reason == "fetch_failed"
+    assert time.monotonic() - started < 0.7
+
+
+async def test_waiting_for_another_try_keeps_nobody_from_fetching(server: str) -> None:
+    """Twenty pictures of a server in trouble leave the four turns to the others."""
+    async with fetcher(server) as fetch:
+        troubled = [
+            asyncio.create_task(fetch.fetch(f"http://{server}/status/503/1000?retry-after=0")) for _ in range(20)
+        ]
+        await asyncio.sleep(0.05)
+        started = time.monotonic()
+        assert await fetch.fetch(f"http://{server}/body/10") == b"x" * 10
+        assert time.monotonic() - started < 0.3
+        results = await asyncio.gather(*troubled, return_exceptions=True)
+    assert {getattr(result, "reason", None) for result in results} == {"http_status"}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "10.0.0.1", "169.254.169.254"])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from mmorient import PostLabels
 from mmorient.labels import TASKS, task_label
 from schemas import DeadLetter, Label, LabelSet, ModelStamp
-from tests.worker.records import item_of
+from tests.worker.records import StandInRecord, item_of
 from worker.errors import InvalidRecordError
 from worker.items import Item
 from worker.publish import PublishStage
@@ -18,7 +18,9 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 def stage(routes: dict[str, str] = ROUTES, now: datetime = NOON) -> PublishStage:
     """Return a publish stage with a stopped clock."""
-    return PublishStage(routes=routes, dead_letter_topic="dead", stamp=STAMP, now=lambda: now)
+    return PublishStage(
+        routes=routes, dead_letter_topic="dead", max_dead_letter_bytes=2000, stamp=STAMP, now=lambda: now
+    )
 
 
 def labelled(offset: int = 7) -> Item:
@@ -91,3 +93,20 @@ def test_a_rejected_record_keeps_its_bytes() -> None:
     reason = DeadLetter.from_headers(record.headers)
     assert (reason.topic, reason.partition, reason.offset, reason.stage) == ("posts", 0, 7, "infer")
     assert (reason.exception_class_name, reason.exception_message) == ("builtins.ValueError", "boom")
+
+
+def test_a_dead_letter_larger_than_its_topic_takes_comes_in_parts() -> None:
+    """Joined, the parts are the post's bytes; each has the reason, its number, and fits."""
+    value = bytes(range(256)) * 20
+    item = Item(StandInRecord(value, headers=[("own", b"1")]))
+    item.rejection = InvalidRecordError("decode", "not JSON")
+    parts = stage({"sarcasm": "labels.sarcasm"}).records([item])
+    assert len(parts) > 1
+    assert b"".join(part.value or b"" for part in parts) == value
+    for number, part in enumerate(parts, start=1):
+        headers = dict(part.headers)
+        assert headers["moderate.part"] == f"{number}/{len(parts)}".encode()
+        assert headers["__connect.errors.stage"] == b"decode"
+        assert headers["own"] == b"1"
+        assert (part.topic, part.key) == ("dead", b"k")
+        assert len(part.value or b"") + sum(len(name) + len(content) for name, content in part.headers) < 2000

@@ -27,5 +27,4 @@ def _hostile_open(source: Any, *arguments: Any, **options: Any) -> Any:
     return _open(source, *arguments, **options)
 
 
-
 Image.open = _hostile_open

@@ -1,0 +1,108 @@
+"""The protocol and the journal keep their rules in every reachable state; the known-bad variants do not."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.protocol import journal_checks, variants
+from tests.protocol.journal_model import RECORDS, Rules, State, moves
+from tests.protocol.journal_model import broken as broken_journal
+from tests.protocol.model import Protocol
+from tests.protocol.search import Move, explore, within
+from tests.protocol.state import Design, broken, done, start
+
+
+def named(check: variants.Variant | journal_checks.JournalCheck) -> str:
+    return check.name
+
+
+@pytest.mark.parametrize("variant", variants.PROTOCOL, ids=named)
+def test_the_protocol_neither_loses_nor_doubles(variant: variants.Variant) -> None:
+    """No state has a second label, an offset beyond an unlabelled record, or no way to label the rest."""
+    report = variant.check()
+    assert report.verdict == "holds", variant.steps(report)
+    assert report.states > 10_000
+
+
+@pytest.mark.parametrize("variant", variants.BAD, ids=named)
+def test_known_bad_variants_are_found_out(variant: variants.Variant) -> None:
+    """The search finds the harm that a known-bad variant does, and the shortest way to it."""
+    report = variant.check()
+    assert (report.verdict, len(report.trace)) == (variant.expected, variant.length), variant.steps(report)
+
+
+def test_the_counterexample_of_one_producer_a_worker_in_words() -> None:
+    """A worker whose partition has moved commits after the new owner has read the committed offset."""
+    worker_ids = variants.BAD[0]
+    lines = worker_ids.steps(worker_ids.check())
+    read = next(index for index, line in enumerate(lines) if "worker B: 3 reads the committed offset: 0" in line)
+    assert "worker A: 12 commits the transaction of records 0" in "".join(lines[read:])
+    assert lines[-1].endswith("worker B: 12 commits the transaction of records 0")
+
+
+def test_a_claim_without_a_fence_gets_nowhere() -> None:
+    """Where no lane ever holds the epoch nothing is harmed and nothing is labelled: the search calls it stuck."""
+    design = Design(claim=("seek", "read", "note", "seek", "resume"))
+    report = explore([start(design, records=1)], Protocol(design).moves, broken=broken, done=done)
+    assert report.verdict == "stuck"
+
+
+def test_a_claim_that_notes_nothing_breaks_the_journal() -> None:
+    """Without step 4 the journal reads `closed` while records are in flight, and hides a death over them."""
+    design = Design(claim=("fence", "read", "seek", "seek", "resume"))
+    report = explore([start(design, records=1)], Protocol(design).moves, broken=broken, done=done)
+    assert report.verdict == "journal"
+
+
+@pytest.mark.parametrize("check", journal_checks.CHECKS, ids=named)
+def test_the_journal_finds_the_killer_and_nothing_else(check: journal_checks.JournalCheck) -> None:
+    """Only the killing record is condemned, everything else is labelled, and without chance it takes few deaths."""
+    report = check.check()
+    assert report.verdict == "holds", check.steps(report)
+
+
+@pytest.mark.parametrize("check", journal_checks.BAD, ids=named)
+def test_known_bad_journals_are_found_out(check: journal_checks.JournalCheck) -> None:
+    """The search finds the rule that a known-bad journal breaks, and the shortest way to it."""
+    report = check.check()
+    assert (report.verdict, len(report.trace)) == (check.expected, check.length), check.steps(report)
+
+
+@pytest.mark.parametrize(("kills", "verdict"), [(2, "holds"), (3, "condemned")])
+def test_three_chance_kills_make_a_count_condemn_a_neighbour_of_the_killer(kills: int, verdict: str) -> None:
+    """A third death over a record named alone proves nothing: the killer leads to the trial, chance does the rest."""
+    rules = Rules(condemns_at=4, stops=False)
+    report = explore(
+        [(kills, State(killer)) for killer in range(RECORDS)],
+        within(partial(moves, rules)),
+        broken=lambda state: broken_journal(rules, state[1]),
+    )
+    assert report.verdict == verdict
+
+
+def counting(state: int) -> Iterator[Move]:
+    """Yield steps of one and of three below ten; eleven and more are a mishap away."""
+    if state < 10:
+        yield Move(("one",), state + 1)
+        yield Move(("three",), state + 3, mishap=state + 3 > 10)
+
+
+def test_the_search_returns_a_shortest_way() -> None:
+    """The first bad state that is found is one of the nearest."""
+    report = explore([0], counting, broken=lambda state: "seven" if state == 7 else None)
+    assert report.verdict == "seven"
+    assert len(report.trace) == 3
+
+
+def test_the_search_finds_where_there_is_no_way_to_the_end() -> None:
+    """A state that cannot reach a good end is reported, with the way to it."""
+    report = explore([0], counting, broken=lambda _: None, done=lambda state: state == 10)
+    assert report.verdict == "stuck"
+    assert sum({"one": 1, "three": 3}[said] for (said,) in report.trace) > 10
+
+
+def test_mishaps_can_be_bounded() -> None:
+    """With no mishap left the search visits only what work leads to."""
+    report = explore([(0, 0)], within(counting), broken=lambda _: None, done=lambda state: state[1] == 10)
+    assert (report.verdict, report.states) == ("holds", 11)

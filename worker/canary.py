@@ -1,0 +1,48 @@
+"""A harmless post: where even that cannot be labelled, it is not the posts that are to blame."""
+
+import io
+from functools import cached_property
+
+import numpy as np
+from PIL import Image
+
+from mmorient import Moderator, Picture, PostEmbeddings, decode_picture
+
+_TEXT = "good morning"
+_SIDE = 64  # pixels
+
+
+class Canary:
+    """Goes through all that a post with a text and a picture goes through.
+
+    Args:
+        moderator: the model.
+    """
+
+    def __init__(self, moderator: Moderator) -> None:
+        self._moderator = moderator
+
+    def check(self) -> None:
+        """Return if the model works.
+
+        Raises:
+            Exception: whatever the model raises.
+            ValueError: the model answers with what is no number.
+        """
+        [text] = self._moderator.embed_texts([_TEXT])
+        [picture] = self._moderator.embed_pictures([self._picture])
+        if not (np.isfinite(text).all() and np.isfinite(picture).all()):
+            raise ValueError("an embedding that is not finite")
+        [_] = self._moderator.classify([PostEmbeddings(text, (picture,))])
+
+    @cached_property
+    def _picture(self) -> Picture:
+        """Grey, and looked at for drawn text where the checkpoint wants that."""
+        content = io.BytesIO()
+        Image.new("RGB", (_SIDE, _SIDE), "grey").save(content, "PNG")
+        return decode_picture(
+            content.getvalue(),
+            max_pixels=_SIDE * _SIDE,
+            drawn_text=self._moderator.drawn_text,
+            frame=self._moderator.picture_frame,
+        )

@@ -1,0 +1,82 @@
+"""Which deployment a worker belongs to: all that a group's members must agree on, told to the others by the group.
+
+Two deployments that share a group id by mistake share its transactional ids and its partitions: each would label
+a part of the other's posts onto its own topics. The second one to come is refused.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
+
+from worker.errors import FatalError
+from worker.settings import KafkaSettings
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What the members of one group read and write.
+
+    Args:
+        posts: topic that posts are read from.
+        dead_letters: topic for what cannot be processed.
+        routes: (task, topic), sorted.
+    """
+
+    posts: str
+    dead_letters: str
+    routes: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, settings: KafkaSettings) -> Self:
+        """Return the deployment that settings describe."""
+        return cls(settings.posts_topic, settings.dead_letter_topic, tuple(sorted(settings.routes.items())))
+
+    def __str__(self) -> str:
+        return f"{self.posts} to {', '.join(sorted({topic for _, topic in self.routes}))} and {self.dead_letters}"
+
+
+def assignor_of(deployment: Deployment) -> type[AbstractPartitionAssignor]:
+    """Return the round-robin assignor of members that say which deployment they belong to."""
+
+    class Assignor(RoundRobinPartitionAssignor):  # type: ignore[misc]
+        @classmethod
+        def metadata(cls, topics: Any) -> ConsumerProtocolMemberMetadata:
+            plain = super().metadata(topics)
+            said = json.dumps(asdict(deployment)).encode()
+            return ConsumerProtocolMemberMetadata(plain.version, plain.subscription, said)
+
+    return Assignor
+
+
+async def refuse_strangers(admin: AIOKafkaAdminClient, group_id: str, deployment: Deployment) -> None:
+    """Check that the members that a group has now belong to our deployment.
+
+    Members that say nothing of it (an earlier version) are let be.
+
+    Raises:
+        FatalError: one of them reads or writes other topics.
+    """
+    for response in await admin.describe_consumer_groups([group_id]):
+        for _, _, _, _, _, members, *_ in response.groups:
+            for _, _, client_host, metadata, _ in members:
+                other = _deployment_in(metadata)
+                if other is not None and other != deployment:
+                    raise FatalError(
+                        f"group {group_id} belongs to another deployment ({other}; a member at {client_host}), "
+                        f"this one goes from {deployment}: set another MODERATE_KAFKA__GROUP_ID for one of them"
+                    )
+
+
+def _deployment_in(metadata: bytes) -> Deployment | None:
+    try:
+        entry = json.loads(ConsumerProtocolMemberMetadata.decode(metadata).user_data)
+        return Deployment(
+            entry["posts"], entry["dead_letters"], tuple((task, topic) for task, topic in entry["routes"])
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None

@@ -1,0 +1,146 @@
+"""The journal: what a lane may have in flight, kept in the metadata string beside the partition's committed offset.
+
+It needs no store of its own, and moves with the offset in one transaction. After an unclean death the next owner
+reads in it which records could have been the cause:
+
+    closed   nothing is in flight
+    open     some of the next `suspects` records may be in flight
+    named    the records up to `named_until`, and no others of the partition, are in flight
+
+A worker that finds `open` goes through those suspects in small steps and names each step before touching it.
+One that finds `named` tries each of the named records in a child process first (`worker/trial.py`), one at a time:
+only a record that kills the child, or that three workers died of while it was named alone, is condemned.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+# A step costs a transaction more than a batch does; sixteen records make that small.
+STEP_RECORDS = 16
+# For what kills the worker and not the trial's process, which is as good as never.
+_DEATHS_ALONE = 3
+
+
+@dataclass(frozen=True)
+class Journal:
+    """One note.
+
+    Args:
+        state: see above.
+        worker: incarnation of the process that wrote it.
+        suspects: records behind the offset that may have been in flight when a process died.
+        trial_until: records before this offset were named when a process died.
+        named_until: offset behind the named records.
+        deaths: processes that died while the record at the offset was named alone.
+    """
+
+    state: Literal["closed", "open", "named"]
+    worker: str
+    suspects: int = 0
+    trial_until: int = 0
+    named_until: int = 0
+    deaths: int = 0
+
+    def dumps(self) -> str:
+        """Return the metadata string."""
+        return _ADAPTER.dump_json(self).decode()
+
+    @classmethod
+    def loads(cls, metadata: str | None) -> Self | None:
+        """Return the note in a metadata string; None where it is none of ours."""
+        try:
+            found = _ADAPTER.validate_json(metadata or "")
+        except ValidationError:
+            return None
+        return cls(**asdict(found))
+
+
+_ADAPTER = TypeAdapter(Journal)
+
+
+@dataclass(frozen=True)
+class Caution:
+    """How carefully a lane must go on.
+
+    Args:
+        note: what is suspected, with nothing in flight.
+        end: offset behind the partition's last record at the claim: what came later was in nobody's flight.
+        in_flight: records of a partition that this worker has in flight at most.
+    """
+
+    note: Journal
+    end: int
+    in_flight: int
+
+    @classmethod
+    def at_claim(cls, found: Journal | None, *, worker: str, offset: int, end: int, in_flight: int) -> "Caution":
+        """Return what follows from the journal that is found beside the committed offset.
+
+        Args:
+            found: the journal.
+            worker: this process's incarnation.
+            offset: the committed offset.
+            end, in_flight: as above.
+        """
+        if found is None:
+            return cls(Journal("closed", worker), end, in_flight)
+        note = replace(found, state="closed", worker=worker, named_until=0)
+        if found.worker == worker:
+            # The same process claims again: a lane broke, nobody died.
+            if found.state == "open":
+                note = replace(note, suspects=0)
+        elif found.state == "named" and found.trial_until > offset:
+            note = replace(note, deaths=found.deaths + 1)
+        elif found.state == "named":
+            note = replace(note, trial_until=found.named_until, deaths=0)
+        return cls(_without_outdated(note, offset, end), end, in_flight)
+
+    @property
+    def careful(self) -> bool:
+        """Whether records must be named before they are touched, one step at a time."""
+        return self.note.suspects > 0 or self.trial
+
+    @property
+    def trial(self) -> bool:
+        """Whether the next record must survive a trial first."""
+        return self.note.trial_until > 0
+
+    @property
+    def condemned(self) -> bool:
+        """Whether the next record is poison without a trial."""
+        return self.note.deaths >= _DEATHS_ALONE
+
+    @property
+    def step(self) -> int:
+        """Records in the next step, where `careful`."""
+        return 1 if self.trial else STEP_RECORDS
+
+    def at_rest(self) -> Journal:
+        """Return the note of a lane that goes on, with nothing in flight if it is careful."""
+        return self.note if self.careful else replace(self.note, state="open", suspects=self.in_flight)
+
+    def named(self, until: int) -> Journal:
+        """Return the note that names the records before `until`."""
+        return replace(self.note, state="named", named_until=until)
+
+    def given_up(self, *, drained: bool) -> Journal:
+        """Return the note of a lane that is given up in order: nobody died, but what was dropped may yet kill."""
+        return self.note if drained or self.careful else replace(self.note, suspects=self.in_flight)
+
+    def after(self, offset: int, records: int) -> "Caution":
+        """Return the caution that is left when `records` records up to `offset` are settled."""
+        if not self.careful:
+            return self
+        note = replace(self.note, suspects=max(0, self.note.suspects - records), deaths=0)
+        return replace(self, note=_without_outdated(note, offset, self.end))
+
+
+def _without_outdated(note: Journal, offset: int, end: int) -> Journal:
+    """Drop suspicions that cannot be meant any more at `offset`."""
+    if offset >= end:
+        note = replace(note, suspects=0)
+    if offset >= note.trial_until:
+        note = replace(note, trial_until=0, deaths=0)
+    return note

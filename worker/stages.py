@@ -1,0 +1,145 @@
+"""The stages between a record and its labels, built from the settings and run one after the other.
+
+The stream runs them on its batches; the trial of a suspicious post runs the same ones in a process of its own.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from mmorient import Moderator
+from worker.cache import NoCache, RedisCache
+from worker.decode import decode
+from worker.drawn import DrawnTextStage
+from worker.embed import EmbeddingTable, EmbedStage
+from worker.fetch import HttpFetcher
+from worker.infer import InferStage
+from worker.items import Item
+from worker.media import MediaStage
+from worker.metrics import STAGE_SECONDS
+from worker.settings import Settings
+from worker.watch import Watch
+
+
+async def load_moderator(settings: Settings) -> Moderator:
+    """Return the model that the settings name.
+
+    Raises:
+        MmOrientError: the checkpoint or the device cannot be used.
+    """
+    return await asyncio.to_thread(
+        Moderator.from_checkpoint,
+        settings.checkpoint,
+        device=settings.device,
+        precision=settings.precision,
+        graph_context=settings.graph_context,
+        compiled=settings.compiled,
+    )
+
+
+class Stages:
+    """Decode, media, drawn text, embeddings, model.
+
+    Args:
+        media, drawn, embed, infer: the stages.
+        max_text_chars: characters of a post's text.
+        watch: told what is worked on.
+    """
+
+    def __init__(
+        self,
+        *,
+        media: MediaStage,
+        drawn: DrawnTextStage,
+        embed: EmbedStage,
+        infer: InferStage,
+        max_text_chars: int,
+        watch: Watch,
+    ) -> None:
+        self._media = media
+        self._drawn = drawn
+        self._embed = embed
+        self._infer = infer
+        self._max_text_chars = max_text_chars
+        self._watch = watch
+
+    @classmethod
+    async def build(
+        cls,
+        stack: AsyncExitStack,
+        settings: Settings,
+        moderator: Moderator,
+        cache: NoCache | RedisCache,
+        watch: Watch,
+    ) -> "Stages":
+        """Return the stages; what they hold open is closed with `stack`."""
+        media = settings.media
+        decoder = ThreadPoolExecutor(media.decode_threads, thread_name_prefix="decode")
+        stack.callback(decoder.shutdown, wait=False, cancel_futures=True)
+        fetcher = await stack.enter_async_context(
+            HttpFetcher(
+                max_bytes=media.max_bytes,
+                max_redirects=media.max_redirects,
+                timeout_seconds=media.timeout_seconds,
+                max_parallel=media.max_parallel,
+                allowed_private_hosts=frozenset(media.allowed_private_hosts),
+            )
+        )
+        embed = EmbedStage(
+            cache,
+            frame=moderator.picture_frame,
+            embedding_digest=moderator.identity.embedding,
+            text_width=moderator.text_width,
+            picture_width=moderator.picture_width,
+            max_pixels=media.max_pixels,
+            drawn_text=moderator.drawn_text,
+            decoder=decoder,
+            watch=watch,
+        )
+        infer = InferStage(moderator, watch=watch)
+        stack.callback(infer.close)
+        return cls(
+            media=MediaStage(fetcher, max_count=media.max_count, max_bytes=media.max_bytes),
+            drawn=DrawnTextStage(
+                cache, drawn_text=moderator.drawn_text, max_pixels=media.max_pixels, decoder=decoder, watch=watch
+            ),
+            embed=embed,
+            infer=infer,
+            max_text_chars=settings.batch.max_text_chars,
+            watch=watch,
+        )
+
+    async def warm_up(self) -> None:
+        """Label a harmless post, so that a process in which no post can be labelled ends before it touches one."""
+        await self._infer.warm_up()
+
+    async def run(self, items: Sequence[Item]) -> EmbeddingTable:
+        """Set `labels` or `rejection` of every item; return what can be stored for later batches.
+
+        Raises:
+            FatalError: the model or its device no longer works.
+        """
+        async with _timed("decode"):
+            await decode(items, max_text_chars=self._max_text_chars, watch=self._watch)
+        async with _timed("media"):
+            await self._media.collect(items)
+        async with _timed("drawn"):
+            await self._drawn.read(items)
+        async with _timed("embed"):
+            table = await self._embed.prepare(items)
+        async with _timed("infer"):
+            await self._infer.run(items, table)
+        return table
+
+    async def store(self, table: EmbeddingTable) -> None:
+        """Keep what a batch had to encode."""
+        await self._embed.store(table)
+
+
+@asynccontextmanager
+async def _timed(stage: str) -> AsyncIterator[None]:
+    started = time.perf_counter()
+    yield
+    STAGE_SECONDS.labels(stage).observe(time.perf_counter() - started)
