@@ -23,7 +23,12 @@ MEDIA_UNAVAILABLE = Counter(
     registry=REGISTRY,
 )
 CACHE_LOOKUPS = Counter("moderate_cache_lookups", "Embeddings asked of Redis.", ["result"], registry=REGISTRY)
-CACHE_FAILURES = Counter("moderate_cache_failures", "Failures of Redis, by kind.", ["kind"], registry=REGISTRY)
+CACHE_FAILURES = Counter(
+    "moderate_cache_failures",
+    "Failures of Redis, by kind: timeout, error, full, slow, garbage, wrong_size.",
+    ["kind"],
+    registry=REGISTRY,
+)
 BATCH_POSTS = Histogram(
     "moderate_batch_posts",
     "Posts in a batch.",

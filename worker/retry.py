@@ -55,16 +55,23 @@ async def retry(
 
     Raises:
         TransientError: the last one, once no further try fits into the budget.
-        TimeoutError: a try was cut off by the end of the budget.
+        TimeoutError: the first try was cut off by the end of the budget.
     """
     ends = clock() + budget_seconds
-    async with asyncio.timeout(budget_seconds):
-        for wait in waits(first_seconds, most_seconds, chance):
-            try:
-                return await operation()
-            except TransientError as error:
-                seconds = max(wait, least_wait(error))
-                if clock() + seconds >= ends:
-                    raise
-            await sleep(seconds)
+    last: TransientError | None = None
+    try:
+        async with asyncio.timeout(budget_seconds) as budget:
+            for wait in waits(first_seconds, most_seconds, chance):
+                try:
+                    return await operation()
+                except TransientError as error:
+                    last = error
+                    seconds = max(wait, least_wait(error))
+                    if clock() + seconds >= ends:
+                        raise
+                await sleep(seconds)
+    except TimeoutError:
+        if last is None or not budget.expired():
+            raise
+        raise last from None
     raise AssertionError("waits never end")

@@ -98,6 +98,7 @@ class RedisSettings(_Group):
     url: str | None = Field(None, description="redis://host:port/db; unset: the local stack; empty: no cache")
     ttl_seconds: Count = Field(7 * 24 * 3600, description="life of a cached embedding")
     timeout_seconds: Seconds = Field(0.25, description="longest wait for Redis before going on without it")
+    slow_seconds: Seconds = Field(0.1, description="average look-up time above which Redis is not asked for a while")
     retry_after_seconds: Seconds = Field(5.0, description="pause after a failure in which Redis is not asked")
 
 
@@ -108,7 +109,9 @@ class MediaSettings(_Group):
     max_bytes: Count = Field(8 * 1024 * 1024, description="bytes of one picture")
     max_pixels: Count = Field(40_000_000, description="pixels of one picture, from its header")
     max_redirects: Annotated[int, Field(ge=0)] = Field(3, description="redirects followed")
-    timeout_seconds: Seconds = Field(5.0, description="longest time for fetching one picture, redirects included")
+    timeout_seconds: Seconds = Field(
+        5.0, description="longest time for fetching one picture, retries and redirects included"
+    )
     max_parallel: Count = Field(32, description="fetches at once")
     allowed_private_hosts: list[str] = Field(
         default=[], description="private hosts that may be fetched from, as JSON; host or host:port"
@@ -133,6 +136,10 @@ class GuardSettings(_Group):
     max_work_seconds: Seconds = Field(
         60.0, description="longest time for one model call, one picture, or a standstill of the event loop"
     )
+    memory_patience_seconds: Seconds = Field(
+        2.0, description="time that a batch waits for memory before a post that does not fit is a dead letter"
+    )
+    memory_rest_seconds: Seconds = Field(60.0, description="time after which larger model calls are tried again")
     trial_start_seconds: Seconds = Field(120.0, description="longest start of the process that tries suspicious posts")
     trial_memory_bytes: Count = Field(
         2 * 1024 * 1024 * 1024, description="memory that one post may take on trial, above the model's"

@@ -98,7 +98,12 @@ class Stages:
             decoder=decoder,
             watch=watch,
         )
-        infer = InferStage(moderator, watch=watch)
+        infer = InferStage(
+            moderator,
+            watch=watch,
+            patience_seconds=settings.guard.memory_patience_seconds,
+            rest_seconds=settings.guard.memory_rest_seconds,
+        )
         stack.callback(infer.close)
         return cls(
             media=MediaStage(fetcher, max_count=media.max_count, max_bytes=media.max_bytes),

@@ -95,11 +95,12 @@ class StreamService(Service):
     async def _run(self) -> None:
         settings = self._settings
         async with AsyncExitStack() as stack:
-            for watching in (self._health.watch_loop(), self._watch.run()):
-                stack.callback(asyncio.create_task(watching).cancel)
+            stack.callback(asyncio.create_task(self._health.watch_loop()).cancel)
             moderator = await load_moderator(settings)
             stages = await Stages.build(stack, settings, moderator, await self._cache(stack), self._watch)
             await stages.warm_up()
+            # Only now: the first call may compile the model for minutes.
+            stack.callback(asyncio.create_task(self._watch.run()).cancel)
             self._health.model_loaded = True
             stamp = _stamp(moderator)
             log.info("model_loaded", **stamp.model_dump())
@@ -148,6 +149,7 @@ class StreamService(Service):
                 redis.url,
                 ttl_seconds=redis.ttl_seconds,
                 timeout_seconds=redis.timeout_seconds,
+                slow_seconds=redis.slow_seconds,
                 retry_after_seconds=redis.retry_after_seconds,
                 on_failure=lambda kind: CACHE_FAILURES.labels(kind).inc(),
             )

@@ -114,6 +114,32 @@ async def test_a_try_that_hangs_is_cut_off() -> None:
     assert time.monotonic() - started < 1
 
 
+async def test_a_later_try_that_hangs_ends_with_the_last_error() -> None:
+    """What is known of the failure is said, rather than that the time is over."""
+    tries = 0
+
+    async def fail_and_hang() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise TransientError("refused")
+        await asyncio.sleep(60)
+
+    with pytest.raises(TransientError, match="refused"):
+        await retry(fail_and_hang, budget_seconds=0.2, first_seconds=0.01)
+    assert tries == 2
+
+
+async def test_a_timeout_of_the_operation_is_its_own() -> None:
+    """Such an error is not taken for the end of the budget."""
+
+    async def time_out() -> None:
+        raise TimeoutError("mine")
+
+    with pytest.raises(TimeoutError, match="mine"):
+        await retry(time_out, budget_seconds=5)
+
+
 def test_waits_have_full_jitter() -> None:
     """A wait is anything from nothing to its limit, and the limit stops growing."""
     assert list(islice(waits(1, 3, lambda: 0.0), 4)) == [0, 0, 0, 0]

@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from worker.errors import FatalError
@@ -69,6 +70,7 @@ class KafkaRecipe:
         heap_megabytes: of the Java process.
         session_seconds: silence after which the controller fences the broker. After a crash it waits this long for
             its own old registration; after a longer pause it has to register anew.
+        properties: more of the broker's settings, and others in the place of ours.
     """
 
     name = "kafka"
@@ -82,10 +84,17 @@ class KafkaRecipe:
         "kafka-crash.log",
     )
 
-    def __init__(self, *, heap_megabytes: int = 512, session_seconds: float = 9.0) -> None:
+    def __init__(
+        self,
+        *,
+        heap_megabytes: int = 512,
+        session_seconds: float = 9.0,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
         self.start_seconds = 60.0 + session_seconds
         self._heap_megabytes = heap_megabytes
         self._session_seconds = session_seconds
+        self._more = "".join(f"{name}={value}\n" for name, value in (properties or {}).items())
 
     def address(self, ports: tuple[int, ...]) -> str:
         """Return host:port."""
@@ -99,7 +108,7 @@ class KafkaRecipe:
             formatted = _formatted([java, "-XX:TieredStopAtLevel=1", "-cp", class_path], properties, say)
             with make_folder(folder / _DATA) as draft:
                 shutil.copytree(formatted, draft, dirs_exist_ok=True)
-        (folder / "server.properties").write_text(properties, encoding="utf-8")
+        (folder / "server.properties").write_text(properties + self._more, encoding="utf-8")
         (folder / "log4j2.yaml").write_text(_LOG_CONFIG, encoding="utf-8")
         # Native libraries are unpacked there, and a crash would leave them behind.
         (folder / _TEMPORARY).mkdir(exist_ok=True)

@@ -1,0 +1,196 @@
+"""Peak memory under back-pressure against what the settings allow: `python -m bench.back_pressure`.
+
+One worker, twelve partitions. Three loads, each written as fast as the broker takes it, far ahead of the model:
+short texts; short texts with one partition whose pictures come from a server that answers late; posts of 8 MB.
+"""
+
+import argparse
+import asyncio
+import base64
+import json
+import os
+import random
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from io import BytesIO
+from pathlib import Path
+
+import psutil
+from aiokafka import AIOKafkaProducer
+from PIL import Image
+
+from worker.demo.worker_process import WorkerProcess, start_worker
+from worker.links import KafkaLinks
+from worker.settings import KafkaSettings, Settings
+from worker.stack.ports import free_ports
+from worker.stack.stack import Stack
+from worker.topics import create_topics
+
+PARTITIONS = 12
+MEGABYTE = 1024 * 1024
+# A record's JSON, its base64 text within the post, its bytes, and a copy on the way from one to the other.
+COPIES_OF_A_RECORD = 4
+
+
+def allowed_bytes(settings: Settings, *, resting: int, largest_record: int, largest_picture: int) -> int:
+    """Return what the settings allow a worker to take.
+
+    Args:
+        settings: of the worker.
+        resting: resident bytes once it is ready.
+        largest_record: bytes of the largest post.
+        largest_picture: bytes of the pixels of the largest picture.
+    """
+    batch, kafka = settings.batch, settings.kafka
+    fetched = PARTITIONS * max(kafka.max_fetch_bytes, largest_record)
+    # Twice: what is fetched, and the response that it was cut out of.
+    in_flight = max(batch.max_in_flight_bytes, largest_record)
+    decoding = settings.media.decode_threads * 2 * largest_picture
+    return resting + 2 * fetched + COPIES_OF_A_RECORD * in_flight + decoding
+
+
+def texts(count: int) -> Iterator[tuple[int, bytes]]:
+    """Yield short posts by partition."""
+    for number in range(count):
+        yield number % PARTITIONS, json.dumps({"id": f"t-{number}", "text": f"a short text, number {number}"}).encode()
+
+
+def with_a_slow_partition(count: int, port: int) -> Iterator[tuple[int, bytes]]:
+    """Yield short posts; those of partition 0 have a picture that comes late."""
+    for partition, value in texts(count):
+        if partition == 0:
+            entry = json.loads(value)
+            entry["media"] = [{"url": f"http://127.0.0.1:{port}/{entry['id']}.png"}]
+            value = json.dumps(entry).encode()  # noqa: PLW2901
+        yield partition, value
+
+
+def large(count: int, megabytes: int) -> Iterator[tuple[int, bytes]]:
+    """Yield posts of some megabytes, each with a picture of noise that no cache has seen."""
+    side = int((megabytes * MEGABYTE * 3 / 4 / 3) ** 0.5)
+    buffer = BytesIO()
+    noise = random.Random(0).randbytes(side * side * 3)  # noqa: S311
+    Image.frombytes("RGB", (side, side), noise).save(buffer, "PNG", compress_level=0)
+    for number in range(count):
+        # Bytes behind the end of a PNG change its content key and nothing else.
+        content = buffer.getvalue() + f"{number}".encode()
+        media = [{"data": base64.b64encode(content).decode()}]
+        yield number % PARTITIONS, json.dumps({"id": f"l-{number}", "text": "large", "media": media}).encode()
+
+
+@asynccontextmanager
+async def late_server(seconds: float) -> AsyncIterator[int]:
+    """Give the port of a server that answers every request late, with a picture."""
+    buffer = BytesIO()
+    Image.new("RGB", (64, 64), (10, 120, 200)).save(buffer, "PNG")
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(seconds)
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(buffer.getvalue()))
+        writer.write(buffer.getvalue())
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+class Peak:
+    """The largest resident size of a process."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self.bytes = 0
+
+    def now(self) -> int:
+        """Return the resident bytes."""
+        return int(self._process.memory_info().rss)
+
+    async def watch(self) -> None:
+        """Sample for ever."""
+        while True:
+            self.bytes = max(self.bytes, self.now())
+            await asyncio.sleep(0.05)
+
+
+async def feed(kafka: KafkaSettings, posts: Iterator[tuple[int, bytes]]) -> tuple[int, int, float]:
+    """Write posts as fast as the broker takes them; return their count, the largest, and posts a second."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, max_request_size=kafka.max_request_bytes)
+    await producer.start()
+    count, largest, loop = 0, 0, asyncio.get_running_loop()
+    started = loop.time()
+    waiting: list[asyncio.Future[object]] = []
+    for partition, value in posts:
+        waiting.append(await producer.send(kafka.posts_topic, value, partition=partition))
+        count, largest = count + 1, max(largest, len(value))
+        if len(waiting) >= (16 if len(value) > MEGABYTE else 1000):
+            await asyncio.gather(*waiting)
+            waiting.clear()
+    await asyncio.gather(*waiting)
+    rate = count / (loop.time() - started)
+    await producer.stop()
+    return count, largest, rate
+
+
+async def labelled(worker: WorkerProcess) -> float:
+    """Return the posts that a worker has labelled."""
+    return (await worker.metrics())["moderate_posts_labelled_total"]
+
+
+async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
+    """Run the loads one after the other and print the table."""
+    async with KafkaLinks(kafka.bootstrap_servers or "", kafka).connected_admin() as admin:
+        await create_topics(admin, kafka, partitions=PARTITIONS, replication_factor=1)
+    print(f"{PARTITIONS} partitions, {os.cpu_count()} cores; megabytes")
+    print(f"{'load':<24}{'posts':>7}{'written/s':>11}{'labelled/s':>12}{'ready':>8}{'peak':>8}{'allowed':>9}")
+    async with late_server(args.late_seconds) as port:
+        loads: Sequence[tuple[str, Iterator[tuple[int, bytes]], int]] = (
+            ("short texts", texts(args.posts), 0),
+            ("one slow partition", with_a_slow_partition(args.posts // 2, port), 64 * 64 * 3),
+            ("posts of 8 MB", large(args.large, 8), 8 * MEGABYTE),
+        )
+        for name, posts, picture in loads:
+            environment = {
+                "MODERATE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers or "",
+                "MODERATE_REDIS__URL": redis,
+                "MODERATE_MEDIA__ALLOWED_PRIVATE_HOSTS": '["127.0.0.1"]',
+            }
+            log_path = folder / f"{name.replace(' ', '-')}.log"
+            async with start_worker(environment, port=free_ports(1)[0], log_path=log_path) as worker:
+                await worker.wait_until_ready(180)
+                peak = Peak(worker.process.pid)
+                resting = peak.now()
+                watching = asyncio.create_task(peak.watch())
+                started = asyncio.get_running_loop().time()
+                count, largest, rate = await feed(kafka, posts)
+                while await labelled(worker) < count:
+                    await asyncio.sleep(0.2)
+                speed = count / (asyncio.get_running_loop().time() - started)
+                watching.cancel()
+            allowed = allowed_bytes(Settings(), resting=resting, largest_record=largest, largest_picture=picture)
+            figures = "".join(f"{value / MEGABYTE:>{width}.0f}" for value, width in ((resting, 8), (peak.bytes, 8)))
+            print(f"{name:<24}{count:>7}{rate:>11.0f}{speed:>12.1f}{figures}{allowed / MEGABYTE:>9.0f}", flush=True)
+
+
+def main() -> None:
+    """Start a stack, measure, stop it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--posts", type=int, default=6000)
+    parser.add_argument("--large", type=int, default=72)
+    parser.add_argument("--late-seconds", type=float, default=2.0)
+    args = parser.parse_args()
+    stack = Stack(Path(".stack-bench"))
+    stack.down()
+    try:
+        endpoints = stack.up()
+        kafka = KafkaSettings(bootstrap_servers=endpoints.kafka)
+        asyncio.run(measure(args, kafka, endpoints.redis or "", stack.folder))
+    finally:
+        stack.down()
+
+
+if __name__ == "__main__":
+    main()
