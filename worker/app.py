@@ -1,7 +1,9 @@
 """The Faust app: lifecycle, signals and pages around the stream. It moves no post itself."""
 
 import asyncio
+import os
 import tempfile
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import faust
@@ -34,7 +36,7 @@ def build_app(settings: Settings) -> faust.App:
         broker=f"kafka://{settings.kafka.bootstrap_servers}",
         autodiscover=False,
         # Faust makes its data folder at start, though a shell without tables has nothing to put there.
-        datadir=tempfile.mkdtemp(prefix="moderate-"),
+        datadir=Path(tempfile.gettempdir()) / f"moderate-{os.getuid()}",
         web_bind=settings.http.host,
         web_host=settings.http.host,
         web_port=settings.http.port,

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from worker.errors import FatalError
 from worker.settings import KafkaSettings
@@ -61,7 +62,12 @@ async def refuse_strangers(admin: AIOKafkaAdminClient, group_id: str, deployment
     Raises:
         FatalError: one of them reads or writes other topics.
     """
-    for response in await admin.describe_consumer_groups([group_id]):
+    try:
+        responses = await admin.describe_consumer_groups([group_id])
+    except GroupCoordinatorNotAvailableError:
+        # The first group of a fresh broker: there is nobody yet.
+        return
+    for response in responses:
         for _, _, _, _, _, members, *_ in response.groups:
             for _, _, client_host, metadata, _ in members:
                 other = _deployment_in(metadata)

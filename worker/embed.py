@@ -91,12 +91,12 @@ class EmbedStage:
         CACHE_LOOKUPS.labels("hit").inc(len(known))
         CACHE_LOOKUPS.labels("miss").inc(len(widths) - len(known))
         decoded = await self._decode(batch, {key: content for key, content in pictures.items() if key not in known})
-        for item in batch:
-            # Megabytes each, which the wait for the model need not keep.
-            item.pictures.clear()
         failures = {key: result for key, result in decoded.items() if isinstance(result, str)}
         if failures:
             _drop_failed(batch, failures)
+        for item in batch:
+            # Megabytes each, which the wait for the model need not keep.
+            item.pictures.clear()
         return EmbeddingTable(
             known=known,
             texts={key: text for key, text in texts.items() if key not in known},

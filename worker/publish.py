@@ -131,6 +131,11 @@ class PublishStage:
         ]
 
 
+def is_first_part(headers: Sequence[tuple[str, bytes]]) -> bool:
+    """Return whether a dead letter is whole, or the first of its parts."""
+    return dict(headers).get(PART_HEADER, b"1/").startswith(b"1/")
+
+
 def _answer(label: ModelLabel) -> TaskLabel:
     intensity = label.intensity and Intensity(
         label=label.intensity.label, probabilities=dict(label.intensity.probabilities)

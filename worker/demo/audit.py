@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas import DeadLetter
 from worker.links import KafkaLinks
+from worker.publish import is_first_part
 from worker.topics import partition_counts
 
 Position = tuple[int, int]  # partition and offset in the posts topic
@@ -32,7 +33,7 @@ class Audit:
         if record.topic == self.dead_letter_topic:
             reason = DeadLetter.from_headers(record.headers)
             position = (reason.partition, reason.offset)
-            self.dead_letters[position] += 1
+            self.dead_letters[position] += is_first_part(record.headers)
         else:
             source = json.loads(record.value or b"{}")["source"]
             position = (source["partition"], source["offset"])
