@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from worker.errors import FatalError
-from worker.lane import Slice, record_bytes
+from worker.lane import Slice, name_of, record_bytes
 from worker.lanes import Lanes
 from worker.links import REFUSED
 from worker.metrics import LAG_POSTS, POSTS_READ, RECORDS_GONE
@@ -112,7 +112,7 @@ class ConsumeStage:
             log.warning("gap_unknown", error=repr(error))
             return
         for source, offset in wanted.items():
-            where = f"{source.topic}[{source.partition}]"
+            where = name_of(source)
             if offset > ends[source]:
                 raise FatalError(
                     f"{where} ends at offset {ends[source]} and the group stands at {offset}: the topic was made anew "

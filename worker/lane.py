@@ -142,7 +142,7 @@ class Lane:
             self._next_offset = offset
             self._consumer.resume(self.source)  # 6
         except IllegalStateError as error:
-            raise LaneError(f"{self.source} is no longer assigned") from error
+            raise LaneError(f"{name_of(self.source)} is no longer assigned") from error
         self.accepting = True
         log.info("lane_open", partition=self.source.partition, offset=offset, careful=self._caution.careful)
 
@@ -199,7 +199,7 @@ class Lane:
         except BROKEN as error:
             self._break(error)
             piece.release()
-            raise LaneError(f"{self.source}: {error!r}") from error
+            raise LaneError(f"{name_of(self.source)}: {error!r}") from error
 
     async def settle(self, piece: Slice, records: Sequence[OutgoingRecord]) -> None:
         """Publish and commit a slice after the one before it: steps 8 to 12.
@@ -210,7 +210,7 @@ class Lane:
         """
         try:
             if piece.before is not None and not await asyncio.shield(piece.before):  # 8
-                raise LaneError(f"{self.source} was given up before its slice was published")
+                raise LaneError(f"{name_of(self.source)} was given up before its slice was published")
             async with self._transaction:
                 caution = self._caution.after(piece.next_offset, len(piece.items))
                 await self._commit(records, piece.next_offset, caution.at_rest())
@@ -221,7 +221,7 @@ class Lane:
                 self._consumer.resume(self.source)
         except (*BROKEN, IllegalStateError) as error:
             self._break(error)
-            raise LaneError(f"{self.source}: {error!r}") from error
+            raise LaneError(f"{name_of(self.source)}: {error!r}") from error
         finally:
             piece.release()
 
@@ -233,7 +233,7 @@ class Lane:
     async def _commit(self, records: Sequence[OutgoingRecord], offset: int, journal: Journal) -> None:
         """Steps 9 to 12; the caller holds the lane's turn."""
         if not self.alive:
-            raise LaneError(f"{self.source} was given up")
+            raise LaneError(f"{name_of(self.source)} was given up")
         await commit(
             self._producer,
             records,
@@ -284,6 +284,11 @@ class Lane:
         with suppress(*BROKEN):
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._producer.stop()
+
+
+def name_of(source: TopicPartition) -> str:
+    """Return a partition as messages write it."""
+    return f"{source.topic}[{source.partition}]"
 
 
 def record_bytes(record: Record) -> int:

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import ProducerFenced
 
 from worker.errors import FatalError
-from worker.lane import Lane, LaneTerms
+from worker.lane import Lane, LaneTerms, name_of
 from worker.links import REFUSED, KafkaLinks
 from worker.metrics import LAG_POSTS, LANES, LANES_FAILED
 
@@ -61,6 +61,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._lanes: dict[TopicPartition, Lane] = {}
         self._keepers: dict[TopicPartition, asyncio.Task[None]] = {}
         self._joined = False
+        self._closed = False
         self._closing: set[Lane] = set()
         self._closings: set[asyncio.Task[None]] = set()
 
@@ -86,7 +87,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Begin to claim partitions (1). Nothing is awaited here: no heartbeat runs meanwhile."""
         try:
-            for source in assigned:
+            for source in () if self._closed else assigned:
                 # A position, if a wrong one, keeps the fetcher from asking for the committed offset.
                 self._consumer.pause(source)
                 self._consumer.seek(source, 0)
@@ -132,7 +133,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._count()
 
     async def close(self) -> None:
-        """Give everything up."""
+        """Give everything up, and take nothing more: a rebalance may still be under way."""
+        self._closed = True
         await self.give_up()
         await asyncio.gather(*self._closings, return_exceptions=True)
 
@@ -146,7 +148,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             LANES_FAILED.inc()
             log.warning("lane_broken", partition=source.partition, error=repr(error))
             if isinstance(error, REFUSED):
-                return self._on_fatal(FatalError(f"{_name(source)}: the broker refuses this worker: {error}"))
+                return self._on_fatal(FatalError(f"{name_of(source)}: the broker refuses this worker: {error}"))
             now = self._clock()
             lasted = now - opened_at
             stranger = isinstance(error, ProducerFenced) and lasted < self._terms.timeout_seconds
@@ -157,7 +159,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 failing_since = now
             if now - failing_since > _GIVE_UP_SECONDS:
                 wait = f"no working lane for {_GIVE_UP_SECONDS:.0f} s though the broker answers"
-                return self._on_fatal(FatalError(f"{_name(source)}: {wait}: {error!r}"))
+                return self._on_fatal(FatalError(f"{name_of(source)}: {wait}: {error!r}"))
             # Two heartbeats: a worker that was expelled from the group hears of it first,
             # and does not fence its successor.
             await asyncio.sleep(2 * self._links.settings.heartbeat_interval_seconds)
@@ -204,7 +206,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     def _collision(self, source: TopicPartition) -> str:
         group = self._terms.group_id
         return (
-            f"{_name(source)}: another process keeps taking transactional.id {self._links.transactional_id(source)}, "
+            f"{name_of(source)}: another process keeps taking transactional.id {self._links.transactional_id(source)}, "
             f"though group {group} gave the partition to this worker: two deployments use the same group; "
             "set another MODERATE_KAFKA__GROUP_ID for one of them"
         )
@@ -226,7 +228,3 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     def _count(self) -> None:
         LANES.labels("open").set(len(self._lanes))
         LANES.labels("opening").set(len(self._keepers) - len(self._lanes))
-
-
-def _name(source: TopicPartition) -> str:
-    return f"{source.topic}[{source.partition}]"

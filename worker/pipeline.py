@@ -57,11 +57,12 @@ class Pipeline:
         self._stages = stages
         self._publish = publish
         self._trial = trial
-        self._trial_turn = asyncio.Lock()
+        self._careful_turn = asyncio.Lock()
         self._max_in_flight = max_in_flight
         self._max_bytes = max_in_flight_bytes
         self._bytes = 0
         self._batches: set[asyncio.Task[None]] = set()
+        self._unnamed: set[asyncio.Task[None]] = set()
         self._storing: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -80,19 +81,23 @@ class Pipeline:
                     max_bytes=self._max_bytes - self._bytes, even_if_larger=not self._bytes
                 )
                 self._count_bytes(slices, 1)
-                on_trial = [piece for piece in slices if piece.trial]
-                batch = [piece for piece in slices if not piece.trial]
-                for piece in on_trial:
-                    # Not in a slot: a trial takes seconds, and at most one a partition is under way.
-                    group.create_task(self._process_alone(piece))
+                for piece in slices:
+                    if piece.careful:
+                        # Not in a slot: at most one a partition is under way, and a trial takes seconds.
+                        task = group.create_task(self._process_alone(piece))
+                        self._unnamed.add(task)
+                        task.add_done_callback(self._unnamed.discard)
+                batch = [piece for piece in slices if not piece.careful]
                 if batch:
                     task = group.create_task(self._process(batch))
                     self._batches.add(task)
                     task.add_done_callback(self._batches.discard)
 
     def stop(self) -> None:
-        """Fetch no more; `run` returns when what is in flight is settled."""
+        """Fetch no more; `run` returns when what is in flight is settled. What only waits for its turn is dropped."""
         self._stopping.set()
+        for task in self._unnamed:
+            task.cancel()
 
     async def _wait_for_room(self) -> None:
         while len(self._batches) >= self._max_in_flight or self._bytes >= self._max_bytes:
@@ -110,65 +115,61 @@ class Pipeline:
         self._freed.set()
 
     async def _process_alone(self, piece: Slice) -> None:
-        """Take a record on trial from its naming to its labels, one a process: a death is charged to nobody else."""
-        async with self._trial_turn:
-            await self._process([piece])
-
-    async def _process(self, taken: Sequence[Slice]) -> None:
+        """Take a suspicious slice from its naming to its labels, one a process: a death is charged to no other."""
         try:
-            slices = await self._named(taken)
-            items = [item for piece in slices for item in piece.items]
-            if not items:
-                return
-            BATCH_POSTS.observe(len(items))
-            table = await self._stages.run([item for item in items if item.rejection is None])
-            storing = asyncio.create_task(self._stages.store(table))
-            self._storing.add(storing)
-            storing.add_done_callback(self._storing.discard)
-            started = time.perf_counter()
-            await asyncio.gather(*(self._settle(piece) for piece in slices))
-            STAGE_SECONDS.labels("publish").observe(time.perf_counter() - started)
+            if piece.trial:
+                # Before its turn, so that nobody waits for the child, and the record is not named meanwhile.
+                await self._trial.ready()
+            async with self._careful_turn:
+                self._unnamed.difference_update({asyncio.current_task()})
+                await self._name(piece)
+                await self._label([piece])
+        except LaneError as error:
+            _note_dropped(piece, error)
         finally:
-            for piece in taken:
-                piece.release()
-            self._count_bytes(taken, -1)
+            piece.release()
+            self._count_bytes([piece], -1)
 
-    async def _named(self, slices: Sequence[Slice]) -> list[Slice]:
-        """Name what is suspicious in the journal, and try what a process died of; return what goes on."""
-
-        async def ask(piece: Slice) -> bool:
-            try:
-                if piece.trial:
-                    await self._try(piece)
-                elif piece.careful:
-                    await piece.lane.name(piece)
-            except LaneError as error:
-                log.warning("slice_dropped", posts=len(piece.items), reason=str(error))
-                return False
-            return True
-
-        good = await asyncio.gather(*map(ask, slices))
-        return [piece for piece, named in zip(slices, good, strict=True) if named]
-
-    async def _try(self, piece: Slice) -> None:
+    async def _name(self, piece: Slice) -> None:
         item = piece.items[0]
-        if piece.lane.condemned:
-            item.rejection = PoisonError("several workers died while it was the only record in flight")
+        if piece.trial and piece.lane.condemned:
+            item.rejection = PoisonError("several workers died while it was the only suspicious record in flight")
             return
-        # The child starts before the record is named, so that the worker is not long in the shadow of its name.
-        await self._trial.ready()
         await piece.lane.name(piece)
-        cause = await self._trial.cause_of_death(item)
+        cause = await self._trial.cause_of_death(item) if piece.trial else None
         if cause is not None:
             item.rejection = PoisonError(f"it ends the process that labels it: {cause}")
+
+    async def _process(self, slices: Sequence[Slice]) -> None:
+        try:
+            await self._label(slices)
+        finally:
+            for piece in slices:
+                piece.release()
+            self._count_bytes(slices, -1)
+
+    async def _label(self, slices: Sequence[Slice]) -> None:
+        items = [item for piece in slices for item in piece.items]
+        BATCH_POSTS.observe(len(items))
+        table = await self._stages.run([item for item in items if item.rejection is None])
+        storing = asyncio.create_task(self._stages.store(table))
+        self._storing.add(storing)
+        storing.add_done_callback(self._storing.discard)
+        started = time.perf_counter()
+        await asyncio.gather(*(self._settle(piece) for piece in slices))
+        STAGE_SECONDS.labels("publish").observe(time.perf_counter() - started)
 
     async def _settle(self, piece: Slice) -> None:
         try:
             await piece.lane.settle(piece, self._publish.records(piece.items))
         except LaneError as error:
-            log.warning("slice_dropped", posts=len(piece.items), reason=str(error))
+            _note_dropped(piece, error)
         else:
             _count(piece.items)
+
+
+def _note_dropped(piece: Slice, error: LaneError) -> None:
+    log.warning("slice_dropped", partition=piece.lane.source.partition, posts=len(piece.items), reason=str(error))
 
 
 def _count(items: Sequence[Item]) -> None:
