@@ -58,6 +58,8 @@ class KafkaLinks:
             auto_offset_reset="none",
             isolation_level="read_committed",
             session_timeout_ms=_milliseconds(settings.session_timeout_seconds),
+            # By default the session's: a member that drains longer than that would be expelled for it.
+            rebalance_timeout_ms=_milliseconds(settings.session_timeout_seconds + 2 * settings.drain_seconds),
             heartbeat_interval_ms=_milliseconds(settings.heartbeat_interval_seconds),
             max_poll_interval_ms=_milliseconds(settings.max_poll_interval_seconds),
             max_partition_fetch_bytes=settings.max_fetch_bytes,

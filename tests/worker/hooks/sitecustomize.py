@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 ABORT, KILL, HANG = b"moderate-test:abort", b"moderate-test:kill", b"moderate-test:hang"
+SLOW, SLOW_SECONDS = b"moderate-test:slow", 0.4
 _open = Image.open
 
 
@@ -24,6 +25,8 @@ def _hostile_open(source: Any, *arguments: Any, **options: Any) -> Any:
         os.kill(os.getpid(), signal.SIGKILL)
     while HANG in data:
         time.sleep(1)
+    if SLOW in data:
+        time.sleep(SLOW_SECONDS)
     return _open(source, *arguments, **options)
 
 
