@@ -61,7 +61,9 @@ def main() -> None:
     os.dup2(2, 1)
     settings = _read()
     if settings is not None:
-        asyncio.run(try_records(Settings.model_validate_json(settings), partial(os.write, answers)))
+        # The parent does not always wait for us.
+        with suppress(BrokenPipeError):
+            asyncio.run(try_records(Settings.model_validate_json(settings), partial(os.write, answers)))
 
 
 def _go_first() -> None:

@@ -1,0 +1,56 @@
+"""The programs under test: the worker, and the plain constructions that must not pass."""
+
+import sys
+from pathlib import Path
+
+from tests.chaos.fleet import Subject
+from tests.worker.system import TASKS, Stream
+from worker.stack.ports import free_ports
+
+HOOKS = Path(__file__).parent.parent / "worker" / "hooks"
+SESSION_SECONDS = 3.0
+TRANSACTION_SECONDS = 10.0
+CONTROLS = ("faust-take", "transactional-loop")
+SUBJECTS = ("worker", *CONTROLS)
+# Two cores hold three workers and a broker only if no worker takes them all for one matrix.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def subject(name: str, stream: Stream) -> Subject:
+    """Return how a program under test is started.
+
+    Args:
+        name: one of `SUBJECTS`.
+        stream: its topics.
+    """
+    if name == "worker":
+        command = (sys.executable, "-m", "worker", "run")
+        return Subject(command, lambda: worker_environment(stream, hooks=True), b"lane_open")
+    module = f"tests.chaos.controls.{name.replace('-', '_')}"
+    environment = _ONE_THREAD | {
+        "CONTROL_BROKER": stream.servers.kafka,
+        "CONTROL_GROUP": stream.name,
+        "CONTROL_POSTS": stream.posts,
+        "CONTROL_LABELS": ",".join(stream.label_topic(task) for task in TASKS),
+        "CONTROL_SESSION_SECONDS": str(SESSION_SECONDS),
+        "CONTROL_TRANSACTION_SECONDS": str(TRANSACTION_SECONDS),
+    }
+    arguments = ("worker", "--loglevel", "warn", "--without-web") if name == "faust-take" else ()
+    return Subject((sys.executable, "-m", module, *arguments), lambda: environment, b"partitions assigned")
+
+
+def worker_environment(stream: Stream, *, hooks: bool, **settings: str) -> dict[str, str]:
+    """Return a worker's variables, with a port of its own.
+
+    Args:
+        stream: its topics.
+        hooks: whether some pictures kill it.
+        settings: more of them, as `Stream.environment` takes them.
+    """
+    environment = stream.environment(
+        HTTP__PORT=str(free_ports(1)[0]),
+        LOG__FORMAT="json",
+        KAFKA__TRANSACTION_TIMEOUT_SECONDS=f"{TRANSACTION_SECONDS:g}",
+        **settings,
+    )
+    return environment | _ONE_THREAD | ({"PYTHONPATH": str(HOOKS)} if hooks else {})
