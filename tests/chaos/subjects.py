@@ -51,6 +51,7 @@ def worker_environment(stream: Stream, *, hooks: bool, **settings: str) -> dict[
         HTTP__PORT=str(free_ports(1)[0]),
         LOG__FORMAT="json",
         KAFKA__TRANSACTION_TIMEOUT_SECONDS=f"{TRANSACTION_SECONDS:g}",
+        KAFKA__METADATA_MAX_AGE_SECONDS="3",
         **settings,
     )
     return environment | _ONE_THREAD | ({"PYTHONPATH": str(HOOKS)} if hooks else {})
