@@ -8,8 +8,9 @@ reads in it which records could have been the cause:
     named    the records up to `named_until`, and no others of the partition, are in flight
 
 A worker that finds `open` goes through those suspects in small steps and names each step before touching it.
-One that finds `named` tries each of the named records in a child process first (`worker/trial.py`), one at a time:
-only a record that kills the child, or that three workers died of while it was named alone, is condemned.
+One that finds a step `named` names its records one by one. One that finds a single record `named` tries it in
+a child process first (`worker/trial.py`): only a record that kills the child is condemned, or one that three workers
+died of while it was named alone.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -31,7 +32,7 @@ class Journal:
         state: see above.
         worker: incarnation of the process that wrote it.
         suspects: records behind the offset that may have been in flight when a process died.
-        trial_until: records before this offset were named when a process died.
+        single_until: records before this offset were named together when a process died.
         named_until: offset behind the named records.
         deaths: processes that died while the record at the offset was named alone.
     """
@@ -39,7 +40,7 @@ class Journal:
     state: Literal["closed", "open", "named"]
     worker: str
     suspects: int = 0
-    trial_until: int = 0
+    single_until: int = 0
     named_until: int = 0
     deaths: int = 0
 
@@ -91,21 +92,26 @@ class Caution:
             # The same process claims again: a lane broke, nobody died.
             if found.state == "open":
                 note = replace(note, suspects=0)
-        elif found.state == "named" and found.trial_until > offset:
+        elif found.state == "named" and found.single_until > offset:
             note = replace(note, deaths=found.deaths + 1)
         elif found.state == "named":
-            note = replace(note, trial_until=found.named_until, deaths=0)
+            note = replace(note, single_until=found.named_until, deaths=0)
         return cls(_without_outdated(note, offset, end), end, in_flight)
 
     @property
     def careful(self) -> bool:
         """Whether records must be named before they are touched, one step at a time."""
-        return self.note.suspects > 0 or self.trial
+        return self.note.suspects > 0 or self.single
+
+    @property
+    def single(self) -> bool:
+        """Whether the next record must be named alone."""
+        return self.note.single_until > 0
 
     @property
     def trial(self) -> bool:
         """Whether the next record must survive a trial first."""
-        return self.note.trial_until > 0
+        return self.note.deaths > 0
 
     @property
     def condemned(self) -> bool:
@@ -115,7 +121,7 @@ class Caution:
     @property
     def step(self) -> int:
         """Records in the next step, where `careful`."""
-        return 1 if self.trial else STEP_RECORDS
+        return 1 if self.single else STEP_RECORDS
 
     def at_rest(self) -> Journal:
         """Return the note of a lane that goes on, with nothing in flight if it is careful."""
@@ -141,6 +147,6 @@ def _without_outdated(note: Journal, offset: int, end: int) -> Journal:
     """Drop suspicions that cannot be meant any more at `offset`."""
     if offset >= end:
         note = replace(note, suspects=0)
-    if offset >= note.trial_until:
-        note = replace(note, trial_until=0, deaths=0)
+    if offset >= note.single_until:
+        note = replace(note, single_until=0, deaths=0)
     return note

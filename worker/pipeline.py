@@ -57,7 +57,7 @@ class Pipeline:
         self._stages = stages
         self._publish = publish
         self._trial = trial
-        self._careful_turn = asyncio.Lock()
+        self._trial_turn = asyncio.Lock()
         self._max_in_flight = max_in_flight
         self._max_bytes = max_in_flight_bytes
         self._bytes = 0
@@ -82,12 +82,12 @@ class Pipeline:
                 )
                 self._count_bytes(slices, 1)
                 for piece in slices:
-                    if piece.careful:
-                        # Not in a slot: at most one a partition is under way, and a trial takes seconds.
+                    if piece.trial:
+                        # Not in a slot: a trial takes seconds.
                         task = group.create_task(self._process_alone(piece))
                         self._unnamed.add(task)
                         task.add_done_callback(self._unnamed.discard)
-                batch = [piece for piece in slices if not piece.careful]
+                batch = [piece for piece in slices if not piece.trial]
                 if batch:
                     task = group.create_task(self._process(batch))
                     self._batches.add(task)
@@ -114,42 +114,52 @@ class Pipeline:
         IN_FLIGHT_BYTES.set(self._bytes)
         self._freed.set()
 
-    async def _process_alone(self, piece: Slice) -> None:
-        """Take a suspicious slice from its naming to its labels, one a process: a death is charged to no other."""
+    async def _process(self, taken: Sequence[Slice]) -> None:
         try:
-            if piece.trial:
-                # Before its turn, so that nobody waits for the child, and the record is not named meanwhile.
-                await self._trial.ready()
-            async with self._careful_turn:
+            named = await asyncio.gather(*(self._name(piece) for piece in taken))
+            await self._label([piece for piece, good in zip(taken, named, strict=True) if good])
+        finally:
+            self._let_go(taken)
+
+    async def _process_alone(self, piece: Slice) -> None:
+        """Take a record on trial from its naming to its labels, one a process: a death is charged to no other."""
+        try:
+            # Before its turn: nobody waits for the child's start, and no record is named meanwhile.
+            await self._trial.ready()
+            async with self._trial_turn:
                 self._unnamed.difference_update({asyncio.current_task()})
-                await self._name(piece)
-                await self._label([piece])
+                if await self._name(piece):
+                    await self._try(piece)
+                    await self._label([piece])
+        finally:
+            self._let_go([piece])
+
+    def _let_go(self, slices: Sequence[Slice]) -> None:
+        for piece in slices:
+            piece.release()
+        self._count_bytes(slices, -1)
+
+    async def _name(self, piece: Slice) -> bool:
+        """Name what is suspicious in the journal; return whether the slice may go on."""
+        try:
+            if piece.careful:
+                await piece.lane.name(piece)
         except LaneError as error:
             _note_dropped(piece, error)
-        finally:
-            piece.release()
-            self._count_bytes([piece], -1)
+            return False
+        return True
 
-    async def _name(self, piece: Slice) -> None:
+    async def _try(self, piece: Slice) -> None:
         item = piece.items[0]
-        if piece.trial and piece.lane.condemned:
+        if piece.lane.condemned:
             item.rejection = PoisonError("several workers died while it was the only suspicious record in flight")
-            return
-        await piece.lane.name(piece)
-        cause = await self._trial.cause_of_death(item) if piece.trial else None
-        if cause is not None:
+        elif cause := await self._trial.cause_of_death(item):
             item.rejection = PoisonError(f"it ends the process that labels it: {cause}")
-
-    async def _process(self, slices: Sequence[Slice]) -> None:
-        try:
-            await self._label(slices)
-        finally:
-            for piece in slices:
-                piece.release()
-            self._count_bytes(slices, -1)
 
     async def _label(self, slices: Sequence[Slice]) -> None:
         items = [item for piece in slices for item in piece.items]
+        if not items:
+            return
         BATCH_POSTS.observe(len(items))
         table = await self._stages.run([item for item in items if item.rejection is None])
         storing = asyncio.create_task(self._stages.store(table))

@@ -21,7 +21,7 @@ def test_a_string_that_is_no_journal_is_none(metadata: str | None) -> None:
 
 def test_a_note_survives_its_string() -> None:
     """What was written is what is read, and short enough for a broker's default limit."""
-    note = Journal("named", "a" * 12, suspects=2**31, trial_until=2**62, named_until=2**62, deaths=3)
+    note = Journal("named", "a" * 12, suspects=2**31, single_until=2**62, named_until=2**62, deaths=3)
     assert Journal.loads(note.dumps()) == note
     assert len(note.dumps()) < 4096
 
@@ -50,21 +50,29 @@ def test_nothing_behind_the_end_of_the_log_is_suspected() -> None:
     assert not claim(Journal("open", "other", suspects=192), offset=1000).careful
 
 
-def test_a_death_with_named_records_leads_to_their_trial() -> None:
-    """Each of the named records is tried alone; those behind them are stepped through."""
+def test_a_death_with_a_named_step_leads_to_single_records() -> None:
+    """Each record of the step is named alone, without a trial; those behind them are stepped through."""
     caution = claim(Journal("named", "other", suspects=50, named_until=116))
-    assert (caution.trial, caution.step, caution.condemned) == (True, 1, False)
+    assert (caution.single, caution.step, caution.trial, caution.condemned) == (True, 1, False, False)
     for offset in range(101, 116):
         caution = caution.after(offset, 1)
-        assert caution.at_rest().trial_until == 116
-        assert caution.trial
+        assert caution.at_rest().single_until == 116
+        assert caution.single
     caution = caution.after(116, 1)
-    assert (caution.trial, caution.careful, caution.step) == (False, True, STEP_RECORDS)
+    assert (caution.single, caution.careful, caution.step) == (False, True, STEP_RECORDS)
+
+
+def test_a_death_with_a_single_record_leads_to_its_trial() -> None:
+    """The trial is of that record alone, and over when it is settled."""
+    caution = claim(Journal("named", "other", suspects=50, named_until=101, single_until=116))
+    assert (caution.single, caution.trial, caution.condemned) == (True, True, False)
+    caution = caution.after(101, 1)
+    assert (caution.single, caution.trial) == (True, False)
 
 
 def test_only_deaths_alone_and_in_a_row_condemn() -> None:
     """Three deaths with one record named alone condemn it; one that is settled in between starts anew."""
-    note = Journal("named", "a", suspects=50, named_until=101, trial_until=116)
+    note = Journal("named", "a", suspects=50, named_until=101, single_until=116)
     for worker, condemned in (("b", False), ("c", False), ("d", True)):
         caution = Caution.at_claim(note, worker=worker, offset=100, end=1000, in_flight=192)
         assert caution.condemned is condemned
@@ -75,7 +83,7 @@ def test_only_deaths_alone_and_in_a_row_condemn() -> None:
 
 def test_being_given_up_in_the_middle_of_a_trial_is_no_death() -> None:
     """The next owner goes on with the trial, and nobody's death is counted."""
-    caution = claim(Journal("named", "other", named_until=116))
+    caution = claim(Journal("named", "other", named_until=101, single_until=116))
     handed = caution.given_up(drained=False)
     following = Caution.at_claim(handed, worker="next", offset=100, end=1000, in_flight=192)
-    assert (following.trial, following.condemned, following.at_rest().deaths) == (True, False, 0)
+    assert (following.trial, following.condemned, following.at_rest().deaths) == (True, False, 1)
