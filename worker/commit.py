@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import IllegalOperation
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
@@ -49,14 +50,23 @@ async def _write(producer: AIOKafkaProducer, records: Sequence[OutgoingRecord], 
     for record in records:
         by_topic.setdefault(record.topic, []).append(record)
     deliveries: list[asyncio.Future[object]] = []
+
+    async def send(batch: BatchBuilder, topic: str) -> None:
+        try:
+            deliveries.append(await producer.send_batch(batch, topic, partition=partition))
+        except IllegalOperation as error:
+            # A delivery before this one has broken the transaction, and says by what.
+            failures = [failure for done in deliveries if done.done() and (failure := done.exception())]
+            raise (failures[0] if failures else error) from None
+
     for topic, group in by_topic.items():
         batch = producer.create_batch()
         for record in group:
             if not _append(batch, record):
-                deliveries.append(await producer.send_batch(batch, topic, partition=partition))
+                await send(batch, topic)
                 batch = producer.create_batch()
                 _append(batch, record)
-        deliveries.append(await producer.send_batch(batch, topic, partition=partition))
+        await send(batch, topic)
     # One failed delivery must not leave the others' exceptions unread.
     for outcome in await asyncio.gather(*deliveries, return_exceptions=True):
         if isinstance(outcome, BaseException):

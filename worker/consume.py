@@ -61,11 +61,8 @@ class ConsumeStage:
             raise FatalError(f"the broker refuses to let this worker read: {error}") from error
         except KafkaError as error:
             if _COORDINATION_ENDED in str(error):
-                # aiokafka takes no part in the group after this, and its code for it is "unknown".
-                raise FatalError(
-                    f"membership of the group ended ({error}); where group_instance_id is set, another process "
-                    "may have taken the same one"
-                ) from error
+                # aiokafka takes no part in the group after this.
+                raise FatalError(f"membership of the group ended: {error}") from error
             log.warning("fetch_failed", error=repr(error))
             await asyncio.sleep(_POLL_MILLISECONDS / 1000)
             return []

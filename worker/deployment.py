@@ -17,6 +17,9 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from worker.errors import FatalError
 from worker.settings import KafkaSettings
 
+# The broker calls a static member by its name, a hyphen and a UUID.
+_MEMBER_SUFFIX = 37
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -41,14 +44,14 @@ class Deployment:
         return f"{self.posts} to {', '.join(sorted({topic for _, topic in self.routes}))} and {self.dead_letters}"
 
 
-def assignor_of(deployment: Deployment) -> type[AbstractPartitionAssignor]:
-    """Return the round-robin assignor of members that say which deployment they belong to."""
+def assignor_of(deployment: Deployment, worker: str) -> type[AbstractPartitionAssignor]:
+    """Return the round-robin assignor of members that say which deployment, and which process, they are."""
 
     class Assignor(RoundRobinPartitionAssignor):  # type: ignore[misc]
         @classmethod
         def metadata(cls, topics: Any) -> ConsumerProtocolMemberMetadata:
             plain = super().metadata(topics)
-            said = json.dumps(asdict(deployment)).encode()
+            said = json.dumps({**asdict(deployment), "worker": worker}).encode()
             return ConsumerProtocolMemberMetadata(plain.version, plain.subscription, said)
 
     return Assignor
@@ -78,11 +81,44 @@ async def refuse_strangers(admin: AIOKafkaAdminClient, group_id: str, deployment
                     )
 
 
+async def refuse_namesakes(admin: AIOKafkaAdminClient, group_id: str, instance_id: str, worker: str) -> None:
+    """Check that the group's static member `instance_id` is this process; ask only after it has joined.
+
+    Two processes of one name evict each other at every heartbeat, for ever: aiokafka's heartbeat does not say
+    the name, so the broker cannot tell the one that it evicted that it was fenced.
+
+    Args:
+        admin: client of the broker.
+        group_id, instance_id: of the member.
+        worker: incarnation of this process.
+
+    Raises:
+        FatalError: another process has taken the name.
+    """
+    for response in await admin.describe_consumer_groups([group_id]):
+        for _, _, _, _, _, members, *_ in response.groups:
+            for member_id, _, client_host, metadata, _ in members:
+                if member_id[:-_MEMBER_SUFFIX] == instance_id and _said(metadata).get("worker", worker) != worker:
+                    raise FatalError(
+                        f"group_instance_id {instance_id} of group {group_id} was taken by another process "
+                        f"at {client_host}: give each worker a MODERATE_KAFKA__GROUP_INSTANCE_ID of its own"
+                    )
+
+
 def _deployment_in(metadata: bytes) -> Deployment | None:
     try:
-        entry = json.loads(ConsumerProtocolMemberMetadata.decode(metadata).user_data)
+        entry = _said(metadata)
         return Deployment(
             entry["posts"], entry["dead_letters"], tuple((task, topic) for task, topic in entry["routes"])
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError):
         return None
+
+
+def _said(metadata: bytes) -> dict[str, Any]:
+    """Return what a member says of itself; empty where it is none of ours, or says nothing."""
+    try:
+        entry: dict[str, Any] = dict(json.loads(ConsumerProtocolMemberMetadata.decode(metadata).user_data))
+    except (ValueError, TypeError, AttributeError):
+        return {}
+    return entry

@@ -33,7 +33,7 @@ from worker.commit import commit
 from worker.errors import LaneError
 from worker.items import Item, OutgoingRecord, Record
 from worker.journal import Caution, Journal
-from worker.offsets import committed, first_offset
+from worker.offsets import committed, oldest_offset
 
 log = structlog.get_logger(__name__)
 
@@ -50,14 +50,12 @@ class LaneTerms:
     Args:
         group_id: the consumer group.
         worker: incarnation of this process.
-        start_at: where to begin where the group has no offset: earliest or latest.
         timeout_seconds: of one transaction.
         in_flight: records of one partition between fetch and commit, at most.
     """
 
     group_id: str
     worker: str
-    start_at: str
     timeout_seconds: float
     in_flight: int
 
@@ -113,7 +111,6 @@ class Lane:
         self.source = source
         self.accepting = False
         self.alive = True
-        self.settled_any = False
         self._next_offset = _UNKNOWN
         self._committed = _UNKNOWN
         self._terms = terms
@@ -150,7 +147,7 @@ class Lane:
         terms = self._terms
         found = await committed(self._admin, terms.group_id, self.source)
         if found is None:
-            offset, journal = await first_offset(self._consumer, self.source, start_at=terms.start_at), None
+            offset, journal = await oldest_offset(self._consumer, self.source), None
         else:
             offset, journal = found.offset, Journal.loads(found.metadata)
         end = int((await self._consumer.end_offsets([self.source]))[self.source])
@@ -215,7 +212,6 @@ class Lane:
                 caution = self._caution.after(piece.next_offset, len(piece.items))
                 await self._commit(records, piece.next_offset, caution.at_rest())
                 self._caution = caution
-            self.settled_any = True
             piece.release(settled=True)
             if piece.careful and self.accepting:
                 self._consumer.resume(self.source)

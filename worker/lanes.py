@@ -19,8 +19,9 @@ log = structlog.get_logger(__name__)
 
 # A partition that found no working lane for so long, with a broker that answers, will not find one in this process.
 _GIVE_UP_SECONDS = 60.0
-# A successor fences a lane once; who fences each lane soon after it was opened is no successor.
+# A successor fences a lane once; who fences so many young lanes of one assignment in this time is no successor.
 _FENCES_OF_A_STRANGER = 5
+_FENCES_SECONDS = 60.0
 _NOTE_SECONDS = 2.0
 
 
@@ -141,19 +142,22 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _keep(self, source: TopicPartition) -> None:
         """Keep a working lane for a partition as long as it is assigned."""
         failing_since: float | None = None
-        fences = 0
+        fences: list[float] = []
         while True:
             await self._outputs_ready(source.partition)
-            lane, opened_at, error = await self._live(source)
+            opened_at, error = await self._live(source)
             LANES_FAILED.inc()
             log.warning("lane_broken", partition=source.partition, error=repr(error))
-            if isinstance(error, REFUSED):
-                return self._on_fatal(FatalError(f"{name_of(source)}: the broker refuses this worker: {error}"))
+            # A refused offset comes wrapped in an error that says nothing.
+            refusal = error if isinstance(error, REFUSED) else error.__cause__
+            if isinstance(refusal, REFUSED):
+                return self._on_fatal(FatalError(f"{name_of(source)}: the broker refuses this worker: {refusal}"))
             now = self._clock()
             lasted = now - opened_at
-            stranger = isinstance(error, ProducerFenced) and lasted < self._terms.timeout_seconds
-            fences = fences + 1 if stranger and not lane.settled_any else 0
-            if fences >= _FENCES_OF_A_STRANGER:
+            # One that lasted longer may have been fenced by the end of its own transaction's time.
+            if isinstance(error, ProducerFenced) and lasted < self._terms.timeout_seconds:
+                fences = [*(then for then in fences if now - then < _FENCES_SECONDS), now]
+            if len(fences) >= _FENCES_OF_A_STRANGER:
                 return self._on_fatal(FatalError(self._collision(source)))
             if failing_since is None or lasted > _GIVE_UP_SECONDS or not self._broker_answers():
                 failing_since = now
@@ -164,8 +168,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             # and does not fence its successor.
             await asyncio.sleep(2 * self._links.settings.heartbeat_interval_seconds)
 
-    async def _live(self, source: TopicPartition) -> tuple[Lane, float, BaseException]:
-        """Open a lane; return it when it is broken, with the time it was opened and what broke it."""
+    async def _live(self, source: TopicPartition) -> tuple[float, BaseException]:
+        """Open a lane; when it is broken, return the time it was opened and what broke it."""
         broken: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
         def on_failure(error: BaseException) -> None:
@@ -201,7 +205,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         lane.stop_accepting()
         self._close_soon(lane)
         self._count()
-        return lane, opened_at, error
+        return opened_at, error
 
     def _collision(self, source: TopicPartition) -> str:
         group = self._terms.group_id

@@ -46,8 +46,12 @@ class KafkaLinks:
     settings: KafkaSettings
     max_batch_bytes: int | None = None
 
-    def consumer(self) -> AIOKafkaConsumer:
-        """Return a member of the group; offsets are neither committed nor reset by it."""
+    def consumer(self, worker: str) -> AIOKafkaConsumer:
+        """Return a member of the group; offsets are neither committed nor reset by it.
+
+        Args:
+            worker: incarnation of this process, by which it knows its own membership from a namesake's.
+        """
         settings = self.settings
         return AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap_servers,
@@ -65,7 +69,7 @@ class KafkaLinks:
             max_partition_fetch_bytes=settings.max_fetch_bytes,
             fetch_max_wait_ms=100,
             metadata_max_age_ms=_milliseconds(settings.metadata_max_age_seconds),
-            partition_assignment_strategy=[assignor_of(Deployment.of(settings))],
+            partition_assignment_strategy=[assignor_of(Deployment.of(settings), worker)],
             **self._security(),
         )
 
@@ -86,6 +90,20 @@ class KafkaLinks:
             max_request_size=settings.max_request_bytes + _HEADER_ROOM_BYTES,
             request_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
             **self._security(),
+        )
+
+    def beginner(self, topic: str) -> AIOKafkaProducer:
+        """Return the producer that writes where a group begins to read a topic; one at a time can."""
+        return AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap_servers,
+            transactional_id=f"{self.settings.group_id}:{topic}:begin",
+            **self._security(),
+        )
+
+    def reader(self) -> AIOKafkaConsumer:
+        """Return a consumer outside the group."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap_servers, isolation_level="read_committed", **self._security()
         )
 
     def transactional_id(self, source: TopicPartition) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 import structlog
+from aiokafka.errors import KafkaError
 
 # aiokafka writes 2,700 lines a worker in 17 s of a broker outage; one line a kind in 5 s says the same.
 _SAME_LINE_SECONDS = 5.0
@@ -37,6 +38,12 @@ class RepeatFilter(logging.Filter):
             return False
         self._last[kind] = now
         return True
+
+
+def _is_abandoned(record: logging.LogRecord) -> bool:
+    """Return whether asyncio tells of a future that aiokafka left behind with its error: the lane has said it."""
+    error = record.exc_info[1] if record.exc_info else None
+    return record.name == "asyncio" and "never retrieved" in record.getMessage() and isinstance(error, KafkaError)
 
 
 def configure_logs(level: str, style: str, stream: TextIO = sys.stderr) -> None:
@@ -77,6 +84,7 @@ def configure_logs(level: str, style: str, stream: TextIO = sys.stderr) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    handler.addFilter(lambda record: not _is_abandoned(record))
     handler.addFilter(RepeatFilter(_SAME_LINE_SECONDS))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in _CHATTY:

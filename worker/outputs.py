@@ -26,6 +26,7 @@ class Outputs:
         self._admin = admin
         self._settings = settings
         self._counts: dict[str, int] = {}
+        self.posts_partitions = 0
         self.max_batch_bytes = settings.max_request_bytes
         self.max_dead_letter_bytes = settings.max_request_bytes
 
@@ -40,6 +41,7 @@ class Outputs:
         topics = output_topics(settings)
         counts = await partition_counts(self._admin, [settings.posts_topic, *topics])
         check_counts(counts, settings, growing=True)
+        self.posts_partitions = counts[settings.posts_topic]
         self._counts = {topic: counts[topic] for topic in topics}
         limits = {topic: await max_message_bytes(self._admin, topic) for topic in topics}
         known = [limit for limit in limits.values() if limit is not None]

@@ -12,6 +12,8 @@ from worker.items import Item, OutgoingRecord
 
 # Number and count of the parts of a dead letter that is larger than its topic takes: joined, they are its bytes.
 PART_HEADER = "moderate.part"
+# How many headers of the post its dead letter leaves out, because they alone are larger than its topic takes.
+DROPPED_HEADER = "moderate.headers_dropped"
 _OVERHEAD_BYTES = 200  # of a batch and a record in it, the part's header included
 _HEADER_OVERHEAD_BYTES = 10
 _CARRIED_HEADERS = frozenset({"traceparent", "tracestate"})
@@ -114,8 +116,9 @@ class PublishStage:
             exception_message=str(rejection),
         )
         headers = reason.headers(record.headers)
-        rest = self._max_dead_letter_bytes - _OVERHEAD_BYTES - len(record.key or b"")
-        room = max(1, rest - sum(len(name) + len(value or b"") + _HEADER_OVERHEAD_BYTES for name, value in headers))
+        if _size(headers) > self._max_dead_letter_bytes // 2:
+            headers = [*reason.headers(()), (DROPPED_HEADER, str(len(record.headers)).encode())]
+        room = max(1, self._max_dead_letter_bytes - _OVERHEAD_BYTES - len(record.key or b"") - _size(headers))
         value = record.value
         if value is None or len(value) <= room:
             return [OutgoingRecord(self._dead_letter_topic, record.key, value, headers)]
@@ -129,6 +132,10 @@ class PublishStage:
             )
             for number, part in enumerate(parts, start=1)
         ]
+
+
+def _size(headers: Sequence[tuple[str, bytes]]) -> int:
+    return sum(len(name) + len(value or b"") + _HEADER_OVERHEAD_BYTES for name, value in headers)
 
 
 def is_first_part(headers: Sequence[tuple[str, bytes]]) -> bool:

@@ -19,13 +19,14 @@ from mmorient import MmOrientError, Moderator
 from schemas import ModelStamp
 from worker.cache import NoCache, RedisCache
 from worker.consume import ConsumeStage
-from worker.deployment import Deployment, refuse_strangers
-from worker.errors import FatalError
+from worker.deployment import Deployment, refuse_namesakes, refuse_strangers
+from worker.errors import FatalError, LaneError
 from worker.health import Health
 from worker.lane import LaneTerms
 from worker.lanes import Lanes
 from worker.links import REFUSED, KafkaLinks
 from worker.metrics import CACHE_FAILURES, MODEL_INFO
+from worker.offsets import begin_at_the_end
 from worker.outputs import Outputs
 from worker.pipeline import Pipeline
 from worker.publish import PublishStage
@@ -105,11 +106,12 @@ class StreamService(Service):
             stamp = _stamp(moderator)
             log.info("model_loaded", **stamp.model_dump())
             admin, outputs = await self._connect(stack)
-            consumer = self._links.consumer()
+            terms = _terms(settings)
+            consumer = self._links.consumer(terms.worker)
             fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             lanes = Lanes(
                 replace(self._links, max_batch_bytes=outputs.max_batch_bytes),
-                _terms(settings),
+                terms,
                 consumer=consumer,
                 admin=admin,
                 on_fatal=lambda error: _set_error(fatal, error),
@@ -137,7 +139,7 @@ class StreamService(Service):
             )
             await self._join(stack, consumer, lanes)
             self._pipeline = pipeline
-            await _first_of(pipeline.run(), fatal, self._ping(admin))
+            await _first_of(pipeline.run(), fatal, self._ping(admin, terms.worker))
             log.info("drained")
 
     async def _cache(self, stack: AsyncExitStack) -> NoCache | RedisCache:
@@ -168,10 +170,11 @@ class StreamService(Service):
                 await admin.start()
                 await outputs.check()
                 await self._refuse_strangers(admin)
+                await self._begin(admin, outputs.posts_partitions)
             except REFUSED as error:
                 await admin.close()
                 raise FatalError(f"the broker refuses this worker: {error}") from error
-            except (KafkaError, OSError) as error:
+            except (KafkaError, OSError, LaneError) as error:
                 await admin.close()
                 log.warning("broker_unreachable", servers=self._links.bootstrap_servers, error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -182,6 +185,13 @@ class StreamService(Service):
             stack.push_async_callback(admin.close)
             self._health.broker_reachable = True
             return admin, outputs
+
+    async def _begin(self, admin: AIOKafkaAdminClient, partitions: int) -> None:
+        kafka = self._settings.kafka
+        if kafka.start_at == "latest":
+            await begin_at_the_end(
+                self._links, admin, group_id=kafka.group_id, topic=kafka.posts_topic, partitions=partitions
+            )
 
     async def _refuse_strangers(self, admin: AIOKafkaAdminClient) -> None:
         kafka = self._settings.kafka
@@ -197,11 +207,16 @@ class StreamService(Service):
                 await consumer.start()
                 return
             except KafkaError as error:
+                if not error.retriable:
+                    # A second start would fail on the first one's traces; and what is refused stays refused.
+                    group = self._settings.kafka.group_id
+                    raise FatalError(f"the broker refuses this worker in group {group}: {error}") from error
                 log.warning("group_unreachable", error=repr(error))
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _ping(self, admin: AIOKafkaAdminClient) -> None:
-        """Ask the broker now and then, for /readyz; a newcomer also asks who else is in the group."""
+    async def _ping(self, admin: AIOKafkaAdminClient, worker: str) -> None:
+        """Ask the broker now and then, for /readyz, and who else has our name; a newcomer also asks who is there."""
+        kafka = self._settings.kafka
         newcomer_until = time.monotonic() + _NEWCOMER_SECONDS
         while True:
             try:
@@ -210,6 +225,8 @@ class StreamService(Service):
                     if time.monotonic() < newcomer_until:
                         # Two that joined at once did not see each other before.
                         await self._refuse_strangers(admin)
+                    if kafka.group_instance_id is not None:
+                        await refuse_namesakes(admin, kafka.group_id, kafka.group_instance_id, worker)
                 self._health.broker_reachable = True
             except (KafkaError, TimeoutError, OSError):
                 self._health.broker_reachable = False
@@ -247,7 +264,6 @@ def _terms(settings: Settings) -> LaneTerms:
     return LaneTerms(
         group_id=kafka.group_id,
         worker=uuid4().hex[:12],
-        start_at=kafka.start_at,
         timeout_seconds=kafka.transaction_timeout_seconds,
         in_flight=batch.max_posts * batch.max_in_flight,
     )

@@ -113,7 +113,7 @@ def lane_of(journal: Partners, on_failure: Callable[[BaseException], None] = lam
     partner: Any = journal
     return Lane(
         SOURCE,
-        LaneTerms(group_id="g", worker="me", start_at="earliest", timeout_seconds=1, in_flight=192),
+        LaneTerms(group_id="g", worker="me", timeout_seconds=1, in_flight=192),
         consumer=partner,
         producer=partner,
         admin=partner,

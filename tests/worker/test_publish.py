@@ -95,6 +95,20 @@ def test_a_rejected_record_keeps_its_bytes() -> None:
     assert (reason.exception_class_name, reason.exception_message) == ("builtins.ValueError", "boom")
 
 
+def test_headers_larger_than_the_topic_takes_are_left_out_and_counted() -> None:
+    """The bytes and the reason are what a dead letter must keep."""
+    item = Item(StandInRecord(b"?", headers=[("own", b"1" * 5000), ("other", b"2")]))
+    item.rejection = InvalidRecordError("decode", "not JSON")
+    (record,) = stage({"sarcasm": "labels.sarcasm"}).records([item])
+    headers = dict(record.headers)
+    assert (record.value, headers["moderate.headers_dropped"], headers["__connect.errors.stage"]) == (
+        b"?",
+        b"2",
+        b"decode",
+    )
+    assert "own" not in headers
+
+
 def test_a_dead_letter_larger_than_its_topic_takes_comes_in_parts() -> None:
     """Joined, the parts are the post's bytes; each has the reason, its number, and fits."""
     value = bytes(range(256)) * 20
