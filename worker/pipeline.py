@@ -31,6 +31,8 @@ from worker.trial import Trial
 log = structlog.get_logger(__name__)
 
 _STAY_SECONDS = 1.0
+# Suspicious slices in flight: one would wait for its transactions, many would all be suspected of one death.
+_NAMED_AT_ONCE = 2
 
 
 class Pipeline:
@@ -57,12 +59,13 @@ class Pipeline:
         self._stages = stages
         self._publish = publish
         self._trial = trial
+        self._careful_slots = asyncio.Semaphore(_NAMED_AT_ONCE)
         self._trial_turn = asyncio.Lock()
         self._max_in_flight = max_in_flight
         self._max_bytes = max_in_flight_bytes
         self._bytes = 0
         self._batches: set[asyncio.Task[None]] = set()
-        self._unnamed: set[asyncio.Task[None]] = set()
+        self._unnamed: dict[asyncio.Task[None], Slice] = {}
         self._storing: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -82,12 +85,12 @@ class Pipeline:
                 )
                 self._count_bytes(slices, 1)
                 for piece in slices:
-                    if piece.trial:
-                        # Not in a slot: a trial takes seconds.
-                        task = group.create_task(self._process_alone(piece))
-                        self._unnamed.add(task)
-                        task.add_done_callback(self._unnamed.discard)
-                batch = [piece for piece in slices if not piece.trial]
+                    if piece.careful:
+                        # Not in a batch's slot: it waits for its turn, and a trial takes seconds.
+                        task = group.create_task(self._process_carefully(piece))
+                        self._unnamed[task] = piece
+                        task.add_done_callback(self._forget)
+                batch = [piece for piece in slices if not piece.careful]
                 if batch:
                     task = group.create_task(self._process(batch))
                     self._batches.add(task)
@@ -96,8 +99,13 @@ class Pipeline:
     def stop(self) -> None:
         """Fetch no more; `run` returns when what is in flight is settled. What only waits for its turn is dropped."""
         self._stopping.set()
-        for task in self._unnamed:
+        for task, piece in self._unnamed.items():
             task.cancel()
+            piece.release()
+
+    def _forget(self, task: "asyncio.Task[None] | None") -> None:
+        if task is not None:
+            self._unnamed.pop(task, None)
 
     async def _wait_for_room(self) -> None:
         while len(self._batches) >= self._max_in_flight or self._bytes >= self._max_bytes:
@@ -114,23 +122,26 @@ class Pipeline:
         IN_FLIGHT_BYTES.set(self._bytes)
         self._freed.set()
 
-    async def _process(self, taken: Sequence[Slice]) -> None:
+    async def _process(self, slices: Sequence[Slice]) -> None:
         try:
-            named = await asyncio.gather(*(self._name(piece) for piece in taken))
-            await self._label([piece for piece, good in zip(taken, named, strict=True) if good])
+            await self._label(slices)
         finally:
-            self._let_go(taken)
+            self._let_go(slices)
 
-    async def _process_alone(self, piece: Slice) -> None:
-        """Take a record on trial from its naming to its labels, one a process: a death is charged to no other."""
+    async def _process_carefully(self, piece: Slice) -> None:
+        """Take a suspicious slice from its naming to its labels; a death then names no more than a few."""
         try:
-            # Before its turn: nobody waits for the child's start, and no record is named meanwhile.
-            await self._trial.ready()
-            async with self._trial_turn:
-                self._unnamed.difference_update({asyncio.current_task()})
-                if await self._name(piece):
+            if piece.trial:
+                # Before its turn: nobody waits for the child's start, and no record is named meanwhile.
+                await self._trial.ready()
+            async with self._trial_turn if piece.trial else self._careful_slots:
+                self._forget(asyncio.current_task())
+                await piece.lane.name(piece)
+                if piece.trial:
                     await self._try(piece)
-                    await self._label([piece])
+                await self._label([piece])
+        except LaneError as error:
+            _note_dropped(piece, error)
         finally:
             self._let_go([piece])
 
@@ -138,16 +149,6 @@ class Pipeline:
         for piece in slices:
             piece.release()
         self._count_bytes(slices, -1)
-
-    async def _name(self, piece: Slice) -> bool:
-        """Name what is suspicious in the journal; return whether the slice may go on."""
-        try:
-            if piece.careful:
-                await piece.lane.name(piece)
-        except LaneError as error:
-            _note_dropped(piece, error)
-            return False
-        return True
 
     async def _try(self, piece: Slice) -> None:
         item = piece.items[0]
@@ -158,8 +159,6 @@ class Pipeline:
 
     async def _label(self, slices: Sequence[Slice]) -> None:
         items = [item for piece in slices for item in piece.items]
-        if not items:
-            return
         BATCH_POSTS.observe(len(items))
         table = await self._stages.run([item for item in items if item.rejection is None])
         storing = asyncio.create_task(self._stages.store(table))
