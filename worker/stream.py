@@ -33,13 +33,16 @@ from worker.publish import PublishStage
 from worker.settings import Settings
 from worker.stages import Stages, load_moderator
 from worker.trial import Trial
-from worker.watch import Watch
+from worker.watch import Watch, end_within
 
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 1.0
 _PING_SECONDS = 5.0
 _NEWCOMER_SECONDS = 30.0
+_LEAVE_SECONDS = 5.0
+# From the end of the stream to the end of the process; all that is worth waiting for is over.
+_END_SECONDS = 15.0
 
 
 # The stream says itself why it ends; the shell would say it three times more.
@@ -84,6 +87,7 @@ class StreamService(Service):
             log.warning("drain_cut_short", seconds=self._settings.kafka.drain_seconds)
             self._running.cancel()
             await asyncio.wait({self._running}, timeout=self._settings.kafka.drain_seconds)
+        end_within(_END_SECONDS)
 
     def _on_end(self, task: "asyncio.Task[None]") -> None:
         if task.cancelled() or (error := task.exception()) is None:
@@ -199,7 +203,7 @@ class StreamService(Service):
 
     async def _join(self, stack: AsyncExitStack, consumer: AIOKafkaConsumer, lanes: Lanes) -> None:
         consumer.subscribe([self._settings.kafka.posts_topic], listener=lanes)
-        stack.push_async_callback(consumer.stop)
+        stack.push_async_callback(_leave, consumer)
         # Before the consumer leaves the group: it does not revoke by itself when it stops.
         stack.push_async_callback(lanes.close)
         while True:
@@ -231,6 +235,15 @@ class StreamService(Service):
             except (KafkaError, TimeoutError, OSError):
                 self._health.broker_reachable = False
             await asyncio.sleep(_PING_SECONDS)
+
+
+async def _leave(consumer: AIOKafkaConsumer) -> None:
+    """Leave the group; one that does not answer will notice by itself that we are gone."""
+    try:
+        async with asyncio.timeout(_LEAVE_SECONDS):
+            await consumer.stop()
+    except (TimeoutError, KafkaError) as error:
+        log.warning("group_not_left", error=repr(error))
 
 
 async def _first_of(

@@ -34,6 +34,11 @@ def end_process() -> None:
     os._exit(1)
 
 
+def end_within(seconds: float) -> None:
+    """Let a process that has not ended by then end with code 1, and every thread's stack on standard error."""
+    faulthandler.dump_traceback_later(seconds, exit=True, file=sys.stderr)
+
+
 class Watch:
     """Knows what is being worked on, and since when.
 
@@ -76,7 +81,7 @@ class Watch:
         seen = self._clock()
         try:
             while True:
-                faulthandler.dump_traceback_later(self._limit_seconds, exit=True, file=sys.stderr)
+                end_within(self._limit_seconds)
                 await asyncio.sleep(_LOOK_SECONDS)
                 now = self._clock()
                 # A process that was paused has not worked meanwhile.

@@ -16,6 +16,7 @@ def main() -> None:
         *variants.LARGE,
         *variants.BAD,
         *journal_checks.CHECKS,
+        *journal_checks.LIMITS,
         *journal_checks.BAD,
     ):
         started = time.perf_counter()

@@ -1,251 +1,246 @@
 """The journal that finds the record which kills the process, and what may go wrong between two of its steps.
 
-The journal lies beside the committed offset and is written with it, or alone, in a transaction of the lane.
+What is noted, and what follows from a note, is asked of the worker's own `Journal` and `Caution`; the steps around
+them are those of `worker/lane.py` and `worker/pipeline.py`:
 
-    closed                   nothing is in flight: go on, note `open`
-    open                     some of the next `WINDOW` records may be in flight. Found by another process: the one that
-                             wrote it died or was cut off, so these records go in steps
-    step [a, b) deaths=d     these records alone are in flight, named before they are touched. Found by another
-                             process: it died over them; note `idle` with deaths=d + 1, then try each in a child
-                             process first, named alone. A child that dies twice over a record proves it poison:
-                             a dead letter. A child that survives clears it, and the worker labels it
-    idle [a, b) deaths=d     nothing is in flight, and the records up to `until` are still to go in steps, or in trials
-                             if d > 0: what a commit between two steps notes, and what an orderly stop leaves behind
+    claim    find the journal beside the committed offset, note what is at rest
+    accept   a slice where nothing is suspected, several at once; else one step, which is named before it is touched
+    trial    a record over which a worker died is tried in a child first: a child that dies twice condemns it, one that
+             survives clears it for the worker. One that too many workers died of is condemned without
+    commit   the offset behind the first slice, and the note of what is at rest then
+    stop     in order, after a drain that was whole or cut short: what is in flight is dropped
+    break    the lane breaks with what it has in flight, and the same process claims again
 
 One worker at a time: the model of the protocol shows that only the lane with the current epoch moves offset and
-journal. A worker that is expelled, or whose last note is cut off, counts as killed by chance.
+journal. Counted as killed by chance are a worker that is expelled, one whose last note is cut off, and one that dies
+of a record that it has dropped, or of a record of another partition.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 from tests.protocol.search import Move
+from worker import journal
+from worker.journal import Caution, Journal
 
 RECORDS = 5
 STEP = 2
 WINDOW = 3
+DEATHS_ALONE = journal._DEATHS_ALONE
+# As good as never: the model counts no further than to `DEATHS_ALONE`.
+UNCOUNTED = 1000
 _PROOF = 2
+_CLEARED = -1
+
+
+def as_noted(_: Journal, note: Journal) -> Journal:
+    """Write the note that the worker makes."""
+    return note
 
 
 class Rules(NamedTuple):
-    """The rules, by default those above, and what may happen.
+    """The rules, by default those of the worker, and what may happen.
 
     Args:
-        trials: a child goes first; otherwise the worker itself touches the record that it named alone.
-        condemns_at: a record that was named alone is condemned at so many noted deaths; 0 is never.
-        stop_leaves_step: an orderly stop amid a step leaves the journal as it is.
-        stop_forgets: an orderly stop between two steps notes `closed`.
+        deaths_alone: so many deaths over a record that is named alone condemn it.
+        at_stop, at_commit: what is written, by what stands and what the worker notes.
+        knows_itself: a process knows the notes that it wrote itself.
+        kills: chance kills at most; None is any number.
+        in_row: deaths at most over one record while it is named alone, before chance spares it; None is any number.
+        stops: orderly stops and broken lanes happen, any number of them.
         child_alone: a chance kill may hit the child alone.
-        chance: chance kills happen, any number of them.
-        stops: orderly stops and rebalances happen, any number of them.
+        spares_child: the killing record kills the worker, never the child; or no child can be had.
         max_deaths: of the worker by the killing record, where chance kills nothing.
     """
 
-    trials: bool = True
-    condemns_at: int = 0
-    stop_leaves_step: bool = False
-    stop_forgets: bool = False
-    child_alone: bool = False
-    chance: bool = True
+    deaths_alone: int = DEATHS_ALONE
+    at_stop: Callable[[Journal, Journal], Journal] = as_noted
+    at_commit: Callable[[Journal, Journal], Journal] = as_noted
+    knows_itself: bool = True
+    kills: int | None = None
+    in_row: int | None = None
     stops: bool = True
-    max_deaths: int = 2
+    child_alone: bool = False
+    spares_child: bool = False
+    max_deaths: int = 3
 
 
-class Journal(NamedTuple):
-    """`kind` is one of the four above; [`first`, `end`) and `deaths` as written; `until`: where the steps end."""
+class Lane(NamedTuple):
+    """`flight`: (first, end, touched) of each slice. `child`: how often it died over the record, or `_CLEARED`."""
 
-    kind: str = "closed"
-    first: int = 0
-    end: int = 0
-    deaths: int = 0
-    until: int = 0
-
-
-class Worker(NamedTuple):
-    """`mode`: "plain", "steps" or "trial". `flight`: (first, end, touched) of what it was handed.
-
-    Of a trial: where it `end`s, its `deaths`, and how often the child died over the record in `flight`.
-    """
-
-    mode: str = "plain"
+    caution: Caution
     flight: tuple[tuple[int, int, bool], ...] = ()
-    end: int = 0
-    deaths: int = 0
-    until: int = 0
-    child_deaths: int = 0
+    child: int = 0
 
 
 class State(NamedTuple):
-    """`killer`: the record that kills. `fates`: "-", "labelled" or "condemned".
+    """`killer`: the record that kills. `kills`: chance kills that are left. `fates`: "-", "labelled" or "condemned".
 
-    `stopped`: the last owner left in order. `killed`: how often the killer took the worker along.
+    `end`: of the log. `owner`: what became of the last one where there is no lane: "dead", "left" (in order) or
+    "broke" (its lane, and it claims again). Where it is asked for, `killed`: how often the killer took the worker
+    along; `in_row`: how many died while the record at the offset was named alone.
     """
 
     killer: int | None
+    kills: int | None = None
     offset: int = 0
+    end: int = WINDOW
     fates: tuple[str, ...] = ("-",) * RECORDS
-    journal: Journal = Journal()
-    worker: Worker | None = None
-    stopped: bool = True
+    journal: Journal | None = None
+    lane: Lane | None = None
+    owner: str = "dead"
     killed: int = 0
+    in_row: int = 0
 
 
 def moves(rules: Rules, state: State) -> Iterator[Move]:
     """Yield what may happen next."""
-    worker = state.worker
-    if worker is None:
-        yield _claim(rules, state, same=False)
-        if state.stopped:
+    lane = state.lane
+    if state.end < RECORDS:
+        yield Move((f"record {state.end} is written to the log",), state._replace(end=state.end + 1))
+    if rules.kills is None or state.kills:
+        yield from _chance(rules, state)
+    if lane is None:
+        if state.owner != "broke":
+            yield _claim(rules, state, same=False)
+        if state.owner != "dead":
             yield _claim(rules, state, same=True)
         return
     if rules.stops:
-        yield _stop(rules, state, worker)
-    if rules.chance:
-        yield Move(("chance kills the worker",), _dead(state), mishap=True)
-    yield from {"plain": _plain, "steps": _steps, "trial": _trial}[worker.mode](rules, state, worker)
+        note = rules.at_stop(_standing(state), lane.caution.given_up(drained=not lane.flight))
+        after = state._replace(journal=_stored(note), lane=None, owner="left")
+        yield Move((f"stops in order, leaves {_text(note)}",), after, mishap=True)
+        yield Move(("the lane breaks",), state._replace(lane=None, owner="broke"), mishap=True)
+    yield from _accept(state, lane)
+    yield from _work(rules, state, lane)
+    if lane.flight and lane.flight[0][2]:
+        yield _commit(rules, state, lane, "labelled", "commits")
 
 
 def _claim(rules: Rules, state: State, *, same: bool) -> Move:
-    journal, offset = state.journal, state.offset
-    read = journal
-    who = "the same process" if same else "another process"
-    if journal.kind == "closed" or (journal.kind == "open" and same):
-        worker, journal = Worker(), Journal("open")
-    elif journal.kind == "open":
-        worker = Worker("steps", until=min(offset + WINDOW, RECORDS))
-    else:
-        died = journal.kind == "step" and not same
-        journal = journal._replace(kind="idle", deaths=min(journal.deaths + died, max(1, rules.condemns_at)))
-        alone = journal.end == journal.first + 1
-        if died and alone and rules.condemns_at == journal.deaths:
-            state = _settled(state, journal.end, "condemned")
-        mode = "trial" if journal.deaths else "steps"
-        worker = Worker(mode, end=journal.end, deaths=journal.deaths, until=journal.until)
-    condemned = f", condemns {offset}" if state.offset > offset else ""
-    said = f"{who} claims at {offset}, reads {_text(read)}{condemned}, goes on in {worker.mode}"
-    return Move((said,), state._replace(journal=journal, worker=worker))
+    found, offset = state.journal, state.offset
+    last = found.worker if found else "B"
+    worker = last if same else {"A": "B", "B": "A"}[last]
+    if found and not rules.knows_itself:
+        found = replace(found, worker="nobody")
+    caution = Caution.at_claim(found, worker=worker, offset=offset, end=state.end, in_flight=WINDOW)
+    if caution.note.deaths > DEATHS_ALONE:
+        # Keeps the states finite: more deaths than these change nothing.
+        caution = replace(caution, note=replace(caution.note, deaths=DEATHS_ALONE))
+    who = f"process {worker}, {'the same' if same else 'another'}, claims at {offset}"
+    said = f"{who}, finds {_text(state.journal)}, notes {_text(caution.at_rest())}"
+    return Move((said,), state._replace(journal=_stored(caution.at_rest()), lane=Lane(caution)))
 
 
-def _plain(rules: Rules, state: State, worker: Worker) -> Iterator[Move]:
-    first = worker.flight[-1][1] if worker.flight else state.offset
-    for end in range(first + 1, min(first + STEP, state.offset + WINDOW, RECORDS) + 1):
-        flight = (*worker.flight, (first, end, False))
-        yield Move((f"accepts [{first}, {end})",), state._replace(worker=worker._replace(flight=flight)))
-    yield from _touch(rules, state, worker)
-    if worker.flight and worker.flight[0][2]:
-        end = worker.flight[0][1]
-        after = _settled(state, end, "labelled")._replace(worker=worker._replace(flight=worker.flight[1:]))
-        yield Move((f"commits up to {end}",), after)
+def _accept(state: State, lane: Lane) -> Iterator[Move]:
+    """Take what a fetch brought: any number of records up to what fits."""
+    caution = lane.caution
+    first = lane.flight[-1][1] if lane.flight else state.offset
+    if not caution.careful:
+        for end in range(first + 1, min(first + STEP, state.offset + WINDOW, state.end) + 1):
+            flight = (*lane.flight, (first, end, False))
+            yield Move((f"accepts [{first}, {end})",), state._replace(lane=lane._replace(flight=flight)))
+    elif not lane.flight:
+        for end in range(first + 1, min(first + caution.step, state.end) + 1):
+            note = caution.named(end)
+            after = state._replace(journal=_stored(note), lane=Lane(caution, ((first, end, False),)))
+            yield Move((f"notes {_text(note)}",), after)
 
 
-def _steps(rules: Rules, state: State, worker: Worker) -> Iterator[Move]:
-    first = state.offset
-    if not worker.flight and first >= worker.until:
-        yield Move(("notes open, goes on in plain",), state._replace(journal=Journal("open"), worker=Worker()))
-    elif not worker.flight:
-        yield _named(state, worker, min(first + STEP, worker.until))
-    elif worker.flight[0][2]:
-        end = worker.flight[0][1]
-        after = _settled(state, end, "labelled")
-        after = after._replace(journal=Journal("idle", end, end, 0, worker.until), worker=worker._replace(flight=()))
-        yield Move((f"commits up to {end}",), after)
-    yield from _touch(rules, state, worker)
-
-
-def _trial(rules: Rules, state: State, worker: Worker) -> Iterator[Move]:
+def _work(rules: Rules, state: State, lane: Lane) -> Iterator[Move]:
+    """Try what must be tried, touch what may be touched."""
     record = state.offset
-    if not worker.flight:
-        if record < worker.end:
-            yield _named(state, worker, record + 1)
+    if lane.flight and lane.caution.trial and lane.child != _CLEARED:
+        if lane.caution.condemned:
+            yield _commit(rules, state, lane, "condemned", f"condemns {record} without a trial, commits")
+        elif record == state.killer and not rules.spares_child:
+            yield _child_died(rules, state, lane, f"a child dies over {record}")
         else:
-            yield Move(("goes on in steps",), state._replace(worker=Worker("steps", until=worker.until)))
-    elif worker.flight[0][2]:
-        yield Move((f"labels {record}, commits",), _tried(state, worker, "labelled"))
-    elif not rules.trials:
-        yield from _touch(rules, state, worker)
-    elif record != state.killer:
-        cleared = worker._replace(flight=((record, record + 1, True),))
-        yield Move((f"a child survives {record}",), state._replace(worker=cleared))
-    if worker.flight and not worker.flight[0][2] and rules.trials:
-        verdict = ", which is condemned" if worker.child_deaths + 1 == _PROOF else ""
-        if record == state.killer:
-            yield Move((f"a child dies over {record}",), _child_died(state, worker))
-        if rules.child_alone and rules.chance:
-            yield Move((f"chance kills the child over {record}{verdict}",), _child_died(state, worker), mishap=True)
-
-
-def _named(state: State, worker: Worker, end: int) -> Move:
-    journal = Journal("step", state.offset, end, worker.deaths, worker.until)
-    flight = ((state.offset, end, False),)
-    after = state._replace(journal=journal, worker=worker._replace(flight=flight, child_deaths=0))
-    return Move((f"notes {_text(journal)}",), after)
-
-
-def _touch(rules: Rules, state: State, worker: Worker) -> Iterator[Move]:
-    for index, (first, end, touched) in enumerate(worker.flight):
+            yield Move((f"a child survives {record}",), state._replace(lane=lane._replace(child=_CLEARED)))
+        return
+    for index, (first, end, touched) in enumerate(lane.flight):
         if touched:
             continue
         if state.killer is not None and first <= state.killer < end:
-            after = _dead(state)._replace(killed=min(state.killed + 1, rules.max_deaths + 1))
+            after = _dead(rules, state)
+            after = after._replace(killed=state.killed + 1 if rules.kills == 0 else 0)
             yield Move((f"touches [{first}, {end}) and is killed by {state.killer}",), after)
         else:
-            flight = (*worker.flight[:index], (first, end, True), *worker.flight[index + 1 :])
-            yield Move((f"touches [{first}, {end})",), state._replace(worker=worker._replace(flight=flight)))
+            flight = (*lane.flight[:index], (first, end, True), *lane.flight[index + 1 :])
+            yield Move((f"touches [{first}, {end})",), state._replace(lane=lane._replace(flight=flight)))
 
 
-def _child_died(state: State, worker: Worker) -> State:
-    if worker.child_deaths + 1 == _PROOF:
-        return _tried(state, worker, "condemned")
-    return state._replace(worker=worker._replace(child_deaths=worker.child_deaths + 1))
+def _chance(rules: Rules, state: State) -> Iterator[Move]:
+    lane, left = state.lane, state._replace(kills=None if state.kills is None else state.kills - 1)
+    dead = _dead(rules, left)
+    spared = rules.in_row is not None and dead.in_row > rules.in_row
+    if (lane is not None or state.owner == "broke") and not spared:
+        yield Move(("chance kills the worker",), dead, mishap=True)
+    if lane is None or not lane.flight or not rules.child_alone:
+        return
+    if lane.caution.trial and not lane.caution.condemned and lane.child != _CLEARED:
+        yield _child_died(rules, left, lane, f"chance kills the child over {state.offset}")._replace(mishap=True)
 
 
-def _tried(state: State, worker: Worker, fate: str) -> State:
-    after = _settled(state, state.offset + 1, fate)
-    journal = Journal("idle", after.offset, worker.end, 1, worker.until)
-    return after._replace(journal=journal, worker=worker._replace(flight=(), deaths=1, child_deaths=0))
+def _dead(rules: Rules, state: State) -> State:
+    note = _standing(state)
+    alone = rules.in_row is not None and note.state == "named" and note.single_until > 0
+    return state._replace(lane=None, owner="dead", in_row=state.in_row + alone)
 
 
-def _stop(rules: Rules, state: State, worker: Worker) -> Move:
-    """Leave in order after a drain, whole or cut short: what is in flight is dropped."""
-    journal = state.journal
-    if worker.mode == "plain":
-        journal = journal if worker.flight else Journal()
-    elif worker.flight and rules.stop_leaves_step:
-        pass
-    elif worker.mode == "trial":
-        journal = Journal("idle", state.offset, worker.end, worker.deaths, worker.until)
-    elif worker.flight or not (rules.stop_forgets or state.offset >= worker.until):
-        journal = Journal("idle", state.offset, state.offset, 0, worker.until)
-    else:
-        journal = Journal()
-    after = state._replace(journal=journal, worker=None, stopped=True)
-    return Move((f"stops in order, leaves {_text(journal)}",), after, mishap=True)
+def _child_died(rules: Rules, state: State, lane: Lane, said: str) -> Move:
+    if lane.child + 1 == _PROOF:
+        return _commit(rules, state, lane, "condemned", f"{said}, which is condemned, and commits")
+    return Move((said,), state._replace(lane=lane._replace(child=lane.child + 1)))
 
 
-def _dead(state: State) -> State:
-    return state._replace(worker=None, stopped=False)
+def _commit(rules: Rules, state: State, lane: Lane, fate: str, said: str) -> Move:
+    first, end, _ = lane.flight[0]
+    caution = lane.caution.after(end, end - first)
+    note = rules.at_commit(_standing(state), caution.at_rest())
+    after = state._replace(
+        offset=end,
+        fates=(*state.fates[:first], *((fate,) * (end - first)), *state.fates[end:]),
+        journal=_stored(note),
+        lane=Lane(caution, lane.flight[1:]),
+        in_row=0,
+    )
+    return Move((f"{said} up to {end} with {_text(note)}",), after)
 
 
-def _settled(state: State, end: int, fate: str) -> State:
-    fates = (*state.fates[: state.offset], *((fate,) * (end - state.offset)), *state.fates[end:])
-    return state._replace(offset=end, fates=fates)
+def _standing(state: State) -> Journal:
+    return state.journal or Journal("closed", "nobody")
 
 
-def _text(journal: Journal) -> str:
-    if journal.kind in {"closed", "open"}:
-        return journal.kind
-    return f"{journal.kind} [{journal.first}, {journal.end}) deaths={journal.deaths}"
+@cache
+def _stored(note: Journal) -> Journal | None:
+    return Journal.loads(note.dumps())
+
+
+def _text(note: Journal | None) -> str:
+    if note is None:
+        return "no journal"
+    about = {"suspects": note.suspects, "single until": note.single_until, "deaths": note.deaths}
+    state = f"named until {note.named_until}" if note.state == "named" else note.state
+    return ", ".join([state, *(f"{name} {value}" for name, value in about.items() if value)])
 
 
 def broken(rules: Rules, state: State) -> str | None:
-    """Return the rule that a state breaks: "condemned", "late" or "trial"."""
+    """Return the rule that a state breaks: "condemned", "hidden", "late" or "alone"."""
     for record, fate in enumerate(state.fates):
         if (fate == "condemned") != (record == state.killer) and fate != "-":
             return "condemned"
-    if not rules.chance and state.killed > rules.max_deaths:
+    lane, note = state.lane, _standing(state)
+    if lane is not None and lane.flight:
+        behind = {"closed": 0, "open": state.offset + note.suspects, "named": note.named_until}[note.state]
+        if lane.flight[-1][1] > behind:
+            return "hidden"
+    if state.killed > rules.max_deaths:
         return "late"
-    if state.killer is None and not rules.chance and state.worker is not None and state.worker.mode == "trial":
-        return "trial"
+    if lane is not None and lane.caution.single and state.killer is None and rules.kills == 0:
+        return "alone"
     return None
 
 

@@ -1,13 +1,11 @@
 """The protocol and the journal keep their rules in every reachable state; the known-bad variants do not."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 
 from tests.protocol import journal_checks, variants
-from tests.protocol.journal_model import RECORDS, Rules, State, moves
-from tests.protocol.journal_model import broken as broken_journal
+from tests.protocol.journal_model import Rules
 from tests.protocol.model import Protocol
 from tests.protocol.search import Move, explore, within
 from tests.protocol.state import Design, broken, done, start
@@ -60,25 +58,27 @@ def test_the_journal_finds_the_killer_and_nothing_else(check: journal_checks.Jou
     """Only the killing record is condemned, everything else is labelled, and without chance it takes few deaths."""
     report = check.check()
     assert report.verdict == "holds", check.steps(report)
+    assert report.states > 1_000
 
 
-@pytest.mark.parametrize("check", journal_checks.BAD, ids=named)
-def test_known_bad_journals_are_found_out(check: journal_checks.JournalCheck) -> None:
-    """The search finds the rule that a known-bad journal breaks, and the shortest way to it."""
+@pytest.mark.parametrize("check", [*journal_checks.LIMITS, *journal_checks.BAD], ids=named)
+def test_limits_and_known_bad_journals_are_found_out(check: journal_checks.JournalCheck) -> None:
+    """The search finds the rule that breaks, the shortest way to it, and no fewer chance kills than it is given."""
     report = check.check()
     assert (report.verdict, len(report.trace)) == (check.expected, check.length), check.steps(report)
+    if check.rules.kills is not None:
+        assert report.trace.count(("chance kills the worker",)) == check.rules.kills
 
 
-@pytest.mark.parametrize(("kills", "verdict"), [(2, "holds"), (3, "condemned")])
-def test_three_chance_kills_make_a_count_condemn_a_neighbour_of_the_killer(kills: int, verdict: str) -> None:
-    """A third death over a record named alone proves nothing: the killer leads to the trial, chance does the rest."""
-    rules = Rules(condemns_at=4, stops=False)
-    report = explore(
-        [(kills, State(killer)) for killer in range(RECORDS)],
-        within(partial(moves, rules)),
-        broken=lambda state: broken_journal(rules, state[1]),
-    )
-    assert report.verdict == verdict
+@pytest.mark.parametrize(
+    ("deaths", "rules"),
+    [(2, journal_checks.CALM), (4, journal_checks.CALM._replace(spares_child=True))],
+    ids=["children die", "children are spared"],
+)
+def test_the_killer_takes_no_fewer_deaths(deaths: int, rules: Rules) -> None:
+    """The bounds on the deaths of the worker are reached: one death fewer is not enough."""
+    check = journal_checks.JournalCheck("", "late", rules._replace(max_deaths=deaths), journal_checks.ANYWHERE)
+    assert check.check().verdict == "late"
 
 
 def counting(state: int) -> Iterator[Move]:
