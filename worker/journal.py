@@ -34,7 +34,8 @@ class Journal:
         suspects: records behind the offset that may have been in flight when a process died.
         single_until: records before this offset were named together when a process died.
         named_until: offset behind the named records.
-        deaths: processes that died while the record at the offset was named alone.
+        deaths: processes that died while one record was named alone.
+        alone: offset of that record.
     """
 
     state: Literal["closed", "open", "named"]
@@ -43,6 +44,7 @@ class Journal:
     single_until: int = 0
     named_until: int = 0
     deaths: int = 0
+    alone: int = 0
 
     def dumps(self) -> str:
         """Return the metadata string."""
@@ -93,7 +95,8 @@ class Caution:
             if found.state == "open":
                 note = replace(note, suspects=0)
         elif found.state == "named" and found.single_until > offset:
-            note = replace(note, deaths=found.deaths + 1)
+            alone = found.named_until - 1
+            note = replace(note, alone=alone, deaths=found.deaths + 1 if found.alone == alone else 1)
         elif found.state == "named":
             note = replace(note, single_until=found.named_until, deaths=0)
         return cls(_without_outdated(note, offset, end), end, in_flight)
@@ -122,6 +125,11 @@ class Caution:
     def step(self) -> int:
         """Records in the next step, where `careful`."""
         return 1 if self.single else STEP_RECORDS
+
+    def at(self, offset: int) -> "Caution":
+        """Return the caution for a slice that begins at `offset`: what was suspected before it may be gone."""
+        note = self.note if self.note.alone == offset else replace(self.note, deaths=0)
+        return replace(self, note=_without_outdated(note, offset, self.end))
 
     def at_rest(self) -> Journal:
         """Return the note of a lane that goes on, with nothing in flight if it is careful."""

@@ -161,6 +161,7 @@ class Lane:
         fresh = [record for record in records if record.offset >= self._next_offset] if self.accepting else []
         if not fresh:
             return None
+        self._caution = self._caution.at(fresh[0].offset)
         careful, trial = self._caution.careful, self._caution.trial
         taken = _fitting(fresh[: self._caution.step] if careful else fresh, max_bytes)
         if not taken and even_if_larger:

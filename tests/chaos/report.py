@@ -45,6 +45,7 @@ def to_data(result: Result) -> Report:
     return {
         "settings": asdict(result.settings),
         "ok": outcome.clean and result.settled and recovered,
+        "clean": outcome.clean and result.settled,
         "recovered": recovered,
         "settled": result.settled,
         "seconds": round(result.seconds, 1),

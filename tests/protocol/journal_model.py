@@ -29,8 +29,7 @@ RECORDS = 5
 STEP = 2
 WINDOW = 3
 DEATHS_ALONE = journal._DEATHS_ALONE
-# As good as never: the model counts no further than to `DEATHS_ALONE`.
-UNCOUNTED = 1000
+UNCOUNTED = 1000  # never: the model counts no further than to `DEATHS_ALONE`
 _PROOF = 2
 _CLEARED = -1
 
@@ -129,9 +128,10 @@ def _claim(rules: Rules, state: State, *, same: bool) -> Move:
     if caution.note.deaths > DEATHS_ALONE:
         # Keeps the states finite: more deaths than these change nothing.
         caution = replace(caution, note=replace(caution.note, deaths=DEATHS_ALONE))
+    note = caution.at_rest()
     who = f"process {worker}, {'the same' if same else 'another'}, claims at {offset}"
-    said = f"{who}, finds {_text(state.journal)}, notes {_text(caution.at_rest())}"
-    return Move((said,), state._replace(journal=_stored(caution.at_rest()), lane=Lane(caution)))
+    said = f"{who}, finds {_text(state.journal)}, notes {_text(note)}"
+    return Move((said,), state._replace(journal=_stored(note), lane=Lane(caution)))
 
 
 def _accept(state: State, lane: Lane) -> Iterator[Move]:
@@ -186,8 +186,10 @@ def _chance(rules: Rules, state: State) -> Iterator[Move]:
 
 def _dead(rules: Rules, state: State) -> State:
     note = _standing(state)
-    alone = rules.in_row is not None and note.state == "named" and note.single_until > 0
-    return state._replace(lane=None, owner="dead", in_row=state.in_row + alone)
+    in_row = state.in_row
+    if rules.in_row is not None and note.state == "named" and note.single_until > 0:
+        in_row = min(in_row, rules.in_row) + 1
+    return state._replace(lane=None, owner="dead", in_row=in_row)
 
 
 def _child_died(rules: Rules, state: State, lane: Lane, said: str) -> Move:

@@ -21,7 +21,7 @@ def test_a_string_that_is_no_journal_is_none(metadata: str | None) -> None:
 
 def test_a_note_survives_its_string() -> None:
     """What was written is what is read, and short enough for a broker's default limit."""
-    note = Journal("named", "a" * 12, suspects=2**31, single_until=2**62, named_until=2**62, deaths=3)
+    note = Journal("named", "a" * 12, suspects=2**31, single_until=2**62, named_until=2**62, deaths=3, alone=2**62)
     assert Journal.loads(note.dumps()) == note
     assert len(note.dumps()) < 4096
 
@@ -87,3 +87,14 @@ def test_being_given_up_in_the_middle_of_a_trial_is_no_death() -> None:
     handed = caution.given_up(drained=False)
     following = Caution.at_claim(handed, worker="next", offset=100, end=1000, in_flight=192)
     assert (following.trial, following.condemned, following.at_rest().deaths) == (True, False, 1)
+
+
+def test_deaths_belong_to_their_record() -> None:
+    """Where the record that they were counted for is gone from the topic, the next one is innocent."""
+    note = Journal("named", "other", suspects=50, named_until=101, single_until=116, deaths=2, alone=100)
+    caution = claim(note)
+    assert caution.condemned
+    assert not caution.at(103).trial
+    assert caution.at(103).single
+    assert not caution.at(120).single
+    assert claim(Journal("named", "other", named_until=104, single_until=116, deaths=2, alone=100)).note.deaths == 1
