@@ -14,6 +14,7 @@ died of while it was named alone.
 """
 
 from dataclasses import asdict, dataclass, replace
+from enum import Enum
 from typing import Literal, Self
 
 from pydantic import TypeAdapter, ValidationError
@@ -63,6 +64,15 @@ class Journal:
 _ADAPTER = TypeAdapter(Journal)
 
 
+class Care(Enum):
+    """What must go before a slice's records are touched."""
+
+    NONE = "nothing"
+    STEP = "named"
+    SINGLE = "named alone"
+    TRIAL = "named alone, and tried"
+
+
 @dataclass(frozen=True)
 class Caution:
     """How carefully a lane must go on.
@@ -100,6 +110,15 @@ class Caution:
         elif found.state == "named":
             note = replace(note, single_until=found.named_until, deaths=0)
         return cls(_without_outdated(note, offset, end), end, in_flight)
+
+    @property
+    def care(self) -> Care:
+        """What the next slice needs."""
+        if self.trial:
+            return Care.TRIAL
+        if self.single:
+            return Care.SINGLE
+        return Care.STEP if self.careful else Care.NONE
 
     @property
     def careful(self) -> bool:

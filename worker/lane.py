@@ -32,7 +32,7 @@ from aiokafka.errors import IllegalOperation, IllegalStateError, KafkaError
 from worker.commit import commit
 from worker.errors import LaneError
 from worker.items import Item, OutgoingRecord, Record
-from worker.journal import Caution, Journal
+from worker.journal import Care, Caution, Journal
 from worker.offsets import committed, oldest_offset
 
 log = structlog.get_logger(__name__)
@@ -69,8 +69,7 @@ class Slice:
     next_offset: int
     before: asyncio.Future[bool] | None
     done: asyncio.Future[bool]
-    careful: bool = False  # to be named before its records are touched
-    trial: bool = False  # its one record must survive a child process first
+    care: Care = Care.NONE
 
     @property
     def size(self) -> int:
@@ -162,7 +161,8 @@ class Lane:
         if not fresh:
             return None
         self._caution = self._caution.at(fresh[0].offset)
-        careful, trial = self._caution.careful, self._caution.trial
+        care = self._caution.care
+        careful = care is not Care.NONE
         taken = _fitting(fresh[: self._caution.step] if careful else fresh, max_bytes)
         if not taken and even_if_larger:
             taken = fresh[:1]
@@ -176,7 +176,7 @@ class Lane:
         if not taken:
             return None
         before, self._last = self._last, asyncio.get_running_loop().create_future()
-        return Slice(self, [Item(record) for record in taken], self._next_offset, before, self._last, careful, trial)
+        return Slice(self, [Item(record) for record in taken], self._next_offset, before, self._last, care)
 
     @property
     def condemned(self) -> bool:
@@ -214,7 +214,7 @@ class Lane:
                 await self._commit(records, piece.next_offset, caution.at_rest())
                 self._caution = caution
             piece.release(settled=True)
-            if piece.careful and self.accepting:
+            if piece.care is not Care.NONE and self.accepting:
                 self._consumer.resume(self.source)
         except (*BROKEN, IllegalStateError) as error:
             self._break(error)

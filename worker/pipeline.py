@@ -13,6 +13,7 @@ import structlog
 from worker.consume import ConsumeStage
 from worker.errors import LaneError, PoisonError
 from worker.items import Item
+from worker.journal import Care
 from worker.lane import Slice
 from worker.metrics import (
     BATCH_POSTS,
@@ -31,8 +32,7 @@ from worker.trial import Trial
 log = structlog.get_logger(__name__)
 
 _STAY_SECONDS = 1.0
-# Suspicious slices in flight: one would wait for its transactions, many would all be suspected of one death.
-_NAMED_AT_ONCE = 2
+_STEPS_AT_ONCE = 2
 
 
 class Pipeline:
@@ -59,8 +59,12 @@ class Pipeline:
         self._stages = stages
         self._publish = publish
         self._trial = trial
-        self._careful_slots = asyncio.Semaphore(_NAMED_AT_ONCE)
-        self._trial_turn = asyncio.Lock()
+        # Few at a time, or many would be suspected of one death; steps may overlap their transactions.
+        self._turns = {
+            Care.STEP: asyncio.Semaphore(_STEPS_AT_ONCE),
+            Care.SINGLE: asyncio.Semaphore(1),
+            Care.TRIAL: asyncio.Semaphore(1),
+        }
         self._max_in_flight = max_in_flight
         self._max_bytes = max_in_flight_bytes
         self._bytes = 0
@@ -85,12 +89,12 @@ class Pipeline:
                 )
                 self._count_bytes(slices, 1)
                 for piece in slices:
-                    if piece.careful:
+                    if piece.care is not Care.NONE:
                         # Not in a batch's slot: it waits for its turn, and a trial takes seconds.
                         task = group.create_task(self._process_carefully(piece))
                         self._unnamed[task] = piece
                         task.add_done_callback(self._forget)
-                batch = [piece for piece in slices if not piece.careful]
+                batch = [piece for piece in slices if piece.care is Care.NONE]
                 if batch:
                     task = group.create_task(self._process(batch))
                     self._batches.add(task)
@@ -131,13 +135,13 @@ class Pipeline:
     async def _process_carefully(self, piece: Slice) -> None:
         """Take a suspicious slice from its naming to its labels; a death then names no more than a few."""
         try:
-            if piece.trial:
+            if piece.care is Care.TRIAL:
                 # Before its turn: nobody waits for the child's start, and no record is named meanwhile.
                 await self._trial.ready()
-            async with self._trial_turn if piece.trial else self._careful_slots:
+            async with self._turns[piece.care]:
                 self._forget(asyncio.current_task())
                 await piece.lane.name(piece)
-                if piece.trial:
+                if piece.care is Care.TRIAL:
                     await self._try(piece)
                 await self._label([piece])
         except LaneError as error:

@@ -13,7 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 from tests.worker.records import StandInRecord
 from worker.errors import LaneError
 from worker.items import OutgoingRecord
-from worker.journal import Journal
+from worker.journal import Care, Journal
 from worker.lane import Lane, LaneTerms, Slice
 
 SOURCE = TopicPartition("posts", 3)
@@ -236,7 +236,7 @@ async def test_after_an_unclean_death_records_are_named_before_they_are_touched(
     await lane.open()
     journal.forget()
     first = accept(lane, *range(40, 70))
-    assert (first.careful, first.trial, first.next_offset) == (True, False, 56)
+    assert (first.care, first.next_offset) == (Care.STEP, 56)
     assert journal.calls == ["pause", "seek 56"]
     await lane.name(first)
     assert (journal.offsets, journal.notes) == ([40], [Journal("named", "me", suspects=20, named_until=56)])
@@ -246,7 +246,7 @@ async def test_after_an_unclean_death_records_are_named_before_they_are_touched(
     second = accept(lane, *range(56, 70))
     await lane.settle(second, OUT)
     assert journal.notes[-1] == Journal("open", "me", suspects=192)
-    assert not accept(lane, 70).careful
+    assert accept(lane, 70).care is Care.NONE
 
 
 async def test_a_lane_given_up_in_order_leaves_nothing_to_suspect() -> None:
