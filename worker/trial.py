@@ -36,6 +36,8 @@ class Trial:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._child: _Child | None = None
+        # A lane may be given up while its record is on trial, and come back: what was found stays found.
+        self._proven: dict[str, str] = {}
         self._turn = asyncio.Lock()
         self._farewell: asyncio.TimerHandle | None = None
 
@@ -50,6 +52,8 @@ class Trial:
         None as well where no child can be had: nothing is proven then.
         """
         async with self._turn:
+            if item.position in self._proven:
+                return self._proven[item.position]
             cause: str | None = None
             for _ in range(_TRIES):
                 child = await self._start()
@@ -61,6 +65,8 @@ class Trial:
                 log.warning("died_on_trial", position=item.position, cause=cause)
                 self._drop()
             self._farewell = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._drop)
+            if cause is not None:
+                self._proven[item.position] = cause
             return cause
 
     def close(self) -> None:
