@@ -69,7 +69,7 @@ class Pipeline:
         self._max_bytes = max_in_flight_bytes
         self._bytes = 0
         self._batches: set[asyncio.Task[None]] = set()
-        self._unnamed: dict[asyncio.Task[None], Slice] = {}
+        self._unnamed: dict[Slice, asyncio.Task[None]] = {}
         self._storing: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -92,24 +92,25 @@ class Pipeline:
                     if piece.care is not Care.NONE:
                         # Not in a batch's slot: it waits for its turn, and a trial takes seconds.
                         task = group.create_task(self._process_carefully(piece))
-                        self._unnamed[task] = piece
-                        task.add_done_callback(self._forget)
+                        self._unnamed[piece] = task
+                        task.add_done_callback(self._note_end)
                 batch = [piece for piece in slices if piece.care is Care.NONE]
                 if batch:
                     task = group.create_task(self._process(batch))
                     self._batches.add(task)
-                    task.add_done_callback(self._batches.discard)
+                    task.add_done_callback(self._note_end)
 
     def stop(self) -> None:
         """Fetch no more; `run` returns when what is in flight is settled. What only waits for its turn is dropped."""
         self._stopping.set()
-        for task, piece in self._unnamed.items():
+        for piece, task in self._unnamed.items():
             task.cancel()
             piece.release()
 
-    def _forget(self, task: "asyncio.Task[None] | None") -> None:
-        if task is not None:
-            self._unnamed.pop(task, None)
+    def _note_end(self, task: "asyncio.Task[None]") -> None:
+        self._batches.discard(task)
+        # Only now: whoever waits for room counts the batches, and a task that is about to end is still one.
+        self._freed.set()
 
     async def _wait_for_room(self) -> None:
         while len(self._batches) >= self._max_in_flight or self._bytes >= self._max_bytes:
@@ -124,7 +125,6 @@ class Pipeline:
     def _count_bytes(self, slices: Sequence[Slice], sign: int) -> None:
         self._bytes += sign * sum(piece.size for piece in slices)
         IN_FLIGHT_BYTES.set(self._bytes)
-        self._freed.set()
 
     async def _process(self, slices: Sequence[Slice]) -> None:
         try:
@@ -139,7 +139,7 @@ class Pipeline:
                 # Before its turn: nobody waits for the child's start, and no record is named meanwhile.
                 await self._trial.ready()
             async with self._turns[piece.care]:
-                self._forget(asyncio.current_task())
+                self._unnamed.pop(piece, None)
                 await piece.lane.name(piece)
                 if piece.care is Care.TRIAL:
                     await self._try(piece)
@@ -147,6 +147,7 @@ class Pipeline:
         except LaneError as error:
             _note_dropped(piece, error)
         finally:
+            self._unnamed.pop(piece, None)
             self._let_go([piece])
 
     def _let_go(self, slices: Sequence[Slice]) -> None:
