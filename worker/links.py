@@ -101,9 +101,14 @@ class KafkaLinks:
         )
 
     def reader(self) -> AIOKafkaConsumer:
-        """Return a consumer outside the group."""
+        """Return a consumer outside the group, for committed records."""
         return AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap_servers, isolation_level="read_committed", **self._security()
+            bootstrap_servers=self.bootstrap_servers,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            fetch_max_wait_ms=100,
+            **self._security(),
         )
 
     def transactional_id(self, source: TopicPartition) -> str:

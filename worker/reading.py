@@ -1,0 +1,95 @@
+"""Reading a range of a topic once, outside any group: for commands that look at what is there."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.structs import ConsumerRecord
+
+from worker.bounds import Range
+from worker.errors import FatalError
+from worker.lane import name_of
+from worker.links import KafkaLinks
+from worker.topics import partition_counts
+
+log = structlog.get_logger(__name__)
+
+_POLL_MILLISECONDS = 500
+
+
+@asynccontextmanager
+async def connected_reader(links: KafkaLinks) -> AsyncIterator[AIOKafkaConsumer]:
+    """Return a consumer outside any group, connected within the block.
+
+    Raises:
+        FatalError: the broker does not answer.
+    """
+    consumer = links.reader()
+    try:
+        await consumer.start()
+    except (KafkaError, OSError) as error:
+        await consumer.stop()
+        raise FatalError(f"no answer from the broker at {links.bootstrap_servers}: {error}") from error
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def partitions_of(links: KafkaLinks, topic: str) -> list[TopicPartition]:
+    """Return the partitions of a topic.
+
+    Raises:
+        FatalError: the broker does not answer, or there is no such topic.
+    """
+    async with links.connected_admin() as admin:
+        count = (await partition_counts(admin, [topic])).get(topic)
+    if count is None:
+        raise FatalError(f"topic {topic} does not exist")
+    return [TopicPartition(topic, partition) for partition in range(count)]
+
+
+async def read_ranges(
+    consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, Range], *, max_records: int = 500
+) -> AsyncIterator[Sequence[ConsumerRecord]]:
+    """Yield the committed records of the ranges, some of one partition at a time and in its order; end behind the last.
+
+    Transaction markers, aborted records and gaps of compaction are passed over. Where retention takes records away
+    meanwhile, reading goes on behind them and a line is logged.
+
+    Args:
+        consumer: a started one, of whose assignment this disposes.
+        ranges: what to read.
+        max_records: in one piece.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker refuses.
+    """
+    left = {source: part.until for source, part in ranges.items() if part.since < part.until}
+    consumer.assign(list(left))
+    for source in left:
+        consumer.seek(source, ranges[source].since)
+    while left:
+        try:
+            fetched = await consumer.getmany(*left, timeout_ms=_POLL_MILLISECONDS, max_records=max_records)
+        except OffsetOutOfRangeError as error:
+            await _pass_gaps(consumer, error.args[0])
+            fetched = {}
+        for source, records in fetched.items():
+            inside = [record for record in records if record.offset < left[source]]
+            if inside:
+                yield inside
+        for source in list(left):
+            # The position also moves over what is no record, such as the marker at the very end.
+            if await consumer.position(source) >= left[source]:
+                del left[source]
+                consumer.pause(source)
+
+
+async def _pass_gaps(consumer: AIOKafkaConsumer, wanted: Mapping[TopicPartition, int]) -> None:
+    oldest = await consumer.beginning_offsets(list(wanted))
+    for source, offset in wanted.items():
+        log.warning("records_gone", partition=name_of(source), wanted=offset, oldest=oldest[source])
+        consumer.seek(source, max(oldest[source], offset + 1))
