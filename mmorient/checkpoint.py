@@ -75,7 +75,7 @@ class Checkpoint:
     @property
     def digest(self) -> str:
         """``sha256:…`` of ``config.json``, which itself holds the digest of every file that can change a label."""
-        return file_digest(self.path / CONFIG)
+        return checkpoint_digest(self.path)
 
     def embedding_digest(self, precision: Precision, *, compiled: bool = False) -> str:
         """``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, arithmetic, no more."""
@@ -174,6 +174,18 @@ def model_sizes(config: CheckpointConfig) -> ModelSizes:
         dropout=config.head.dropout,
         probes=config.head.task_features,
     )
+
+
+def checkpoint_digest(path: Path | None = None) -> str:
+    """``sha256:…`` of a checkpoint, read off without loading it; None is the one that comes with this package.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    file = (path or SHIPPED) / CONFIG
+    if not file.is_file():
+        raise CheckpointError(file, "is missing")
+    return file_digest(file)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

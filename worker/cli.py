@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import click
 
 from mmorient.usage import usage_in_one_line
+from worker.backfill.cli import backfill
 from worker.demo.cli import demo
 from worker.errors import SettingsError, WorkerError
 from worker.logs import configure_logs
@@ -27,6 +28,7 @@ def moderate() -> None:
 
 moderate.add_command(stack)
 moderate.add_command(demo)
+moderate.add_command(backfill)
 
 
 @moderate.command()
@@ -34,8 +36,7 @@ moderate.add_command(demo)
 def run(**options: Any) -> None:
     """Run the worker until it is told to stop (SIGTERM or Ctrl-C)."""
     settings = read_settings(options)
-    if settings.checkpoint is not None and not (settings.checkpoint / "config.json").is_file():
-        raise SettingsError(f"MODERATE_CHECKPOINT: no checkpoint in {settings.checkpoint} (its config.json is missing)")
+    refuse_missing_checkpoint(settings)
     from worker.app import run_worker
 
     run_worker(settings)
@@ -84,6 +85,16 @@ def read_settings(options: dict[str, Any]) -> Settings:
     settings = load_settings(nested(options))
     configure_logs(settings.log.level, settings.log.format)
     return with_local_stack(settings)
+
+
+def refuse_missing_checkpoint(settings: Settings) -> None:
+    """Look for the checkpoint before torch is loaded, which takes seconds.
+
+    Raises:
+        SettingsError: there is none in the folder that is named.
+    """
+    if settings.checkpoint is not None and not (settings.checkpoint / "config.json").is_file():
+        raise SettingsError(f"MODERATE_CHECKPOINT: no checkpoint in {settings.checkpoint} (its config.json is missing)")
 
 
 def with_local_stack(settings: Settings) -> Settings:

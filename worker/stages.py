@@ -18,8 +18,8 @@ from worker.fetch import HttpFetcher
 from worker.infer import InferStage
 from worker.items import Item
 from worker.media import MediaStage
-from worker.metrics import STAGE_SECONDS
-from worker.settings import Settings
+from worker.metrics import CACHE_FAILURES, STAGE_SECONDS
+from worker.settings import RedisSettings, Settings
 from worker.watch import Watch
 
 
@@ -36,6 +36,22 @@ async def load_moderator(settings: Settings) -> Moderator:
         precision=settings.precision,
         graph_context=settings.graph_context,
         compiled=settings.compiled,
+    )
+
+
+async def open_cache(stack: AsyncExitStack, redis: RedisSettings) -> NoCache | RedisCache:
+    """Return the cache that the settings name; it is closed with `stack`."""
+    if not redis.url:
+        return NoCache()
+    return await stack.enter_async_context(
+        RedisCache(
+            redis.url,
+            ttl_seconds=redis.ttl_seconds,
+            timeout_seconds=redis.timeout_seconds,
+            slow_seconds=redis.slow_seconds,
+            retry_after_seconds=redis.retry_after_seconds,
+            on_failure=lambda kind: CACHE_FAILURES.labels(kind).inc(),
+        )
     )
 
 
@@ -73,6 +89,8 @@ class Stages:
         moderator: Moderator,
         cache: NoCache | RedisCache,
         watch: Watch,
+        *,
+        device_share: float = 1.0,
     ) -> "Stages":
         """Return the stages; what they hold open is closed with `stack`."""
         media = settings.media
@@ -103,6 +121,7 @@ class Stages:
             watch=watch,
             patience_seconds=settings.guard.memory_patience_seconds,
             rest_seconds=settings.guard.memory_rest_seconds,
+            device_share=device_share,
         )
         stack.callback(infer.close)
         return cls(

@@ -95,3 +95,9 @@ def _configs(name: str, settings: KafkaSettings) -> dict[str, str]:
     if name == settings.dead_letter_topic:
         return {"max.message.bytes": str(settings.max_request_bytes + _HEADER_ROOM_BYTES)}
     return {}
+
+
+async def replication_factor(admin: AIOKafkaAdminClient, topic: str) -> int:
+    """Return how many replicas an existing topic has."""
+    described = await admin.describe_topics([topic])
+    return min(len(partition["replicas"]) for entry in described for partition in entry["partitions"])
