@@ -116,10 +116,13 @@ def backfill(
 
     plans = asyncio.run(begin(links, request, resume=resume))
     run = Backfill(settings.kafka.group_id, plans, restraint)
-    _say(request.asked, settings.kafka.group_id, settings.kafka.routes, run.offsets)
+    done = asyncio.run(run.look(links))
+    topics = ", ".join(dict.fromkeys(settings.kafka.routes.values()))
+    asked = next(iter(plans.values())).asked
+    click.echo(f"backfill of {asked}: {run.offsets} offsets, group {settings.kafka.group_id}, to {topics}", err=True)
+    if done == run.offsets:
+        click.echo("nothing is left to do: another --group-id begins another backfill", err=True)
+        return
+    if done:
+        click.echo(f"{done} of them are done already", err=True)
     run_bounded(settings, run, pages=options.get("http__port") is not None)
-
-
-def _say(asked: str, group_id: str, routes: dict[str, str], offsets: int) -> None:
-    topics = ", ".join(dict.fromkeys(routes.values()))
-    click.echo(f"backfill {asked}: {offsets} offsets, group {group_id}, to {topics}", err=True)

@@ -16,6 +16,9 @@ from tqdm import tqdm
 from worker.backfill.starting import Plans
 from worker.bounded import Restraint
 from worker.errors import FatalError, LaneError
+from worker.journal import Plan
+from worker.links import KafkaLinks
+from worker.metrics import total
 from worker.offsets import all_committed
 
 log = structlog.get_logger(__name__)
@@ -44,6 +47,11 @@ class Backfill:
         """Offsets in all ranges."""
         return sum(plan.until - plan.since for plan in self._plans.values())
 
+    async def look(self, links: KafkaLinks) -> int | None:
+        """Return how many offsets are done, over a connection of its own; None where the broker did not say."""
+        async with links.connected_admin() as admin:
+            return await self.done(admin)
+
     async def follow(self, admin: AIOKafkaAdminClient) -> None:
         """Return when every range is done, by whichever process.
 
@@ -56,6 +64,12 @@ class Backfill:
                     report.say(done)
                 await asyncio.sleep(_LOOK_SECONDS)
             report.say(done)
+        log.info(
+            "backfill_done",
+            offsets=self.offsets,
+            labelled_here=round(total("moderate_posts_labelled_total")),
+            dead_lettered_here=round(total("moderate_dead_letters_total")),
+        )
 
     async def done(self, admin: AIOKafkaAdminClient) -> int | None:
         """Return how many offsets are done; None where the broker did not say.
@@ -71,10 +85,11 @@ class Backfill:
         gone = [source for source in self._plans if source not in found]
         if gone:
             raise FatalError(f"group {self._group_id} has no offset of {gone[0]} any more: begin a new backfill")
-        stands = {source: int(found[source].offset) for source in self._plans}
-        return sum(
-            min(max(stands[source], plan.since), plan.until) - plan.since for source, plan in self._plans.items()
-        )
+        return sum(_done(plan, int(found[source].offset)) for source, plan in self._plans.items())
+
+
+def _done(plan: Plan, offset: int) -> int:
+    return min(max(offset, plan.since), plan.until) - plan.since
 
 
 class _Reporter(Protocol):
