@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmorient.checkpoint import checkpoint_digest
+    from mmorient.digest import checkpoint_digest
     from mmorient.errors import CheckpointError, MmOrientError, PictureError
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "checkpoint": ("checkpoint_digest",),
+    "digest": ("checkpoint_digest",),
     "errors": ("CheckpointError", "MmOrientError", "PictureError"),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),

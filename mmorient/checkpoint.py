@@ -32,6 +32,7 @@ from mmorient.config import (
     Precision,
     TextEncoderConfig,
 )
+from mmorient.digest import CONFIG, checkpoint_digest, file_digest
 from mmorient.encoders.building import (
     PictureModule,
     TextModule,
@@ -39,7 +40,6 @@ from mmorient.encoders.building import (
     build_text_encoder,
     encoder_identity,
 )
-from mmorient.encoders.packages import file_digest
 from mmorient.errors import CheckpointError
 from mmorient.filling import fill
 from mmorient.hima import ElementAttention
@@ -51,12 +51,10 @@ from mmorient.text import TEXT_VERSION
 if TYPE_CHECKING:
     from mmorient.ocr.drawn_text import DrawnText
 
-CONFIG = "config.json"
 EMBEDDING = "embedding.safetensors"
 HEAD = "head.safetensors"
 BANK = "bank.safetensors"
 CALIBRATION = "calibration.json"
-SHIPPED = Path(__file__).parent / "checkpoints" / "compact"
 
 _Json = TypeVar("_Json", bound=BaseModel)
 
@@ -174,18 +172,6 @@ def model_sizes(config: CheckpointConfig) -> ModelSizes:
         dropout=config.head.dropout,
         probes=config.head.task_features,
     )
-
-
-def checkpoint_digest(path: Path | None = None) -> str:
-    """``sha256:…`` of a checkpoint, read off without loading it; None is the one that comes with this package.
-
-    Raises:
-        CheckpointError: There is none.
-    """
-    file = (path or SHIPPED) / CONFIG
-    if not file.is_file():
-        raise CheckpointError(file, "is missing")
-    return file_digest(file)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -110,7 +110,6 @@ def backfill(
         return
     if as_json or cost_per_hour is not None:
         raise SettingsError("--json and --cost-per-hour belong to --dry-run")
-    from worker.app import run_bounded
     from worker.backfill.following import Backfill
     from worker.backfill.starting import start as begin
 
@@ -125,4 +124,6 @@ def backfill(
         return
     if done:
         click.echo(f"{done} of them are done already", err=True)
+    from worker.app import run_bounded
+
     run_bounded(settings, run, pages=options.get("http__port") is not None)
