@@ -73,11 +73,12 @@ class ConsumeStage:
         # No await between the fetch and here: whether a partition is still owned is decided in the tick
         # in which its records were returned (7).
         slices: list[Slice] = []
+        sizes = [record_bytes(record) for records in fetched.values() for record in records]
+        self._mean_bytes = max(1.0, sum(sizes) / len(sizes)) if sizes else self._mean_bytes
         for source, records in fetched.items():
             lane = self._lanes.get(source)
             if lane is None:
                 continue
-            self._mean_bytes = max(1.0, sum(map(record_bytes, records)) / len(records))
             piece = lane.accept(records, max_bytes=max_bytes, even_if_larger=even_if_larger and not slices)
             if piece is not None:
                 slices.append(piece)

@@ -6,7 +6,8 @@ Each takes the site and its step, returns once the fault is over, and says whom 
 import asyncio
 import random
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from signal import SIGCONT, SIGSTOP
 
@@ -20,6 +21,7 @@ from tests.chaos.fleet import Fleet, Slot
 from tests.chaos.plan import Step
 from worker.errors import FatalError
 from worker.stack.java import find_class_path, find_java
+from worker.stack.server import Server
 from worker.stack.stack import Stack
 
 _JOIN_SECONDS = 30.0
@@ -54,32 +56,35 @@ class Site:
     chance: random.Random
 
 
-async def _worker_kill(site: Site, step: Step) -> str:
+@contextmanager
+def _taken(site: Site, step: Step) -> Iterator[Slot]:
+    """Give the step's worker, which nothing else touches meanwhile."""
     slot = site.fleet.take(step.pick)
     try:
-        await site.fleet.kill(slot)
+        yield slot
     finally:
         site.fleet.give(slot)
+
+
+async def _worker_kill(site: Site, step: Step) -> str:
+    with _taken(site, step) as slot:
+        await site.fleet.kill(slot)
     return _named(slot)
 
 
 async def _worker_pause(site: Site, step: Step) -> str:
-    slot = site.fleet.take(step.pick)
-    try:
+    with _taken(site, step) as slot:
         slot.send(SIGSTOP)
-        await asyncio.sleep(step.seconds)
-    finally:
-        slot.send(SIGCONT)
-        site.fleet.give(slot)
+        try:
+            await asyncio.sleep(step.seconds)
+        finally:
+            slot.send(SIGCONT)
     return _named(slot)
 
 
 async def _worker_restart(site: Site, step: Step) -> str:
-    slot = site.fleet.take(step.pick)
-    try:
+    with _taken(site, step) as slot:
         await site.fleet.terminate(slot)
-    finally:
-        site.fleet.give(slot)
     return _named(slot)
 
 
@@ -91,12 +96,17 @@ async def _scale_up(site: Site, step: Step) -> str:
 
 
 async def _scale_down(site: Site, step: Step) -> str:
-    slot = site.fleet.take(step.pick)
-    try:
+    with _taken(site, step) as slot:
         await site.fleet.terminate(slot, for_good=True)
-    finally:
-        site.fleet.give(slot)
     return _named(slot)
+
+
+async def _paused(server: Server, seconds: float) -> None:
+    server.pause()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        server.resume()
 
 
 async def _broker_kill(site: Site, step: Step) -> str:
@@ -114,11 +124,7 @@ async def _broker_restart(site: Site, step: Step) -> str:
 
 
 async def _broker_pause(site: Site, step: Step) -> str:
-    site.stack.kafka.pause()
-    try:
-        await asyncio.sleep(step.seconds)
-    finally:
-        site.stack.kafka.resume()
+    await _paused(site.stack.kafka, step.seconds)
     return "broker"
 
 
@@ -157,11 +163,7 @@ async def _redis_kill(site: Site, step: Step) -> str:
 
 
 async def _redis_pause(site: Site, step: Step) -> str:
-    site.stack.redis.pause()
-    try:
-        await asyncio.sleep(step.seconds)
-    finally:
-        site.stack.redis.resume()
+    await _paused(site.stack.redis, step.seconds)
     return "redis"
 
 
@@ -189,15 +191,14 @@ async def _redis_garbage(site: Site, step: Step) -> str:
 
 
 async def _redis_away_at_start(site: Site, step: Step) -> str:
-    slot = site.fleet.take(step.pick)
-    try:
+    with _taken(site, step) as slot:
         await asyncio.to_thread(site.stack.redis.kill)
-        await site.fleet.kill(slot)
-        await asyncio.sleep(_JOIN_SECONDS / 10)
-        await site.fleet.joined(_JOIN_SECONDS, [slot])
-    finally:
-        site.fleet.give(slot)
-        await asyncio.to_thread(site.stack.redis.up, _silent)
+        try:
+            await site.fleet.kill(slot)
+            await asyncio.sleep(_JOIN_SECONDS / 10)
+            await site.fleet.joined(_JOIN_SECONDS, [slot])
+        finally:
+            await asyncio.to_thread(site.stack.redis.up, _silent)
     return f"{_named(slot)} and redis"
 
 
