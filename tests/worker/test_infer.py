@@ -1,8 +1,10 @@
 """Embedding and labelling a batch, with the cache and without, and with posts that break the model."""
 
+import asyncio
 import base64
 import io
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -364,6 +366,27 @@ async def test_a_watch_hears_of_every_call_and_its_posts(threads: ThreadPoolExec
     assert watch.running == 0
     assert {name.rsplit("_", 1)[0] for name in watch.threads} == {"torch"}
     infer.close()
+
+
+async def test_a_share_of_the_device_leaves_the_rest_to_others(threads: ThreadPoolExecutor) -> None:
+    """After each call the model rests in proportion to it; the end of the worker does not wait for that."""
+
+    class SlowModerator(ExplodingModerator):
+        def embed_texts(self, texts: Sequence[str]) -> list[Embedding]:
+            time.sleep(0.1)
+            return super().embed_texts(texts)
+
+    moderator = SlowModerator("-")
+    infer = InferStage(moderator, device_share=0.2)  # type: ignore[arg-type]
+    started = time.perf_counter()
+    await label_with(infer, [item_of(0, text="fine")], moderator, NoCache(), threads)  # type: ignore[arg-type]
+    assert time.perf_counter() - started >= 0.5
+    infer.close()
+    closed = InferStage(moderator, device_share=0.001)  # type: ignore[arg-type]
+    threading.Timer(0.2, closed.close).start()
+    async with asyncio.timeout(20):
+        with pytest.raises(BaseException, match=r"^$"):
+            await label_with(closed, [item_of(0, text="fine")], moderator, NoCache(), threads)  # type: ignore[arg-type]
 
 
 async def test_a_model_may_be_closed_while_it_waits_for_memory(threads: ThreadPoolExecutor) -> None:
