@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -34,9 +35,14 @@ moderate.add_command(demo)
 def run(**options: Any) -> None:
     """Run the worker until it is told to stop (SIGTERM or Ctrl-C)."""
     settings = read_settings(options)
-    if settings.checkpoint is not None and not (settings.checkpoint / "config.json").is_file():
-        raise SettingsError(f"MODERATE_CHECKPOINT: no checkpoint in {settings.checkpoint} (its config.json is missing)")
+    _check_checkpoint("MODERATE_CHECKPOINT", settings.checkpoint)
+    _check_checkpoint("MODERATE_SHADOW__CHECKPOINT", settings.shadow.checkpoint)
     from worker.app import run_worker
+
+    if settings.shadow.checkpoint is not None:
+        from worker.topics import shadow_topics
+
+        shadow_topics(settings)  # or a line why there can be none
 
     run_worker(settings)
 
@@ -55,17 +61,23 @@ def topics() -> None:
     help="of the posts topic, where it is missing",
 )
 @click.option("--replication-factor", default=1, show_default=True, type=click.IntRange(1), help="of new topics")
-@settings_options("kafka", "stack", "log")
+@settings_options("kafka", "shadow", "stack", "log")
 def create(partitions: int, replication_factor: int, **options: Any) -> None:
-    """Create the topics that are missing; refuse partition counts that do not match."""
+    """Create the topics that are missing, with --shadow the shadow's too; refuse partition counts that do not match."""
     settings = read_settings(options)
     from worker.links import KafkaLinks
-    from worker.topics import create_topics
+    from worker.topics import create_topics, shadow_topics
+
+    beside = sorted(set(shadow_topics(settings).values())) if settings.shadow.checkpoint is not None else []
 
     async def work() -> list[str]:
         async with KafkaLinks(settings.kafka.bootstrap_servers or "", settings.kafka).connected_admin() as admin:
             return await create_topics(
-                admin, settings.kafka, partitions=partitions, replication_factor=replication_factor
+                admin,
+                settings.kafka,
+                partitions=partitions,
+                replication_factor=replication_factor,
+                beside=beside,
             )
 
     made = asyncio.run(work())
@@ -73,6 +85,11 @@ def create(partitions: int, replication_factor: int, **options: Any) -> None:
         click.echo(f"created {name}")
     if not made:
         click.echo("all topics exist")
+
+
+def _check_checkpoint(variable: str, folder: Path | None) -> None:
+    if folder is not None and not (folder / "config.json").is_file():
+        raise SettingsError(f"{variable}: no checkpoint in {folder} (its config.json is missing)")
 
 
 def read_settings(options: dict[str, Any]) -> Settings:

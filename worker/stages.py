@@ -5,7 +5,7 @@ The stream runs them on its batches; the trial of a suspicious post runs the sam
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -18,8 +18,8 @@ from worker.fetch import HttpFetcher
 from worker.infer import InferStage
 from worker.items import Item
 from worker.media import MediaStage
-from worker.metrics import STAGE_SECONDS
-from worker.settings import Settings
+from worker.metrics import CACHE_FAILURES, STAGE_SECONDS
+from worker.settings import RedisSettings, Settings
 from worker.watch import Watch
 
 
@@ -39,6 +39,22 @@ async def load_moderator(settings: Settings) -> Moderator:
     )
 
 
+async def connect_cache(stack: AsyncExitStack, redis: RedisSettings) -> NoCache | RedisCache:
+    """Return the cache that the settings name; it is closed with `stack`."""
+    if not redis.url:
+        return NoCache()
+    return await stack.enter_async_context(
+        RedisCache(
+            redis.url,
+            ttl_seconds=redis.ttl_seconds,
+            timeout_seconds=redis.timeout_seconds,
+            slow_seconds=redis.slow_seconds,
+            retry_after_seconds=redis.retry_after_seconds,
+            on_failure=lambda kind: CACHE_FAILURES.labels(kind).inc(),
+        )
+    )
+
+
 class Stages:
     """Decode, media, drawn text, embeddings, model.
 
@@ -46,6 +62,7 @@ class Stages:
         media, drawn, embed, infer: the stages.
         max_text_chars: characters of a post's text.
         watch: told what is worked on.
+        on_collected: called with the items of a batch once their media are collected.
     """
 
     def __init__(
@@ -57,6 +74,7 @@ class Stages:
         infer: InferStage,
         max_text_chars: int,
         watch: Watch,
+        on_collected: Callable[[Sequence[Item]], None] = lambda _: None,
     ) -> None:
         self._media = media
         self._drawn = drawn
@@ -64,6 +82,7 @@ class Stages:
         self._infer = infer
         self._max_text_chars = max_text_chars
         self._watch = watch
+        self._on_collected = on_collected
 
     @classmethod
     async def build(
@@ -73,6 +92,8 @@ class Stages:
         moderator: Moderator,
         cache: NoCache | RedisCache,
         watch: Watch,
+        *,
+        on_collected: Callable[[Sequence[Item]], None] = lambda _: None,
     ) -> "Stages":
         """Return the stages; what they hold open is closed with `stack`."""
         media = settings.media
@@ -114,6 +135,7 @@ class Stages:
             infer=infer,
             max_text_chars=settings.batch.max_text_chars,
             watch=watch,
+            on_collected=on_collected,
         )
 
     async def warm_up(self) -> None:
@@ -130,6 +152,15 @@ class Stages:
             await decode(items, max_text_chars=self._max_text_chars, watch=self._watch)
         async with _timed("media"):
             await self._media.collect(items)
+        self._on_collected(items)
+        return await self.label(items)
+
+    async def label(self, items: Sequence[Item]) -> EmbeddingTable:
+        """Do what `run` does to items whose media are collected.
+
+        Raises:
+            FatalError: the model or its device no longer works.
+        """
         async with _timed("drawn"):
             await self._drawn.read(items)
         async with _timed("embed"):

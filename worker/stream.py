@@ -17,7 +17,6 @@ from mode import Service
 
 from mmorient import MmOrientError, Moderator
 from schemas import ModelStamp
-from worker.cache import NoCache, RedisCache
 from worker.consume import ConsumeStage
 from worker.deployment import Deployment, refuse_namesakes, refuse_strangers
 from worker.errors import FatalError, LaneError
@@ -25,13 +24,14 @@ from worker.health import Health
 from worker.lane import LaneTerms
 from worker.lanes import Lanes
 from worker.links import REFUSED, KafkaLinks
-from worker.metrics import CACHE_FAILURES, MODEL_INFO
+from worker.metrics import MODEL_INFO
 from worker.offsets import begin_at_the_end
 from worker.outputs import Outputs
 from worker.pipeline import Pipeline
-from worker.publish import PublishStage
+from worker.publish import PublishStage, stamp_of
 from worker.settings import Settings
-from worker.stages import Stages, load_moderator
+from worker.shadow import shadow_of
+from worker.stages import Stages, connect_cache, load_moderator
 from worker.trial import Trial
 from worker.watch import Watch, end_within
 
@@ -102,7 +102,9 @@ class StreamService(Service):
         async with AsyncExitStack() as stack:
             stack.callback(asyncio.create_task(self._health.watch_loop()).cancel)
             moderator = await load_moderator(settings)
-            stages = await Stages.build(stack, settings, moderator, await self._cache(stack), self._watch)
+            cache = await connect_cache(stack, settings.redis)
+            shadow = shadow_of(settings, loop_lag_seconds=lambda: self._health.loop_lag_seconds)
+            stages = await Stages.build(stack, settings, moderator, cache, self._watch, on_collected=shadow.keep)
             await stages.warm_up()
             # Only now: the first call may compile the model for minutes.
             stack.callback(asyncio.create_task(self._watch.run()).cancel)
@@ -138,28 +140,16 @@ class StreamService(Service):
                     stamp=stamp,
                 ),
                 trial=trial,
+                shadow=shadow,
                 max_in_flight=settings.batch.max_in_flight,
                 max_in_flight_bytes=settings.batch.max_in_flight_bytes,
             )
             await self._join(stack, consumer, lanes)
             self._pipeline = pipeline
+            shadow.start()
+            stack.callback(shadow.close)
             await _first_of(pipeline.run(), fatal, self._ping(admin, terms.worker))
             log.info("drained")
-
-    async def _cache(self, stack: AsyncExitStack) -> NoCache | RedisCache:
-        redis = self._settings.redis
-        if not redis.url:
-            return NoCache()
-        return await stack.enter_async_context(
-            RedisCache(
-                redis.url,
-                ttl_seconds=redis.ttl_seconds,
-                timeout_seconds=redis.timeout_seconds,
-                slow_seconds=redis.slow_seconds,
-                retry_after_seconds=redis.retry_after_seconds,
-                on_failure=lambda kind: CACHE_FAILURES.labels(kind).inc(),
-            )
-        )
 
     async def _connect(self, stack: AsyncExitStack) -> tuple[AIOKafkaAdminClient, Outputs]:
         """Return a connected client once the broker answers, and the topics if they are as they must be.
@@ -285,9 +275,4 @@ def _terms(settings: Settings) -> LaneTerms:
 def _stamp(moderator: Moderator) -> ModelStamp:
     identity = moderator.identity
     MODEL_INFO.labels(identity.name, identity.checkpoint, identity.precision, identity.graph_context).set(1)
-    return ModelStamp(
-        name=identity.name,
-        checkpoint=identity.checkpoint,
-        graph_context=identity.graph_context,
-        precision=identity.precision,
-    )
+    return stamp_of(moderator)
