@@ -19,11 +19,11 @@ import psutil
 from aiokafka import AIOKafkaProducer
 from PIL import Image
 
+from bench.on_stack import own_stack
 from worker.demo.worker_process import WorkerProcess, start_worker
 from worker.links import KafkaLinks
 from worker.settings import KafkaSettings, Settings
 from worker.stack.ports import free_ports
-from worker.stack.stack import Stack
 from worker.topics import create_topics
 
 PARTITIONS = 12
@@ -182,14 +182,9 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=72)
     parser.add_argument("--late-seconds", type=float, default=2.0)
     args = parser.parse_args()
-    stack = Stack(Path(".stack-bench"))
-    stack.down()
-    try:
-        endpoints = stack.up()
-        kafka = KafkaSettings(bootstrap_servers=endpoints.kafka)
-        asyncio.run(measure(args, kafka, endpoints.redis or "", stack.folder))
-    finally:
-        stack.down()
+    folder = Path(".stack-bench")
+    with own_stack(folder) as (kafka, redis):
+        asyncio.run(measure(args, kafka, redis, folder))
 
 
 if __name__ == "__main__":

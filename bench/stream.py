@@ -15,16 +15,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from bench.on_stack import committed, own_stack, write
 from mmorient import Moderator, Post, decode_picture, post_text
 from worker.demo.samples import FOLDER
 from worker.demo.worker_process import start_worker
 from worker.links import KafkaLinks
 from worker.settings import KafkaSettings, Settings
 from worker.stack.ports import free_ports
-from worker.stack.stack import Stack
 from worker.topics import create_topics
 
 PARTITIONS = 4
@@ -63,23 +62,14 @@ async def stream_rate(kafka: KafkaSettings, values: Sequence[bytes]) -> float:
     """Return posts a second from the first record written to the last offset committed."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
-    done_before = await _committed(admin, kafka)
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, max_request_size=kafka.max_request_bytes)
-    await producer.start()
+    done_before = await committed(admin, kafka.group_id, kafka.posts_topic)
     started = time.perf_counter()
-    sent = [await producer.send(kafka.posts_topic, value, partition=n % PARTITIONS) for n, value in enumerate(values)]
-    await asyncio.gather(*sent)
-    await producer.stop()
-    while await _committed(admin, kafka) - done_before < len(values):
+    await write(kafka, values, PARTITIONS)
+    while await committed(admin, kafka.group_id, kafka.posts_topic) - done_before < len(values):
         await asyncio.sleep(0.02)
     seconds = time.perf_counter() - started
     await admin.close()
     return len(values) / seconds
-
-
-async def _committed(admin: AIOKafkaAdminClient, kafka: KafkaSettings) -> int:
-    offsets = await admin.list_consumer_group_offsets(kafka.group_id)
-    return sum(max(0, entry.offset) for source, entry in offsets.items() if source.topic == kafka.posts_topic)
 
 
 async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
@@ -114,14 +104,9 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--checkpoint", default=os.environ.get("MODERATE_CHECKPOINT"))
     args = parser.parse_args()
-    stack = Stack(Path(".stack-bench"))
-    stack.down()
-    try:
-        endpoints = stack.up()
-        kafka = KafkaSettings(bootstrap_servers=endpoints.kafka)
-        asyncio.run(measure(args, kafka, endpoints.redis or "", stack.folder))
-    finally:
-        stack.down()
+    folder = Path(".stack-bench")
+    with own_stack(folder) as (kafka, redis):
+        asyncio.run(measure(args, kafka, redis, folder))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmorient.digest import checkpoint_digest
     from mmorient.errors import CheckpointError, MmOrientError, PictureError
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
@@ -34,11 +35,13 @@ __all__ = [
     "PostEmbeddings",
     "PostLabels",
     "TaskLabel",
+    "checkpoint_digest",
     "decode_picture",
     "post_text",
 ]
 
 _HOMES = {
+    "digest": ("checkpoint_digest",),
     "errors": ("CheckpointError", "MmOrientError", "PictureError"),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),

@@ -32,6 +32,7 @@ from mmorient.config import (
     Precision,
     TextEncoderConfig,
 )
+from mmorient.digest import CONFIG, checkpoint_digest, file_digest
 from mmorient.encoders.building import (
     PictureModule,
     TextModule,
@@ -39,7 +40,6 @@ from mmorient.encoders.building import (
     build_text_encoder,
     encoder_identity,
 )
-from mmorient.encoders.packages import file_digest
 from mmorient.errors import CheckpointError
 from mmorient.filling import fill
 from mmorient.hima import ElementAttention
@@ -51,12 +51,10 @@ from mmorient.text import TEXT_VERSION
 if TYPE_CHECKING:
     from mmorient.ocr.drawn_text import DrawnText
 
-CONFIG = "config.json"
 EMBEDDING = "embedding.safetensors"
 HEAD = "head.safetensors"
 BANK = "bank.safetensors"
 CALIBRATION = "calibration.json"
-SHIPPED = Path(__file__).parent / "checkpoints" / "compact"
 
 _Json = TypeVar("_Json", bound=BaseModel)
 
@@ -75,7 +73,7 @@ class Checkpoint:
     @property
     def digest(self) -> str:
         """``sha256:…`` of ``config.json``, which itself holds the digest of every file that can change a label."""
-        return file_digest(self.path / CONFIG)
+        return checkpoint_digest(self.path)
 
     def embedding_digest(self, precision: Precision, *, compiled: bool = False) -> str:
         """``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, arithmetic, no more."""

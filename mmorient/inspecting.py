@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
-from mmorient.checkpoint import SHIPPED, load_checkpoint
+from mmorient.checkpoint import load_checkpoint
 from mmorient.config import Precision
+from mmorient.digest import SHIPPED
 from mmorient.labels import TASKS
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from mmorient.checkpoint import SHIPPED, Checkpoint, load_checkpoint
+from mmorient.checkpoint import Checkpoint, load_checkpoint
 from mmorient.config import GraphKind, Precision
+from mmorient.digest import SHIPPED
 from mmorient.embedding import PictureEmbedder, TextEmbedder
 from mmorient.encoders.building import compile_encoder
 from mmorient.errors import CheckpointError

@@ -13,7 +13,6 @@ from mmorient.bank import Bank
 from mmorient.checkpoint import (
     BANK,
     CALIBRATION,
-    CONFIG,
     EMBEDDING,
     HEAD,
     bank_fields,
@@ -22,7 +21,7 @@ from mmorient.checkpoint import (
     tokenizer_of,
 )
 from mmorient.config import Calibration, CheckpointConfig
-from mmorient.encoders.packages import file_digest
+from mmorient.digest import CONFIG, file_digest
 
 
 def save_checkpoint(

@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import signal
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import faust
 from faust.app.base import BootStrategy
 
+from worker.bounded import BoundedRun
 from worker.health import Health, add_pages
 from worker.settings import Settings
 from worker.stream import SHELL_LOGGER, StreamService
@@ -29,14 +32,28 @@ class _App(faust.App):
     logger = SHELL_LOGGER
 
 
-def build_app(settings: Settings) -> faust.App:
-    """Return the app with its pages and the stream."""
+def build_app(
+    settings: Settings,
+    *,
+    bounded: BoundedRun | None = None,
+    pages: bool = True,
+    on_done: Callable[[], None] = lambda: None,
+) -> faust.App:
+    """Return the app with its pages and the stream.
+
+    Args:
+        settings: of the worker.
+        bounded: the run, where it ends by itself.
+        pages: whether to serve them.
+        on_done: called when a bounded run is done.
+    """
     app = _App(
         settings.kafka.group_id,
         broker=f"kafka://{settings.kafka.bootstrap_servers}",
         autodiscover=False,
         # Faust makes its data folder at start, though a shell without tables has nothing to put there.
         datadir=Path(tempfile.gettempdir()) / f"moderate-{os.getuid()}",
+        web_enabled=pages,
         web_bind=settings.http.host,
         web_host=settings.http.host,
         web_port=settings.http.port,
@@ -49,7 +66,8 @@ def build_app(settings: Settings) -> faust.App:
     )
     health = Health(max_loop_lag_seconds=settings.http.max_loop_lag_seconds)
     add_pages(app, health)
-    app.service(cast("Any", StreamService(settings, health)))  # Faust takes an instance too, its types do not say so
+    stream = StreamService(settings, health, bounded=bounded, on_done=on_done)
+    app.service(cast("Any", stream))  # Faust takes an instance too, its types do not say so
     return app
 
 
@@ -63,9 +81,31 @@ class _Worker(faust.Worker):
 
 def run_worker(settings: Settings) -> NoReturn:
     """Run until a signal or a fatal error; exits 0 after an orderly stop, 1 otherwise."""
+    _execute(lambda: build_app(settings))
+
+
+def run_bounded(settings: Settings, bounded: BoundedRun, *, pages: bool) -> NoReturn:
+    """Run until the bounded run is done, which exits 0; a signal or a fatal error before that exits 1."""
+    done = False
+
+    def on_done() -> None:
+        nonlocal done
+        done = True
+        # As an operator would: the shell has no other way to be told that it may end.
+        signal.raise_signal(signal.SIGTERM)
+
+    try:
+        _execute(lambda: build_app(settings, bounded=bounded, pages=pages, on_done=on_done))
+    except SystemExit as end:
+        if not done and not end.code:
+            raise SystemExit(1) from None
+        raise
+
+
+def _execute(build: Callable[[], faust.App]) -> NoReturn:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     options: dict[str, Any] = {"quiet": True, "override_logging": False, "redirect_stdouts": False}
-    worker = _Worker(build_app(settings), loop=loop, **options)
+    worker = _Worker(build(), loop=loop, **options)
     worker.spinner = None
     worker.execute_from_commandline()

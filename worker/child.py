@@ -103,14 +103,6 @@ def become_child() -> Callable[..., None]:
     return say
 
 
-def give_way() -> None:
-    """Run only when no other process wants the processor; call it while there is one thread: the others inherit it."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    except (AttributeError, OSError):
-        os.nice(19)
-
-
 def read_message() -> bytes | None:
     """Return the next message of the parent; None where it sends no more."""
     head = sys.stdin.buffer.read(_LENGTH.size)

@@ -2,12 +2,12 @@
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from mmorient.usage import usage_in_one_line
+from worker.backfill.cli import backfill
 from worker.demo.cli import demo
 from worker.errors import SettingsError, WorkerError
 from worker.logs import configure_logs
@@ -28,6 +28,7 @@ def moderate() -> None:
 
 moderate.add_command(stack)
 moderate.add_command(demo)
+moderate.add_command(backfill)
 
 
 @moderate.command()
@@ -35,15 +36,11 @@ moderate.add_command(demo)
 def run(**options: Any) -> None:
     """Run the worker until it is told to stop (SIGTERM or Ctrl-C)."""
     settings = read_settings(options)
-    _check_checkpoint("MODERATE_CHECKPOINT", settings.checkpoint)
-    _check_checkpoint("MODERATE_SHADOW__CHECKPOINT", settings.shadow.checkpoint)
+    refuse_missing_checkpoint(settings)
     from worker.app import run_worker
+    from worker.topics import shadow_topics
 
-    if settings.shadow.checkpoint is not None:
-        from worker.topics import shadow_topics
-
-        shadow_topics(settings)  # or a line why there can be none
-
+    shadow_topics(settings)  # or one line why there can be none
     run_worker(settings)
 
 
@@ -68,7 +65,7 @@ def create(partitions: int, replication_factor: int, **options: Any) -> None:
     from worker.links import KafkaLinks
     from worker.topics import create_topics, shadow_topics
 
-    beside = sorted(set(shadow_topics(settings).values())) if settings.shadow.checkpoint is not None else []
+    beside = sorted(set(shadow_topics(settings).values()))
 
     async def work() -> list[str]:
         async with KafkaLinks(settings.kafka.bootstrap_servers or "", settings.kafka).connected_admin() as admin:
@@ -87,11 +84,6 @@ def create(partitions: int, replication_factor: int, **options: Any) -> None:
         click.echo("all topics exist")
 
 
-def _check_checkpoint(variable: str, folder: Path | None) -> None:
-    if folder is not None and not (folder / "config.json").is_file():
-        raise SettingsError(f"{variable}: no checkpoint in {folder} (its config.json is missing)")
-
-
 def read_settings(options: dict[str, Any]) -> Settings:
     """Read the settings, fill in the local stack's addresses where none are given, and set up the logs.
 
@@ -101,6 +93,20 @@ def read_settings(options: dict[str, Any]) -> Settings:
     settings = load_settings(nested(options))
     configure_logs(settings.log.level, settings.log.format)
     return with_local_stack(settings)
+
+
+def refuse_missing_checkpoint(settings: Settings) -> None:
+    """Look for the checkpoints before torch is loaded, which takes seconds.
+
+    Raises:
+        SettingsError: there is none in a folder that is named.
+    """
+    for variable, folder in (
+        ("MODERATE_CHECKPOINT", settings.checkpoint),
+        ("MODERATE_SHADOW__CHECKPOINT", settings.shadow.checkpoint),
+    ):
+        if folder is not None and not (folder / "config.json").is_file():
+            raise SettingsError(f"{variable}: no checkpoint in {folder} (its config.json is missing)")
 
 
 def with_local_stack(settings: Settings) -> Settings:

@@ -8,10 +8,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from worker.errors import FatalError
-from worker.lane import Slice, name_of, record_bytes
 from worker.lanes import Lanes
 from worker.links import REFUSED
 from worker.metrics import LAG_POSTS, POSTS_READ, RECORDS_GONE
+from worker.slices import Slice, name_of, record_bytes
 
 log = structlog.get_logger(__name__)
 
@@ -29,13 +29,17 @@ class ConsumeStage:
         lanes: the claims that records belong to.
         max_posts: records in one batch.
         records_gone: continue or stop, where the records to be read next are gone from the topic.
+        bounded: whether partitions are read only as far as their lanes' ranges go.
     """
 
-    def __init__(self, consumer: AIOKafkaConsumer, lanes: Lanes, *, max_posts: int, records_gone: str) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, lanes: Lanes, *, max_posts: int, records_gone: str, bounded: bool = False
+    ) -> None:
         self._consumer = consumer
         self._lanes = lanes
         self._max_posts = max_posts
         self._records_gone = records_gone
+        self._bounded = bounded
         self._mean_bytes = 0.0
 
     async def next_batch(self, *, max_bytes: int, even_if_larger: bool) -> list[Slice]:
@@ -80,6 +84,8 @@ class ConsumeStage:
                 max_bytes -= piece.size
                 POSTS_READ.inc(len(piece.items))
                 self._note_lag(source, piece.next_offset)
+        if self._bounded:
+            await self._lanes.note_positions()
         return slices
 
     async def stay(self) -> None:

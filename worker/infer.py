@@ -57,6 +57,7 @@ class InferStage:
         watch: told of each call of the model.
         patience_seconds: time that a batch may wait for memory before a post that needs it is rejected.
         rest_seconds: time after which larger portions are tried again.
+        device_share: part of the time in which the model may compute; the rest is left to others.
         clock: monotonic seconds.
     """
 
@@ -67,12 +68,14 @@ class InferStage:
         watch: Watch | None = None,
         patience_seconds: float = 2.0,
         rest_seconds: float = 60.0,
+        device_share: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._moderator = moderator
         self._watch = watch or NoWatch()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
         self._closing = threading.Event()
+        self._rest_a_second = 1 / device_share - 1
         self._canary = Canary(moderator)
         self._portions = Portions(
             wait=self._closing.wait,
@@ -191,6 +194,7 @@ class InferStage:
     def _calling(self, what: str, posts: Sequence[str]) -> Iterator[None]:
         if self._closing.is_set():
             raise _StoppedError
+        started = time.perf_counter()
         try:
             with self._watch.doing(what, posts):
                 yield
@@ -198,6 +202,9 @@ class InferStage:
             if is_device_dead(error):
                 raise FatalError(f"the device no longer works: {error!r}") from error
             raise
+        if self._rest_a_second:
+            # After each call, so that who shares the device waits for one call at most.
+            self._closing.wait(self._rest_a_second * (time.perf_counter() - started))
 
 
 def _keys(item: Item) -> list[bytes]:

@@ -13,9 +13,9 @@ a child process first (`worker/trial.py`): only a record that kills the child is
 died of while it was named alone.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,6 +23,22 @@ from pydantic import TypeAdapter, ValidationError
 STEP_RECORDS = 16
 # For what kills the worker and not the trial's process, which is as good as never.
 _DEATHS_ALONE = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a bounded run does with a partition, frozen when the run began and kept with its offset.
+
+    Args:
+        since, until: offsets from the first to behind the last.
+        asked: the range as it was asked for.
+        labels: digest of all that decides which labels are written, and where.
+    """
+
+    since: int
+    until: int
+    asked: str
+    labels: str
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,7 @@ class Journal:
         named_until: offset behind the named records.
         deaths: processes that died while one record was named alone.
         alone: offset of that record.
+        plan: of a bounded run.
     """
 
     state: Literal["closed", "open", "named"]
@@ -46,19 +63,19 @@ class Journal:
     named_until: int = 0
     deaths: int = 0
     alone: int = 0
+    plan: Plan | None = None
 
     def dumps(self) -> str:
         """Return the metadata string."""
-        return _ADAPTER.dump_json(self).decode()
+        return _ADAPTER.dump_json(self, exclude_none=True).decode()
 
-    @classmethod
-    def loads(cls, metadata: str | None) -> Self | None:
+    @staticmethod
+    def loads(metadata: str | None) -> "Journal | None":
         """Return the note in a metadata string; None where it is none of ours."""
         try:
-            found = _ADAPTER.validate_json(metadata or "")
+            return _ADAPTER.validate_json(metadata or "")
         except ValidationError:
             return None
-        return cls(**asdict(found))
 
 
 _ADAPTER = TypeAdapter(Journal)
@@ -161,6 +178,10 @@ class Caution:
     def given_up(self, *, drained: bool) -> Journal:
         """Return the note of a lane that is given up in order: nobody died, but what was dropped may yet kill."""
         return self.note if drained or self.careful else replace(self.note, suspects=self.in_flight)
+
+    def ended(self) -> Journal:
+        """Return the note of a bounded run that has nothing left to do here."""
+        return Journal("closed", self.note.worker, plan=self.note.plan)
 
     def after(self, offset: int, records: int) -> "Caution":
         """Return the caution that is left when `records` records up to `offset` are settled."""

@@ -15,11 +15,13 @@ The steps have the numbers of `docs/commit-protocol.md`:
               14 drain, for a bounded time                `Lane.drained`
               15 drop the rest, note what is in flight    `Lane.give_up`
 
+A bounded run ends a partition by committing the end of its range behind the last slice (`Lane.end`).
 A lane is used once. When the partition is revoked, or a transaction fails, the lane is closed for good
 and what it had in flight is dropped: the next lane of the partition reads it again.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ from worker.errors import LaneError
 from worker.items import Item, OutgoingRecord, Record
 from worker.journal import Care, Caution, Journal
 from worker.offsets import committed, oldest_offset
+from worker.slices import Slice, fitting, name_of
 
 log = structlog.get_logger(__name__)
 
@@ -52,37 +55,14 @@ class LaneTerms:
         worker: incarnation of this process.
         timeout_seconds: of one transaction.
         in_flight: records of one partition between fetch and commit, at most.
+        bounded: whether a partition is read only as far as the plan beside its offset says.
     """
 
     group_id: str
     worker: str
     timeout_seconds: float
     in_flight: int
-
-
-@dataclass(eq=False, slots=True)
-class Slice:
-    """The records of one partition from one fetch: what one transaction settles."""
-
-    lane: "Lane"
-    items: list[Item]
-    next_offset: int
-    before: asyncio.Future[bool] | None
-    done: asyncio.Future[bool]
-    care: Care = Care.NONE
-
-    @property
-    def size(self) -> int:
-        """Bytes of the records."""
-        return sum(record_bytes(item.record) for item in self.items)
-
-    def release(self, *, settled: bool = False) -> None:
-        """Tell the next slice of the lane what became of this one; the first word counts.
-
-        After a slice that was dropped nothing of its lane may be committed: the offset would pass over it.
-        """
-        if not self.done.done():
-            self.done.set_result(settled)
+    bounded: bool = False
 
 
 class Lane:
@@ -119,6 +99,8 @@ class Lane:
         self._on_failure = on_failure
         self._caution = Caution.at_claim(None, worker=terms.worker, offset=0, end=0, in_flight=terms.in_flight)
         self._last: asyncio.Future[bool] | None = None
+        self._until: float = math.inf
+        self._end_reached = asyncio.Event()
         self._transaction = asyncio.Lock()
 
     async def open(self) -> None:
@@ -132,6 +114,13 @@ class Lane:
             await self._producer.start()  # 2
             offset, self._caution = await self._read()  # 3
         self._committed = offset
+        if self._terms.bounded:
+            plan = self._caution.note.plan
+            # A partition without a plan was added after the run began.
+            self._until = offset if plan is None else plan.until
+        if offset >= self._until:
+            self._end_reached.set()
+            return
         await self._note(Caution.at_rest)  # 4
         try:
             self._consumer.seek(self.source, offset)  # 5
@@ -157,13 +146,14 @@ class Lane:
 
         What does not fit into `max_bytes`, or into a step, is left to a later fetch. None where nothing is taken.
         """
-        fresh = [record for record in records if record.offset >= self._next_offset] if self.accepting else []
+        inside = [record for record in records if self._next_offset <= record.offset < self._until]
+        fresh = inside if self.accepting else []
         if not fresh:
             return None
         self._caution = self._caution.at(fresh[0].offset)
         care = self._caution.care
         careful = care is not Care.NONE
-        taken = _fitting(fresh[: self._caution.step] if careful else fresh, max_bytes)
+        taken = fitting(fresh[: self._caution.step] if careful else fresh, max_bytes)
         if not taken and even_if_larger:
             taken = fresh[:1]
         if taken:
@@ -177,6 +167,26 @@ class Lane:
             return None
         before, self._last = self._last, asyncio.get_running_loop().create_future()
         return Slice(self, [Item(record) for record in taken], self._next_offset, before, self._last, care)
+
+    def reach(self, position: int) -> None:
+        """Note how far the partition is read; at the end of a bounded run's range nothing more is accepted."""
+        if position >= self._until and self.accepting:
+            self.stop_accepting()
+            self._end_reached.set()
+
+    async def end(self) -> None:
+        """Wait until a bounded run's range is read and settled, and commit its end; for ever, if there is none.
+
+        Raises:
+            LaneError: the lane is closed, or something of the range was dropped.
+            aiokafka.errors.KafkaError, TimeoutError: the end could not be committed.
+        """
+        await self._end_reached.wait()
+        if self._last is not None and not await asyncio.shield(self._last):
+            raise LaneError(f"{name_of(self.source)} was given up before its range was settled")
+        async with self._transaction:
+            if self._committed < self._until:
+                await self._commit((), int(self._until), self._caution.ended())
 
     @property
     def condemned(self) -> bool:
@@ -281,23 +291,3 @@ class Lane:
         with suppress(*BROKEN):
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._producer.stop()
-
-
-def name_of(source: TopicPartition) -> str:
-    """Return a partition as messages write it."""
-    return f"{source.topic}[{source.partition}]"
-
-
-def record_bytes(record: Record) -> int:
-    """Return the size of a record's key and value."""
-    return len(record.value or b"") + len(record.key or b"")
-
-
-def _fitting(records: Sequence[Record], max_bytes: int) -> Sequence[Record]:
-    """Return the first records that have `max_bytes` together at most."""
-    total = 0
-    for count, record in enumerate(records):
-        total += record_bytes(record)
-        if total > max_bytes:
-            return records[:count]
-    return records

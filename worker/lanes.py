@@ -4,16 +4,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import ProducerFenced
+from aiokafka.errors import IllegalStateError, ProducerFenced
 
 from worker.errors import FatalError
-from worker.lane import Lane, LaneTerms, name_of
+from worker.lane import Lane, LaneTerms
 from worker.links import REFUSED, KafkaLinks
 from worker.metrics import LAG_POSTS, LANES, LANES_FAILED
+from worker.slices import name_of
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +63,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._clock = clock
         self._lanes: dict[TopicPartition, Lane] = {}
         self._keepers: dict[TopicPartition, asyncio.Task[None]] = {}
+        self._ended: set[TopicPartition] = set()
         self._joined = False
         self._closed = False
         self._closing: set[Lane] = set()
@@ -82,8 +85,16 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         A worker beyond the number of partitions owns none and is ready to take over.
         """
         return self._joined and all(
-            (lane := self._lanes.get(source)) is not None and lane.accepting for source in self._keepers
+            (lane := self._lanes.get(source)) is not None and lane.accepting
+            for source in self._keepers.keys() - self._ended
         )
+
+    async def note_positions(self) -> None:
+        """Tell the lanes how far their partitions are read: a range may end in what is no record."""
+        for source, lane in list(self._lanes.items()):
+            # Revoked meanwhile: whoever has it next finds the end.
+            with suppress(IllegalStateError):
+                lane.reach(await self._consumer.position(source))
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Begin to claim partitions (1). Nothing is awaited here: no heartbeat runs meanwhile."""
@@ -109,6 +120,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def give_up(self, sources: Iterable[TopicPartition] | None = None) -> None:
         """Close the lanes of `sources` (all, if None) after a bounded drain."""
         chosen = list(self._keepers) if sources is None else [source for source in sources if source in self._keepers]
+        self._ended -= set(chosen)
         keepers = [self._keepers.pop(source) for source in chosen]
         lanes = [lane for source in chosen if (lane := self._lanes.pop(source, None)) is not None]
         for lane in lanes:
@@ -140,12 +152,16 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         await asyncio.gather(*self._closings, return_exceptions=True)
 
     async def _keep(self, source: TopicPartition) -> None:
-        """Keep a working lane for a partition as long as it is assigned."""
+        """Keep a working lane for a partition as long as it is assigned, or until a bounded run has read its range."""
         failing_since: float | None = None
         fences: list[float] = []
         while True:
             await self._outputs_ready(source.partition)
             opened_at, error = await self._live(source)
+            if error is None:
+                self._ended.add(source)
+                self._count()
+                return None
             LANES_FAILED.inc()
             log.warning("lane_broken", partition=source.partition, error=repr(error))
             # A refused offset comes wrapped in an error that says nothing.
@@ -168,8 +184,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             # and does not fence its successor.
             await asyncio.sleep(2 * self._links.settings.heartbeat_interval_seconds)
 
-    async def _live(self, source: TopicPartition) -> tuple[float, BaseException]:
-        """Open a lane; when it is broken, return the time it was opened and what broke it."""
+    async def _live(self, source: TopicPartition) -> tuple[float, BaseException | None]:
+        """Open a lane; when it is over, return the time it was opened and what broke it; None for a range's end."""
         broken: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
         def on_failure(error: BaseException) -> None:
@@ -193,14 +209,14 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             self._lanes[source] = lane
             self._count()
             opened_at = self._clock()
-            error = await broken
+            error = await _broken_or_ended(lane, broken)
         except asyncio.CancelledError:
             # One that was open is closed by who gives it up, after its last note.
             if opening:
                 self._close_soon(lane)
             raise
-        except Exception as opening_error:  # noqa: BLE001 - judged by the caller
-            error = opening_error
+        except Exception as failure:  # noqa: BLE001 - judged by the caller
+            error = failure
         self._lanes.pop(source, None)
         lane.stop_accepting()
         self._close_soon(lane)
@@ -231,4 +247,17 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _count(self) -> None:
         LANES.labels("open").set(len(self._lanes))
-        LANES.labels("opening").set(len(self._keepers) - len(self._lanes))
+        LANES.labels("opening").set(len(self._keepers) - len(self._lanes) - len(self._ended))
+
+
+async def _broken_or_ended(lane: Lane, broken: "asyncio.Future[BaseException]") -> BaseException | None:
+    """Wait for a lane's end; return what broke it, or None where its range is committed to the end."""
+    ending = asyncio.create_task(lane.end())
+    try:
+        both: set[asyncio.Future[Any]] = {broken, ending}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if broken.done():
+            return broken.result()
+        return ending.result()
+    finally:
+        ending.cancel()

@@ -76,3 +76,13 @@ MODEL_INFO = Gauge(
     ["name", "checkpoint", "precision", "graph_context"],
     registry=REGISTRY,
 )
+
+
+def sample(name: str, **labels: str) -> float:
+    """Return what a metric stands at in this process; 0 where nothing was counted yet."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def total(name: str) -> float:
+    """Return the sum of a metric over all of its labels."""
+    return sum(entry.value for metric in REGISTRY.collect() for entry in metric.samples if entry.name == name)

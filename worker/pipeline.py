@@ -14,7 +14,6 @@ from worker.consume import ConsumeStage
 from worker.errors import LaneError, PoisonError
 from worker.items import Item
 from worker.journal import Care
-from worker.lane import Slice
 from worker.metrics import (
     BATCH_POSTS,
     DEAD_LETTERS,
@@ -25,8 +24,10 @@ from worker.metrics import (
     POSTS_LABELLED,
     STAGE_SECONDS,
 )
+from worker.pace import Pace
 from worker.publish import PublishStage
 from worker.shadow import NoShadow, Shadow
+from worker.slices import Slice
 from worker.stages import Stages
 from worker.trial import Trial
 
@@ -45,6 +46,7 @@ class Pipeline:
         shadow: takes the posts whose labels are committed.
         max_in_flight: batches between fetch and commit.
         max_in_flight_bytes: of their records.
+        pace: how fast records are taken.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Pipeline:
         shadow: Shadow | NoShadow | None = None,
         max_in_flight: int,
         max_in_flight_bytes: int,
+        pace: Pace,
     ) -> None:
         self._consume = consume
         self._stages = stages
@@ -71,6 +74,7 @@ class Pipeline:
         }
         self._max_in_flight = max_in_flight
         self._max_bytes = max_in_flight_bytes
+        self._pace = pace
         self._bytes = 0
         self._batches: set[asyncio.Task[None]] = set()
         self._unnamed: dict[Slice, asyncio.Task[None]] = {}
@@ -92,6 +96,7 @@ class Pipeline:
                     max_bytes=self._max_bytes - self._bytes, even_if_larger=not self._bytes
                 )
                 self._count_bytes(slices, 1)
+                self._pace.took(sum(len(piece.items) for piece in slices))
                 for piece in slices:
                     if piece.care is not Care.NONE:
                         # Not in a batch's slot: it waits for its turn, and a trial takes seconds.
@@ -116,11 +121,15 @@ class Pipeline:
         # Only now: whoever waits for room counts the batches, and a task that is about to end is still one.
         self._freed.set()
 
+    @property
+    def _is_full(self) -> bool:
+        return len(self._batches) >= self._max_in_flight or self._bytes >= self._max_bytes
+
     async def _wait_for_room(self) -> None:
-        while len(self._batches) >= self._max_in_flight or self._bytes >= self._max_bytes:
+        while (full := self._is_full) or self._pace.wait_seconds:
             self._freed.clear()
             try:
-                async with asyncio.timeout(_STAY_SECONDS):
+                async with asyncio.timeout(_STAY_SECONDS if full else min(_STAY_SECONDS, self._pace.wait_seconds)):
                     await self._freed.wait()
             except TimeoutError:
                 # However slow the model is, max.poll.interval does not pass.

@@ -10,8 +10,8 @@ from aiokafka.structs import ConsumerRecord
 
 from worker.bounds import Range
 from worker.errors import FatalError
-from worker.lane import name_of
 from worker.links import KafkaLinks
+from worker.slices import name_of
 from worker.topics import partition_counts
 
 log = structlog.get_logger(__name__)

@@ -242,7 +242,7 @@ class Shadow:
         self._offered.clear()
 
 
-def shadow_of(settings: Settings, *, loop_lag_seconds: Callable[[], float]) -> Shadow | NoShadow:
+def shadow_of(settings: Settings, loop_lag_seconds: Callable[[], float]) -> Shadow | NoShadow:
     """Return the shadow that the settings ask for."""
     if settings.shadow.checkpoint is None:
         return NoShadow()

@@ -1,7 +1,6 @@
 """Inside the shadow's process: the posts that come go through the stages behind media, and onto topics of their own."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -22,7 +21,7 @@ from worker.links import KafkaLinks
 from worker.logs import configure_logs
 from worker.publish import PublishStage, stamp_of
 from worker.settings import Settings
-from worker.stages import Stages, connect_cache, load_moderator
+from worker.stages import Stages, load_moderator, open_cache
 from worker.topics import create_like, max_message_bytes
 from worker.watch import Watch
 
@@ -52,9 +51,9 @@ async def _serve(settings: Settings, say: Callable[..., None]) -> None:
     device_share = _share_of_device(settings)
     async with AsyncExitStack() as stack:
         moderator = await load_moderator(settings)
-        cache = await connect_cache(stack, settings.redis)
+        cache = await open_cache(stack, settings.redis)
         # The parent has more patience: a process that runs when nobody else does may take long over anything.
-        stages = await Stages.build(stack, settings, moderator, cache, Watch(float("inf")))
+        stages = await Stages.build(stack, settings, moderator, cache, Watch(float("inf")), device_share=device_share)
         await stages.warm_up()
         publish = PublishStage(
             routes=settings.kafka.routes,
@@ -69,12 +68,9 @@ async def _serve(settings: Settings, say: Callable[..., None]) -> None:
         stack.callback(reading.cancel)
         say(**stamp_of(moderator).model_dump())
         while posts := await _next_batch(inbox, settings.batch.max_posts):
-            started = time.monotonic()
             items = [post.item() for post in posts]
             await stages.store(await stages.label(items))
-            seconds = time.monotonic() - started
             say(**await _publish(items, publish, writer))
-            await asyncio.sleep(seconds * (1 / device_share - 1))
 
 
 async def _publish(items: Sequence[Item], publish: PublishStage, writer: "_Writer") -> dict[str, int]:

@@ -1,12 +1,13 @@
 """The child of `worker/shadow.py`: `python -m worker.shadow_process`."""
 
-from worker.child import become_child, give_way, read_settings
+from worker.child import become_child, read_settings
+from worker.yielding import give_way
 
 
 def main() -> None:
     """Serve the parent until it closes our standard input."""
     say = become_child()
-    give_way()
+    give_way("idle")
     settings = read_settings()
     if settings is None:
         return

@@ -39,7 +39,7 @@ async def load_moderator(settings: Settings) -> Moderator:
     )
 
 
-async def connect_cache(stack: AsyncExitStack, redis: RedisSettings) -> NoCache | RedisCache:
+async def open_cache(stack: AsyncExitStack, redis: RedisSettings) -> NoCache | RedisCache:
     """Return the cache that the settings name; it is closed with `stack`."""
     if not redis.url:
         return NoCache()
@@ -94,6 +94,7 @@ class Stages:
         watch: Watch,
         *,
         on_collected: Callable[[Sequence[Item]], None] = lambda _: None,
+        device_share: float = 1.0,
     ) -> "Stages":
         """Return the stages; what they hold open is closed with `stack`."""
         media = settings.media
@@ -124,6 +125,7 @@ class Stages:
             watch=watch,
             patience_seconds=settings.guard.memory_patience_seconds,
             rest_seconds=settings.guard.memory_rest_seconds,
+            device_share=device_share,
         )
         stack.callback(infer.close)
         return cls(

@@ -2,45 +2,38 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import structlog
-from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 from mode import Service
 
 from mmorient import MmOrientError, Moderator
 from schemas import ModelStamp
+from worker.bounded import BoundedRun, Restraint
 from worker.consume import ConsumeStage
-from worker.deployment import Deployment, refuse_namesakes, refuse_strangers
-from worker.errors import FatalError, LaneError
+from worker.errors import FatalError
 from worker.health import Health
 from worker.lane import LaneTerms
 from worker.lanes import Lanes
-from worker.links import REFUSED, KafkaLinks
+from worker.links import KafkaLinks
+from worker.membership import Membership
 from worker.metrics import MODEL_INFO
-from worker.offsets import begin_at_the_end
-from worker.outputs import Outputs
+from worker.pace import Pace
 from worker.pipeline import Pipeline
 from worker.publish import PublishStage, stamp_of
 from worker.settings import Settings
-from worker.shadow import shadow_of
-from worker.stages import Stages, connect_cache, load_moderator
+from worker.shadow import NoShadow, shadow_of
+from worker.stages import Stages, load_moderator, open_cache
 from worker.trial import Trial
 from worker.watch import Watch, end_within
 
 log = structlog.get_logger(__name__)
 
-_RETRY_SECONDS = 1.0
-_PING_SECONDS = 5.0
-_NEWCOMER_SECONDS = 30.0
-_LEAVE_SECONDS = 5.0
 # From the end of the stream to the end of the process; all that is worth waiting for is over.
 _END_SECONDS = 15.0
 
@@ -56,12 +49,25 @@ class StreamService(Service):
     Args:
         settings: everything that an operator may set; `kafka.bootstrap_servers` is filled in.
         health: told what works.
+        bounded: the run, where it ends by itself.
+        on_done: called when a bounded run is done.
     """
 
     logger = SHELL_LOGGER
 
-    def __init__(self, settings: Settings, health: Health) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        health: Health,
+        *,
+        bounded: BoundedRun | None = None,
+        on_done: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__()
+        self._bounded = bounded
+        self._restraint = Restraint() if bounded is None else bounded.restraint
+        self._on_done = on_done
+        self._done = False
         self._settings = settings
         self._health = health
         self._links = KafkaLinks(settings.kafka.bootstrap_servers or "", settings.kafka)
@@ -90,7 +96,11 @@ class StreamService(Service):
         end_within(_END_SECONDS)
 
     def _on_end(self, task: "asyncio.Task[None]") -> None:
-        if task.cancelled() or (error := task.exception()) is None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is None:
+            if self._done:
+                self._on_done()
             return
         reason = _root(error)
         said = isinstance(reason, FatalError | MmOrientError)
@@ -102,17 +112,25 @@ class StreamService(Service):
         async with AsyncExitStack() as stack:
             stack.callback(asyncio.create_task(self._health.watch_loop()).cancel)
             moderator = await load_moderator(settings)
-            cache = await connect_cache(stack, settings.redis)
-            shadow = shadow_of(settings, loop_lag_seconds=lambda: self._health.loop_lag_seconds)
-            stages = await Stages.build(stack, settings, moderator, cache, self._watch, on_collected=shadow.keep)
+            shadow = NoShadow() if self._bounded else shadow_of(settings, lambda: self._health.loop_lag_seconds)
+            stages = await Stages.build(
+                stack,
+                settings,
+                moderator,
+                await open_cache(stack, settings.redis),
+                self._watch,
+                device_share=self._restraint.device_share,
+                on_collected=shadow.keep,
+            )
             await stages.warm_up()
             # Only now: the first call may compile the model for minutes.
             stack.callback(asyncio.create_task(self._watch.run()).cancel)
             self._health.model_loaded = True
             stamp = _stamp(moderator)
             log.info("model_loaded", **stamp.model_dump())
-            admin, outputs = await self._connect(stack)
-            terms = _terms(settings)
+            membership = Membership(self._links, self._health)
+            admin, outputs = await membership.connect(stack)
+            terms = _terms(settings, bounded=self._bounded is not None)
             consumer = self._links.consumer(terms.worker)
             fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             lanes = Lanes(
@@ -130,7 +148,11 @@ class StreamService(Service):
             stack.callback(trial.close)
             pipeline = Pipeline(
                 consume=ConsumeStage(
-                    consumer, lanes, max_posts=settings.batch.max_posts, records_gone=settings.kafka.records_gone
+                    consumer,
+                    lanes,
+                    max_posts=_batch_posts(settings.batch.max_posts, self._restraint),
+                    records_gone=settings.kafka.records_gone,
+                    bounded=terms.bounded,
                 ),
                 stages=stages,
                 publish=PublishStage(
@@ -143,104 +165,27 @@ class StreamService(Service):
                 shadow=shadow,
                 max_in_flight=settings.batch.max_in_flight,
                 max_in_flight_bytes=settings.batch.max_in_flight_bytes,
+                pace=Pace(self._restraint.max_posts_per_second),
             )
-            await self._join(stack, consumer, lanes)
+            await membership.join(stack, consumer, lanes)
             self._pipeline = pipeline
             shadow.start()
             stack.callback(shadow.close)
-            await _first_of(pipeline.run(), fatal, self._ping(admin, terms.worker))
+            await _first_of(fatal, pipeline.run(), membership.ping(admin, terms.worker), self._follow(admin))
             log.info("drained")
 
-    async def _connect(self, stack: AsyncExitStack) -> tuple[AIOKafkaAdminClient, Outputs]:
-        """Return a connected client once the broker answers, and the topics if they are as they must be.
-
-        Raises:
-            FatalError: topics or permissions are missing, or the group belongs to another deployment.
-        """
-        while True:
-            admin = self._links.admin()
-            outputs = Outputs(admin, self._settings.kafka)
-            try:
-                await admin.start()
-                await outputs.check()
-                await self._refuse_strangers(admin)
-                await self._begin(admin, outputs.posts_partitions)
-            except REFUSED as error:
-                await admin.close()
-                raise FatalError(f"the broker refuses this worker: {error}") from error
-            except (KafkaError, OSError, LaneError) as error:
-                await admin.close()
-                log.warning("broker_unreachable", servers=self._links.bootstrap_servers, error=str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            except BaseException:
-                await admin.close()
-                raise
-            stack.push_async_callback(admin.close)
-            self._health.broker_reachable = True
-            return admin, outputs
-
-    async def _begin(self, admin: AIOKafkaAdminClient, partitions: int) -> None:
-        kafka = self._settings.kafka
-        if kafka.start_at == "latest":
-            await begin_at_the_end(
-                self._links, admin, group_id=kafka.group_id, topic=kafka.posts_topic, partitions=partitions
-            )
-
-    async def _refuse_strangers(self, admin: AIOKafkaAdminClient) -> None:
-        kafka = self._settings.kafka
-        await refuse_strangers(admin, kafka.group_id, Deployment.of(kafka))
-
-    async def _join(self, stack: AsyncExitStack, consumer: AIOKafkaConsumer, lanes: Lanes) -> None:
-        consumer.subscribe([self._settings.kafka.posts_topic], listener=lanes)
-        stack.push_async_callback(_leave, consumer)
-        # Before the consumer leaves the group: it does not revoke by itself when it stops.
-        stack.push_async_callback(lanes.close)
-        while True:
-            try:
-                await consumer.start()
-                return
-            except KafkaError as error:
-                if not error.retriable:
-                    # A second start would fail on the first one's traces; and what is refused stays refused.
-                    group = self._settings.kafka.group_id
-                    raise FatalError(f"the broker refuses this worker in group {group}: {error}") from error
-                log.warning("group_unreachable", error=repr(error))
-                await asyncio.sleep(_RETRY_SECONDS)
-
-    async def _ping(self, admin: AIOKafkaAdminClient, worker: str) -> None:
-        """Ask the broker now and then, for /readyz, and who else has our name; a newcomer also asks who is there."""
-        kafka = self._settings.kafka
-        newcomer_until = time.monotonic() + _NEWCOMER_SECONDS
-        while True:
-            try:
-                async with asyncio.timeout(_PING_SECONDS):
-                    await admin.list_topics()
-                    if time.monotonic() < newcomer_until:
-                        # Two that joined at once did not see each other before.
-                        await self._refuse_strangers(admin)
-                    if kafka.group_instance_id is not None:
-                        await refuse_namesakes(admin, kafka.group_id, kafka.group_instance_id, worker)
-                self._health.broker_reachable = True
-            except (KafkaError, TimeoutError, OSError):
-                self._health.broker_reachable = False
-            await asyncio.sleep(_PING_SECONDS)
+    async def _follow(self, admin: AIOKafkaAdminClient) -> None:
+        """Return when a bounded run is done; never, where there is none."""
+        if self._bounded is None:
+            await asyncio.get_running_loop().create_future()
+        else:
+            await self._bounded.follow(admin)
+            self._done = True
 
 
-async def _leave(consumer: AIOKafkaConsumer) -> None:
-    """Leave the group; one that does not answer will notice by itself that we are gone."""
-    try:
-        async with asyncio.timeout(_LEAVE_SECONDS):
-            await consumer.stop()
-    except (TimeoutError, KafkaError) as error:
-        log.warning("group_not_left", error=repr(error))
-
-
-async def _first_of(
-    pipeline: Coroutine[Any, Any, None], fatal: "asyncio.Future[None]", ping: Coroutine[Any, Any, None]
-) -> None:
-    """Run until the pipeline ends or something is fatal."""
-    tasks = [asyncio.ensure_future(work) for work in (pipeline, ping)]
+async def _first_of(fatal: "asyncio.Future[None]", *works: Coroutine[Any, Any, None]) -> None:
+    """Run until one of the works ends or something is fatal."""
+    tasks = [asyncio.ensure_future(work) for work in works]
     try:
         done, _ = await asyncio.wait({*tasks, fatal}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -262,13 +207,20 @@ def _root(error: BaseException) -> BaseException:
     return error
 
 
-def _terms(settings: Settings) -> LaneTerms:
+def _batch_posts(max_posts: int, restraint: Restraint) -> int:
+    """Return the posts of one batch: no more than a second's, where posts are taken at a limited pace."""
+    limit = restraint.max_posts_per_second
+    return max_posts if limit is None else max(1, min(max_posts, round(limit)))
+
+
+def _terms(settings: Settings, *, bounded: bool) -> LaneTerms:
     kafka, batch = settings.kafka, settings.batch
     return LaneTerms(
         group_id=kafka.group_id,
         worker=uuid4().hex[:12],
         timeout_seconds=kafka.transaction_timeout_seconds,
         in_flight=batch.max_posts * batch.max_in_flight,
+        bounded=bounded,
     )
 
 

@@ -19,11 +19,13 @@ def output_topics(settings: KafkaSettings) -> list[str]:
 
 
 def shadow_topics(settings: Settings) -> dict[str, str]:
-    """Return where the labels of a shadow go, by the live topic.
+    """Return where the labels of the shadow go, by the live topic; empty where there is no shadow.
 
     Raises:
         SettingsError: one of these topics is in use.
     """
+    if settings.shadow.checkpoint is None:
+        return {}
     kafka = settings.kafka
     shadows = {topic: topic + settings.shadow.suffix for topic in kafka.routes.values()}
     if taken := {kafka.posts_topic, *output_topics(kafka)} & set(shadows.values()):
@@ -141,3 +143,9 @@ def _configs(name: str, settings: KafkaSettings) -> dict[str, str]:
     if name == settings.dead_letter_topic:
         return {"max.message.bytes": str(settings.max_request_bytes + _HEADER_ROOM_BYTES)}
     return {}
+
+
+async def replication_factor(admin: AIOKafkaAdminClient, topic: str) -> int:
+    """Return how many replicas an existing topic has."""
+    described = await admin.describe_topics([topic])
+    return min(len(partition["replicas"]) for entry in described for partition in entry["partitions"])

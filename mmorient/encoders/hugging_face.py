@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mmorient.config import HuggingFaceFolder
-from mmorient.encoders.packages import file_digest
+from mmorient.digest import file_digest
 from mmorient.errors import CheckpointError
 from mmorient.text import TextReader
 

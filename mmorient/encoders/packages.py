@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
 from mmorient.config import PackagedFile
+from mmorient.digest import file_digest
 from mmorient.errors import CheckpointError
-
-
-def file_digest(path: Path) -> str:
-    """The file's SHA-256 as ``sha256:…``."""
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def package_file(distribution: str, name: str, digest: str | None = None) -> Path:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from mmorient import CheckpointError
 from mmorient.checkpoint import BANK, CALIBRATION, CONFIG, EMBEDDING, HEAD, SHIPPED, load_checkpoint
-from mmorient.encoders.packages import file_digest
+from mmorient.digest import file_digest
 from mmorient.training.untrained import write_untrained
 
 Change = Callable[[dict[str, Any]], None]

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from mmorient import CheckpointError, Moderator, Picture, Post, decode_picture
 from mmorient.checkpoint import CONFIG, load_checkpoint
 from mmorient.config import Precision
-from mmorient.encoders.packages import file_digest
+from mmorient.digest import file_digest
 from tests.mmorient.test_moderator import HOSTILE, same, shuffled, texts
 
 DEVICES = [

@@ -14,7 +14,8 @@ from tests.worker.records import StandInRecord
 from worker.errors import LaneError
 from worker.items import OutgoingRecord
 from worker.journal import Care, Journal
-from worker.lane import Lane, LaneTerms, Slice
+from worker.lane import Lane, LaneTerms
+from worker.slices import Slice
 
 SOURCE = TopicPartition("posts", 3)
 

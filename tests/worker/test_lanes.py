@@ -33,6 +33,9 @@ class ObedientLane:
         if self.breaks_with is not None:
             self.on_failure(self.breaks_with)
 
+    async def end(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
     def stop_accepting(self) -> None:
         self.accepting = False
 

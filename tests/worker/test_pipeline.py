@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.worker.records import item_of
 from worker.journal import Care
+from worker.pace import Pace
 from worker.pipeline import Pipeline
 
 
@@ -68,7 +69,13 @@ async def test_a_batch_that_ends_makes_room_at_once() -> None:
     publish: Any = NoRecords()
     trial: Any = None
     pipeline = Pipeline(
-        consume=consume, stages=stages, publish=publish, trial=trial, max_in_flight=2, max_in_flight_bytes=10_000
+        consume=consume,
+        stages=stages,
+        publish=publish,
+        trial=trial,
+        max_in_flight=2,
+        max_in_flight_bytes=10_000,
+        pace=Pace(),
     )
     running = asyncio.create_task(pipeline.run())
     await asyncio.sleep(1.0)

@@ -17,12 +17,13 @@ from tests.worker.checkpoints import SHIPPED, recalibrated, stamp_of
 from tests.worker.records import item_of
 from tests.worker.system import TASKS, Labels, Stream, Worker, headers_of, post
 from tests.worker.test_poison import picture
-from worker.errors import InvalidRecordError
+from worker.errors import InvalidRecordError, SettingsError
 from worker.handover import HandedPost
 from worker.items import Item
 from worker.metrics import REGISTRY
-from worker.settings import Settings, ShadowSettings
+from worker.settings import KafkaSettings, Settings, ShadowSettings
 from worker.shadow import Shadow, is_chosen
+from worker.topics import shadow_topics
 
 SAMPLES = [
     {"result": result, "reason": reason}
@@ -385,6 +386,14 @@ async def test_what_the_live_path_cannot_spare_is_passed_over(rig: Rig) -> None:
         "dropped behind": 1, "dropped loop_lag": 1, "dropped full": 2,
         "failed rejected": 1, "failed unpublished": 1, "failed died": 1, "dropped not_ready": 1,
     }  # fmt: skip
+
+
+def test_a_shadow_writes_to_no_topic_that_is_in_use() -> None:
+    """Where a shadow's topic would be a live one, one line says so."""
+    routes = {"sentiment": "labels", "sarcasm": "labels.shadow"}
+    settings = Settings(shadow=ShadowSettings(checkpoint=SHIPPED), kafka=KafkaSettings(routes=routes))
+    with pytest.raises(SettingsError, match=r"MODERATE_SHADOW__SUFFIX: labels\.shadow is in use"):
+        shadow_topics(settings)
 
 
 def test_a_post_arrives_as_it_was_handed_over() -> None:

@@ -1,0 +1,263 @@
+"""A backfill against the live stream: `python -m bench.backfill`.
+
+Speed: worker and backfill read the same posts by turns, each from the topic's beginning with a group of its own,
+without a cache; then a backfill with another head reads them eight times over and finds every embedding in the cache.
+The figure is posts a second between a tenth and nine tenths of the way: starting and ending count for nothing.
+
+Yielding: posts come at half of the worker's speed, by turns alone and with a backfill that runs flat out beside it on
+the same cores; the figure is the 99th percentile of the time from a post's writing to the reading of its labels.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+import mmorient
+from bench.on_stack import committed, own_stack, write
+from bench.stream import make_posts
+from worker.demo.worker_process import start_worker
+from worker.links import KafkaLinks
+from worker.settings import KafkaSettings
+from worker.stack.ports import free_ports
+from worker.topics import create_topics
+
+PARTITIONS = 4
+_LOOK_SECONDS = 0.05
+_REPEATS = 8
+OLD, SEEN = "old-posts", "seen-posts"
+
+
+def another_head(folder: Path) -> Path:
+    """Return a checkpoint of the shipped one's embeddings with another calibration, and so another digest."""
+    shutil.copytree(Path(mmorient.__file__).parent / "checkpoints" / "compact", folder)
+    calibration = json.loads((folder / "calibration.json").read_text())
+    calibration["heads"]["text"]["sarcasm"]["temperature"] *= 1.5
+    (folder / "calibration.json").write_text(json.dumps(calibration))
+    config = json.loads((folder / "config.json").read_text())
+    digest = hashlib.sha256((folder / "calibration.json").read_bytes()).hexdigest()
+    config["files"]["calibration.json"] = f"sha256:{digest}"
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+class Bench:
+    """The servers, and what is done on them.
+
+    Args:
+        kafka: settings with its address.
+        redis: its address.
+        folder: for logs.
+    """
+
+    def __init__(self, kafka: KafkaSettings, redis: str, folder: Path) -> None:
+        self.kafka = kafka
+        self.redis = redis
+        self.folder = folder
+        self._runs = 0
+
+    def environment(self, *, cached: bool, **more: str) -> dict[str, str]:
+        """Return a worker's settings."""
+        return {
+            "MODERATE_KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers or "",
+            "MODERATE_REDIS__URL": self.redis if cached else "",
+            # One size of batches for both: the backfill's own is larger.
+            "MODERATE_BATCH__MAX_POSTS": "64",
+            **more,
+        }
+
+    def next_group(self) -> str:
+        """Return a group that nobody had before."""
+        self._runs += 1
+        return f"bench-{self._runs}"
+
+    async def speed(self, group: str, topic: str, posts: int) -> float:
+        """Return a group's offsets a second between a tenth and nine tenths of the posts."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
+        await admin.start()
+        begun: tuple[float, int] | None = None
+        while True:
+            done = await committed(admin, group, topic)
+            now = time.perf_counter()
+            if begun is None and done >= posts // 10:
+                begun = now, done
+            if begun is not None and done >= posts * 9 // 10:
+                await admin.close()
+                return (done - begun[1]) / (now - begun[0])
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def live_speed(self, posts: int) -> float:
+        """Return the speed of a worker that starts at the topic's beginning."""
+        group = self.next_group()
+        environment = self.environment(cached=False, MODERATE_KAFKA__GROUP_ID=group)
+        async with start_worker(environment, port=free_ports(1)[0], log_path=self.folder / f"{group}.log"):
+            return await self.speed(group, self.kafka.posts_topic, posts)
+
+    def on(self, topic: str) -> KafkaSettings:
+        """Return the settings with another posts topic."""
+        return self.kafka.model_copy(update={"posts_topic": topic})
+
+    async def backfill_speed(self, posts: int, *, topic: str | None = None, checkpoint: Path | None = None) -> float:
+        """Return the speed of a backfill of a whole topic; one that is named is read with the cache."""
+        group = self.next_group()
+        more = {"MODERATE_CHECKPOINT": str(checkpoint)} if checkpoint else {}
+        more |= {"MODERATE_KAFKA__POSTS_TOPIC": topic} if topic else {}
+        async with self.backfill(group, cached=topic is not None, **more) as process:
+            speed = await self.speed(group, topic or self.kafka.posts_topic, posts)
+            await process.wait()
+            return speed
+
+    @asynccontextmanager
+    async def backfill(self, group: str, *, cached: bool, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Run a backfill within the block."""
+        with (self.folder / f"{group}.log").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "worker", "backfill", "--group-id", group, "--output", f"{group}.{{task}}"),
+                env={**os.environ, **self.environment(cached=cached, **more)},
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    async def latencies(self, rate: float, seconds: float, group: str) -> list[float]:
+        """Return the seconds from writing to labels of posts that come by chance at `rate` a second."""
+        consumer = AIOKafkaConsumer(
+            self.kafka.routes["sarcasm"],
+            bootstrap_servers=self.kafka.bootstrap_servers,
+            isolation_level="read_committed",
+            auto_offset_reset="latest",
+        )
+        await consumer.start()
+        await consumer.seek_to_end()
+        sent: dict[str, float] = {}
+        feeding = asyncio.create_task(self._feed(rate, seconds, group, sent))
+        found: dict[str, float] = {}
+        while not feeding.done() or len(found) < len(sent):
+            for records in (await consumer.getmany(timeout_ms=20)).values():
+                now = time.perf_counter()
+                for record in records:
+                    found.setdefault(json.loads(record.value)["post_id"], now)
+        await feeding
+        await consumer.stop()
+        return sorted(found[name] - at for name, at in sent.items())
+
+    async def _feed(self, rate: float, seconds: float, group: str, sent: dict[str, float]) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self.kafka.bootstrap_servers, linger_ms=0)
+        await producer.start()
+        dice = random.Random(1)  # noqa: S311 - arrivals by chance
+        values = iter(make_posts(round(rate * seconds * 2), 0.0, run=self._runs))
+        due, end = time.perf_counter(), time.perf_counter() + seconds
+        while due < end:
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            entry = json.loads(next(values))
+            name = f"{group}-{entry['id']}"
+            sent[name] = time.perf_counter()
+            value = json.dumps({**entry, "id": name}).encode()
+            await producer.send(self.kafka.posts_topic, value, partition=len(sent) % PARTITIONS)
+            due += dice.expovariate(rate)
+        await producer.stop()
+
+
+async def speeds(bench: Bench, args: argparse.Namespace) -> float:
+    """Measure and print the speeds; return the live one."""
+    posts = make_posts(args.posts, 0.0, run=1)
+    await write(bench.kafka, posts, PARTITIONS)
+    await write(bench.on(SEEN), posts * _REPEATS, PARTITIONS)
+    # The cache is filled on the way.
+    await bench.backfill_speed(args.posts * _REPEATS, topic=SEEN)
+    head = another_head(bench.folder / "another-head")
+    rows = [
+        (
+            await bench.live_speed(args.posts),
+            await bench.backfill_speed(args.posts),
+            await bench.backfill_speed(args.posts * _REPEATS, topic=SEEN, checkpoint=head),
+        )
+        for _ in range(args.repeat)
+    ]
+    print(f"{args.posts} posts, text only, {os.cpu_count()} cores, medians of {args.repeat}")
+    print(f"{'':<36}{'posts/s':>9}{'ratio to live':>15}  (each run)")
+    names = ("live worker", "backfill", "backfill, new head, cached posts")
+    for name, column in zip(names, range(3), strict=True):
+        ratios = [row[column] / row[0] for row in rows]
+        each = " ".join(f"{ratio:.2f}" for ratio in ratios)
+        speed = statistics.median(row[column] for row in rows)
+        print(f"{name:<36}{speed:>9.1f}{statistics.median(ratios):>15.2f}  ({each})", flush=True)
+    return statistics.median(row[0] for row in rows)
+
+
+async def yielding(bench: Bench, args: argparse.Namespace, live_speed: float) -> None:
+    """Measure and print the live stream's latency alone and beside a backfill."""
+    rate = live_speed / 2
+    group = bench.next_group()
+    environment = bench.environment(cached=False, MODERATE_KAFKA__GROUP_ID=group, MODERATE_KAFKA__START_AT="latest")
+    print(f"latency at {rate:.0f} posts a second, half of the speed; seconds")
+    print(f"{'':<24}{'p50':>7}{'p99':>7}  (p99 of each turn)")
+    async with start_worker(environment, port=free_ports(1)[0], log_path=bench.folder / "live.log") as worker:
+        await worker.wait_until_ready(180)
+        await bench.latencies(rate, 5, group)
+        turns: dict[str, list[Sequence[float]]] = {"alone": [], "beside a backfill": []}
+        for _ in range(args.turns):
+            turns["alone"].append(await bench.latencies(rate, args.seconds, bench.next_group()))
+            beside = bench.next_group()
+            async with bench.backfill(beside, cached=False, MODERATE_KAFKA__POSTS_TOPIC=OLD):
+                await asyncio.sleep(15)
+                turns["beside a backfill"].append(await bench.latencies(rate, args.seconds, bench.next_group()))
+        p99 = {}
+        for name, measured in turns.items():
+            each = [_percentile(one, 0.99) for one in measured]
+            p99[name] = statistics.median(each)
+            p50 = statistics.median(_percentile(one, 0.5) for one in measured)
+            print(f"{name:<24}{p50:>7.3f}{p99[name]:>7.3f}  ({' '.join(f'{one:.3f}' for one in each)})", flush=True)
+        print(f"p99 beside a backfill is {p99['beside a backfill'] / p99['alone']:.2f} times that alone")
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, round(share * len(ordered)))]
+
+
+async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str) -> None:
+    """Run everything on a fresh stack."""
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(kafka, redis, Path(folder))
+        async with KafkaLinks(kafka.bootstrap_servers or "", kafka).connected_admin() as admin:
+            for topic in (kafka.posts_topic, OLD, SEEN):
+                await create_topics(admin, bench.on(topic), partitions=PARTITIONS, replication_factor=1)
+        live = args.rate * 2 if args.rate else await speeds(bench, args)
+        if args.turns:
+            await write(bench.on(OLD), make_posts(args.turns * 8000, 0.0, run=2), PARTITIONS)
+            await yielding(bench, args, live)
+
+
+def main() -> None:
+    """Start a stack, measure, stop it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--posts", type=int, default=1500)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=40, help="of one turn of the latency")
+    parser.add_argument("--rate", type=float, help="posts a second of the latency; leaves the speeds out")
+    args = parser.parse_args()
+    with own_stack(Path(".stack-bench")) as (kafka, redis):
+        asyncio.run(measure(args, kafka, redis))
+
+
+if __name__ == "__main__":
+    main()
