@@ -38,7 +38,9 @@ def run(**options: Any) -> None:
     settings = read_settings(options)
     refuse_missing_checkpoint(settings)
     from worker.app import run_worker
+    from worker.topics import shadow_topics
 
+    shadow_topics(settings)  # or one line why there can be none
     run_worker(settings)
 
 
@@ -56,17 +58,23 @@ def topics() -> None:
     help="of the posts topic, where it is missing",
 )
 @click.option("--replication-factor", default=1, show_default=True, type=click.IntRange(1), help="of new topics")
-@settings_options("kafka", "stack", "log")
+@settings_options("kafka", "shadow", "stack", "log")
 def create(partitions: int, replication_factor: int, **options: Any) -> None:
-    """Create the topics that are missing; refuse partition counts that do not match."""
+    """Create the topics that are missing, with --shadow the shadow's too; refuse partition counts that do not match."""
     settings = read_settings(options)
     from worker.links import KafkaLinks
-    from worker.topics import create_topics
+    from worker.topics import create_topics, shadow_topics
+
+    beside = sorted(set(shadow_topics(settings).values()))
 
     async def work() -> list[str]:
         async with KafkaLinks(settings.kafka.bootstrap_servers or "", settings.kafka).connected_admin() as admin:
             return await create_topics(
-                admin, settings.kafka, partitions=partitions, replication_factor=replication_factor
+                admin,
+                settings.kafka,
+                partitions=partitions,
+                replication_factor=replication_factor,
+                beside=beside,
             )
 
     made = asyncio.run(work())
@@ -88,13 +96,17 @@ def read_settings(options: dict[str, Any]) -> Settings:
 
 
 def refuse_missing_checkpoint(settings: Settings) -> None:
-    """Look for the checkpoint before torch is loaded, which takes seconds.
+    """Look for the checkpoints before torch is loaded, which takes seconds.
 
     Raises:
-        SettingsError: there is none in the folder that is named.
+        SettingsError: there is none in a folder that is named.
     """
-    if settings.checkpoint is not None and not (settings.checkpoint / "config.json").is_file():
-        raise SettingsError(f"MODERATE_CHECKPOINT: no checkpoint in {settings.checkpoint} (its config.json is missing)")
+    for variable, folder in (
+        ("MODERATE_CHECKPOINT", settings.checkpoint),
+        ("MODERATE_SHADOW__CHECKPOINT", settings.shadow.checkpoint),
+    ):
+        if folder is not None and not (folder / "config.json").is_file():
+            raise SettingsError(f"{variable}: no checkpoint in {folder} (its config.json is missing)")
 
 
 def with_local_stack(settings: Settings) -> Settings:

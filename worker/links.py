@@ -84,11 +84,19 @@ class KafkaLinks:
             bootstrap_servers=self.bootstrap_servers,
             transactional_id=self.transactional_id(source),
             transaction_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
-            compression_type=None if settings.compression == "none" else settings.compression,
-            # Half a request: a batch goes out with batches of other topics beside it.
-            max_batch_size=min(self.max_batch_bytes or settings.max_request_bytes, settings.max_request_bytes // 2),
-            max_request_size=settings.max_request_bytes + _HEADER_ROOM_BYTES,
             request_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
+            **self._batches(),
+            **self._security(),
+        )
+
+    def plain_producer(self) -> AIOKafkaProducer:
+        """Return an idempotent producer outside any transaction."""
+        settings = self.settings
+        return AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap_servers,
+            enable_idempotence=True,
+            request_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
+            **self._batches(),
             **self._security(),
         )
 
@@ -138,6 +146,15 @@ class KafkaLinks:
             yield admin
         finally:
             await admin.close()
+
+    def _batches(self) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            "compression_type": None if settings.compression == "none" else settings.compression,
+            # Half a request: a batch goes out with batches of other topics beside it.
+            "max_batch_size": min(self.max_batch_bytes or settings.max_request_bytes, settings.max_request_bytes // 2),
+            "max_request_size": settings.max_request_bytes + _HEADER_ROOM_BYTES,
+        }
 
     def _security(self) -> dict[str, Any]:
         settings = self.settings

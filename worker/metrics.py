@@ -53,6 +53,19 @@ IN_FLIGHT_BYTES = Gauge("moderate_in_flight_bytes", "Bytes of records between fe
 RECORDS_GONE = Counter(
     "moderate_records_gone", "Offsets passed over because retention was shorter than the lag.", registry=REGISTRY
 )
+SHADOW_POSTS = Counter(
+    "moderate_shadow_posts",
+    "Posts chosen for the shadow, once their live labels are committed. labelled; dropped: not_ready, full, behind "
+    "(the live path is), loop_lag; failed: rejected, unpublished, died.",
+    ["result", "reason"],
+    registry=REGISTRY,
+)
+SHADOW_WAITING_POSTS = Gauge(
+    "moderate_shadow_waiting_posts", "Posts kept for the shadow or with it.", registry=REGISTRY
+)
+SHADOW_WAITING_BYTES = Gauge("moderate_shadow_waiting_bytes", "Bytes of these posts.", registry=REGISTRY)
+SHADOW_READY = Gauge("moderate_shadow_ready", "1 while the shadow takes posts.", registry=REGISTRY)
+SHADOW_ENDS = Counter("moderate_shadow_ends", "Times that the shadow's process ended by itself.", registry=REGISTRY)
 LANES = Gauge("moderate_lanes", "Partitions owned by this worker, by state.", ["state"], registry=REGISTRY)
 LANES_FAILED = Counter("moderate_lanes_failed", "Lanes that were fenced, timed out or cut off.", registry=REGISTRY)
 LAG_POSTS = Gauge("moderate_lag_posts", "Posts behind the end of a partition.", ["partition"], registry=REGISTRY)

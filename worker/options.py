@@ -1,4 +1,7 @@
-"""Settings as options of a command: every field of `Settings`, `kafka.group_id` as `--kafka-group-id`."""
+"""Settings as options of a command: every field of `Settings`, `kafka.group_id` as `--kafka-group-id`.
+
+A field may name its option itself, under `option` in its `json_schema_extra`.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -31,6 +34,11 @@ def setting_variables() -> set[str]:
     return {_variable(path) for path, _ in _fields(Settings)}
 
 
+def _option(path: tuple[str, ...], field: FieldInfo) -> str:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    return str(extra.get("option", "--" + "-".join(path).replace("_", "-")))
+
+
 def _plain(default: object) -> str:
     return json.dumps(default) if isinstance(default, dict | list) else str(default)
 
@@ -50,7 +58,7 @@ def settings_options(*groups: str) -> Callable[[_Command], _Command]:
             default = field.get_default(call_default_factory=True)
             shown = "" if default is None else f"  [{_plain(default)}]"
             command = click.option(
-                "--" + "-".join(path).replace("_", "-"),
+                _option(path, field),
                 "__".join(path),
                 default=None,
                 type=click.Choice(get_args(field.annotation)) if get_origin(field.annotation) is Literal else None,

@@ -26,6 +26,7 @@ from worker.metrics import (
 )
 from worker.pace import Pace
 from worker.publish import PublishStage
+from worker.shadow import NoShadow, Shadow
 from worker.slices import Slice
 from worker.stages import Stages
 from worker.trial import Trial
@@ -42,6 +43,7 @@ class Pipeline:
     Args:
         consume, stages, publish: the rooms.
         trial: tries suspicious records.
+        shadow: takes the posts whose labels are committed.
         max_in_flight: batches between fetch and commit.
         max_in_flight_bytes: of their records.
         pace: how fast records are taken.
@@ -54,6 +56,7 @@ class Pipeline:
         stages: Stages,
         publish: PublishStage,
         trial: Trial,
+        shadow: Shadow | NoShadow | None = None,
         max_in_flight: int,
         max_in_flight_bytes: int,
         pace: Pace,
@@ -62,6 +65,7 @@ class Pipeline:
         self._stages = stages
         self._publish = publish
         self._trial = trial
+        self._shadow = shadow or NoShadow()
         # Few at a time, or many would be suspected of one death; steps may overlap their transactions.
         self._turns = {
             Care.STEP: asyncio.Semaphore(_STEPS_AT_ONCE),
@@ -162,6 +166,7 @@ class Pipeline:
     def _let_go(self, slices: Sequence[Slice]) -> None:
         for piece in slices:
             piece.release()
+            self._shadow.forget(piece.items)
         self._count_bytes(slices, -1)
 
     async def _try(self, piece: Slice) -> None:
@@ -189,6 +194,7 @@ class Pipeline:
             _note_dropped(piece, error)
         else:
             _count(piece.items)
+            self._shadow.offer(piece.items)
 
 
 def _note_dropped(piece: Slice, error: LaneError) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 
-from mmorient import PostLabels
+from mmorient import Moderator, PostLabels
 from mmorient import TaskLabel as ModelLabel
 from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Source, TaskLabel
 from worker.errors import FatalError, InvalidRecordError
@@ -16,7 +16,7 @@ PART_HEADER = "moderate.part"
 DROPPED_HEADER = "moderate.headers_dropped"
 _OVERHEAD_BYTES = 200  # of a batch and a record in it, the part's header included
 _HEADER_OVERHEAD_BYTES = 10
-_CARRIED_HEADERS = frozenset({"traceparent", "tracestate"})
+CARRIED_HEADERS = frozenset({"traceparent", "tracestate"})
 
 
 def _now() -> datetime:
@@ -92,7 +92,7 @@ class PublishStage:
         record = item.record
         task = "+".join(tasks)
         identity = f"{record.topic}\0{record.partition}\0{record.offset}\0{task}\0{self._stamp.checkpoint}"
-        carried = [(name, value) for name, value in record.headers if name in _CARRIED_HEADERS]
+        carried = [(name, value) for name, value in record.headers if name in CARRIED_HEADERS]
         return [
             ("ce_specversion", b"1.0"),
             ("ce_id", blake2b(identity.encode(), digest_size=16).hexdigest().encode()),
@@ -132,6 +132,17 @@ class PublishStage:
             )
             for number, part in enumerate(parts, start=1)
         ]
+
+
+def stamp_of(moderator: Moderator) -> ModelStamp:
+    """Return what the labels of a model say of it."""
+    identity = moderator.identity
+    return ModelStamp(
+        name=identity.name,
+        checkpoint=identity.checkpoint,
+        graph_context=identity.graph_context,
+        precision=identity.precision,
+    )
 
 
 def _size(headers: Sequence[tuple[str, bytes]]) -> int:

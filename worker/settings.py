@@ -146,6 +146,28 @@ class GuardSettings(_Group):
     )
 
 
+class ShadowSettings(_Group):
+    """A second checkpoint that labels a share of the live posts, onto topics of its own."""
+
+    checkpoint: Path | None = Field(
+        None,
+        description="folder of a second checkpoint, which labels a share of the live posts; unset: none",
+        json_schema_extra={"option": "--shadow"},
+    )
+    share: Annotated[float, Field(ge=0, le=1)] = Field(0.1, description="share of the posts, chosen by their ids")
+    suffix: str = Field(
+        ".shadow", pattern=r"^[a-zA-Z0-9._-]+$", description="what the shadow's topics have behind the live one's name"
+    )
+    max_waiting_posts: Count = Field(256, description="posts that wait for the shadow; more are passed over")
+    max_waiting_bytes: Count = Field(32 * 1024 * 1024, description="bytes of these posts")
+    max_lag_seconds: Seconds = Field(
+        5.0, description="age of a post above which the live path counts as behind, and the shadow passes over it"
+    )
+    device_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.25, description="of a GPU's time and memory; a CPU is the shadow's when nobody else wants it"
+    )
+
+
 class HttpSettings(_Group):
     """The worker's own pages."""
 
@@ -193,6 +215,7 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     batch: BatchSettings = BatchSettings()
     guard: GuardSettings = GuardSettings()
+    shadow: ShadowSettings = ShadowSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     stack: StackSettings = StackSettings()

@@ -5,7 +5,7 @@ The stream runs them on its batches; the trial of a suspicious post runs the sam
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -62,6 +62,7 @@ class Stages:
         media, drawn, embed, infer: the stages.
         max_text_chars: characters of a post's text.
         watch: told what is worked on.
+        on_collected: called with the items of a batch once their media are collected.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Stages:
         infer: InferStage,
         max_text_chars: int,
         watch: Watch,
+        on_collected: Callable[[Sequence[Item]], None] = lambda _: None,
     ) -> None:
         self._media = media
         self._drawn = drawn
@@ -80,6 +82,7 @@ class Stages:
         self._infer = infer
         self._max_text_chars = max_text_chars
         self._watch = watch
+        self._on_collected = on_collected
 
     @classmethod
     async def build(
@@ -90,6 +93,7 @@ class Stages:
         cache: NoCache | RedisCache,
         watch: Watch,
         *,
+        on_collected: Callable[[Sequence[Item]], None] = lambda _: None,
         device_share: float = 1.0,
     ) -> "Stages":
         """Return the stages; what they hold open is closed with `stack`."""
@@ -133,6 +137,7 @@ class Stages:
             infer=infer,
             max_text_chars=settings.batch.max_text_chars,
             watch=watch,
+            on_collected=on_collected,
         )
 
     async def warm_up(self) -> None:
@@ -149,6 +154,15 @@ class Stages:
             await decode(items, max_text_chars=self._max_text_chars, watch=self._watch)
         async with _timed("media"):
             await self._media.collect(items)
+        self._on_collected(items)
+        return await self.label(items)
+
+    async def label(self, items: Sequence[Item]) -> EmbeddingTable:
+        """Do what `run` does to items whose media are collected.
+
+        Raises:
+            FatalError: the model or its device no longer works.
+        """
         async with _timed("drawn"):
             await self._drawn.read(items)
         async with _timed("embed"):

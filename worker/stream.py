@@ -25,8 +25,9 @@ from worker.membership import Membership
 from worker.metrics import MODEL_INFO
 from worker.pace import Pace
 from worker.pipeline import Pipeline
-from worker.publish import PublishStage
+from worker.publish import PublishStage, stamp_of
 from worker.settings import Settings
+from worker.shadow import NoShadow, shadow_of
 from worker.stages import Stages, load_moderator, open_cache
 from worker.trial import Trial
 from worker.watch import Watch, end_within
@@ -111,6 +112,7 @@ class StreamService(Service):
         async with AsyncExitStack() as stack:
             stack.callback(asyncio.create_task(self._health.watch_loop()).cancel)
             moderator = await load_moderator(settings)
+            shadow = NoShadow() if self._bounded else shadow_of(settings, lambda: self._health.loop_lag_seconds)
             stages = await Stages.build(
                 stack,
                 settings,
@@ -118,6 +120,7 @@ class StreamService(Service):
                 await open_cache(stack, settings.redis),
                 self._watch,
                 device_share=self._restraint.device_share,
+                on_collected=shadow.keep,
             )
             await stages.warm_up()
             # Only now: the first call may compile the model for minutes.
@@ -159,12 +162,15 @@ class StreamService(Service):
                     stamp=stamp,
                 ),
                 trial=trial,
+                shadow=shadow,
                 max_in_flight=settings.batch.max_in_flight,
                 max_in_flight_bytes=settings.batch.max_in_flight_bytes,
                 pace=Pace(self._restraint.max_posts_per_second),
             )
             await membership.join(stack, consumer, lanes)
             self._pipeline = pipeline
+            shadow.start()
+            stack.callback(shadow.close)
             await _first_of(fatal, pipeline.run(), membership.ping(admin, terms.worker), self._follow(admin))
             log.info("drained")
 
@@ -221,9 +227,4 @@ def _terms(settings: Settings, *, bounded: bool) -> LaneTerms:
 def _stamp(moderator: Moderator) -> ModelStamp:
     identity = moderator.identity
     MODEL_INFO.labels(identity.name, identity.checkpoint, identity.precision, identity.graph_context).set(1)
-    return ModelStamp(
-        name=identity.name,
-        checkpoint=identity.checkpoint,
-        graph_context=identity.graph_context,
-        precision=identity.precision,
-    )
+    return stamp_of(moderator)

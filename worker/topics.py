@@ -1,13 +1,13 @@
 """The topics: made where they are missing, refused where their partition counts do not match."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from worker.errors import FatalError
-from worker.settings import KafkaSettings
+from worker.errors import FatalError, SettingsError
+from worker.settings import KafkaSettings, Settings
 
 # A dead letter is a post plus headers, so it must be allowed to be larger than the largest post.
 _HEADER_ROOM_BYTES = 64 * 1024
@@ -18,25 +18,43 @@ def output_topics(settings: KafkaSettings) -> list[str]:
     return [*dict.fromkeys(settings.routes.values()), settings.dead_letter_topic]
 
 
+def shadow_topics(settings: Settings) -> dict[str, str]:
+    """Return where the labels of the shadow go, by the live topic; empty where there is no shadow.
+
+    Raises:
+        SettingsError: one of these topics is in use.
+    """
+    if settings.shadow.checkpoint is None:
+        return {}
+    kafka = settings.kafka
+    shadows = {topic: topic + settings.shadow.suffix for topic in kafka.routes.values()}
+    if taken := {kafka.posts_topic, *output_topics(kafka)} & set(shadows.values()):
+        raise SettingsError(f"MODERATE_SHADOW__SUFFIX: {min(taken)} is in use already (got {settings.shadow.suffix!r})")
+    return shadows
+
+
 async def partition_counts(admin: AIOKafkaAdminClient, topics: list[str]) -> dict[str, int]:
     """Return the partition count of each topic that exists."""
     described = await admin.describe_topics(topics)
     return {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
 
 
-def check_counts(counts: Mapping[str, int], settings: KafkaSettings, *, growing: bool = False) -> None:
+def check_counts(
+    counts: Mapping[str, int], settings: KafkaSettings, *, growing: bool = False, beside: Sequence[str] = ()
+) -> None:
     """Check that every topic is there and that a label can land in the partition number of its post.
 
     Args:
         counts: partitions by topic.
         settings: names of the topics.
         growing: let outputs have more partitions than posts: whoever adds some begins with them.
+        beside: topics of labels besides those of the settings.
 
     Raises:
         FatalError: a topic is missing or has another number of partitions than the posts topic.
     """
     wanted = counts.get(settings.posts_topic, 0)
-    for topic in (settings.posts_topic, *output_topics(settings)):
+    for topic in (settings.posts_topic, *output_topics(settings), *beside):
         if topic not in counts:
             raise FatalError(f"topic {topic} does not exist: run `moderate topics create`")
         if counts[topic] < wanted or (counts[topic] > wanted and not growing):
@@ -63,7 +81,12 @@ async def max_message_bytes(admin: AIOKafkaAdminClient, topic: str) -> int | Non
 
 
 async def create_topics(
-    admin: AIOKafkaAdminClient, settings: KafkaSettings, *, partitions: int, replication_factor: int
+    admin: AIOKafkaAdminClient,
+    settings: KafkaSettings,
+    *,
+    partitions: int,
+    replication_factor: int,
+    beside: Sequence[str] = (),
 ) -> list[str]:
     """Create what is missing and return its names.
 
@@ -72,23 +95,48 @@ async def create_topics(
         settings: names of the topics.
         partitions: for the posts topic where it is missing; the others follow the posts topic.
         replication_factor: of new topics.
+        beside: topics to be made besides those of the settings.
 
     Raises:
         FatalError: an existing topic has another number of partitions than the posts topic; nothing was made.
     """
-    names = [settings.posts_topic, *output_topics(settings)]
+    names = [settings.posts_topic, *output_topics(settings), *beside]
     counts = await partition_counts(admin, names)
     wanted = counts.get(settings.posts_topic, partitions)
-    check_counts({name: counts.get(name, wanted) for name in names}, settings)
+    check_counts({name: counts.get(name, wanted) for name in names}, settings, beside=beside)
     missing = [name for name in names if name not in counts]
-    new = [NewTopic(name, wanted, replication_factor, topic_configs=_configs(name, settings)) for name in missing]
-    if new:
-        response = await admin.create_topics(new)
-        for topic, code, *message in response.topic_errors:
-            error = for_code(code)
-            if code and error is not TopicAlreadyExistsError:
-                raise FatalError(f"topic {topic} could not be created: {message[0] if message else error.__name__}")
+    await _create(
+        admin, [NewTopic(name, wanted, replication_factor, topic_configs=_configs(name, settings)) for name in missing]
+    )
     return missing
+
+
+async def create_like(admin: AIOKafkaAdminClient, names: Collection[str], *, like: str) -> list[str]:
+    """Create what is missing of `names`, with the partitions and replicas that `like` has; return what was made.
+
+    Raises:
+        FatalError: the broker refuses, there is no topic `like`, or one of `names` has fewer partitions.
+    """
+    # All there are: a broker may make the topics that it is asked about by name, with partitions as it likes.
+    partitions = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
+    if like not in partitions:
+        raise FatalError(f"topic {like} does not exist: run `moderate topics create`")
+    wanted = len(partitions[like])
+    for name in sorted(names & partitions.keys()):
+        if len(partitions[name]) < wanted:
+            raise FatalError(f"topic {name} has {len(partitions[name])} partitions, {like} has {wanted}")
+    missing = sorted(set(names) - partitions.keys())
+    replicas = len(partitions[like][0]["replicas"])
+    await _create(admin, [NewTopic(name, wanted, replicas) for name in missing])
+    return missing
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
+    response = await admin.create_topics(topics) if topics else None
+    for topic, code, *message in response.topic_errors if response else ():
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise FatalError(f"topic {topic} could not be created: {message[0] if message else error.__name__}")
 
 
 def _configs(name: str, settings: KafkaSettings) -> dict[str, str]:

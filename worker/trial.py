@@ -4,23 +4,17 @@ A child that dies of it proves what a count of deaths cannot: chance kills of th
 """
 
 import asyncio
-import json
-import signal
-import struct
-import sys
-from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 
 import psutil
 import structlog
 
+from worker.child import Child
 from worker.items import Item
 from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_LENGTH = struct.Struct(">q")
-HEAD_BYTES = _LENGTH.size
 _TRIES = 2  # a child may be killed by chance, too
 _LOOK_SECONDS = 0.05
 _IDLE_SECONDS = 20.0
@@ -78,7 +72,7 @@ class Trial:
             self._farewell.cancel()
             self._farewell = None
         if self._child is None:
-            child = await _Child.start(self._settings)
+            child = _Child(await Child.start("worker.trial_process", self._settings), self._settings)
             self._child = child if await child.is_ready() else None
             if self._child is None:
                 child.kill()
@@ -95,22 +89,18 @@ class Trial:
 
 
 class _Child:
-    """`python -m worker.trial_process`: length and bytes in, a line of JSON out for each."""
+    """A child of `worker/trial_process.py`, how long it takes and how large it becomes.
 
-    def __init__(self, process: Process, settings: Settings) -> None:
-        self._process = process
+    Args:
+        child: the process.
+        settings: the worker's.
+    """
+
+    def __init__(self, child: Child, settings: Settings) -> None:
+        self._child = child
         self._guard = settings.guard
         self._media_seconds = settings.media.timeout_seconds
         self._memory_limit = 0
-
-    @classmethod
-    async def start(cls, settings: Settings) -> "_Child":
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "worker.trial_process", stdin=PIPE, stdout=PIPE
-        )
-        child = cls(process, settings)
-        await child._send(settings.model_dump_json().encode())
-        return child
 
     async def is_ready(self) -> bool:
         cause = await self._answer(self._guard.trial_start_seconds)
@@ -119,30 +109,20 @@ class _Child:
         return cause is None
 
     async def try_record(self, value: bytes | None) -> str | None:
-        await self._send(value or b"")
+        await self._child.send(value or b"")
         return await self._answer(self._guard.max_work_seconds + self._media_seconds)
 
     def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            self._process.kill()
-
-    async def _send(self, content: bytes) -> None:
-        if self._process.stdin is None:
-            return
-        with suppress(ConnectionError):
-            self._process.stdin.write(_LENGTH.pack(len(content)) + content)
-            await self._process.stdin.drain()
+        self._child.kill()
 
     async def _answer(self, seconds: float) -> str | None:
         """Return None when the child answers, else how it ended."""
-        if self._process.stdout is None:
-            return "no answer"
-        answer = asyncio.ensure_future(self._process.stdout.readline())
+        answer = asyncio.ensure_future(self._child.answer())
         try:
             for _ in range(round(seconds / _LOOK_SECONDS)):
                 done, _ = await asyncio.wait({answer}, timeout=_LOOK_SECONDS)
                 if done:
-                    return None if answer.result() else _ended(await self._process.wait())
+                    return None if answer.result() else await self._child.ended()
                 if self._is_too_large():
                     return f"more than {self._guard.trial_memory_bytes} bytes of memory"
             return f"no end within {seconds:.0f} s"
@@ -155,22 +135,4 @@ class _Child:
         return False
 
     def _resident(self) -> int:
-        return int(psutil.Process(self._process.pid).memory_info().rss)
-
-
-def _ended(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    with suppress(ValueError):
-        return signal.Signals(-code).name
-    return f"signal {-code}"
-
-
-def unframed_length(head: bytes) -> int:
-    """Return the length that a message's head gives."""
-    return int(_LENGTH.unpack(head)[0])
-
-
-def answer(**said: object) -> bytes:
-    """Return a line of the child."""
-    return json.dumps(said).encode() + b"\n"
+        return int(psutil.Process(self._child.pid).memory_info().rss)

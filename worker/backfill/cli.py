@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 import click
 
-from worker.backfill.yielding import Priority
 from worker.errors import SettingsError
 from worker.options import settings_options
+from worker.yielding import Priority
 
 # Cached posts pass so fast that a transaction a batch of the live stream's size would show.
 _BATCH_POSTS = 256
@@ -70,7 +70,7 @@ def backfill(
     Any number of processes with the same command share the work, and each ends with exit code 0 when all of it is
     done. The same command after a crash goes on where it stopped. Pages are served only with --http-port.
     """
-    from worker.backfill.yielding import give_way
+    from worker.yielding import give_way
 
     # Before torch makes its threads, which inherit it.
     give_way(priority)

@@ -1,4 +1,4 @@
-"""How a backfill gives way to the live stream on the same machine: by the scheduler's priority.
+"""How a process gives way to the live stream on the same machine: by the scheduler's priority.
 
 `idle` processes run where nobody else wants to (Linux); the live stream does not wait for them.
 """

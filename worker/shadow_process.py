@@ -1,0 +1,21 @@
+"""The child of `worker/shadow.py`: `python -m worker.shadow_process`."""
+
+from worker.child import become_child, read_settings
+from worker.yielding import give_way
+
+
+def main() -> None:
+    """Serve the parent until it closes our standard input."""
+    say = become_child()
+    give_way("idle")
+    settings = read_settings()
+    if settings is None:
+        return
+    # Only now: these start threads, which inherit the priority.
+    from worker.shadow_labels import serve
+
+    serve(settings, say)
+
+
+if __name__ == "__main__":
+    main()
