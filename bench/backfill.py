@@ -10,11 +10,9 @@ the same cores; the figure is the 99th percentile of the time from a post's writ
 
 import argparse
 import asyncio
-import hashlib
 import json
 import os
 import random
-import shutil
 import statistics
 import sys
 import tempfile
@@ -26,9 +24,9 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-import mmorient
 from bench.on_stack import committed, own_stack, write
 from bench.stream import make_posts
+from tests.worker.checkpoints import recalibrated
 from worker.demo.worker_process import start_worker
 from worker.links import KafkaLinks
 from worker.settings import KafkaSettings
@@ -39,19 +37,6 @@ PARTITIONS = 4
 _LOOK_SECONDS = 0.05
 _REPEATS = 8
 OLD, SEEN = "old-posts", "seen-posts"
-
-
-def another_head(folder: Path) -> Path:
-    """Return a checkpoint of the shipped one's embeddings with another calibration, and so another digest."""
-    shutil.copytree(Path(mmorient.__file__).parent / "checkpoints" / "compact", folder)
-    calibration = json.loads((folder / "calibration.json").read_text())
-    calibration["heads"]["text"]["sarcasm"]["temperature"] *= 1.5
-    (folder / "calibration.json").write_text(json.dumps(calibration))
-    config = json.loads((folder / "config.json").read_text())
-    digest = hashlib.sha256((folder / "calibration.json").read_bytes()).hexdigest()
-    config["files"]["calibration.json"] = f"sha256:{digest}"
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
 
 
 class Bench:
@@ -183,7 +168,7 @@ async def speeds(bench: Bench, args: argparse.Namespace) -> float:
     await write(bench.on(SEEN), posts * _REPEATS, PARTITIONS)
     # The cache is filled on the way.
     await bench.backfill_speed(args.posts * _REPEATS, topic=SEEN)
-    head = another_head(bench.folder / "another-head")
+    head = recalibrated(bench.folder / "another-head")
     rows = [
         (
             await bench.live_speed(args.posts),

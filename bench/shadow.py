@@ -19,6 +19,7 @@ from statistics import median
 
 from aiokafka import AIOKafkaProducer
 
+from bench.on_stack import own_stack
 from bench.stream import PARTITIONS, make_posts, stream_rate
 from worker.bounds import Bound, Range, freeze
 from worker.demo.worker_process import WorkerProcess, start_worker
@@ -26,7 +27,6 @@ from worker.links import KafkaLinks
 from worker.reading import connected_reader, partitions_of, read_ranges
 from worker.settings import KafkaSettings
 from worker.stack.ports import free_ports
-from worker.stack.stack import Stack
 from worker.topics import create_topics
 
 SHIPPED = Path(__file__).parent.parent / "mmorient" / "checkpoints" / "compact"
@@ -177,14 +177,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--repeat", type=int, default=3)
     args = parser.parse_args()
-    stack = Stack(Path(".stack-bench"))
-    stack.down()
-    try:
-        endpoints = stack.up()
-        kafka = KafkaSettings(bootstrap_servers=endpoints.kafka)
-        asyncio.run(measure(args, kafka, endpoints.redis or "", stack.folder))
-    finally:
-        stack.down()
+    folder = Path(".stack-bench")
+    with own_stack(folder) as (kafka, redis):
+        asyncio.run(measure(args, kafka, redis, folder))
 
 
 if __name__ == "__main__":

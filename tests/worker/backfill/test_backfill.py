@@ -1,11 +1,9 @@
 """`moderate backfill` on a real Kafka and Redis, driven as its users do."""
 
 import asyncio
-import hashlib
 import json
 import os
 import random
-import shutil
 import signal
 import sys
 from collections import Counter
@@ -16,10 +14,9 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
+from tests.worker.checkpoints import recalibrated
 from tests.worker.system import TASKS, Labels, Position, Stream, post
 
-SAMPLES = Path(__file__).parents[3] / "samples"
-SHIPPED = Path(__file__).parents[3] / "mmorient" / "checkpoints" / "compact"
 PARTITIONS = 3
 
 
@@ -200,7 +197,7 @@ async def test_a_new_head_over_cached_posts_needs_no_encoder(stream: Stream, tmp
     await stream.feed(texts(60), PARTITIONS)
     again = Again(stream)
     await again.run("old", "--to", "10")
-    other = with_another_head(tmp_path / "other")
+    other = recalibrated(tmp_path / "other")
     arguments = ["--output", again.pattern("new"), "--to", "10", "--dry-run", "--json", "--cost-per-hour", "3.6"]
     code, output, errors = await stream.command("backfill", *arguments, CHECKPOINT=str(other))
     assert code == 0, errors
@@ -215,25 +212,3 @@ async def test_a_new_head_over_cached_posts_needs_no_encoder(stream: Stream, tmp
     old, new = await again.values("old"), await again.values("new")
     assert old["sarcasm"].keys() == new["sarcasm"].keys()
     assert old["sarcasm"] != new["sarcasm"]
-
-
-def with_another_head(folder: Path) -> Path:
-    """Return a copy of the shipped checkpoint that says other things of the same embeddings."""
-    shutil.copytree(SHIPPED, folder)
-    calibration = json.loads((folder / "calibration.json").read_text())
-    flatten(calibration)
-    (folder / "calibration.json").write_text(json.dumps(calibration))
-    config = json.loads((folder / "config.json").read_text())
-    digest = hashlib.sha256((folder / "calibration.json").read_bytes()).hexdigest()
-    config["files"]["calibration.json"] = f"sha256:{digest}"
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
-
-
-def flatten(entry: Any) -> None:
-    """Double every temperature."""
-    if isinstance(entry, dict):
-        if "temperature" in entry:
-            entry["temperature"] *= 2
-        for value in entry.values():
-            flatten(value)
