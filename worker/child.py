@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
 from worker.settings import Settings
 
 _LENGTH = struct.Struct(">q")
@@ -39,7 +41,7 @@ class Child:
         """Start a child and send it its settings, secrets included."""
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, stdin=PIPE, stdout=PIPE)
         child = cls(process)
-        await child.send(_dump(settings))
+        await child.send(packed_settings(settings))
         return child
 
     @property
@@ -112,10 +114,31 @@ def read_message() -> bytes | None:
 def read_settings() -> Settings | None:
     """Return the settings, which the parent sends first; None where it ended before."""
     message = read_message()
-    return None if message is None else Settings.model_validate_json(message)
+    return None if message is None else unpacked_settings(message)
 
 
-def _dump(settings: Settings) -> bytes:
+class _GivenSettings(Settings):
+    """Settings that come from nowhere else: the environment would add its own routes to those that are given."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls
+        return (init_settings,)
+
+
+def unpacked_settings(message: bytes) -> Settings:
+    """Return the settings of a message."""
+    return _GivenSettings.model_validate_json(message)
+
+
+def packed_settings(settings: Settings) -> bytes:
+    """Return the message of settings, secrets included."""
     content = settings.model_dump(mode="json")
     if settings.kafka.sasl_password is not None:
         content["kafka"]["sasl_password"] = settings.kafka.sasl_password.get_secret_value()

@@ -188,8 +188,11 @@ class Shadow:
         self._child = child = await self._start_child(MODULE, shadow_settings(self._settings))
         tasks: list[asyncio.Task[str]] = []
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                said = await child.answer()
+            try:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    said = await child.answer()
+            except TimeoutError:
+                return f"not ready within {_PATIENCE_SECONDS:.0f} s"
             if said is None or "failed" in said:
                 return await _cause(child, said)
             log.info("shadow_ready", share=self._limits.share, **said)

@@ -12,17 +12,19 @@ from typing import Any
 import psutil
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from tests.worker.checkpoints import SHIPPED, recalibrated, stamp_of
 from tests.worker.records import item_of
 from tests.worker.system import TASKS, Labels, Stream, Worker, headers_of, post
 from tests.worker.test_poison import picture
+from worker.child import packed_settings, unpacked_settings
 from worker.errors import InvalidRecordError, SettingsError
 from worker.handover import HandedPost
 from worker.items import Item
 from worker.metrics import REGISTRY
 from worker.settings import KafkaSettings, Settings, ShadowSettings
-from worker.shadow import Shadow, is_chosen
+from worker.shadow import Shadow, is_chosen, shadow_settings
 from worker.topics import shadow_topics
 
 SAMPLES = [
@@ -42,7 +44,7 @@ def chosen(identifier: str, share: float) -> bool:
     return int.from_bytes(blake2b(identifier.encode(), digest_size=8, person=b"shadow").digest(), "big") < share * 2**64
 
 
-def shadow_topic(stream: Stream, task: str) -> str:
+def topic_of(stream: Stream, task: str) -> str:
     """Return the topic of a task's shadow labels."""
     return f"{stream.label_topic(task)}.shadow"
 
@@ -157,12 +159,12 @@ async def test_a_share_of_the_posts_is_labelled_twice(stream: Stream, pictures: 
 
     live = await stream.labels()
     check_live(stream, live, 50)
-    found = await stream.labels([*plain.values(), *(shadow_topic(stream, task) for task in TASKS)])
+    found = await stream.labels([*plain.values(), *(topic_of(stream, task) for task in TASKS)])
     assert found.partitions_differ == 0
     for task in TASKS:
         of_live = live.by_topic[stream.label_topic(task)]
         assert found.by_topic[plain[task]] == of_live
-        of_shadow = found.by_topic[shadow_topic(stream, task)]
+        of_shadow = found.by_topic[topic_of(stream, task)]
         assert {len(labels) for labels in of_shadow.values()} == {1}
         for position, (value,) in of_shadow.items():
             label, lived = json.loads(value), json.loads(of_live[position][0])
@@ -188,7 +190,7 @@ async def _as_many(stream: Stream, routes: dict[str, str], posts: int) -> bool:
 async def _records_of(stream: Stream, prefix: str, wanted: set[str]) -> tuple[Any, Any]:
     """Return the live and the shadow record of one post."""
     name = min(name for name in wanted if name.startswith(prefix))
-    topics = stream.label_topic("sarcasm"), shadow_topic(stream, "sarcasm")
+    topics = stream.label_topic("sarcasm"), topic_of(stream, "sarcasm")
     records = await stream.read(*topics)
     live, shadow = (
         next(record for record in records[topic] if json.loads(record.value)["post_id"] == name) for topic in topics
@@ -232,10 +234,10 @@ async def test_a_child_that_stands_still_and_dies_costs_the_live_path_nothing(st
     last = child_of(worker)
     assert await worker.end(seconds=60) == 0
     assert not last.is_running() or last.status() == psutil.STATUS_ZOMBIE
-    live, found_labels = await stream.labels(), await stream.labels([shadow_topic(stream, task) for task in TASKS])
+    live, found_labels = await stream.labels(), await stream.labels([topic_of(stream, task) for task in TASKS])
     check_live(stream, live, len(positions))
     for task in TASKS:
-        of_shadow = found_labels.by_topic[shadow_topic(stream, task)]
+        of_shadow = found_labels.by_topic[topic_of(stream, task)]
         assert len(of_shadow) == 20
         assert all(live.by_topic[stream.label_topic(task)][position] == label for position, label in of_shadow.items())
 
@@ -386,6 +388,20 @@ async def test_what_the_live_path_cannot_spare_is_passed_over(rig: Rig) -> None:
         "dropped behind": 1, "dropped loop_lag": 1, "dropped full": 2,
         "failed rejected": 1, "failed unpublished": 1, "failed died": 1, "dropped not_ready": 1,
     }  # fmt: skip
+
+
+def test_a_child_has_its_parents_settings_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment says besides, such as another task's live topic, is not added; secrets are not masked."""
+    routes = {"sarcasm": "labels.sarcasm"}
+    kafka = KafkaSettings(routes=routes, bootstrap_servers="a:1", sasl_password=SecretStr("hunter2"))
+    parents = shadow_settings(Settings(shadow=ShadowSettings(checkpoint=SHIPPED), kafka=kafka))
+    monkeypatch.setenv("MODERATE_KAFKA__ROUTES", '{"sentiment": "labels.sentiment"}')
+    monkeypatch.setenv("MODERATE_REDIS__URL", "redis://elsewhere")
+    childs = unpacked_settings(packed_settings(parents))
+    assert childs.model_dump() == parents.model_dump()
+    assert childs.kafka.routes == {"sarcasm": "labels.sarcasm.shadow"}
+    assert childs.kafka.sasl_password == SecretStr("hunter2")
+    assert childs.checkpoint == SHIPPED
 
 
 def test_a_shadow_writes_to_no_topic_that_is_in_use() -> None:
