@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmorient.errors import CheckpointError, MmOrientError, PictureError
+    from mmorient.explain.document import explain_document
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
     from mmorient.pictures import decode_picture
@@ -35,11 +36,13 @@ __all__ = [
     "PostLabels",
     "TaskLabel",
     "decode_picture",
+    "explain_document",
     "post_text",
 ]
 
 _HOMES = {
     "errors": ("CheckpointError", "MmOrientError", "PictureError"),
+    "explain.document": ("explain_document",),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),
     "pictures": ("decode_picture",),
