@@ -12,6 +12,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from worker.diff.store import SideName, Store
 
 _NAMED = 5
+_CHUNK = 4096
 
 _ANSWER = "label VARCHAR, probabilities MAP(VARCHAR, DOUBLE)"
 _FULL_ANSWER = f"STRUCT({_ANSWER}, intensity STRUCT({_ANSWER}))"
@@ -225,7 +226,8 @@ class Intake:
                 "value": pa.array(records.values, pa.string()),
             }
         )
-        self._database.register("batch", batch)
+        # In several pieces, of which DuckDB gives each core its own.
+        self._database.register("batch", pa.Table.from_batches(batch.to_batches(_CHUNK)))
         try:
             self._database.execute(
                 "CREATE OR REPLACE TEMP TABLE piece AS WITH line AS (SELECT * EXCLUDE (value), "

@@ -1,4 +1,4 @@
-"""The answers of both sides and the posts: a DuckDB database in a folder of its own, so that memory stays bounded."""
+"""The answers of both sides and the posts: in DuckDB, in bounded memory, what is more in files of a folder of its own."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.database = duckdb.connect(
-            str(folder / "diff.duckdb"),
+            ":memory:",
             config={
                 "memory_limit": _MEMORY,
                 "temp_directory": str(folder / "spill"),
