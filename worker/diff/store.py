@@ -1,4 +1,4 @@
-"""The answers of both sides and the posts: in DuckDB, in bounded memory, what is more in files of a folder of its own."""
+"""The answers of both sides and the posts: in DuckDB, in bounded memory, what is more in a folder of its own."""
 
 from pathlib import Path
 from typing import Any, Literal
