@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import worker.cli
 from tests.worker.diff.made import Made, make
-from worker.cli import main
 
 Run = Callable[..., "Ran"]
 
@@ -36,13 +36,15 @@ class Ran:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Give `moderate diff`, run in a folder of its own and in this process: loading takes longer than comparing."""
     monkeypatch.chdir(tmp_path)
+    # The logs of this process are the other tests'.
+    monkeypatch.setattr(worker.cli, "configure_logs", lambda *_: None)
 
     def work(*arguments: object, given: bytes = b"") -> Ran:
         monkeypatch.setattr(sys, "argv", ["moderate", "diff", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            main()
+            worker.cli.main()
         said = capsys.readouterr()
         return Ran(int(ended.value.code or 0), said.out, said.err)
 
