@@ -21,7 +21,10 @@ from worker.diff.verdict import (
     name_of,
     percent,
     plain,
+    points,
+    sentences,
     shift_of_rates,
+    signed,
 )
 
 _SLICES = 12  # of a facet
@@ -57,6 +60,7 @@ def page(report: Report) -> str:
         .from_string(TEMPLATE)
         .render(
             report=report,
+            sentences=sentences(report.tasks),
             style=STYLE,
             rows=rows,
             scale=_scale([found.share.high for _, found in rows]),
@@ -79,11 +83,11 @@ def _environment() -> Environment:
         "harmless": harmless,
         "largest": shift_of_rates,
         "marks": _marks,
-        "moved": lambda one: f"{one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f})",
+        "moved": lambda one: f"{signed(one.value)} ({signed(one.low)} to {signed(one.high)})",
         "named": name_of,
         "percent": _percent,
         "plain": lambda name: plain(harmless(name, 60)),
-        "points": lambda one: f"{100 * one.value:+.2f} ({100 * one.low:+.2f} to {100 * one.high:+.2f})",
+        "points": lambda one: f"{points(one).replace(', ', ' (')})",
         "reasons": _reasons,
         "shade": lambda share: f"background:rgba(31,95,153,{_DEEPEST * min(1, 2 * share):.2f})",
         "share": lambda share: f"{100 * share:.1f} %" if share >= 0.001 or not share else "< 0.1 %",

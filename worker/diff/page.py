@@ -14,6 +14,7 @@ h3{font-size:.92rem;margin:1.3rem 0 .25rem}
 section,header{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1.1rem 1.2rem;
 margin:0 0 1rem;min-width:0}
 .verdict{font-size:1.08rem;line-height:1.55;margin:.2rem 0 .9rem;overflow-wrap:anywhere}
+.verdict p{margin:0 0 .25rem}
 .note{color:var(--soft);font-size:.86rem;margin:0 0 .6rem}
 .warn{background:var(--warn);border-radius:6px;padding:.4rem .7rem;margin:.4rem 0 0;font-size:.88rem;
 overflow-wrap:anywhere}
@@ -37,8 +38,8 @@ tr:last-child>td,tbody tr:last-child>th{border-bottom:0}
 border-radius:4px;font-variant-numeric:tabular-nums}
 .matrix td small{display:block;color:inherit}.matrix td.same{color:var(--soft);background:#f3f1ec}
 .matrix thead th{text-align:right;padding:.25rem .6rem}.matrix .corner{text-align:left}
-.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:.6rem 2rem;align-items:start}
-.two>*{min-width:0}
+.two{display:flex;flex-wrap:wrap;gap:.6rem 2.4rem;align-items:start}.two>*{min-width:0;max-width:100%;flex:1 1 24rem}
+.two>.own{flex:0 1 auto}.own .note{max-width:25rem}
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20.5rem),1fr));gap:.8rem;margin-top:1rem}
 .plots img{display:block;width:100%;max-width:23rem;height:auto}
 svg{display:block}.dots{width:11rem;height:1.1rem}
@@ -57,6 +58,7 @@ align-items:center;font-size:.8rem;max-width:34rem}
 details{margin-top:1rem}summary{cursor:pointer;font-weight:600;font-size:.92rem}
 .id{color:var(--soft);font-size:.8rem;overflow-wrap:anywhere}
 footer{color:var(--soft);font-size:.8rem}
+@media(max-width:50rem){.scroll table{min-width:max-content}}
 @media print{body{background:#fff}section,header{border:0}.post,table,.plots img{break-inside:avoid}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
@@ -70,8 +72,9 @@ TEMPLATE = """
 <ellipse class="at" cx="{{ 200 * estimate.value / scale }}" cy="10" rx="2.6" ry="4.6"/></svg>
 {%- endmacro -%}
 {%- macro matrix(found) -%}
-<div class="scroll"><table class="matrix"><caption>Posts by the left's label (rows) and the right's (columns), with their
-share of the row. The darker, the larger the share that flips.</caption>
+<p class="note">Posts by the left's label (rows) and the right's (columns), with their
+share of the row. The darker, the larger the share that flips.</p>
+<div class="scroll"><table class="matrix">
 <thead><tr><th class="corner">left \\ right</th>{% for name in found.classes %}<th>{{ name|plain }}</th>{% endfor %}</tr></thead>
 <tbody>{% for name in found.classes %}{% set row = loop.index0 %}{% set total = found.matrix[row]|sum %}
 <tr><th scope="row">{{ name|plain }}</th>
@@ -80,8 +83,9 @@ share of the row. The darker, the larger the share that flips.</caption>
 {%- endfor %}</tr>{% endfor %}</tbody></table></div>
 {%- endmacro -%}
 {%- macro classes(found) -%}
-<div class="scroll"><table><caption>Each class against all others. Gained: posts that the right alone calls so. p: McNemar,
-exact{% if found.classes|length > 2 %}, corrected for the number of classes (Holm){% endif %}.</caption>
+<p class="note">Each class against all others. Gained: posts that the right alone calls so. p: McNemar,
+exact{% if found.classes|length > 2 %}, corrected for the number of classes (Holm){% endif %}.</p>
+<div class="scroll"><table>
 <thead><tr><th>class</th><th class="n">left</th><th class="n">right</th><th class="n">change, points</th><th class="n">gained</th>
 <th class="n">lost</th><th class="n">p</th></tr></thead><tbody>
 {% for one in found.by_class %}<tr><th scope="row">{{ one.name|plain }}</th><td class="n">{{ "{:,}".format(one.left) }}</td>
@@ -90,8 +94,9 @@ exact{% if found.classes|length > 2 %}, corrected for the number of classes (Hol
 {% endfor %}</tbody></table></div>
 {%- endmacro -%}
 {%- macro scores(found) -%}
-<div class="scroll"><table><caption>Probabilities, right minus left, post by post. Wasserstein: distance of the two
-distributions, in units of probability. PSI: population stability index over the left's deciles (under 0.1 is small, over 0.25 large).</caption>
+<p class="note">Probabilities, right minus left, post by post. Wasserstein: distance of the two
+distributions, in units of probability. PSI: population stability index over the left's deciles (under 0.1 is small, over 0.25 large).</p>
+<div class="scroll"><table>
 <thead><tr><th>class</th><th class="n">mean, left</th><th class="n">right</th><th class="n">mean change</th><th class="n">5 % to 95 % of posts</th>
 <th class="n">Wasserstein</th><th class="n">PSI</th></tr></thead><tbody>
 {% for one in found.by_class %}<tr><th scope="row">{{ one.name|plain }}</th><td class="n">{{ "%.4f"|format(one.scores.left_mean) }}</td>
@@ -112,7 +117,7 @@ graph context {{ (model.graph_context or "")|harmless(20) }}{% if one.models|len
 <title>{{ report.left.name|harmless(80) }} against {{ report.right.name|harmless(80) }}</title><style>{{ style|safe }}</style></head>
 <body><main>
 <header><h1>May the right replace the left?</h1>
-<p class="verdict">{{ report.verdict|harmless }}</p>
+<div class="verdict">{% for sentence in sentences %}<p>{{ sentence|harmless }}</p>{% endfor %}</div>
 {% if report.fail_over and report.fail_over.exceeded %}<p class="over">Over the limit:
 {% for task, value in report.fail_over.exceeded.items() %}{{ task|harmless }} {{ "%.2f"|format(100 * value) }} % (limit {{ "%g"|format(100 * report.fail_over.limits[task]) }} %){% if not loop.last %}, {% endif %}{% endfor %}</p>{% endif %}
 <dl>{{ side("left (old)", report.left) }}{{ side("right (new)", report.right) }}
@@ -122,8 +127,9 @@ on the left alone {{ "{:,}".format(report.posts.left_only) }}, on the right alon
 </header>
 {% if report.tasks %}
 <section><h2>Flips</h2>
-<div class="scroll"><table><caption>Share of the posts whose label is another one, with its 95 % interval; the bars run from
-0 to {{ "%.2g"|format(100 * scale) }} %. p: both sides say each class as often ({{ tests }}).</caption>
+<p class="note">Share of the posts whose label is another one, with its 95 % interval; the bars run from
+0 to {{ "%.2g"|format(100 * scale) }} %. p: both sides say each class as often ({{ tests }}).</p>
+<div class="scroll"><table>
 <thead><tr><th>task</th><th class="n">posts</th><th class="n">flips</th><th class="n">share, %</th><th></th><th>direction</th><th class="n">p</th></tr></thead><tbody>
 {% for name, found in rows %}<tr><th scope="row">{{ name|harmless }}</th><td class="n">{{ "{:,}".format(found.posts) }}</td><td class="n">{{ "{:,}".format(found.flips) }}</td>
 <td class="n">{{ found.share|percent }}</td><td>{{ dots(found.share, scale) }}</td>
@@ -133,20 +139,22 @@ on the left alone {{ "{:,}".format(report.posts.left_only) }}, on the right alon
 <section><h2>{{ task|capital }}</h2><p class="note">{{ "{:,}".format(found.posts) }} posts, {{ "{:,}".format(found.flips) }} flips;
 {% for test in found.tests %}{{ test|tested }}{% if not loop.last %}; {% endif %}{% endfor %}.
 Sure of its own label: left {{ "%.3f"|format(found.confidence.left) }}, right {{ "%.3f"|format(found.confidence.right) }} (change {{ found.confidence.change|moved }}).</p>
-<div class="two"><div>{{ matrix(found) }}</div><div>{{ classes(found) }}</div></div>
+<div class="two"><div class="own">{{ matrix(found) }}</div><div>{{ classes(found) }}</div></div>
 <h3>Scores</h3>{{ scores(found) }}
 <div class="plots">{% for plot in plots[task] %}<img src="{{ plot.url }}" alt="{{ plot.alt }}" width="331" height="240">{% endfor %}</div>
 {% if found.truth %}<h3>Against what people say</h3>
-<div class="scroll"><table><caption>{{ "{:,}".format(found.truth.posts) }} posts with a known answer. The left alone is right on
-{{ "{:,}".format(found.truth.only_left_right) }}, the right alone on {{ "{:,}".format(found.truth.only_right_right) }}: p {{ found.truth.p|chance }} (McNemar, exact).</caption>
+<p class="note">{{ "{:,}".format(found.truth.posts) }} posts with a known answer. The left alone is right on
+{{ "{:,}".format(found.truth.only_left_right) }}, the right alone on {{ "{:,}".format(found.truth.only_right_right) }}: p {{ found.truth.p|chance }} (McNemar, exact).</p>
+<div class="scroll"><table>
 <thead><tr><th></th><th class="n">left</th><th class="n">right</th><th class="n">change</th></tr></thead><tbody>
 <tr><th scope="row">accuracy, %</th><td class="n">{{ found.truth.left_accuracy|percent }}</td><td class="n">{{ found.truth.right_accuracy|percent }}</td>
 <td class="n">{{ found.truth.accuracy_change|points }}</td></tr>
 <tr><th scope="row">expected calibration error</th><td class="n">{{ found.truth.left_ece|figure }}</td><td class="n">{{ found.truth.right_ece|figure }}</td>
 <td class="n">{{ found.truth.ece_change|moved }}</td></tr></tbody></table></div>{% endif %}
 {% if groups[task] %}<h3>Slices</h3>
-<div class="scroll"><table><caption>Dots: share that flips, with its 95 % interval, from 0 to {{ "%.2g"|format(100 * scales[task]) }} %; dashed: all posts.
-Marks hold after correction for all {{ slices }} slices (Holm). Slices of fewer than 30 posts are counted, and nothing is claimed of them.</caption>
+<p class="note">Dots: share that flips, with its 95 % interval, from 0 to {{ "%.2g"|format(100 * scales[task]) }} %; dashed: all posts.
+Marks hold after correction for all {{ slices }} slices (Holm). Slices of fewer than 30 posts are counted, and nothing is claimed of them.</p>
+<div class="scroll"><table>
 <thead><tr><th>slice</th><th></th><th class="n">posts</th><th class="n">flips</th><th class="n">share, %</th><th></th><th>largest change, points</th><th></th></tr></thead><tbody>
 {% for by, mine, more in groups[task] %}{% for one in mine %}<tr{% if not one.claimed %} class="few"{% endif %}><td>{{ by if loop.first }}</td>
 <th scope="row">{{ one|named }}</th><td class="n">{{ "{:,}".format(one.posts) }}</td><td class="n">{{ "{:,}".format(one.flips) }}</td>

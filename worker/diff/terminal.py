@@ -19,7 +19,9 @@ from worker.diff.verdict import (
     percent,
     plain,
     points,
+    sentences,
     shift_of_rates,
+    signed,
 )
 
 _SLICES = 6  # of a facet
@@ -49,7 +51,8 @@ def print_report(report: Report, console: Console, *, moved: int | None = None) 
     for notice in report.notices:
         console.print(Text(f"note    {harmless(notice)}", style="yellow"))
     console.print()
-    console.print(Text(harmless(report.verdict), style="bold"))
+    for sentence in sentences(report.tasks):
+        console.print(Text(harmless(sentence), style="bold"))
     if not report.tasks:
         return
     _heading(console, "Flips", "share with its 95 % interval; p: both sides say each class as often")
@@ -116,7 +119,7 @@ def _task(console: Console, task: str, found: Comparison) -> None:
     console.print(
         Text(
             f"sure of its own label: left {confidence.left:.3f}, right {confidence.right:.3f} "
-            f"({confidence.change.value:+.4f}, {confidence.change.low:+.4f} to {confidence.change.high:+.4f})"
+            f"({signed(confidence.change.value)}, {signed(confidence.change.low)} to {signed(confidence.change.high)})"
         )
     )
     agreement = ", ".join(
@@ -130,7 +133,7 @@ def _task(console: Console, task: str, found: Comparison) -> None:
                 f"of {truth.posts:,} posts with a known answer: accuracy {truth.left_accuracy.value:.2%} and "
                 f"{truth.right_accuracy.value:.2%} ({points(truth.accuracy_change)} points, p {chance(truth.p)}); "
                 f"calibration error {truth.left_ece.value:.4f} and {truth.right_ece.value:.4f} "
-                f"({truth.ece_change.value:+.4f}, {truth.ece_change.low:+.4f} to {truth.ece_change.high:+.4f})"
+                f"({signed(truth.ece_change.value)}, {signed(truth.ece_change.low)} to {signed(truth.ece_change.high)})"
             )
         )
     if found.flips and len(found.slices) > 1:
@@ -164,7 +167,7 @@ def _classes(found: Comparison) -> Table:
             f"{shift.gained:,}",
             f"{shift.lost:,}",
             chance(shift.p_holm),
-            f"{change.value:+.4f}, {change.low:+.4f} to {change.high:+.4f}",
+            f"{signed(change.value)}, {signed(change.low)} to {signed(change.high)}",
             f"{scores.wasserstein:.4f}",
             f"{scores.psi:.4f}",
         )

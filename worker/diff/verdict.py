@@ -10,8 +10,13 @@ SIGNIFICANT = 0.05
 
 def verdict(tasks: Mapping[str, Comparison]) -> str:
     """Return what a reader wants to know first."""
+    return " ".join(sentences(tasks))
+
+
+def sentences(tasks: Mapping[str, Comparison]) -> list[str]:
+    """Return the verdict, sentence by sentence: the task that flips most first."""
     if not tasks:
-        return "Nothing was compared: no post has labels of the same task on both sides."
+        return ["Nothing was compared: no post has labels of the same task on both sides."]
     flipping = sorted((task for task in tasks if tasks[task].flips), key=lambda task: -tasks[task].share.value)
     if not flipping:
         posts = max(one.posts for one in tasks.values())
@@ -19,11 +24,11 @@ def verdict(tasks: Mapping[str, Comparison]) -> str:
         scores = (
             "and no probability differs" if moved == 0 else f"though probabilities move by up to {moved:.4f} a task"
         )
-        return f"No label flips: {_posts(posts)}, {_listed(list(tasks))}, {scores}."
-    sentences = [task_sentence(task, tasks[task]) for task in flipping]
+        return [f"No label flips: {_posts(posts)}, {_listed(list(tasks))}, {scores}."]
+    said = [task_sentence(task, tasks[task]) for task in flipping]
     if still := [task for task in tasks if not tasks[task].flips]:
-        sentences.append(f"No label of {_listed(still)} flips.")
-    return " ".join(sentences)
+        said.append(f"No label of {_listed(still)} flips.")
+    return said
 
 
 def task_sentence(task: str, found: Comparison) -> str:
@@ -74,9 +79,16 @@ def percent(estimate: Estimate, digits: int = 2) -> str:
     return f"{estimate.value:.{digits}%} ({100 * estimate.low:.{digits}f} to {100 * estimate.high:.{digits}f})"
 
 
+def signed(value: float, digits: int = 4) -> str:
+    """Return a change; none at all has no sign."""
+    said = f"{value:+.{digits}f}"
+    return said if float(said) else f"{0:.{digits}f}"
+
+
 def points(estimate: Estimate) -> str:
     """Return a change of a share with its interval, in points of a hundred."""
-    return f"{100 * estimate.value:+.2f}, {100 * estimate.low:+.2f} to {100 * estimate.high:+.2f}"
+    value, low, high = (signed(100 * part, 2) for part in (estimate.value, estimate.low, estimate.high))
+    return f"{value}, {low} to {high}"
 
 
 def chance(p: float) -> str:
@@ -105,4 +117,4 @@ def shift_of_rates(changes: Mapping[str, float]) -> str:
     """Return the class whose share changed most, and by how many points."""
     # Of two classes that change alike the second is what the task asks for.
     name = max(reversed(list(changes)), key=lambda one: abs(changes[one]))
-    return f"{100 * changes[name]:+.2f} {plain(harmless(name, 40))}" if changes[name] else ""
+    return f"{signed(100 * changes[name], 2)} {plain(harmless(name, 40))}" if changes[name] else ""
