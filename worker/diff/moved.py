@@ -12,7 +12,7 @@ from worker.diff.store import Store
 
 
 def most_moved(store: Store, joined: Joined, count: int, *, from_topics: bool) -> list[Moved]:
-    """Return the posts whose answer to a task moved furthest, each once; earlier posts first where they tie.
+    """Return the posts whose answer to a task moved furthest, each once; of a tie flips first, then earlier posts.
 
     Args:
         store: after the join.
@@ -27,8 +27,8 @@ def most_moved(store: Store, joined: Joined, count: int, *, from_topics: bool) -
     # A post can be there once a task.
     rows = store.rows(
         f"""SELECT unit, post, a, b, distance, {", ".join(columns)} FROM pair
-        WHERE unit IN ({", ".join(map(str, tasks))}) AND distance > 0
-        ORDER BY distance DESC, post, unit LIMIT {count * len(tasks)}"""
+        WHERE unit IN ({", ".join(map(str, tasks))}) AND (distance > 0 OR a <> b)
+        ORDER BY distance DESC, a <> b DESC, post, unit LIMIT {count * len(tasks)}"""
     )
     best = {row[1]: row for row in reversed(rows)}
     first = [best[post] for post in dict.fromkeys(row[1] for row in rows)][:count]

@@ -136,8 +136,8 @@ class Session:
         wholes = await self._wholes(wanted)
         if self._models is None:
             folders = (self._request.left_model, self._request.right_model)
-            left, right = (None if folder is None else load_model(folder) for folder in folders)
-            self._models = (left, right)
+            models = {folder: None if folder is None else load_model(folder) for folder in set(folders)}
+            self._models = (models[folders[0]], models[folders[1]])
         moved = with_explanations(wanted, wholes, self._models)
         said = list(report.notices)
         for name, model, side in zip(SIDES, self._models, (report.left, report.right), strict=True):

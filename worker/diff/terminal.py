@@ -110,6 +110,9 @@ def _share(found: Comparison) -> str:
 
 
 def _task(console: Console, task: str, found: Comparison) -> None:
+    if not found.flips and not found.mean_distance and found.truth is None:
+        _heading(console, harmless(task[:1].upper() + task[1:]), "no label and no probability differs")
+        return
     _heading(
         console, harmless(task[:1].upper() + task[1:]), "posts by the left's label (rows) and the right's (columns)"
     )
