@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmorient.digest import checkpoint_digest
     from mmorient.errors import CheckpointError, MmOrientError, PictureError
+    from mmorient.explain.document import explain_document
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
     from mmorient.pictures import decode_picture
@@ -37,12 +38,14 @@ __all__ = [
     "TaskLabel",
     "checkpoint_digest",
     "decode_picture",
+    "explain_document",
     "post_text",
 ]
 
 _HOMES = {
     "digest": ("checkpoint_digest",),
     "errors": ("CheckpointError", "MmOrientError", "PictureError"),
+    "explain.document": ("explain_document",),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),
     "pictures": ("decode_picture",),

@@ -80,7 +80,7 @@ def read_lines(
 
 def read_line(
     line: bytes,
-    folder: Path,
+    folder: Path | None,
     drawn_text: DrawnText | None = None,
     files: list[bytes] | None = None,
     frame: Frame = Frame(),  # noqa: B008 - frozen
@@ -89,7 +89,7 @@ def read_line(
 
     Args:
         line: JSON, UTF-8.
-        folder: What a medium's ``path`` is relative to.
+        folder: What a medium's ``path`` is relative to; None where a post may name no file.
         drawn_text: Of the moderator that shall label it.
         files: Is given the content of each of ``post.pictures``, for whoever shows them.
         frame: Of the same moderator: its ``picture_frame``.
@@ -121,13 +121,13 @@ def read_line(
     return Line(read.id, Post(text, tuple(pictures)), tuple(unavailable))
 
 
-def _content(medium: _Medium, folder: Path) -> bytes:
+def _content(medium: _Medium, folder: Path | None) -> bytes:
     if medium.data is not None:
         try:
             return base64.b64decode(medium.data, validate=True)
         except (binascii.Error, ValueError) as error:
             raise PictureError("bad_base64", str(error)) from error
-    if medium.path is not None:
+    if medium.path is not None and folder is not None:
         try:
             return (folder / medium.path).read_bytes()
         except (OSError, ValueError) as error:

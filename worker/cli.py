@@ -9,6 +9,7 @@ import click
 from mmorient.usage import usage_in_one_line
 from worker.backfill.cli import backfill
 from worker.demo.cli import demo
+from worker.diff.cli import diff
 from worker.errors import SettingsError, WorkerError
 from worker.logs import configure_logs
 from worker.options import nested, settings_options
@@ -29,6 +30,7 @@ def moderate() -> None:
 moderate.add_command(stack)
 moderate.add_command(demo)
 moderate.add_command(backfill)
+moderate.add_command(diff)
 
 
 @moderate.command()

@@ -64,12 +64,12 @@ class Case:
         return without.changes[task][self.explanation.labels.tasks[task].label]
 
 
-def read_case(post: bytes, folder: Path, moderator: Moderator, *, neighbours: int, words: int) -> Case:
+def read_case(post: bytes, folder: Path | None, moderator: Moderator, *, neighbours: int, words: int) -> Case:
     """Read a post and explain its labels.
 
     Args:
         post: JSON, UTF-8.
-        folder: What a medium's ``path`` is relative to.
+        folder: What a medium's ``path`` is relative to; None where a post may name no file.
         moderator: The model.
         neighbours: How many reference posts by each modality.
         words: How many of the most attended words are taken away.

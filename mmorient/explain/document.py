@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from mmorient.explain.case import Case
+from mmorient.explain.case import Case, read_case
 from mmorient.explain.heatmap import RegionReading
 from mmorient.explain.neighbours import Nearest
 from mmorient.explain.without import Without
 from mmorient.explain.words import TextReading
 from mmorient.labels import PostLabels
 from mmorient.lines import label_fields
+from mmorient.moderator import Moderator
 
 SCHEMA = "explanation/1"
+
+
+def explain_document(
+    post: bytes, moderator: Moderator, *, folder: Path | None = None, neighbours: int = 5, words: int = 5
+) -> dict[str, Any]:
+    """Explain one post's labels: the object of ``mmorient explain --json``.
+
+    Args:
+        post: JSON, UTF-8.
+        moderator: The model.
+        folder: What a medium's ``path`` is relative to; None where a post may name no file.
+        neighbours: How many reference posts by each modality.
+        words: How many of the most attended words are taken away, each alone.
+
+    Raises:
+        PostError: It is not a post, or nothing of it can be used.
+    """
+    return document(read_case(post, folder, moderator, neighbours=neighbours, words=words))
 
 
 def document(case: Case) -> dict[str, Any]:
