@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import click
 
 from mmorient.usage import usage_in_one_line
+from worker.dead_letters.cli import dead_letters
 from worker.demo.cli import demo
 from worker.errors import SettingsError, WorkerError
 from worker.logs import configure_logs
@@ -27,6 +28,7 @@ def moderate() -> None:
 
 moderate.add_command(stack)
 moderate.add_command(demo)
+moderate.add_command(dead_letters)
 
 
 @moderate.command()

@@ -38,14 +38,18 @@ async def commit(
     """
     async with asyncio.timeout(timeout_seconds):
         await producer.begin_transaction()  # 9
-        await _write(producer, records, source.partition)  # 10
+        await write(producer, records, source.partition)  # 10
         offsets = {source: OffsetAndMetadata(next_offset, metadata)}
         await producer.send_offsets_to_transaction(offsets, group_id)  # 11
         await producer.commit_transaction()  # 12
 
 
-async def _write(producer: AIOKafkaProducer, records: Sequence[OutgoingRecord], partition: int) -> None:
-    """Send the records in whole batches a topic, which costs a quarter of sending them one by one."""
+async def write(producer: AIOKafkaProducer, records: Sequence[OutgoingRecord], partition: int) -> None:
+    """Send the records in whole batches a topic, which costs a quarter of sending them one by one.
+
+    Raises:
+        aiokafka.errors.KafkaError: a delivery failed; the transaction cannot be committed.
+    """
     by_topic: dict[str, list[OutgoingRecord]] = {}
     for record in records:
         by_topic.setdefault(record.topic, []).append(record)
