@@ -10,6 +10,7 @@ from mmorient.usage import usage_in_one_line
 from worker.dead_letters.cli import dead_letters
 from worker.demo.cli import demo
 from worker.errors import SettingsError, WorkerError
+from worker.label_search.cli import labels
 from worker.logs import configure_logs
 from worker.options import nested, settings_options
 from worker.settings import Settings, load_settings
@@ -29,6 +30,7 @@ def moderate() -> None:
 moderate.add_command(stack)
 moderate.add_command(demo)
 moderate.add_command(dead_letters)
+moderate.add_command(labels)
 
 
 @moderate.command()

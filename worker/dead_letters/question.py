@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from tqdm import tqdm
@@ -16,7 +16,7 @@ from worker.links import KafkaLinks
 from worker.settings import KafkaSettings
 
 if TYPE_CHECKING:
-    Progress = tqdm[None]
+    Progress = tqdm[Any]
 
 
 @dataclass(frozen=True)
@@ -63,5 +63,4 @@ class Question:
 def progress_over(ranges: Mapping[TopicPartition, Range]) -> "Progress":
     """Return a progress bar over the offsets of some ranges, on a terminal only."""
     total = sum(part.offsets for part in ranges.values())
-    progress: Progress = tqdm(total=total, unit=" offsets", leave=False, disable=not sys.stderr.isatty())
-    return progress
+    return tqdm(total=total, unit=" offsets", leave=False, disable=not sys.stderr.isatty())

@@ -92,7 +92,7 @@ async def ranges_of(
 
 async def read_letters(
     consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, Range], joiner: Joiner | None = None
-) -> AsyncGenerator[Letter]:
+) -> AsyncGenerator[Letter, None]:
     """Yield the letters that begin within the ranges, those of a partition in their order.
 
     Args:
@@ -122,7 +122,7 @@ async def read_letters(
 
 async def find_letters(
     links: KafkaLinks, consumer: AIOKafkaConsumer, topic: str, position: Position
-) -> AsyncGenerator[Letter]:
+) -> AsyncGenerator[Letter, None]:
     """Yield the letter at a position of the dead-letter topic, or all letters of the post at a position.
 
     Raises:
