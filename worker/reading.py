@@ -1,5 +1,6 @@
 """Reading a range of a topic once, outside any group: for commands that look at what is there."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -29,6 +30,8 @@ async def connected_reader(links: KafkaLinks) -> AsyncIterator[AIOKafkaConsumer]
     consumer = links.reader()
     try:
         await consumer.start()
+        # Stopped before its tasks have begun, aiokafka's consumer lets their CancelledError out.
+        await asyncio.sleep(0)
     except (KafkaError, OSError) as error:
         await consumer.stop()
         raise FatalError(f"no answer from the broker at {links.bootstrap_servers}: {error}") from error

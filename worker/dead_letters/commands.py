@@ -3,7 +3,6 @@
 import sys
 
 import click
-from rich.console import Console
 
 from worker.dead_letters import listing as listings
 from worker.dead_letters import showing
@@ -38,7 +37,8 @@ async def list_letters(question: Question, *, kind: str, as_json: bool) -> None:
         }
         click.echo(listings.as_json(listing, about, question.limit))
         return
-    listings.print_listing(Console(highlight=False), listing, question.limit)
+    for line in listings.lines_of(listing, question.limit):
+        click.echo(line)
     if joiner.incomplete:
         click.echo(f"{joiner.incomplete} letters or parts of letters lack other parts, and are left out")
 
@@ -74,13 +74,12 @@ async def show_letters(question: Question, place: Position | None, *, raw: bool,
             _write_raw(found)
             return
         ledger = await question.ledger(consumer, sorted({letter.position.partition for letter in found}))
-    console = Console(highlight=False)
     for number, letter in enumerate(found[:wanted]):
         if as_json:
             click.echo(showing.as_json(letter, ledger.entry(letter)))
         else:
             click.echo("\n" * bool(number), nl=False)
-            showing.print_letter(console, letter, ledger.entry(letter))
+            showing.print_letter(letter, ledger.entry(letter))
     if len(found) > wanted and not as_json:
         click.echo(f"\nthere are more than these {wanted} (--limit)")
 

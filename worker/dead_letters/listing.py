@@ -2,13 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from worker.dead_letters.letters import Letter
 from worker.terminal import iso, moment, shortened, visible
@@ -83,7 +79,7 @@ class Listing:
         if self._kind == "hour":
             return [self._groups[key] for key in sorted(self._groups)]
         if self._kind == "letter":
-            return sorted(self._groups.values(), key=lambda group: (-group.last, group.key))
+            return sorted(self._groups.values(), key=lambda group: -group.last)
         return sorted(self._groups.values(), key=lambda group: (-group.letters, group.key))
 
 
@@ -136,41 +132,21 @@ def as_json(listing: Listing, about: dict[str, Any], limit: int | None) -> str:
     return json.dumps({**about, **total, "groups": rows})
 
 
-def print_listing(console: Console, listing: Listing, limit: int | None) -> None:
-    """Print a table, and behind it how much there is."""
+def lines_of(listing: Listing, limit: int | None) -> Iterator[str]:
+    """Yield the lines for a terminal, and behind them how much there is."""
     groups = listing.groups()
     shown = groups[: limit or _TERMINAL_ROWS]
-    single = listing.columns == _COLUMNS["letter"]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in listing.columns:
-        table.add_column(column, overflow="fold" if column in {"error", "community"} else "ellipsis")
-    counted = ("replayed", "attempts", "written") if single else ("letters", "replayed", "attempts", "first", "last")
-    for column in (*counted, *(() if single else ("newest",))):
-        table.add_column(column, justify="right" if column in {"letters", "attempts", "replayed"} else "left")
     for group in shown:
-        table.add_row(*(Text(cell) for cell in _cells(group, single=single)))
-    if shown:
-        console.print(table)
-    for line in _footer(listing, len(groups), len(shown)):
-        console.print(Text(line), soft_wrap=True)
-
-
-def _cells(group: Group, *, single: bool) -> Sequence[str]:
-    key: Iterable[str] = (shortened(part, _MESSAGE_CHARS // 2) for part in group.key)
-    if single:
-        return (*key, "yes" if group.replayed else "no", str(group.attempts), moment(group.last))
-    return (
-        *key,
-        str(group.letters),
-        str(group.replayed),
-        str(group.attempts),
-        moment(group.first),
-        moment(group.last),
-        visible(group.sample),
-    )
-
-
-def _footer(listing: Listing, groups: int, shown: int) -> Iterable[str]:
-    if groups > shown:
-        yield f"… and {groups - shown} more rows (--limit {groups})"
-    yield f"{listing.letters} dead letters, {listing.replayed} of them replayed"
+        key = "  ".join(shortened(part, _MESSAGE_CHARS) for part in group.key)
+        if listing.columns == _COLUMNS["letter"]:
+            again = f"{'replayed' if group.replayed else 'not replayed'}, attempts {group.attempts}"
+            yield f"{key}\n    {moment(group.last)}, {again}"
+        else:
+            yield f"{group.letters:>7,}  {key}"
+            yield (
+                f"{'':>7}  {moment(group.first)} to {moment(group.last)}, {group.replayed:,} replayed, "
+                f"attempts up to {group.attempts}, newest {visible(group.sample)}"
+            )
+    if len(groups) > len(shown):
+        yield f"… and {len(groups) - len(shown):,} more rows (--limit {len(groups)})"
+    yield f"{listing.letters:,} dead letters, {listing.replayed:,} of them replayed"

@@ -4,18 +4,17 @@ import base64
 import json
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
+import click
 
 from schemas import Replay
 from worker.dead_letters.letters import Letter
 from worker.terminal import iso, moment, shortened, visible
 
-_VALUE_CHARS = 2000
+_VALUE_CHARS = 1000
 _HEADER_CHARS = 200
 
 
-def print_letter(console: Console, letter: Letter, replay: Replay | None) -> None:
+def print_letter(letter: Letter, replay: Replay | None) -> None:
     """Print a letter; what somebody else wrote cannot steer the terminal."""
     reason = letter.reason
     rows: list[tuple[str, str]] = [("dead letter", _place(letter)), ("written", moment(letter.timestamp))]
@@ -41,13 +40,12 @@ def print_letter(console: Console, letter: Letter, replay: Replay | None) -> Non
     rows += [("header", f"{name}: {_header(value)}") for name, value in letter.post_headers]
     rows.append(("bytes", "none: the record has no value" if letter.value is None else f"{len(letter.value):,}"))
     for name, value in rows:
-        line = Text(f"{name:<13}", style="bold")
-        line.append(shortened(value, 2 * _VALUE_CHARS), style="not bold")
-        console.print(line, soft_wrap=True)
+        click.echo(click.style(f"{name:<13}", bold=True) + shortened(value, _VALUE_CHARS))
     if letter.value:
         text = _text(letter.value)
-        cut = "" if len(text) <= _VALUE_CHARS else "\n(cut: --raw writes all of it)"
-        console.print(Text(shortened(text, _VALUE_CHARS) + cut), soft_wrap=True)
+        click.echo(shortened(text, _VALUE_CHARS))
+        if len(text) > _VALUE_CHARS:
+            click.echo("(cut: --raw writes all of it)")
 
 
 def as_json(letter: Letter, replay: Replay | None) -> str:

@@ -22,7 +22,8 @@ def lines_of(found: Found) -> Iterator[str]:
     if isinstance(found, Letter):
         reason = found.reason
         why = f"{reason.stage}: {reason.exception_message}" if reason else "its headers do not say why"
-        yield f"  {when}  dead letter, {shortened(why, _TEXT_CHARS)}  at {visible(str(found.position))}"
+        attempts = f", after {found.attempts} replays" * bool(found.attempts)
+        yield f"  {when}  dead letter{attempts}, {shortened(why, _TEXT_CHARS)}  at {visible(str(found.position))}"
         return
     model = _mapping(found.label.get("model"))
     stamp = f"{str(model.get('checkpoint'))[:_CHECKPOINT_CHARS]} {model.get('precision')} {model.get('graph_context')}"
@@ -55,8 +56,11 @@ def post_line(position: Position, record: ConsumerRecord | None, post_id: str) -
     if record is None:
         return f"{where}: no longer in the topic"
     post = _parsed(record)
+    if not post:
+        said = (record.value or b"").decode(errors="backslashreplace")
+        return f"{where}, {moment(record.timestamp)}, no JSON object: {shortened(said, _TEXT_CHARS)}"
     if not is_post(record, post_id):
-        return f"{where}: another post stands there now, or one that is no JSON"
+        return f"{where}: another post stands there now"
     text, media = post.get("text"), post.get("media")
     quoted = f'"{shortened(text, _TEXT_CHARS)}"' if isinstance(text, str) else "(no text)"
     pictures = f", {len(media)} media" if isinstance(media, list) and media else ""
