@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -22,8 +21,6 @@ from worker.errors import FatalError
 from worker.items import OutgoingRecord
 from worker.positions import Position
 from worker.reading import read_ranges
-
-log = structlog.get_logger(__name__)
 
 _USABLE_SECONDS = 20.0
 
@@ -95,8 +92,8 @@ async def read_ledger_if_there(
     return await read_ledger(consumer, dead_letter_topic, there) if there else Ledger({})
 
 
-async def create_ledger(admin: AIOKafkaAdminClient, dead_letter_topic: str) -> None:
-    """Make the ledger, or what it lacks of partitions, and wait until it can be used.
+async def create_ledger(admin: AIOKafkaAdminClient, dead_letter_topic: str) -> bool:
+    """Make the ledger, or what it lacks of partitions, wait until it can be used, and return whether it was made.
 
     Raises:
         FatalError: the broker refuses, or it does not become usable.
@@ -109,7 +106,6 @@ async def create_ledger(admin: AIOKafkaAdminClient, dead_letter_topic: str) -> N
         new = NewTopic(topic, len(letters), replication, topic_configs={"cleanup.policy": "compact"})
         response = await admin.create_topics([new])
         _check(response.topic_errors, topic)
-        log.info("ledger_created", topic=topic, partitions=len(letters))
     elif there < len(letters):
         response = await admin.create_partitions({topic: NewPartitions(len(letters))})
         _check(response.topic_errors, topic)
@@ -117,7 +113,7 @@ async def create_ledger(admin: AIOKafkaAdminClient, dead_letter_topic: str) -> N
         async with asyncio.timeout(_USABLE_SECONDS):
             while True:
                 if await _usable(admin, topic, len(letters)):
-                    return
+                    return not there
                 await asyncio.sleep(0.05)
     except TimeoutError as error:
         raise FatalError(f"topic {topic} was created and has no leaders after {_USABLE_SECONDS:.0f} s") from error

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from worker.bounds import Range
 from worker.dead_letters.claim import Claim
 from worker.dead_letters.following import Aftermath, Marks, follow
-from worker.dead_letters.ledger import create_ledger
+from worker.dead_letters.ledger import create_ledger, ledger_topic
 from worker.dead_letters.question import Question, progress_over
 from worker.dead_letters.replay import DryRun, Outcome, Pace, Terms, Writer, claimed, replay
 from worker.dead_letters.selecting import POISON, Verdict
@@ -118,7 +118,8 @@ async def _claims(question: Question, stack: AsyncExitStack, terms: Terms) -> tu
     """Make the ledger, and return how claims are taken, and terms that fit what the posts topic takes."""
     kafka, links = question.kafka, question.links
     async with links.connected_admin() as admin:
-        await create_ledger(admin, kafka.dead_letter_topic)
+        if await create_ledger(admin, kafka.dead_letter_topic):
+            click.echo(f"created {ledger_topic(kafka.dead_letter_topic)}", err=True)
         limit = await max_message_bytes(admin, kafka.posts_topic)
     links = replace(links, max_batch_bytes=limit)
     # Its assignment changes while the letters are read, when a claim is taken again.
