@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -14,6 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tests.worker.dead_letters.letters import Draft, question, replayed, write
 from tests.worker.system import Stream, headers_of, post
+from worker.dead_letters import replay_command
 from worker.dead_letters.claim import Claim
 from worker.dead_letters.commands import list_letters
 from worker.dead_letters.replay import Pace
@@ -211,9 +213,15 @@ async def test_a_transaction_that_does_not_end_is_not_repeated(
     assert sorted(len(records) for records in (await replayed(stream)).values()) == [1, 1, 1]
 
 
-async def test_what_the_posts_topic_does_not_take_is_refused_by_name(stream: Stream, replays: Replays) -> None:
-    """A post that became too large stays a dead letter, its neighbours are replayed."""
+@pytest.mark.parametrize("limit_is_known", [True, False])
+async def test_what_the_posts_topic_does_not_take_is_refused_by_name(
+    stream: Stream, replays: Replays, monkeypatch: pytest.MonkeyPatch, *, limit_is_known: bool
+) -> None:
+    """A post that became too large stays a dead letter, its neighbours are replayed, whoever knows the limit."""
     await stream.create_topics(1)
+    if not limit_is_known:
+        # As for one who may not describe topics.
+        monkeypatch.setattr(replay_command, "max_message_bytes", AsyncMock(return_value=None))
     admin = AIOKafkaAdminClient(bootstrap_servers=stream.servers.kafka)
     await admin.start()
     limit = {"max.message.bytes": "20000"}
