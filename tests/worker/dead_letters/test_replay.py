@@ -6,55 +6,19 @@ import os
 import random
 import signal
 import sys
-from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from tests.worker.dead_letters.letters import Draft, question, replayed, write
+from tests.worker.dead_letters.conftest import Replays
+from tests.worker.dead_letters.letters import Draft, replayed, write
 from tests.worker.system import Stream, headers_of, post
 from worker.dead_letters import replay_command
 from worker.dead_letters.claim import Claim
-from worker.dead_letters.commands import list_letters
 from worker.dead_letters.replay import Pace
-from worker.dead_letters.replay_command import replay_letters
 from worker.errors import FatalError
-
-
-class Replays:
-    """Replays, and reads what was said of it."""
-
-    def __init__(self, stream: Stream, said: pytest.CaptureFixture[str]) -> None:
-        self.stream = stream
-        self._said = said
-
-    async def __call__(
-        self, *, max_attempts: int = 3, dry_run: bool = False, rate: float | None = None, **options: Any
-    ) -> dict[str, Any]:
-        """Replay and return the counts that are not 0."""
-        await replay_letters(
-            question(self.stream, **options),
-            max_attempts=max_attempts,
-            posts_per_second=rate,
-            dry_run=dry_run,
-            wait_seconds=None,
-            as_json=True,
-        )
-        return {name: count for name, count in json.loads(self._said.readouterr().out).items() if count}
-
-    async def listed(self) -> dict[str, Any]:
-        """Return the listing."""
-        await list_letters(question(self.stream), kind="letter", as_json=True)
-        answer: dict[str, Any] = json.loads(self._said.readouterr().out)
-        return answer
-
-
-@pytest.fixture
-def replays(stream: Stream, capsys: pytest.CaptureFixture[str]) -> Replays:
-    """Give a way to replay."""
-    return Replays(stream, capsys)
 
 
 async def start_replay(stream: Stream, *arguments: str) -> asyncio.subprocess.Process:
@@ -177,7 +141,7 @@ async def test_of_two_replays_at_once_the_older_ends(stream: Stream) -> None:
     assert answer["replayed"] > 0
     _, said = await older.communicate()
     assert older.returncode == 1
-    lines = [line for line in said.decode().splitlines() if not line.startswith("{")]
+    lines = [line for line in said.decode().splitlines() if line.startswith("moderate: ")]
     assert len(lines) == 1
     assert "another replay has taken over" in lines[0]
     found = await replayed(stream)

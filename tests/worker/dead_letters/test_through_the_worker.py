@@ -3,11 +3,14 @@
 import json
 from collections import Counter
 
+from tests.worker.dead_letters.conftest import Replays
 from tests.worker.dead_letters.letters import Draft, replayed, write
 from tests.worker.system import TASKS, Stream, headers_of, post
 
 
-async def test_a_repaired_post_is_labelled_and_a_broken_one_is_refused_at_last(stream: Stream) -> None:
+async def test_a_repaired_post_is_labelled_and_a_broken_one_is_refused_at_last(
+    stream: Stream, replays: Replays
+) -> None:
     """A raised limit lets long posts through; truncated JSON comes back with attempts 1, 2, 3 and goes no further."""
     await stream.create_topics(2)
     long = [post(f"long-{n}", text="what a long day " * 3, community="trains") for n in range(4)]
@@ -21,21 +24,15 @@ async def test_a_repaired_post_is_labelled_and_a_broken_one_is_refused_at_last(s
     assert len(dead) == len(long) + len(broken)
     worker = await stream.start()
 
-    async def replay(*arguments: str) -> dict[str, object]:
-        code, output, errors = await stream.command("dead-letters", "replay", "--wait", "60", "--json", *arguments)
-        assert code == 0, errors
-        answer: dict[str, object] = json.loads(output)
-        return answer
-
-    first = await replay()
+    first = await replays(wait=60)
     assert first["replayed"] == 6
     assert first["waited"] == {"labelled": 4, "dead_lettered": 2, "pending": 0}
     for already in (6, 8):
-        answer = await replay("--stage", "decode")
+        answer = await replays(wait=60, stages=["decode"])
         assert (answer["already_replayed"], answer["replayed"]) == (already, 2)
         assert answer["waited"] == {"labelled": 0, "dead_lettered": 2, "pending": 0}
-    last = await replay()
-    assert (last["already_replayed"], last["replayed"], last["too_many_attempts"], last["waited"]) == (10, 0, 2, None)
+    last = await replays(wait=60)
+    assert last == {"selected": 12, "already_replayed": 10, "too_many_attempts": 2}
     attempts = Counter(
         headers_of(record).get("moderate.attempt")
         for found in (await stream.dead_letters()).values()
@@ -56,8 +53,7 @@ async def test_a_repaired_post_is_labelled_and_a_broken_one_is_refused_at_last(s
     for record in (await stream.read(stream.label_topic("sarcasm")))[stream.label_topic("sarcasm")]:
         assert not [name for name, _ in record.headers if name.startswith("moderate.")]
         assert headers_of(record)["traceparent"].startswith(b"00-")
-    code, output, errors = await stream.command("dead-letters", "replay", "--max-attempts", "4", "--dry-run")
-    assert (code, "would be replayed" in output) == (0, True), errors
+    assert (await replays(max_attempts=4, dry_run=True))["replayed"] == 2
     assert await worker.end() == 0
 
 
