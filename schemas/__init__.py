@@ -1,8 +1,9 @@
 """The events of the stream: what is read from `posts` and written to `labels.*` and `posts.dead-letter`."""
 
-from schemas.dead_letter import DeadLetter
+from schemas.dead_letter import DeadLetter, own_headers
 from schemas.label import Intensity, Label, LabelSet, ModelStamp, Source, TaskLabel, Unavailable
 from schemas.post import Medium, Post
+from schemas.replay import Replay
 from schemas.topics import EVENTS, Event
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     "Medium",
     "ModelStamp",
     "Post",
+    "Replay",
     "Source",
     "TaskLabel",
     "Unavailable",
+    "own_headers",
 ]

@@ -26,8 +26,8 @@ class DeadLetter(BaseModel):
 
     def headers(self, record_headers: Headers = ()) -> list[tuple[str, bytes]]:
         """Return the record's own headers followed by the reason; an earlier reason is replaced."""
-        own = [(name, value) for name, value in record_headers if not name.startswith(_PREFIX)]
-        return own + [(name, str(value).encode()) for name, value in self.model_dump(by_alias=True).items()]
+        reason = [(name, str(value).encode()) for name, value in self.model_dump(by_alias=True).items()]
+        return own_headers(record_headers) + reason
 
     @classmethod
     def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> Self:
@@ -38,3 +38,8 @@ class DeadLetter(BaseModel):
         """
         alias = {str(field.serialization_alias): name for name, field in cls.model_fields.items()}
         return cls.model_validate({alias[key]: value.decode() for key, value in headers if key in alias})
+
+
+def own_headers(headers: Headers) -> list[tuple[str, bytes]]:
+    """Return the headers that are a record's own, without a reason."""
+    return [(name, value) for name, value in headers if not name.startswith(_PREFIX)]

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from schemas.dead_letter import DeadLetter
 from schemas.label import Label, LabelSet
 from schemas.post import Post
+from schemas.replay import Replay
 
 
 @dataclass(frozen=True)
@@ -36,4 +37,5 @@ EVENTS = (
     Event("label", 1, "moderation", "labels.TASK", "written", Label),
     Event("label-set", 1, "moderation", "a topic that several tasks share", "written", LabelSet),
     Event("dead-letter", 1, "moderation", "posts.dead-letter (headers)", "written", DeadLetter),
+    Event("replay", 1, "moderation", "posts.dead-letter.replays", "written", Replay),
 )

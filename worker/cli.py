@@ -8,9 +8,11 @@ import click
 
 from mmorient.usage import usage_in_one_line
 from worker.backfill.cli import backfill
+from worker.dead_letters.cli import dead_letters
 from worker.demo.cli import demo
 from worker.diff.cli import diff
 from worker.errors import SettingsError, WorkerError
+from worker.label_search.cli import labels
 from worker.logs import configure_logs
 from worker.options import nested, settings_options
 from worker.settings import Settings, load_settings
@@ -31,6 +33,8 @@ moderate.add_command(stack)
 moderate.add_command(demo)
 moderate.add_command(backfill)
 moderate.add_command(diff)
+moderate.add_command(dead_letters)
+moderate.add_command(labels)
 
 
 @moderate.command()

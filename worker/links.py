@@ -79,10 +79,17 @@ class KafkaLinks:
         The broker's fence is the transactional id alone (aiokafka sends no group generation),
         so the id names the partition: a new owner fences the old one, whoever that was.
         """
+        return self._transactional(self.transactional_id(source))
+
+    def replayer(self, source: TopicPartition) -> AIOKafkaProducer:
+        """Return the transactional producer that replays the dead letters of a partition; one at a time can."""
+        return self._transactional(f"{self.settings.group_id}:replay:{source.topic}:{source.partition}")
+
+    def _transactional(self, transactional_id: str) -> AIOKafkaProducer:
         settings = self.settings
         return AIOKafkaProducer(
             bootstrap_servers=self.bootstrap_servers,
-            transactional_id=self.transactional_id(source),
+            transactional_id=transactional_id,
             transaction_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
             request_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
             **self._batches(),

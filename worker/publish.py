@@ -14,6 +14,10 @@ from worker.items import Item, OutgoingRecord
 PART_HEADER = "moderate.part"
 # How many headers of the post its dead letter leaves out, because they alone are larger than its topic takes.
 DROPPED_HEADER = "moderate.headers_dropped"
+# How often a post was written again from its dead letter, and the position of the post before that.
+ATTEMPT_HEADER = "moderate.attempt"
+REPLAY_OF_HEADER = "moderate.replay-of"
+_MAX_REPLAY_HEADER_BYTES = 512  # a position at its longest is 290; more is none of ours
 _OVERHEAD_BYTES = 200  # of a batch and a record in it, the part's header included
 _HEADER_OVERHEAD_BYTES = 10
 CARRIED_HEADERS = frozenset({"traceparent", "tracestate"})
@@ -115,9 +119,12 @@ class PublishStage:
             exception_class_name=f"{type(cause).__module__}.{type(cause).__qualname__}",
             exception_message=str(rejection),
         )
-        headers = reason.headers(record.headers)
+        # A post that was copied from a dead letter by hand may be no part of anything any more.
+        own = [(name, value) for name, value in record.headers if name != PART_HEADER]
+        headers = reason.headers(own)
         if _size(headers) > self._max_dead_letter_bytes // 2:
-            headers = [*reason.headers(()), (DROPPED_HEADER, str(len(record.headers)).encode())]
+            kept = _replay_headers(own)
+            headers = [*reason.headers(kept), (DROPPED_HEADER, str(len(own) - len(kept)).encode())]
         room = max(1, self._max_dead_letter_bytes - _OVERHEAD_BYTES - len(record.key or b"") - _size(headers))
         value = record.value
         if value is None or len(value) <= room:
@@ -147,6 +154,12 @@ def stamp_of(moderator: Moderator) -> ModelStamp:
 
 def _size(headers: Sequence[tuple[str, bytes]]) -> int:
     return sum(len(name) + len(value or b"") + _HEADER_OVERHEAD_BYTES for name, value in headers)
+
+
+def _replay_headers(headers: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Return what the guard against endless replays reads, once each."""
+    found = {name: value for name, value in headers if name in {ATTEMPT_HEADER, REPLAY_OF_HEADER}}
+    return [(name, value) for name, value in found.items() if len(value or b"") <= _MAX_REPLAY_HEADER_BYTES]
 
 
 def is_first_part(headers: Sequence[tuple[str, bytes]]) -> bool:

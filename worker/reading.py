@@ -1,7 +1,8 @@
 """Reading a range of a topic once, outside any group: for commands that look at what is there."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,6 +18,7 @@ from worker.topics import partition_counts
 log = structlog.get_logger(__name__)
 
 _POLL_MILLISECONDS = 500
+_STOP_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -29,13 +31,26 @@ async def connected_reader(links: KafkaLinks) -> AsyncIterator[AIOKafkaConsumer]
     consumer = links.reader()
     try:
         await consumer.start()
+        # Stopped before its tasks have begun, aiokafka's consumer lets their CancelledError out.
+        await asyncio.sleep(0)
     except (KafkaError, OSError) as error:
-        await consumer.stop()
+        await _stop(consumer)
         raise FatalError(f"no answer from the broker at {links.bootstrap_servers}: {error}") from error
     try:
         yield consumer
     finally:
-        await consumer.stop()
+        await _stop(consumer)
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer.
+
+    aiokafka's fetcher swallows a cancellation that meets it just after the assignment has changed, and `stop()` would
+    wait for it for ever; what the time-out cancels is the fetcher again, so that `stop()` goes on behind it.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STOP_SECONDS):
+            await consumer.stop()
 
 
 async def partitions_of(links: KafkaLinks, topic: str) -> list[TopicPartition]:
@@ -68,6 +83,8 @@ async def read_ranges(
         aiokafka.errors.KafkaError: the broker refuses.
     """
     left = {source: part.until for source, part in ranges.items() if part.since < part.until}
+    if not left:
+        return
     consumer.assign(list(left))
     for source in left:
         consumer.seek(source, ranges[source].since)

@@ -109,6 +109,35 @@ def test_headers_larger_than_the_topic_takes_are_left_out_and_counted() -> None:
     assert "own" not in headers
 
 
+def test_what_counts_replays_is_kept_where_headers_are_left_out() -> None:
+    """Else a post with large headers would be replayed for ever; what is too large for a count is none."""
+    large = ("own", b"1" * 5000)
+    counted = [("moderate.attempt", b"1"), ("moderate.attempt", b"2"), ("moderate.replay-of", b"posts[0]@3")]
+    for own, kept in ((counted, {"moderate.attempt": b"2", "moderate.replay-of": b"posts[0]@3"}), ([], {})):
+        item = Item(StandInRecord(b"?", headers=[large, *own]))
+        item.rejection = InvalidRecordError("decode", "not JSON")
+        (record,) = stage({"sarcasm": "labels.sarcasm"}).records([item])
+        headers = [(name, value) for name, value in record.headers if name.startswith("moderate.")]
+        assert dict(headers) == {**kept, "moderate.headers_dropped": str(1 + len(own) - len(kept)).encode()}
+        assert len(headers) == len(kept) + 1
+    item = Item(StandInRecord(b"?", headers=[("moderate.attempt", b"1" * 5000)]))
+    item.rejection = InvalidRecordError("decode", "not JSON")
+    (record,) = stage({"sarcasm": "labels.sarcasm"}).records([item])
+    assert "moderate.attempt" not in dict(record.headers)
+
+
+def test_a_post_that_was_copied_from_a_part_is_no_part() -> None:
+    """Its dead letter is whole, whatever its own headers say; a label carries nothing of a replay."""
+    copied = [("moderate.part", b"2/3"), ("moderate.attempt", b"1"), ("moderate.replay-of", b"posts[0]@3")]
+    item = Item(StandInRecord(b"?", headers=copied))
+    item.rejection = InvalidRecordError("decode", "not JSON")
+    (record,) = stage({"sarcasm": "labels.sarcasm"}).records([item])
+    assert [name for name, _ in record.headers if name.startswith("moderate.")] == [name for name, _ in copied[1:]]
+    plain, again = labelled(), labelled()
+    again.record.headers.extend(copied)  # type: ignore[attr-defined]
+    assert stage().records([again]) == stage().records([plain])
+
+
 def test_a_dead_letter_larger_than_its_topic_takes_comes_in_parts() -> None:
     """Joined, the parts are the post's bytes; each has the reason, its number, and fits."""
     value = bytes(range(256)) * 20

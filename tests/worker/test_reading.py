@@ -10,7 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from tests.worker.system import Servers
 from worker.bounds import Bound, Range, freeze, parse_bound, parse_partitions
 from worker.errors import SettingsError
-from worker.reading import read_ranges
+from worker.links import KafkaLinks
+from worker.reading import connected_reader, read_ranges
+from worker.settings import KafkaSettings
 
 EARLIEST, LATEST = Bound("earliest"), Bound("latest")
 
@@ -89,3 +91,23 @@ async def test_a_range_ends_behind_markers_and_aborted_records(servers: Servers,
     # What was there when the range was frozen, and is not any more.
     assert await values({sources[0]: Range(0, 9)}) == [4, 5, 6, 7, 8]
     await admin.close()
+
+
+async def test_a_reader_that_is_stopped_at_any_moment_stops(servers: Servers) -> None:
+    """At once, and in the moments after its assignment has changed, in which aiokafka's own stop waits for ever."""
+    links = KafkaLinks(servers.kafka, KafkaSettings())
+    topic = "test-reading-stop"
+    async with links.connected_admin() as admin:
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+    place = TopicPartition(topic, 0)
+    async with asyncio.timeout(30):
+        for steps in (None, 0, 1, 2, 3, 4, 5):
+            async with connected_reader(links) as reader:
+                if steps is not None:
+                    await reader.beginning_offsets([place])
+                    reader.assign([place])
+                    reader.seek(place, 0)
+                    await reader.getmany(timeout_ms=50)
+                    reader.assign([])
+                    for _ in range(steps):
+                        await asyncio.sleep(0)

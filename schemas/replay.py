@@ -1,0 +1,23 @@
+"""Replay: the note that a dead letter's post was written to the posts topic again, in one transaction with it."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.label import Source
+
+
+class Replay(BaseModel):
+    """The value of a record on the ledger of replays; its key is the dead letter's position."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+    dead_letter: Source
+    dead_letter_timestamp: int = Field(
+        description="of the dead letter, in milliseconds since the epoch: tells a topic from its namesake before it"
+    )
+    post: Source = Field(description="the post that the dead letter is of")
+    attempt: int = Field(ge=1, description="as in the header moderate.attempt of the post that was written")
+    replayed_at: datetime
+    schema_: Literal["replay/1"] = Field(default="replay/1", alias="schema")

@@ -1,0 +1,1 @@
+"""Repair: what stands on the dead-letter topic, and how it goes through the worker again."""

@@ -1,0 +1,1 @@
+"""Labels by id: what the topics say of one post."""
