@@ -22,10 +22,11 @@ from worker.dead_letters.ledger import Ledger, entry_of, read_ledger
 from worker.dead_letters.letters import Letter
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import OutgoingRecord
-from worker.lane import BROKEN, name_of
+from worker.lane import BROKEN
 from worker.links import KafkaLinks
 from worker.positions import Position
 from worker.publish import ATTEMPT_HEADER, REPLAY_OF_HEADER
+from worker.slices import name_of
 
 _STOP_SECONDS = 5.0
 

@@ -8,10 +8,10 @@ from aiokafka.structs import ConsumerRecord
 from worker.bounds import Bound, Range, freeze
 from worker.dead_letters.letters import Letter, part_of, reason_in
 from worker.errors import FatalError
-from worker.lane import name_of
 from worker.links import KafkaLinks
 from worker.positions import Position
 from worker.reading import partitions_of, read_ranges
+from worker.slices import name_of
 
 _Parts = list[ConsumerRecord]
 _EARLIEST, _LATEST = Bound("earliest"), Bound("latest")

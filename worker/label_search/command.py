@@ -19,11 +19,11 @@ from worker.errors import FatalError
 from worker.label_search.searching import Found, partition_of, search
 from worker.label_search.showing import as_json as found_as_json
 from worker.label_search.showing import is_post, lines_of, post_json, post_line
-from worker.lane import name_of
 from worker.links import KafkaLinks
 from worker.positions import Position
 from worker.reading import connected_reader, read_ranges
 from worker.settings import KafkaSettings
+from worker.slices import name_of
 from worker.terminal import shortened, visible
 from worker.topics import partition_counts
 
