@@ -5,6 +5,7 @@
 from dataclasses import dataclass
 
 from mmorient import TASKS
+from worker.diff.harmless import harmless
 from worker.diff.store import SIDES, Store, literal
 from worker.errors import FatalError
 
@@ -170,7 +171,7 @@ def _units(store: Store) -> tuple[Unit, ...]:
                 continue
             found = sets[0] | sets[1]
             if len(found) > _MOST_CLASSES:
-                raise FatalError(f"{task} has {len(found)} classes: these are no labels")
+                raise FatalError(f"{harmless(task, 60)} has {len(found)} classes: these are no labels")
             known = () if task not in TASKS else TASKS[task].degrees if is_intensity else TASKS[task].classes
             classes = tuple(known) if found <= set(known) else tuple(sorted(found))
             units.append(Unit(len(units), task, is_intensity, classes))

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -34,6 +35,7 @@ class Show:
             console = _console()
             console.clear()
             print_report(report, console, moved=_LIVE_MOVED)
+            click.echo(f"\n{datetime.now().astimezone():%H:%M:%S}, following: Ctrl-C ends it")
         else:
             click.echo(f"{report.posts.joined:,} posts joined. {report.verdict}")
         sys.stdout.flush()

@@ -224,7 +224,8 @@ def _moved(console: Console, post: Moved) -> None:
         (f"  {harmless(post.post_id, 60)}", "dim"),
     )
     if post.source is not None:
-        line.append(f"  {post.source.topic}[{post.source.partition}]@{post.source.offset}", style="dim")
+        source = post.source
+        line.append(f"  {harmless(source.topic)}[{source.partition}]@{source.offset}", style="dim")
     if post.other_flips:
         line.append(f"  flips too: {harmless(', '.join(post.other_flips))}", style="yellow")
     console.print(line)

@@ -90,9 +90,10 @@ def test_plots_load_nothing_and_are_the_same_each_time(hostile: list[Path], run:
 def test_a_terminal_is_not_steered(hostile: list[Path], run: Run) -> None:
     """Escape sequences, marks that turn text around and hidden characters are named."""
     left, right, posts = hostile
-    ran = run(left, right, "--posts", posts)
-    assert ran.code == 0
+    ran = run(left, right, "--posts", posts, "--fail-over", "0")
+    assert ran.code == 3
     assert "⟨U+001B⟩[2J" in ran.output
+    assert "⟨U+001B⟩[2J" in ran.errors
     shown = set(ran.output + ran.errors)
     assert not shown & {"\x1b", "\x07", "\u202e", "\u200b"}
 
