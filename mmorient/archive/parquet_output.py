@@ -31,22 +31,19 @@ class ParquetOutput:
     Args:
         path: The file; the folder of the parts where ``folder`` is set.
         folder: Whether the parts are the output.
-        part_rows: After which a part ends.
 
     Raises:
         ArchiveUsageError: pyarrow is not installed.
     """
 
-    def __init__(self, path: Path, *, folder: bool, part_rows: int = _PART_ROWS) -> None:
+    def __init__(self, path: Path, *, folder: bool) -> None:
         extra_module("pyarrow.parquet", "archives", f"{path}: Parquet")
         self.path = path
         self._is_folder = folder
         self._parts = path if folder else path.with_name(f"{path.name}.parts")
         self._schema: pa.Schema | None = None
-        self._part_rows = part_rows
         self._batches: list[pa.RecordBatch] = []
         self._count = 0
-        self._complete = False
         self._folder: int | None = None
 
     @property
@@ -63,6 +60,11 @@ class ParquetOutput:
 
     def open(self, state: State) -> None:
         """Remove the parts behind the state."""
+        self._schema = label_schema(state.model)
+        if state.finished and not self._is_folder:
+            if not self.exists:
+                raise ArchiveUsageError(f"{self.path}: is gone; --overwrite begins anew")
+            return
         kept = {self._part(number) for number in range(state.parts)}
         for path in self._made():
             if path not in kept:
@@ -70,13 +72,12 @@ class ParquetOutput:
         if lost := [path.name for path in kept if not path.exists()]:
             raise ArchiveUsageError(f"{self._parts}: {min(lost)} is missing; --overwrite begins anew")
         self._count = state.parts
-        self._schema = label_schema(state.model)
 
     def write(self, lines: Sequence[str], reached: State) -> State | None:
         """Gather; close the part, and keep the state, when it is full."""
         if lines:
             self._batches.append(label_batch(lines, self._schema))
-        return self.settle(reached) if sum(map(len, self._batches)) >= self._part_rows else None
+        return self.settle(reached) if sum(map(len, self._batches)) >= _PART_ROWS else None
 
     def settle(self, reached: State) -> State:
         """Write what is gathered as a part."""
@@ -93,23 +94,21 @@ class ParquetOutput:
                 self._write(self._part(0), ())
         else:
             self._write(self.path, self._row_groups())
-        self._complete = True
-
-    def close(self) -> None:
-        """Remove the parts where they are in the file by now."""
-        if self._folder is None:
-            return
-        if self._complete and not self._is_folder:
-            self.tidy()
-        os.close(self._folder)
-        self._folder = None
 
     def tidy(self) -> None:
-        """Remove the parts of a file that is whole."""
+        """Remove the parts where the file has them all."""
+        if self._is_folder:
+            return
         for path in self._made():
             path.unlink()
         with suppress(OSError):  # something else is in it
             self._parts.rmdir()
+
+    def close(self) -> None:
+        """Unlock the folder."""
+        if self._folder is not None:
+            os.close(self._folder)
+            self._folder = None
 
     def _part(self, number: int) -> Path:
         return self._parts / f"part-{number:05}.parquet"

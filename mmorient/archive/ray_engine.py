@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -111,6 +113,8 @@ def label_on_ray(
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
         context.print_on_execution_start = False
+        # A chunk is a block: Ray would gather 128 MB of them before the first worker got one.
+        context.target_max_block_size = 1
         files = [
             {"file": file, "skip": start.row if file == start.file else 0} for file in range(start.file, len(archive))
         ]
@@ -140,8 +144,24 @@ def label_on_ray(
 
 
 @contextmanager
+def _silent() -> Iterator[None]:
+    """Keep standard error from what is not written through Python."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
+@contextmanager
 def _connected(ray: Any, workers: int) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
     own: dict[str, Any] = {}
@@ -152,8 +172,11 @@ def _connected(ray: Any, workers: int) -> Iterator[None]:
             "object_store_memory": _OBJECT_STORE_BYTES,
             "include_dashboard": False,
         }
+    # Of one file Ray expects one block, and warns of idle workers.
+    warnings.filterwarnings("ignore", module=r"ray\.data\..*")
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **own)
+        with _silent():  # it tells of the level that was set for it
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise ArchiveError(f"--ray: {_first_line(error)}") from error
     try:

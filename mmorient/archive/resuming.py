@@ -29,7 +29,7 @@ class State(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_: Literal["label-state/1"] = "label-state/1"
+    format: Literal["label-state/1"] = "label-state/1"
     inputs: str
     model: dict[str, str]
     file: int = 0

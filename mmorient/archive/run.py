@@ -74,9 +74,11 @@ def label_to(
                     f"{output.path}: was begun with {name} {old}, not {new}; take the same, or --overwrite"
                 )
         output.open(state)
-        if state.finished:
-            return state, False
-        return _write(engine(state.place), output, states, state), True
+        worked = not state.finished
+        if worked:
+            state = _write(engine(state.place), output, states, state)
+        output.tidy()
+        return state, worked
 
 
 def _write(labelled: Iterator[Labelled], output: Output, states: StateFile, state: State) -> State:

@@ -50,8 +50,11 @@ class Output(Protocol):
     def complete(self) -> None:
         """Make the output whole, out of nothing but what a settled state stands for."""
 
+    def tidy(self) -> None:
+        """Remove what only an unfinished output needs, once a finished state is saved."""
+
     def close(self) -> None:
-        """Let it go, and what only an unfinished output needs where it is whole."""
+        """Let it go."""
 
 
 class JsonLinesOutput:
@@ -102,6 +105,9 @@ class JsonLinesOutput:
 
     def complete(self) -> None:
         """Nothing is missing."""
+
+    def tidy(self) -> None:
+        """Nothing is left over."""
 
     def close(self) -> None:
         """Close the file."""
