@@ -1,8 +1,9 @@
-"""Archives that the tests make."""
+"""Archives that the tests make, and the command in a process of its own."""
 
 import base64
 import gzip
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,3 +41,10 @@ def _with_bytes(post: Fields) -> dict[str, Any]:
         for medium in post.get("media") or ()
     ]
     return {**post, "media": media or None}
+
+
+def command(before: str, arguments: Sequence[str]) -> list[str]:
+    """`mmorient` as a command line, with some Python before it starts."""
+    root = str(Path(__file__).parents[3])
+    code = f"import sys; sys.path.insert(0, {root!r}); {before}; from mmorient.cli import main; main()"
+    return [sys.executable, "-c", code, *arguments]
