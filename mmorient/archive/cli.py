@@ -147,7 +147,8 @@ def _engine(
 
     if workers:
         from mmorient.archive.ray_engine import label_on_ray
-        from mmorient.checkpoint import SHIPPED, load_checkpoint
+        from mmorient.checkpoint import load_checkpoint
+        from mmorient.digest import SHIPPED
 
         checkpoint = load_checkpoint(options["checkpoint"] or SHIPPED)
         digests = (checkpoint.digest, checkpoint.embedding_digest(options["precision"]))

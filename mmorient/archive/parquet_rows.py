@@ -59,7 +59,7 @@ def read_parquet_rows(
     import pyarrow as pa
 
     with _opened(path, name) as file:
-        wanted = [column for column in (*POST_COLUMNS, *columns) if column in file.schema_arrow.names]
+        wanted = [column for column in dict.fromkeys((*POST_COLUMNS, *columns)) if column in file.schema_arrow.names]
         size, total = path.stat().st_size, max(1, file.metadata.num_rows)
         number = 0
         try:
