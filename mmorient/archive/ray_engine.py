@@ -12,17 +12,21 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from mmorient.archive.extras import extra_module
 from mmorient.archive.labelling import Labelled, label_chunk
 from mmorient.archive.reading import Archive, Place, Row, chunks
-from mmorient.errors import ArchiveError, CheckpointError, MmOrientError
+from mmorient.errors import ArchiveError, MmOrientError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from mmorient.moderator import Moderator
 
 # Chunks are at most 32 MB: some of them wait for each worker.
 _OBJECT_STORE_BYTES = 512 * 1024 * 1024
@@ -30,30 +34,38 @@ _READ_CPUS = 0.25
 
 
 class _Reader:
-    """Rows of one file to chunks, one chunk a row of the table."""
+    """Rows of one file to chunks, one chunk a row of the table.
+
+    A file that breaks off is a last chunk that says so: what comes before it is labelled, as in one process.
+    """
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
 
     def __call__(self, table: pa.Table) -> Iterator[pa.Table]:
-        import pyarrow as pa
-
         for wanted in table.to_pylist():
-            for rows in chunks(self._archive.rows_of(wanted["file"], wanted["skip"])):
-                columns: dict[str, list[Any]] = {
-                    "file": [wanted["file"]],
-                    "numbers": [[row.number for row in rows]],
-                    "read_bytes": [[row.read_bytes for row in rows]],
-                    "refused": [[row.refused for row in rows]],
-                }
-                # Not pa.table alone: its binary columns end at 2 GB, and its guess of a list of None is null.
-                yield pa.table(
-                    {
-                        **columns,
-                        "refused": pa.array(columns["refused"], pa.list_(pa.string())),
-                        "values": pa.array([[row.value for row in rows]], pa.large_list(pa.large_binary())),
-                    }
-                )
+            try:
+                for rows in chunks(self._archive.rows_of(wanted["file"], wanted["skip"])):
+                    yield _chunk_table(wanted["file"], rows, None)
+            except ArchiveError as error:
+                yield _chunk_table(wanted["file"], [], str(error))
+
+
+def _chunk_table(file: int, rows: Sequence[Row], broken: str | None) -> pa.Table:
+    import pyarrow as pa
+
+    numbers = pa.list_(pa.int64())
+    return pa.table(
+        {
+            "file": [file],
+            "broken": pa.array([broken], pa.string()),
+            "numbers": pa.array([[row.number for row in rows]], numbers),
+            "read_bytes": pa.array([[row.read_bytes for row in rows]], numbers),
+            "refused": pa.array([[row.refused for row in rows]], pa.list_(pa.string())),
+            # Small offsets end at 2 GB.
+            "values": pa.array([[row.value for row in rows]], pa.large_list(pa.large_binary())),
+        }
+    )
 
 
 class _Labeller:
@@ -63,16 +75,27 @@ class _Labeller:
         from mmorient.model_options import load_moderator
 
         self._archive = archive
-        self._moderator = load_moderator(dict(options))
+        self._moderator: Moderator | None = None
+        # What a constructor raises, Ray tells as its own failure, without the reason.
+        self._broken = ""
+        try:
+            self._moderator = load_moderator(dict(options))
+        except (MmOrientError, click.ClickException) as error:
+            self._broken = f"a worker's {error}"
+            return
         found = self._moderator.identity.checkpoint
         if found != checkpoint:
-            raise CheckpointError(options["checkpoint"] or "of the package", f"is {found} here, {checkpoint} elsewhere")
+            self._broken = f"a worker's checkpoint is {found}, not {checkpoint}"
 
     def __call__(self, table: pa.Table) -> pa.Table:
         import pyarrow as pa
 
         answers = []
         for chunk in table.to_pylist():
+            broken = self._broken or chunk["broken"]
+            if broken or self._moderator is None:
+                answers.append({"broken": broken})
+                continue
             columns = zip(chunk["numbers"], chunk["values"], chunk["read_bytes"], chunk["refused"], strict=True)
             one = label_chunk(self._moderator, self._archive, [Row(chunk["file"], *fields) for fields in columns])
             answers.append(
@@ -84,8 +107,9 @@ class _Labeller:
                     "refused": list(one.refused),
                 }
             )
-        texts = pa.list_(pa.string())
-        kinds = {"file": pa.int64(), "row": pa.int64(), "read_bytes": pa.int64(), "lines": texts, "refused": texts}
+        number, text = pa.int64(), pa.string()
+        kinds = {"broken": text, "file": number, "row": number, "read_bytes": number}
+        kinds |= {"lines": pa.list_(text), "refused": pa.list_(text)}
         return pa.Table.from_pylist(answers, schema=pa.schema(list(kinds.items())))
 
 
@@ -103,12 +127,11 @@ def label_on_ray(
 
     Raises:
         ArchiveUsageError: Ray is not installed.
-        ArchiveError: A file cannot be read, or Ray gave up.
-        CheckpointError: A worker has another checkpoint, or none.
+        ArchiveError: A file cannot be read, a worker has another checkpoint or none, or Ray gave up.
     """
     ray = extra_module("ray", "ray", "--ray")
     data = extra_module("ray.data", "ray", "--ray")
-    with _connected(ray, workers), _unwrapped(ray):
+    with _connected(ray, workers), _in_one_line(ray):
         context = data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
@@ -135,6 +158,8 @@ def label_on_ray(
             )
         )
         for answer in answers.iter_rows():
+            if answer["broken"] is not None:
+                raise ArchiveError(answer["broken"])
             yield Labelled(
                 Place(int(answer["file"]), int(answer["row"])),
                 int(answer["read_bytes"]),
@@ -163,7 +188,7 @@ def _connected(ray: Any, workers: int) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     own: dict[str, Any] = {}
     if "RAY_ADDRESS" not in os.environ:
         own = {
@@ -178,7 +203,7 @@ def _connected(ray: Any, workers: int) -> Iterator[None]:
         with _silent():  # it tells of the level that was set for it
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        raise ArchiveError(f"--ray: {_first_line(error)}") from error
+        raise ArchiveError(f"--ray: {_last_line(error)}") from error
     try:
         yield
     finally:
@@ -186,19 +211,17 @@ def _connected(ray: Any, workers: int) -> Iterator[None]:
 
 
 @contextmanager
-def _unwrapped(ray: Any) -> Iterator[None]:
-    """Raise what a worker raised, not the story of how it came here."""
+def _in_one_line(ray: Any) -> Iterator[None]:
+    """Say that Ray gave up, not how that came here through its own code."""
     try:
         yield
     except ray.exceptions.RayError as error:
-        seen: BaseException | None = error
-        while seen is not None and not isinstance(seen, MmOrientError):
-            seen = getattr(seen, "cause", None) or seen.__cause__
-        if seen is not None:
-            raise seen from None
-        raise ArchiveError(f"--ray: {_first_line(error)}") from error
+        cause: BaseException = error
+        while inner := getattr(cause, "cause", None) or cause.__cause__:
+            cause = inner
+        raise ArchiveError(f"--ray: {type(cause).__name__}: {_last_line(cause)}") from error
 
 
-def _first_line(error: BaseException) -> str:
+def _last_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
