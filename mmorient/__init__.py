@@ -12,8 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmorient.archive.reading import Archive, Place, Row, open_archive
     from mmorient.digest import checkpoint_digest
-    from mmorient.errors import CheckpointError, MmOrientError, PictureError
+    from mmorient.errors import ArchiveError, ArchiveUsageError, CheckpointError, MmOrientError, PictureError
     from mmorient.explain.document import explain_document
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TASKS",
+    "Archive",
+    "ArchiveError",
+    "ArchiveUsageError",
     "CheckpointError",
     "Embedding",
     "Frame",
@@ -32,19 +36,23 @@ __all__ = [
     "Moderator",
     "Picture",
     "PictureError",
+    "Place",
     "Post",
     "PostEmbeddings",
     "PostLabels",
+    "Row",
     "TaskLabel",
     "checkpoint_digest",
     "decode_picture",
     "explain_document",
+    "open_archive",
     "post_text",
 ]
 
 _HOMES = {
+    "archive.reading": ("Archive", "Place", "Row", "open_archive"),
     "digest": ("checkpoint_digest",),
-    "errors": ("CheckpointError", "MmOrientError", "PictureError"),
+    "errors": ("ArchiveError", "ArchiveUsageError", "CheckpointError", "MmOrientError", "PictureError"),
     "explain.document": ("explain_document",),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),

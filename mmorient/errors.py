@@ -4,6 +4,8 @@ MmOrientError
 ├── CheckpointError   a checkpoint that cannot be used: wrong file, wrong shape, unknown version
 ├── PictureError      bytes that cannot become a picture: the post goes on without it
 ├── PostError         a post that cannot be read (the ``mmorient`` command only)
+├── ArchiveError      an archive that cannot be read or written on
+│   └── ArchiveUsageError  what was asked for cannot be done: said before anything starts
 └── DataError         a training set that is not laid out as its reader expects
 """
 
@@ -23,6 +25,10 @@ class CheckpointError(MmOrientError):
         super().__init__(f"checkpoint {path}: {reason}")
         self.path = str(path)
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type[CheckpointError], tuple[str, str]]:
+        """Survive pickling: checkpoints are loaded in worker processes as well."""
+        return (type(self), (self.path, self.reason))
 
 
 class PictureError(MmOrientError):
@@ -45,6 +51,14 @@ class PictureError(MmOrientError):
 
 class PostError(MmOrientError):
     """A line of the input that is not a post, with the line number in the message."""
+
+
+class ArchiveError(MmOrientError):
+    """An archive that cannot be read or written on, with the file at fault, in one line."""
+
+
+class ArchiveUsageError(ArchiveError):
+    """Paths, an output or a missing package with which an archive cannot be worked on."""
 
 
 class DataError(MmOrientError):

@@ -1,14 +1,13 @@
-"""Posts as JSON lines, for the command: what is read, what each becomes, and what could not be used of it."""
+"""A post as a line of JSON, for the commands: what it becomes, what could not be used of it, and its labels."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -52,30 +51,6 @@ class Line:
     id: str
     post: Post
     unavailable: tuple[dict[str, int | str], ...]
-
-
-def read_lines(
-    source: BinaryIO,
-    name: str,
-    folder: Path,
-    drawn_text: DrawnText | None = None,
-    frame: Frame = Frame(),  # noqa: B008 - frozen
-) -> Iterator[Line | PostError]:
-    """Read posts, one a line; blank lines are passed over, what is no post comes as the error that says why.
-
-    Args:
-        source: JSON lines, UTF-8.
-        name: Of the source, for messages.
-        folder: What a medium's ``path`` is relative to.
-        drawn_text: Of the moderator that shall label them.
-        frame: Of the same: its ``picture_frame``.
-    """
-    for number, line in enumerate(source, 1):
-        if line.strip():
-            try:
-                yield read_line(line, folder, drawn_text, frame=frame)
-            except PostError as error:
-                yield PostError(f"{name}:{number}: {error}")
 
 
 def read_line(

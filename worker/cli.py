@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import click
 
 from mmorient.usage import usage_in_one_line
+from worker.archive_import.cli import import_
 from worker.backfill.cli import backfill
 from worker.dead_letters.cli import dead_letters
 from worker.demo.cli import demo
@@ -35,6 +36,7 @@ moderate.add_command(backfill)
 moderate.add_command(diff)
 moderate.add_command(dead_letters)
 moderate.add_command(labels)
+moderate.add_command(import_)
 
 
 @moderate.command()

@@ -85,6 +85,10 @@ class KafkaLinks:
         """Return the transactional producer that replays the dead letters of a partition; one at a time can."""
         return self._transactional(f"{self.settings.group_id}:replay:{source.topic}:{source.partition}")
 
+    def importer(self, group_id: str) -> AIOKafkaProducer:
+        """Return the transactional producer of the import whose progress a group holds; one at a time can write."""
+        return self._transactional(group_id)
+
     def _transactional(self, transactional_id: str) -> AIOKafkaProducer:
         settings = self.settings
         return AIOKafkaProducer(

@@ -64,20 +64,27 @@ def check_counts(
             )
 
 
-async def max_message_bytes(admin: AIOKafkaAdminClient, topic: str) -> int | None:
-    """Return the largest batch of records that a topic takes; None where the broker does not say."""
+async def topic_configs(admin: AIOKafkaAdminClient, topic: str, names: Sequence[str]) -> dict[str, str]:
+    """Return settings of a topic by name; what the broker does not say is left out."""
     try:
         responses = await admin.describe_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": None})]
+            [ConfigResource(ConfigResourceType.TOPIC, topic, configs=dict.fromkeys(names))]
         )
     except KafkaError:
-        return None
-    for response in responses:
-        for code, _, _, _, entries in response.resources:
-            for name, value, *_ in entries if code == 0 else ():
-                if name == "max.message.bytes":
-                    return int(value)
-    return None
+        return {}
+    return {
+        name: value
+        for response in responses
+        for code, _, _, _, entries in response.resources
+        for name, value, *_ in (entries if code == 0 else ())
+        if name in names and value is not None
+    }
+
+
+async def max_message_bytes(admin: AIOKafkaAdminClient, topic: str) -> int | None:
+    """Return the largest batch of records that a topic takes; None where the broker does not say."""
+    said = await topic_configs(admin, topic, ["max.message.bytes"])
+    return int(said["max.message.bytes"]) if said else None
 
 
 async def create_topics(

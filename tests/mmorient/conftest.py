@@ -1,7 +1,9 @@
 """Checkpoints that the tests share."""
 
+import sys
 from collections.abc import Callable
-from io import BytesIO
+from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mmorient import Moderator, Picture, decode_picture
+from mmorient.cli import main
 from mmorient.training.untrained import write_untrained
 
 
@@ -44,3 +47,30 @@ def encode(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 Encode = Callable[[Image.Image, str], bytes]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command, as its entry point runs it."""
+
+    def call(*arguments: object, given: bytes = b"") -> Ran:
+        monkeypatch.setattr(sys, "argv", ["mmorient", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(given)))
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        return Ran(int(left.value.code or 0), said.out, said.err)
+
+    return call

@@ -5,44 +5,13 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from mmorient import TASKS, Moderator, Post
-from mmorient.cli import main
-from tests.mmorient.conftest import encode
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command, as its entry point runs it."""
-
-    def call(*arguments: object, given: bytes = b"") -> Ran:
-        monkeypatch.setattr(sys, "argv", ["mmorient", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(given)))
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return Ran(int(left.value.code or 0), said.out, said.err)
-
-    return call
+from tests.mmorient.conftest import Run, encode
 
 
 @pytest.fixture(scope="module")

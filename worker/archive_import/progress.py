@@ -1,0 +1,61 @@
+"""How far an import is: the metadata of a consumer group's offset, committed along with the records."""
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import OffsetAndMetadata
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mmorient import Place
+from worker.errors import FatalError
+from worker.offsets import committed
+
+
+class Progress(BaseModel):
+    """What stands beside the offset, which is the number of rows done.
+
+    Args:
+        inputs: digest of the archive's files: their paths and sizes.
+        file, row: the place up to which all rows are done.
+        sent: records.
+        refused: rows that no record was sent for.
+        finished: the archive is at its end.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inputs: str
+    file: int = 0
+    row: int = 0
+    sent: int = 0
+    refused: int = 0
+    finished: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Rows done."""
+        return self.sent + self.refused
+
+    @property
+    def place(self) -> Place:
+        """Where to read on."""
+        return Place(self.file, self.row)
+
+    def offset(self) -> OffsetAndMetadata:
+        """Return what is committed."""
+        return OffsetAndMetadata(self.rows, self.model_dump_json())
+
+
+async def progress_of(admin: AIOKafkaAdminClient, group_id: str, source: TopicPartition) -> Progress | None:
+    """Return how far an import is; None where it has not begun.
+
+    Raises:
+        LaneError, aiokafka.errors.KafkaError: the broker did not say.
+        FatalError: the group's offset is no import's.
+    """
+    found = await committed(admin, group_id, source)
+    if found is None:
+        return None
+    try:
+        return Progress.model_validate_json(found.metadata)
+    except ValidationError as error:
+        raise FatalError(f"group {group_id} is no import's: {found.metadata!r}") from error
