@@ -17,7 +17,6 @@ from tests.worker.dead_letters.letters import Draft, replayed, write
 from tests.worker.system import Stream, headers_of, post
 from worker.dead_letters import replay_command
 from worker.dead_letters.claim import Claim
-from worker.dead_letters.replay import Pace
 from worker.errors import FatalError
 
 
@@ -233,23 +232,3 @@ async def test_the_rate_is_kept(stream: Stream) -> None:
     assert 1.7 <= (stamps[-1] - stamps[0]) / 1000 < 6
     # In any second there are 20 and one batch at most.
     assert all(sum(at <= other < at + 1000 for other in stamps) <= 26 for at in stamps)
-
-
-async def test_a_pace_counts_from_its_last_batch() -> None:
-    """An idle time is not made up for; without a rate nothing waits."""
-    now, slept = [100.0], []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(round(seconds, 3))
-        now[0] += seconds
-
-    pace = Pace(8, clock=lambda: now[0], sleep=sleep)
-    assert pace.batch_posts == 2
-    for _ in range(3):
-        await pace.passing(2)
-    now[0] += 10
-    await pace.passing(2)
-    await pace.passing(1)
-    assert slept == [0.0, 0.25, 0.25, 0.0, 0.25]
-    await Pace(None, sleep=sleep).passing(10_000)
-    assert len(slept) == 5
