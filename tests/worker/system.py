@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -119,11 +119,7 @@ class Stream:
 
     async def command(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
         """Run `moderate` and return its exit code, output and errors."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "worker", *arguments,
-            env={**os.environ, **self.environment(**settings)},
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+        process = await self.spawn(*arguments, **settings)
         output, errors = await process.communicate()
         return process.returncode or 0, output.decode(), errors.decode()
 
@@ -132,18 +128,25 @@ class Stream:
         code, _, errors = await self.command("topics", "create", "--partitions", str(partitions), **settings)
         assert code == 0, errors
 
-    async def start(self, name: str = "worker", variables: Mapping[str, str] | None = None, **settings: str) -> Worker:
-        """Start a worker, with more environment variables than its settings; the test's end kills it."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        log_path = self.folder / f"{name}.log"
-        with log_path.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "worker", "run",
-                env={**os.environ, **self.environment(HTTP__PORT=str(port), **settings), **(variables or {})},
-                stdout=log, stderr=log,
-            )  # fmt: skip
+    async def spawn(
+        self,
+        *arguments: str,
+        output: IO[bytes] | int = asyncio.subprocess.PIPE,
+        variables: Mapping[str, str] | None = None,
+        **settings: str,
+    ) -> asyncio.subprocess.Process:
+        """Start `moderate` with output and errors where `output` says; the test's end kills it.
+
+        Args:
+            arguments: of the command.
+            output: an open file, or a pipe each.
+            variables: environment variables besides its settings.
+            settings: as for `environment`.
+        """
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "worker", *arguments,
+            env={**os.environ, **self.environment(**settings), **(variables or {})}, stdout=output, stderr=output,
+        )  # fmt: skip
 
         async def kill() -> None:
             if process.returncode is None:
@@ -151,6 +154,16 @@ class Stream:
                 await process.wait()
 
         self.stack.push_async_callback(kill)
+        return process
+
+    async def start(self, name: str = "worker", variables: Mapping[str, str] | None = None, **settings: str) -> Worker:
+        """Start a worker, with more environment variables than its settings; the test's end kills it."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log_path = self.folder / f"{name}.log"
+        with log_path.open("ab") as log:
+            process = await self.spawn("run", output=log, variables=variables, HTTP__PORT=str(port), **settings)
         return Worker(process, f"http://127.0.0.1:{port}", log_path)
 
     async def feed(self, values: Sequence[bytes | None], partitions: int) -> list[Position]:

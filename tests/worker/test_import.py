@@ -4,8 +4,6 @@ import asyncio
 import base64
 import gzip
 import json
-import os
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -84,23 +82,6 @@ async def rows_done(stream: Stream, name: str) -> int:
         await admin.close()
 
 
-async def start(stream: Stream, *arguments: str) -> asyncio.subprocess.Process:
-    """Start an import that the test ends."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "worker", "import", *arguments,
-        env={**os.environ, **stream.environment()},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-
-    async def kill() -> None:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-    stream.stack.push_async_callback(kill)
-    return process
-
-
 async def test_every_post_arrives_once_over_kill_9(stream: Stream, tmp_path: Path) -> None:
     """In the archive's order, with its bytes, key, time and partition; a second import of the name disturbs nothing."""
     await stream.create_topics(PARTITIONS)
@@ -111,7 +92,7 @@ async def test_every_post_arrives_once_over_kill_9(stream: Stream, tmp_path: Pat
     arguments = (str(tmp_path), "--name", "old", "--max-posts-per-second", "700")
     done = -1
     for extra in ((), ("--resume",)):
-        process = await start(stream, *arguments, *extra)
+        process = await stream.spawn("import", *arguments, *extra)
         async with asyncio.timeout(60):
             while (reached := await rows_done(stream, "old")) <= max(done, 0):
                 assert process.returncode is None

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import random
 import signal
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -32,23 +30,12 @@ class Again:
 
     async def start(self, name: str, *arguments: str, **settings: str) -> asyncio.subprocess.Process:
         """Start a process of the backfill `name`; its log is NAME.log."""
+        own = ["--group-id", f"{self._stream.name}.{name}", "--output", self.pattern(name)]
         with (self._stream.folder / f"{name}.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "worker", "backfill",
-                "--group-id", f"{self._stream.name}.{name}", "--output", self.pattern(name),
-                # Others compute on the machine that tests.
-                "--priority", "normal", *arguments,
-                env={**os.environ, **self._stream.environment(**settings)},
-                stdout=log, stderr=log,
-            )  # fmt: skip
-
-        async def kill() -> None:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-
-        self._stream.stack.push_async_callback(kill)
-        return process
+            # Others compute on the machine that tests.
+            return await self._stream.spawn(
+                "backfill", *own, "--priority", "normal", *arguments, output=log, **settings
+            )
 
     async def run(self, name: str, *arguments: str, **settings: str) -> str:
         """Run one to its end and return its log."""

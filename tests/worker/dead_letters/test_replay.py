@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import random
 import signal
-import sys
 from unittest.mock import AsyncMock
 
 import pytest
@@ -18,22 +16,6 @@ from tests.worker.system import Stream, headers_of, post
 from worker.dead_letters import replay_command
 from worker.dead_letters.claim import Claim
 from worker.errors import FatalError
-
-
-async def start_replay(stream: Stream, *arguments: str) -> asyncio.subprocess.Process:
-    """Start the command as a process, which the test's end kills."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "worker", "dead-letters", "replay", *arguments,
-        env={**os.environ, **stream.environment()}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-
-    async def kill() -> None:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-    stream.stack.push_async_callback(kill)
-    return process
 
 
 async def posts_written(stream: Stream) -> int:
@@ -105,7 +87,7 @@ async def test_kill_9_in_the_middle_replays_each_once(stream: Stream) -> None:
     killed_amid: list[int] = []
     for _ in range(5):
         before = await posts_written(stream)
-        process = await start_replay(stream)
+        process = await stream.spawn("dead-letters", "replay")
         while process.returncode is None and await posts_written(stream) == before:
             await asyncio.sleep(0.005)
         await asyncio.sleep(chance.random() * 0.15)
@@ -129,7 +111,7 @@ async def test_of_two_replays_at_once_the_older_ends(stream: Stream) -> None:
     await stream.create_topics(1)
     count = 300
     await write(stream, [Draft(b"?", n) for n in range(count)])
-    older = await start_replay(stream, "--max-posts-per-second", "40")
+    older = await stream.spawn("dead-letters", "replay", "--max-posts-per-second", "40")
     while not await posts_written(stream):
         assert older.returncode is None
         await asyncio.sleep(0.05)
