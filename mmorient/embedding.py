@@ -15,6 +15,7 @@ from mmorient.encoders.minilm import token_batch
 from mmorient.hima import Attended, ElementAttention, pool_windows
 from mmorient.posts import Embedding, Frame, Picture
 from mmorient.text import Window
+from mmorient.threads import enough_threads
 
 
 class TextEmbedder:
@@ -100,6 +101,7 @@ class TextEmbedder:
         Yields:
             Which windows, in the order of the rows; their mask, states and means, rows past them padding.
         """
+        enough_threads()
         by_bucket: dict[int, list[int]] = defaultdict(list)
         for index, window in enumerate(windows):
             by_bucket[window.bucket].append(index)
@@ -150,6 +152,7 @@ class PictureEmbedder:
 
     def _attend(self, pictures: Sequence[Picture]) -> Iterator[tuple[int, Attended, Tensor]]:
         """Encode pictures ``rows`` at a time: how many, stage 1, global vectors ``[rows, D]``, the rest padding."""
+        enough_threads()
         for start in range(0, len(pictures), self._rows):
             chunk = [picture.pixels for picture in pictures[start : start + self._rows]]
             dummies = [np.zeros_like(chunk[0])] * (self._rows - len(chunk))

@@ -15,7 +15,7 @@ class Pace:
     def __init__(
         self, max_posts_per_second: float | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._seconds_a_post = 1 / max_posts_per_second if max_posts_per_second else 0.0
+        self._limit = max_posts_per_second
         self._clock = clock
         self._next_at = float("-inf")
 
@@ -26,4 +26,9 @@ class Pace:
 
     def took(self, posts: int) -> None:
         """Note that posts were taken; a pause before them gives no credit for a burst after it."""
-        self._next_at = max(self._next_at, self._clock()) + posts * self._seconds_a_post
+        if self._limit is not None:
+            self._next_at = max(self._next_at, self._clock()) + posts / self._limit
+
+    def at_once(self, max_posts: int, *, seconds: float = 1.0) -> int:
+        """Return how many posts may be taken together: those of so many seconds, one at least."""
+        return max_posts if self._limit is None else max(1, min(max_posts, int(self._limit * seconds)))

@@ -146,11 +146,12 @@ class StreamService(Service):
             self._health.partitions_owned = lambda: lanes.assigned
             trial = Trial(settings)
             stack.callback(trial.close)
+            pace = Pace(self._restraint.max_posts_per_second)
             pipeline = Pipeline(
                 consume=ConsumeStage(
                     consumer,
                     lanes,
-                    max_posts=_batch_posts(settings.batch.max_posts, self._restraint),
+                    max_posts=pace.at_once(settings.batch.max_posts),
                     records_gone=settings.kafka.records_gone,
                     bounded=terms.bounded,
                 ),
@@ -165,7 +166,7 @@ class StreamService(Service):
                 shadow=shadow,
                 max_in_flight=settings.batch.max_in_flight,
                 max_in_flight_bytes=settings.batch.max_in_flight_bytes,
-                pace=Pace(self._restraint.max_posts_per_second),
+                pace=pace,
             )
             await membership.join(stack, consumer, lanes)
             self._pipeline = pipeline
@@ -205,12 +206,6 @@ def _root(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _batch_posts(max_posts: int, restraint: Restraint) -> int:
-    """Return the posts of one batch: no more than a second's, where posts are taken at a limited pace."""
-    limit = restraint.max_posts_per_second
-    return max_posts if limit is None else max(1, min(max_posts, round(limit)))
 
 
 def _terms(settings: Settings, *, bounded: bool) -> LaneTerms:

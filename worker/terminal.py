@@ -6,14 +6,10 @@ from datetime import UTC, datetime
 _JOINER = "\u200d"  # holds emoji together, and moves nothing
 
 
-def visible(text: str) -> str:
-    """Return a text as one line in which characters that steer a terminal, or hide in a line, are named instead."""
-    return "".join(_character(character) for character in text)
-
-
-def shortened(text: str, characters: int) -> str:
-    """Return a text as `visible` does, cut to a number of characters before."""
-    return visible(text) if len(text) <= characters else f"{visible(text[: characters - 1])}…"
+def harmless(text: str, limit: int | None = None) -> str:
+    """Return a text on one line, with what steers a terminal or hides in a line named, cut to `limit` characters."""
+    shown = text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"
+    return "".join(_character(one) for one in shown)
 
 
 def moment(milliseconds: int) -> str:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import mmorient
-from mmorient import CheckpointError, Moderator, Picture, Post, PostEmbeddings
+from mmorient import CheckpointError, Embedding, Moderator, Picture, Post, PostEmbeddings
 from mmorient.config import Precision
 from mmorient.embedding import TextEmbedder
 
@@ -178,6 +178,22 @@ def test_any_thread_may_call(moderator: Moderator, pictures: list[Picture]) -> N
     posts = [Post("hello", tuple(pictures[:1]))]
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(moderator.label, posts).result() == moderator.label(posts)
+
+
+def test_labels_do_not_tell_how_many_processors_there_are(moderator: Moderator, pictures: list[Picture]) -> None:
+    """A replica with one thread makes the same bits as one with many, in whatever thread it computes."""
+    before = torch.get_num_threads()
+
+    def embeddings(threads: int) -> list[Embedding]:
+        torch.set_num_threads(threads)
+        return [*moderator.embed_texts(texts(12)), *moderator.embed_pictures(pictures)]
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            alone, *others = [pool.submit(embeddings, threads).result() for threads in (1, 2, 5)]
+    finally:
+        torch.set_num_threads(before)
+    assert all(same(alone, other) for other in others)
 
 
 def test_a_window_beyond_the_first_changes_the_embedding(moderator: Moderator) -> None:

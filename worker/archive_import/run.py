@@ -119,7 +119,7 @@ class Import:
         progress = Progress(inputs=self.inputs)
         pace = Pace(max_posts_per_second)
         # A slow import's transactions are a second's posts, not a burst and a long pause.
-        max_rows = min(_TRANSACTION_ROWS, max(1, int(max_posts_per_second or _TRANSACTION_ROWS)))
+        max_rows = pace.at_once(_TRANSACTION_ROWS)
         try:
             async with self._producer() as producer:
                 # Only now: the fence has settled the last transaction of a killed import.

@@ -1,6 +1,5 @@
 """`moderate backfill`."""
 
-import asyncio
 import json
 from typing import Any, get_args
 
@@ -80,6 +79,7 @@ def backfill(
     from worker.bounds import parse_bound, parse_partitions
     from worker.cli import read_settings, refuse_missing_checkpoint
     from worker.links import KafkaLinks
+    from worker.once import run_once
 
     live = read_settings(options)
     refuse_missing_checkpoint(live)
@@ -105,7 +105,7 @@ def backfill(
     if dry_run:
         from worker.backfill.estimate import estimate
 
-        said = asyncio.run(estimate(links, request, restraint, cost_per_hour=cost_per_hour))
+        said = run_once(estimate(links, request, restraint, cost_per_hour=cost_per_hour))
         click.echo(json.dumps(said.as_json(), indent=2) if as_json else said.readable())
         return
     if as_json or cost_per_hour is not None:
@@ -113,9 +113,9 @@ def backfill(
     from worker.backfill.following import Backfill
     from worker.backfill.starting import start as begin
 
-    plans = asyncio.run(begin(links, request, resume=resume))
+    plans = run_once(begin(links, request, resume=resume))
     run = Backfill(settings.kafka.group_id, plans, restraint)
-    done = asyncio.run(run.look(links))
+    done = run_once(run.look(links))
     topics = ", ".join(dict.fromkeys(settings.kafka.routes.values()))
     asked = next(iter(plans.values())).asked
     click.echo(f"backfill of {asked}: {run.offsets} offsets, group {settings.kafka.group_id}, to {topics}", err=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.dead_letters.letters import Letter
-from worker.terminal import iso, moment, shortened, visible
+from worker.terminal import harmless, iso, moment
 
 UNKNOWN = "(unknown)"
 KINDS = ("error", "stage", "community", "hour", "letter")
@@ -137,7 +137,7 @@ def lines_of(listing: Listing, limit: int | None) -> Iterator[str]:
     groups = listing.groups()
     shown = groups[: limit or _TERMINAL_ROWS]
     for group in shown:
-        key = "  ".join(shortened(part, _MESSAGE_CHARS) for part in group.key)
+        key = "  ".join(harmless(part, _MESSAGE_CHARS) for part in group.key)
         if listing.columns == _COLUMNS["letter"]:
             again = f"{'replayed' if group.replayed else 'not replayed'}, attempts {group.attempts}"
             yield f"{key}\n    {moment(group.last)}, {again}"
@@ -145,7 +145,7 @@ def lines_of(listing: Listing, limit: int | None) -> Iterator[str]:
             yield f"{group.letters:>7,}  {key}"
             yield (
                 f"{'':>7}  {moment(group.first)} to {moment(group.last)}, {group.replayed:,} replayed, "
-                f"attempts up to {group.attempts}, newest {visible(group.sample)}"
+                f"attempts up to {group.attempts}, newest {harmless(group.sample)}"
             )
     if len(groups) > len(shown):
         yield f"… and {len(groups) - len(shown):,} more rows (--limit {len(groups)})"

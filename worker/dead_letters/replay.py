@@ -1,9 +1,8 @@
 """Dead letters through the worker again: selected, guarded, paced, each once."""
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,9 +16,11 @@ from worker.dead_letters.letters import Letter
 from worker.dead_letters.reading import Joiner, read_letters
 from worker.dead_letters.selecting import Selection, Verdict, verdict
 from worker.errors import InvalidRecordError
+from worker.pace import Pace
 from worker.positions import Position
 
 _MAX_POSTS = 500
+_SECONDS_AT_ONCE = 0.25
 _MAX_BYTES = 1024 * 1024
 
 
@@ -43,40 +44,6 @@ class Outcome:
     def selected(self) -> int:
         """Letters that were selected."""
         return self.counts.total()
-
-
-class Pace:
-    """Lets so many posts a second pass.
-
-    Args:
-        posts_per_second: None for as many as there are.
-        clock: monotonic seconds.
-        sleep: waits for seconds.
-    """
-
-    def __init__(
-        self,
-        posts_per_second: float | None,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._rate = posts_per_second
-        self._clock = clock
-        self._sleep = sleep
-        self._free_at = float("-inf")
-
-    @property
-    def batch_posts(self) -> int:
-        """Posts that may pass at once: those of a quarter of a second."""
-        return _MAX_POSTS if self._rate is None else max(1, min(_MAX_POSTS, int(self._rate / 4)))
-
-    async def passing(self, posts: int) -> None:
-        """Wait until `posts` more may pass."""
-        if self._rate is None:
-            return
-        await self._sleep(max(0.0, self._free_at - self._clock()))
-        self._free_at = max(self._free_at, self._clock()) + posts / self._rate
 
 
 class Writer(Protocol):
@@ -220,14 +187,15 @@ class _Partition:
             await self.write_waiting()
         self._letters.append(letter)
         self._bytes += size
-        if len(self._letters) >= self._pace.batch_posts:
+        if len(self._letters) >= self._pace.at_once(_MAX_POSTS, seconds=_SECONDS_AT_ONCE):
             await self.write_waiting()
 
     async def write_waiting(self) -> None:
         """Write what waits."""
         letters, self._letters, self._bytes = self._letters, [], 0
         if letters:
-            await self._pace.passing(len(letters))
+            await asyncio.sleep(self._pace.wait_seconds)
+            self._pace.took(len(letters))
             await self._write(letters)
 
     async def _write(self, letters: Sequence[Letter]) -> None:

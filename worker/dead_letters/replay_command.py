@@ -14,11 +14,12 @@ from worker.dead_letters.claim import Claim
 from worker.dead_letters.following import Aftermath, Marks, follow
 from worker.dead_letters.ledger import create_ledger, ledger_topic
 from worker.dead_letters.question import Question, progress_over
-from worker.dead_letters.replay import DryRun, Outcome, Pace, Terms, Writer, claimed, replay
+from worker.dead_letters.replay import DryRun, Outcome, Terms, Writer, claimed, replay
 from worker.dead_letters.selecting import POISON, Verdict
 from worker.errors import FatalError
+from worker.pace import Pace
 from worker.reading import connected_reader, partitions_of
-from worker.terminal import visible
+from worker.terminal import harmless
 from worker.topics import max_message_bytes
 
 _OVERHEAD_BYTES = 1024  # of a batch
@@ -175,4 +176,4 @@ def _print(outcome: Outcome, aftermath: Aftermath | None, *, dry_run: bool) -> N
     for words, count in rows:
         click.echo(f"{count:>9,}  {'would be ' * (dry_run and words == 'replayed')}{words}")
     for position in outcome.too_large:
-        click.echo(f"too large: {visible(str(position))}")
+        click.echo(f"too large: {harmless(str(position))}")

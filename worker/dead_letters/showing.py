@@ -8,7 +8,7 @@ import click
 
 from schemas import Replay
 from worker.dead_letters.letters import Letter
-from worker.terminal import iso, moment, shortened, visible
+from worker.terminal import harmless, iso, moment
 
 _VALUE_CHARS = 1000
 _HEADER_CHARS = 200
@@ -29,21 +29,21 @@ def print_letter(letter: Letter, replay: Replay | None) -> None:
         ]
     attempts = "its header is no number" if letter.attempts is None else str(letter.attempts)
     if letter.replay_of is not None:
-        attempts += f", the last a replay of {shortened(letter.replay_of, _HEADER_CHARS)}"
+        attempts += f", the last a replay of {harmless(letter.replay_of, _HEADER_CHARS)}"
     rows += [
         ("post id", letter.post_id or "unknown"),
         ("community", letter.community or "unknown"),
         ("attempts", attempts),
         ("replayed", _replayed(replay)),
-        ("key", "none" if letter.key is None else shortened(_text(letter.key), _HEADER_CHARS)),
+        ("key", "none" if letter.key is None else harmless(_text(letter.key), _HEADER_CHARS)),
     ]
     rows += [("header", f"{name}: {_header(value)}") for name, value in letter.post_headers]
     rows.append(("bytes", "none: the record has no value" if letter.value is None else f"{len(letter.value):,}"))
     for name, value in rows:
-        click.echo(click.style(f"{name:<13}", bold=True) + shortened(value, _VALUE_CHARS))
+        click.echo(click.style(f"{name:<13}", bold=True) + harmless(value, _VALUE_CHARS))
     if letter.value:
         text = _text(letter.value)
-        click.echo(shortened(text, _VALUE_CHARS))
+        click.echo(harmless(text, _VALUE_CHARS))
         if len(text) > _VALUE_CHARS:
             click.echo("(cut: --raw writes all of it)")
 
@@ -83,7 +83,7 @@ def _text(value: bytes) -> str:
 
 
 def _header(value: bytes | None) -> str:
-    return "none" if value is None else shortened(_text(value), _HEADER_CHARS)
+    return "none" if value is None else harmless(_text(value), _HEADER_CHARS)
 
 
 def _place(letter: Letter) -> str:
@@ -94,5 +94,5 @@ def _place(letter: Letter) -> str:
 def _replayed(replay: Replay | None) -> str:
     if replay is None:
         return "no"
-    when = visible(replay.replayed_at.strftime("%Y-%m-%d %H:%M:%SZ"))
+    when = harmless(replay.replayed_at.strftime("%Y-%m-%d %H:%M:%SZ"))
     return f"{when}, as attempt {replay.attempt}"

@@ -134,8 +134,8 @@ async def _compare(request: "Request", settings: "Settings", folder: Path, follo
 
 
 def _end(report: "Report") -> None:
-    from worker.diff.harmless import harmless
     from worker.diff.session import check_limits
+    from worker.terminal import harmless
 
     check_limits(report)
     if report.fail_over is None or not report.fail_over.exceeded:

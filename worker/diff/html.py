@@ -8,7 +8,6 @@ from jinja2 import Environment, StrictUndefined
 
 from worker.diff import plots
 from worker.diff.counting import FACETS
-from worker.diff.harmless import harmless
 from worker.diff.page import STYLE, TEMPLATE
 from worker.diff.report import Comparison, Estimate, Moved, RateTest, Report, Slice
 from worker.diff.terminal import chosen
@@ -26,6 +25,7 @@ from worker.diff.verdict import (
     shift_of_rates,
     signed,
 )
+from worker.terminal import harmless
 
 _SLICES = 12  # of a facet
 _PARTS = 8

@@ -5,9 +5,9 @@
 from dataclasses import dataclass
 
 from mmorient import TASKS
-from worker.diff.harmless import harmless
 from worker.diff.store import SIDES, Store, literal
 from worker.errors import FatalError
+from worker.terminal import harmless
 
 # Scores are kept in whole millionths: sums of whole numbers are the same in whatever order they are added.
 MILLIONTHS = 1_000_000

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # scipy.stats takes ten times as long to load.
-from scipy import special  # type: ignore[import-untyped]
+from scipy import special
 
 Counts = NDArray[np.int64]
 RESAMPLES = 2000

@@ -7,7 +7,6 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.diff.counting import FACETS
-from worker.diff.harmless import harmless
 from worker.diff.report import Comparison, Explanations, Moved, Report, Side, Slice
 from worker.diff.verdict import (
     SIGNIFICANT,
@@ -23,6 +22,7 @@ from worker.diff.verdict import (
     shift_of_rates,
     signed,
 )
+from worker.terminal import harmless
 
 _SLICES = 6  # of a facet
 _TEXT = 160

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from worker.diff.harmless import harmless
 from worker.diff.report import ClassShift, Comparison, Estimate, Slice
+from worker.terminal import harmless
 
 SIGNIFICANT = 0.05
 

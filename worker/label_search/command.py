@@ -24,7 +24,7 @@ from worker.positions import Position
 from worker.reading import connected_reader, read_ranges
 from worker.settings import KafkaSettings
 from worker.slices import name_of
-from worker.terminal import shortened, visible
+from worker.terminal import harmless
 from worker.topics import partition_counts
 
 _ID_CHARS = 80
@@ -89,7 +89,7 @@ async def find_labels(kafka: KafkaSettings, wanted: Wanted, *, post_file: Path |
                             break
     where = _looked_at(looked_at or ranges, all_partitions=wanted.all_partitions)
     if not printer.found:
-        raise FatalError(f"no label of {shortened(wanted.post_id, _ID_CHARS)!r} {where}; {_widen(wanted)}")
+        raise FatalError(f"no label of {harmless(wanted.post_id, _ID_CHARS)!r} {where}; {_widen(wanted)}")
     if post_file is not None:
         printer.write_post(post_file)
     if not as_json:
@@ -114,7 +114,7 @@ async def _places(links: KafkaLinks, kafka: KafkaSettings, wanted: Wanted) -> li
                 if any(fnmatchcase(topic, pattern) for pattern in wanted.patterns) and topic not in others
             )
             if not topics:
-                raise FatalError(f"no topic is called {' or '.join(map(visible, wanted.patterns))}")
+                raise FatalError(f"no topic is called {' or '.join(map(harmless, wanted.patterns))}")
         counts = await partition_counts(admin, [*topics, kafka.dead_letter_topic, kafka.posts_topic])
     there = {topic: counts[topic] for topic in (*topics, kafka.dead_letter_topic) if topic in counts}
     if not there:
@@ -163,7 +163,7 @@ class _Printer:
             self.posts[post] = one.value if value is None and isinstance(one, Letter) else value
             self._say(post_json(post, record) if self.as_json else post_line(post, record, self.post_id))
         elif post != self._last and post is not None and not self.as_json:
-            self._say(visible(str(post)))
+            self._say(harmless(str(post)))
         self._last = post
         if self.as_json:
             self._say(found_as_json(one))
@@ -179,7 +179,7 @@ class _Printer:
         """
         value = next((value for value in self.posts.values() if value is not None), None)
         if value is None:
-            raise FatalError(f"the post {shortened(self.post_id, _ID_CHARS)!r} is no longer in the topic")
+            raise FatalError(f"the post {harmless(self.post_id, _ID_CHARS)!r} is no longer in the topic")
         if self.aside:
             sys.stdout.buffer.write(value)
             sys.stdout.buffer.flush()

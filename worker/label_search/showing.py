@@ -10,7 +10,7 @@ from aiokafka.structs import ConsumerRecord
 from worker.dead_letters.letters import Letter
 from worker.label_search.searching import Found
 from worker.positions import Position
-from worker.terminal import iso, moment, shortened, visible
+from worker.terminal import harmless, iso, moment
 
 _TEXT_CHARS = 160
 _CHECKPOINT_CHARS = len("sha256:") + 12
@@ -23,14 +23,14 @@ def lines_of(found: Found) -> Iterator[str]:
         reason = found.reason
         why = f"{reason.stage}: {reason.exception_message}" if reason else "its headers do not say why"
         attempts = f", after {found.attempts} replays" * bool(found.attempts)
-        yield f"  {when}  dead letter{attempts}, {shortened(why, _TEXT_CHARS)}  at {visible(str(found.position))}"
+        yield f"  {when}  dead letter{attempts}, {harmless(why, _TEXT_CHARS)}  at {harmless(str(found.position))}"
         return
     model = _mapping(found.label.get("model"))
     stamp = f"{str(model.get('checkpoint'))[:_CHECKPOINT_CHARS]} {model.get('precision')} {model.get('graph_context')}"
     for task, answer in _answers(found.label):
         said = f"{_said(answer):<24}{_intensity(answer):<24}"
-        where = f"{visible(stamp)}  at {visible(str(found.position))}"
-        yield f"  {when}  {shortened(task, 20):<14}{visible(said)}{where}"
+        where = f"{harmless(stamp)}  at {harmless(str(found.position))}"
+        yield f"  {when}  {harmless(task, 20):<14}{harmless(said)}{where}"
 
 
 def as_json(found: Found) -> str:
@@ -52,19 +52,19 @@ def is_post(record: ConsumerRecord | None, post_id: str) -> bool:
 
 def post_line(position: Position, record: ConsumerRecord | None, post_id: str) -> str:
     """Return the line about a post itself."""
-    where = visible(str(position))
+    where = harmless(str(position))
     if record is None:
         return f"{where}: no longer in the topic"
     post = _parsed(record)
     if not post:
         said = (record.value or b"").decode(errors="backslashreplace")
-        return f"{where}, {moment(record.timestamp)}, no JSON object: {shortened(said, _TEXT_CHARS)}"
+        return f"{where}, {moment(record.timestamp)}, no JSON object: {harmless(said, _TEXT_CHARS)}"
     if not is_post(record, post_id):
         return f"{where}: another post stands there now"
     text, media = post.get("text"), post.get("media")
-    quoted = f'"{shortened(text, _TEXT_CHARS)}"' if isinstance(text, str) else "(no text)"
+    quoted = f'"{harmless(text, _TEXT_CHARS)}"' if isinstance(text, str) else "(no text)"
     pictures = f", {len(media)} media" if isinstance(media, list) and media else ""
-    community = f", in {shortened(post['community'], 40)}" if isinstance(post.get("community"), str) else ""
+    community = f", in {harmless(post['community'], 40)}" if isinstance(post.get("community"), str) else ""
     return f"{where}, {moment(record.timestamp)}{community}{pictures}: {quoted}"
 
 

@@ -85,7 +85,9 @@ def test_the_pace_counts_from_the_last_posts() -> None:
     assert pace.wait_seconds == 0
     pace.took(50)
     assert pace.wait_seconds == pytest.approx(1.0)
+    assert (pace.at_once(64), pace.at_once(64, seconds=0.25), pace.at_once(64, seconds=0.001)) == (50, 12, 1)
     free = Pace(clock=lambda: now)
+    assert free.at_once(64) == 64
     free.took(10**9)
     assert free.wait_seconds == 0
 

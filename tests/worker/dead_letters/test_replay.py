@@ -17,7 +17,6 @@ from tests.worker.dead_letters.letters import Draft, replayed, write
 from tests.worker.system import Stream, headers_of, post
 from worker.dead_letters import replay_command
 from worker.dead_letters.claim import Claim
-from worker.dead_letters.replay import Pace
 from worker.errors import FatalError
 
 
@@ -148,8 +147,9 @@ async def test_of_two_replays_at_once_the_older_ends(stream: Stream) -> None:
     assert sorted(len(records) for records in found.values()) == [1] * count
 
 
+@pytest.mark.parametrize("committed", [True, False])
 async def test_a_transaction_that_does_not_end_is_not_repeated(
-    stream: Stream, replays: Replays, monkeypatch: pytest.MonkeyPatch
+    stream: Stream, replays: Replays, monkeypatch: pytest.MonkeyPatch, *, committed: bool
 ) -> None:
     """Whether it was committed is open: the replay ends, and the next one asks the ledger behind a new fence."""
     await stream.create_topics(1)
@@ -162,18 +162,19 @@ async def test_a_transaction_that_does_not_end_is_not_repeated(
         assert producer is not None
         commit = producer.commit_transaction
 
-        async def commits_and_says_nothing() -> None:
-            await commit()
+        async def says_nothing() -> None:
+            if committed:
+                await commit()
             await asyncio.sleep(60)
 
-        monkeypatch.setattr(producer, "commit_transaction", commits_and_says_nothing)
+        monkeypatch.setattr(producer, "commit_transaction", says_nothing)
         monkeypatch.setattr(claim, "_timeout_seconds", 1.0)
 
     monkeypatch.setattr(Claim, "take", take)
     with pytest.raises(FatalError, match="took too long"):
         await replays()
     monkeypatch.setattr(Claim, "take", original)
-    assert await replays() == {"selected": 3, "already_replayed": 3}
+    assert await replays() == {"selected": 3, "already_replayed" if committed else "replayed": 3}
     assert sorted(len(records) for records in (await replayed(stream)).values()) == [1, 1, 1]
 
 
@@ -231,23 +232,3 @@ async def test_the_rate_is_kept(stream: Stream) -> None:
     assert 1.7 <= (stamps[-1] - stamps[0]) / 1000 < 6
     # In any second there are 20 and one batch at most.
     assert all(sum(at <= other < at + 1000 for other in stamps) <= 26 for at in stamps)
-
-
-async def test_a_pace_counts_from_its_last_batch() -> None:
-    """An idle time is not made up for; without a rate nothing waits."""
-    now, slept = [100.0], []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(round(seconds, 3))
-        now[0] += seconds
-
-    pace = Pace(8, clock=lambda: now[0], sleep=sleep)
-    assert pace.batch_posts == 2
-    for _ in range(3):
-        await pace.passing(2)
-    now[0] += 10
-    await pace.passing(2)
-    await pace.passing(1)
-    assert slept == [0.0, 0.25, 0.25, 0.0, 0.25]
-    await Pace(None, sleep=sleep).passing(10_000)
-    assert len(slept) == 5

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.worker.diff.conftest import Run, write_lines
-from worker.diff.harmless import harmless
+from worker.terminal import harmless
 
 HOSTILE = (
     "<script>alert(1)</script><img src=http://x.example/a onerror=alert(2)>"
