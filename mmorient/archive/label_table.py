@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mmorient.labels import TASKS, Task
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
 MODEL_KEY = b"mmorient.model"
 """Of the Parquet file's metadata: what the labels depend on besides the posts, as JSON."""

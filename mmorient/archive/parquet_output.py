@@ -15,8 +15,8 @@ from mmorient.archive.writing import lock
 from mmorient.errors import ArchiveUsageError
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
-    from pyarrow.parquet import ParquetWriter  # type: ignore[import-untyped]
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
 
 # What a kill costs at most: a minute or so of labelling. A part ends with the chunk that fills it.
 _PART_ROWS = 4096

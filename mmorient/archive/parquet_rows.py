@@ -13,8 +13,8 @@ from mmorient.archive.extras import extra_module
 from mmorient.errors import ArchiveError, ArchiveUsageError
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
-    from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
 
 POST_COLUMNS = ("id", "created_at", "author_id", "community", "language", "text", "media")
 _MEDIUM_FIELDS = ("url", "data", "path", "content_type", "ocr_text")

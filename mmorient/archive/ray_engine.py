@@ -24,7 +24,7 @@ from mmorient.archive.reading import Archive, Place, Row, chunks
 from mmorient.errors import ArchiveError, MmOrientError
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
     from mmorient.moderator import Moderator
 
