@@ -1,20 +1,26 @@
 """The same labelling on a local Ray of two workers."""
 
+import base64
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.mmorient.archive.archives import write_lines, write_parquet
-from tests.mmorient.conftest import Run
+from tests.mmorient.conftest import Run, encode
 
 
 @pytest.mark.timeout(280)
 def test_two_workers_write_the_bytes_of_one_process(run: Run, tmp_path: Path, untrained: Path) -> None:
     """Over files of several forms, chunks and refusals, up to where one breaks off; Ray itself says nothing."""
     posts = [{"id": f"{one}", "text": f"number {one} " * (one % 40 + 1)} for one in range(150)]
-    write_lines(tmp_path / "in" / "1.jsonl", [*posts, b"not json", b'{"id": "2"}'])
+    # Of pictures the last bits once depended on the number of threads, which Ray sets to one.
+    noise = [Image.effect_noise((300, 200), 20 + one).convert("RGB") for one in range(8)]
+    inline = [base64.b64encode(encode(one, "PNG")).decode() for one in noise]
+    pictures = [{"id": f"n-{number}", "media": [{"data": data}]} for number, data in enumerate(inline)]
+    write_lines(tmp_path / "in" / "1.jsonl", [*posts[:-8], *pictures, b"not json", b'{"id": "2"}'])
     write_parquet(tmp_path / "in" / "2.parquet", posts[:90], rows=20)
     cut = write_lines(tmp_path / "in" / "3.jsonl.gz", [b"not json", *posts])
     cut.write_bytes(cut.read_bytes()[:-30])
