@@ -89,7 +89,7 @@ async def test_every_post_arrives_once_over_kill_9(stream: Stream, tmp_path: Pat
     write(tmp_path / "a.jsonl", wanted[:1000])
     write(tmp_path / "b.jsonl.gz", wanted[1000:2000])
     parquet.write_table(pa.Table.from_pylist(wanted[2000:]), tmp_path / "c.parquet", row_group_size=100)
-    arguments = (str(tmp_path), "--name", "old", "--max-posts-per-second", "700")
+    arguments = (str(tmp_path), "--name", "old", "--max-posts-per-second", "250")
     done = -1
     for extra in ((), ("--resume",)):
         process = await stream.spawn("import", *arguments, *extra)
