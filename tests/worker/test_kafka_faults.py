@@ -257,6 +257,16 @@ async def test_gaps_between_offsets(own: Stream) -> None:
         assert {len(values) for values in of_task.values()} == {1}
         assert not [value for values in of_task.values() for value in values if b"aborted" in value]
     assert await worker.end() == 0
+    # A range that ends in a gap ends all the same.
+    gaps = sorted(set(range(offsets[0], offsets[-1])) - set(offsets))
+    end = gaps[len(gaps) // 2]
+    range_of = ["--to", str(end), "--output", f"{own.name}.again.{{task}}", "--priority", "normal"]
+    code, _, errors = await own.command("backfill", *range_of)
+    assert code == 0, errors
+    again = (await own.labels([f"{own.name}.again.sarcasm"])).by_topic[f"{own.name}.again.sarcasm"]
+    still_there = {record.offset for record in (await own.read(own.posts))[own.posts]}
+    assert {o for o in still_there if o < end} <= {o for _, o in again} <= {o for o in offsets if o < end}
+    assert {len(values) for values in again.values()} == {1}
 
 
 async def deny(stream: Stream, kind: int, name: str, operation: int) -> None:

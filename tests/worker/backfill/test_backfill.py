@@ -124,7 +124,7 @@ async def test_killed_backfills_lose_and_double_nothing(stream: Stream) -> None:
 
 
 async def test_a_range_ends_wherever_its_end_lies(stream: Stream) -> None:
-    """Compressed batches are read; markers, aborted and compacted records are passed over; what is gone is said.
+    """Compressed batches are read; markers and aborted records are passed over; what is gone is said.
 
     A partition that is added after the beginning is not part of it.
     """
