@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -59,8 +60,6 @@ class Bench:
         return {
             "MODERATE_KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers or "",
             "MODERATE_REDIS__URL": self.redis if cached else "",
-            # One size of batches for both: the backfill's own is larger.
-            "MODERATE_BATCH__MAX_POSTS": "64",
             **more,
         }
 
@@ -68,6 +67,15 @@ class Bench:
         """Return a group that nobody had before."""
         self._runs += 1
         return f"bench-{self._runs}"
+
+    async def done(self, group: str, topic: str) -> int:
+        """Return how many posts of a topic a group has done."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
+        await admin.start()
+        try:
+            return await committed(admin, group, topic)
+        finally:
+            await admin.close()
 
     async def speed(self, group: str, topic: str, posts: int) -> float:
         """Return a group's offsets a second between a tenth and nine tenths of the posts."""
@@ -189,29 +197,40 @@ async def speeds(bench: Bench, args: argparse.Namespace) -> float:
 
 
 async def yielding(bench: Bench, args: argparse.Namespace, live_speed: float) -> None:
-    """Measure and print the live stream's latency alone and beside a backfill."""
+    """Measure and print the live stream's latency alone and beside a backfill, which is stopped and let go by turns."""
     rate = live_speed / 2
-    group = bench.next_group()
-    environment = bench.environment(cached=False, MODERATE_KAFKA__GROUP_ID=group, MODERATE_KAFKA__START_AT="latest")
-    print(f"latency at {rate:.0f} posts a second, half of the speed; seconds")
-    print(f"{'':<24}{'p50':>7}{'p99':>7}  (p99 of each turn)")
-    async with start_worker(environment, port=free_ports(1)[0], log_path=bench.folder / "live.log") as worker:
+    live, old = bench.next_group(), bench.next_group()
+    settings = bench.environment(cached=False, MODERATE_KAFKA__GROUP_ID=live, MODERATE_KAFKA__START_AT="latest")
+    # It is stopped for longer than a session lasts by default.
+    patient = {"MODERATE_KAFKA__SESSION_TIMEOUT_SECONDS": "60", "MODERATE_KAFKA__POSTS_TOPIC": OLD}
+    turns: dict[str, list[list[float]]] = {"alone": [], "beside a backfill": []}
+    async with (
+        start_worker(settings, port=free_ports(1)[0], log_path=bench.folder / "live.log") as worker,
+        bench.backfill(old, cached=False, **patient) as process,
+    ):
         await worker.wait_until_ready(180)
-        await bench.latencies(rate, 5, group)
-        turns: dict[str, list[Sequence[float]]] = {"alone": [], "beside a backfill": []}
+        await bench.latencies(rate, 5, live)
+        while not await bench.done(old, OLD):
+            await asyncio.sleep(_LOOK_SECONDS)
+        before = await bench.done(old, OLD)
         for _ in range(args.turns):
+            process.send_signal(signal.SIGSTOP)
             turns["alone"].append(await bench.latencies(rate, args.seconds, bench.next_group()))
-            beside = bench.next_group()
-            async with bench.backfill(beside, cached=False, MODERATE_KAFKA__POSTS_TOPIC=OLD):
-                await asyncio.sleep(15)
-                turns["beside a backfill"].append(await bench.latencies(rate, args.seconds, bench.next_group()))
-        p99 = {}
-        for name, measured in turns.items():
-            each = [_percentile(one, 0.99) for one in measured]
-            p99[name] = statistics.median(each)
-            p50 = statistics.median(_percentile(one, 0.5) for one in measured)
-            print(f"{name:<24}{p50:>7.3f}{p99[name]:>7.3f}  ({' '.join(f'{one:.3f}' for one in each)})", flush=True)
-        print(f"p99 beside a backfill is {p99['beside a backfill'] / p99['alone']:.2f} times that alone")
+            process.send_signal(signal.SIGCONT)
+            turns["beside a backfill"].append(await bench.latencies(rate, args.seconds, bench.next_group()))
+        backfilled = (await bench.done(old, OLD) - before) / args.turns / args.seconds
+    print(
+        f"latency at {rate:.0f} posts a second, half of the speed; seconds; {args.turns} turns of {args.seconds:.0f} s"
+    )
+    print(f"{'':<24}{'p50':>7}{'p99':>7}  (p99 of each turn)")
+    p99 = {}
+    for name, measured in turns.items():
+        pooled = sorted(one for turn in measured for one in turn)
+        p99[name] = _percentile(pooled, 0.99)
+        each = " ".join(f"{_percentile(turn, 0.99):.2f}" for turn in measured)
+        print(f"{name:<24}{_percentile(pooled, 0.5):>7.3f}{p99[name]:>7.3f}  ({each})")
+    print(f"p99 beside a backfill is {p99['beside a backfill'] / p99['alone']:.2f} times that alone;", end=" ")
+    print(f"the backfill did {backfilled:.1f} posts a second meanwhile")
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:
@@ -227,7 +246,7 @@ async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str) ->
                 await create_topics(admin, bench.on(topic), partitions=PARTITIONS, replication_factor=1)
         live = args.rate * 2 if args.rate else await speeds(bench, args)
         if args.turns:
-            await write(bench.on(OLD), make_posts(args.turns * 8000, 0.0, run=2), PARTITIONS)
+            await write(bench.on(OLD), make_posts(round(args.turns * args.seconds * 100), 0.0, run=2), PARTITIONS)
             await yielding(bench, args, live)
 
 
@@ -236,8 +255,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--posts", type=int, default=1500)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=40, help="of one turn of the latency")
+    parser.add_argument("--turns", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=10, help="of one turn of the latency")
     parser.add_argument("--rate", type=float, help="posts a second of the latency; leaves the speeds out")
     args = parser.parse_args()
     with own_stack(Path(".stack-bench")) as (kafka, redis):
