@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mmorient import CheckpointError
-from mmorient.checkpoint import BANK, CALIBRATION, CONFIG, EMBEDDING, HEAD, SHIPPED, load_checkpoint
-from mmorient.digest import file_digest
+from mmorient.checkpoint import BANK, CALIBRATION, CONFIG, EMBEDDING, HEAD, load_checkpoint
+from mmorient.digest import SHIPPED, file_digest
 from mmorient.training.untrained import write_untrained
 
 Change = Callable[[dict[str, Any]], None]
