@@ -101,7 +101,6 @@ class TextEmbedder:
         Yields:
             Which windows, in the order of the rows; their mask, states and means, rows past them padding.
         """
-        enough_threads()
         by_bucket: dict[int, list[int]] = defaultdict(list)
         for index, window in enumerate(windows):
             by_bucket[window.bucket].append(index)
@@ -152,12 +151,12 @@ class PictureEmbedder:
 
     def _attend(self, pictures: Sequence[Picture]) -> Iterator[tuple[int, Attended, Tensor]]:
         """Encode pictures ``rows`` at a time: how many, stage 1, global vectors ``[rows, D]``, the rest padding."""
-        enough_threads()
         for start in range(0, len(pictures), self._rows):
             chunk = [picture.pixels for picture in pictures[start : start + self._rows]]
             dummies = [np.zeros_like(chunk[0])] * (self._rows - len(chunk))
             pixels = torch.from_numpy(np.stack(chunk + dummies)).to(self._device)
-            states, globals_ = self._encoder.encode(pixels)
+            with enough_threads():
+                states, globals_ = self._encoder.encode(pixels)
             yield len(chunk), self._attention(states), globals_
 
 

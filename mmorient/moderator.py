@@ -21,7 +21,6 @@ from mmorient.model import DEGREES, PostTensors
 from mmorient.posts import Embedding, Frame, Picture, Post, PostEmbeddings
 from mmorient.stacking import stack_posts
 from mmorient.text import Window, post_text
-from mmorient.threads import enough_threads
 
 if TYPE_CHECKING:
     from mmorient.ocr.drawn_text import DrawnText
@@ -224,7 +223,6 @@ class Moderator:
         Raises:
             ValueError: An embedding of another width than this checkpoint's.
         """
-        enough_threads()
         answers: list[dict[str, list[float]]] = []
         for start in range(0, len(posts), self._rows):
             chunk = list(posts[start : start + self._rows])

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 _FEWEST = 2
 
 
-def enough_threads() -> None:
-    """Let the calling thread compute with two threads at least; call it before any arithmetic.
+@contextmanager
+def enough_threads() -> Iterator[None]:
+    """Let the calling thread compute with two threads at least within the block.
 
     With a single one oneDNN takes another kernel for a convolution, and the last bits of a picture's embedding differ.
-    From two on (tried: 2 to 16) every count gives the same bits. The setting is the calling thread's own, so it is
-    looked at in each.
+    From two on (tried: 2 to 16) every count gives the same bits. Texts and heads have no convolutions and the same bits
+    with one; more threads than processors would only cost them time.
     """
-    if torch.get_num_threads() < _FEWEST:
-        torch.set_num_threads(_FEWEST)
+    before = torch.get_num_threads()
+    if before >= _FEWEST:
+        yield
+        return
+    torch.set_num_threads(_FEWEST)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
