@@ -19,7 +19,7 @@ import psutil
 from aiokafka import AIOKafkaProducer
 from PIL import Image
 
-from bench.on_stack import own_stack
+from bench.on_stack import run_on_own_stack
 from worker.demo.worker_process import WorkerProcess, start_worker
 from worker.links import KafkaLinks
 from worker.settings import KafkaSettings, Settings
@@ -181,10 +181,7 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=6000)
     parser.add_argument("--large", type=int, default=72)
     parser.add_argument("--late-seconds", type=float, default=2.0)
-    args = parser.parse_args()
-    folder = Path(".stack-bench")
-    with own_stack(folder) as (kafka, redis):
-        asyncio.run(measure(args, kafka, redis, folder))
+    run_on_own_stack(measure, parser.parse_args())
 
 
 if __name__ == "__main__":

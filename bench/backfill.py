@@ -25,7 +25,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from bench.on_stack import committed, own_stack, write
+from bench.on_stack import committed, run_on_own_stack, write
 from bench.stream import make_posts
 from tests.worker.checkpoints import recalibrated
 from worker.demo.worker_process import start_worker
@@ -237,10 +237,11 @@ def _percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, round(share * len(ordered)))]
 
 
-async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str) -> None:
+async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
     """Run everything on a fresh stack."""
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(kafka, redis, Path(folder))
+    # The stack's folder outlives it: a checkpoint of an earlier run would be in the way.
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        bench = Bench(kafka, redis, Path(own))
         async with KafkaLinks(kafka.bootstrap_servers or "", kafka).connected_admin() as admin:
             for topic in (kafka.posts_topic, OLD, SEEN):
                 await create_topics(admin, bench.on(topic), partitions=PARTITIONS, replication_factor=1)
@@ -258,9 +259,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=10, help="of one turn of the latency")
     parser.add_argument("--rate", type=float, help="posts a second of the latency; leaves the speeds out")
-    args = parser.parse_args()
-    with own_stack(Path(".stack-bench")) as (kafka, redis):
-        asyncio.run(measure(args, kafka, redis))
+    run_on_own_stack(measure, parser.parse_args())
 
 
 if __name__ == "__main__":

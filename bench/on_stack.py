@@ -1,9 +1,11 @@
 """What benches of the stream share: servers of their own, posts that nobody has seen, and how far a group is."""
 
+import argparse
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -11,6 +13,8 @@ from aiokafka.errors import KafkaError
 
 from worker.settings import KafkaSettings
 from worker.stack.stack import Stack
+
+Measure = Callable[[argparse.Namespace, KafkaSettings, str, Path], Coroutine[Any, Any, None]]
 
 
 @contextmanager
@@ -23,6 +27,18 @@ def own_stack(folder: Path) -> Iterator[tuple[KafkaSettings, str]]:
         yield KafkaSettings(bootstrap_servers=endpoints.kafka), endpoints.redis or ""
     finally:
         stack.down()
+
+
+def run_on_own_stack(measure: Measure, args: argparse.Namespace) -> None:
+    """Run a bench's measurement on servers of its own.
+
+    Args:
+        measure: given the arguments, Kafka's settings, Redis's address and a folder for logs.
+        args: of the command.
+    """
+    folder = Path(".stack-bench")
+    with own_stack(folder) as (kafka, redis):
+        asyncio.run(measure(args, kafka, redis, folder))
 
 
 async def write(kafka: KafkaSettings, values: Sequence[bytes], partitions: int) -> None:

@@ -19,7 +19,7 @@ from statistics import median
 
 from aiokafka import AIOKafkaProducer
 
-from bench.on_stack import own_stack
+from bench.on_stack import run_on_own_stack
 from bench.stream import PARTITIONS, make_posts, stream_rate
 from worker.bounds import Bound, Range, freeze
 from worker.demo.worker_process import WorkerProcess, start_worker
@@ -176,10 +176,7 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=600)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--repeat", type=int, default=3)
-    args = parser.parse_args()
-    folder = Path(".stack-bench")
-    with own_stack(folder) as (kafka, redis):
-        asyncio.run(measure(args, kafka, redis, folder))
+    run_on_own_stack(measure, parser.parse_args())
 
 
 if __name__ == "__main__":

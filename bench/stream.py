@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from bench.on_stack import committed, own_stack, write
+from bench.on_stack import committed, run_on_own_stack, write
 from mmorient import Moderator, Post, decode_picture, post_text
 from worker.demo.samples import FOLDER
 from worker.demo.worker_process import start_worker
@@ -103,10 +103,7 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=1500)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--checkpoint", default=os.environ.get("MODERATE_CHECKPOINT"))
-    args = parser.parse_args()
-    folder = Path(".stack-bench")
-    with own_stack(folder) as (kafka, redis):
-        asyncio.run(measure(args, kafka, redis, folder))
+    run_on_own_stack(measure, parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ class Plan:
     asked: str
     labels: str
 
+    def done(self, offset: int) -> int:
+        """Return how many offsets of the range are done where `offset` is committed."""
+        return min(max(offset, self.since), self.until) - self.since
+
 
 @dataclass(frozen=True)
 class Journal:

@@ -5,13 +5,17 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.worker.system import Servers, Stream
+from worker.stack.redis import RedisRecipe
+from worker.stack.server import Server
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +38,25 @@ async def stream(servers: Servers, tmp_path: Path, request: pytest.FixtureReques
     name = re.sub(r"[^a-zA-Z0-9._-]+", "-", f"{request.node.name}-{os.getpid()}")
     async with AsyncExitStack() as stack:
         yield Stream(servers, name, tmp_path, stack)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Server]:
+    """Give a Redis of the test's own, which is up."""
+    server = Server(RedisRecipe(), tmp_path)
+    server.up(lambda _: None)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def failures() -> Counter[str]:
+    """Give the number of failures by kind."""
+    return Counter()
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """Give a decoder."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool

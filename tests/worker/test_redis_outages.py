@@ -1,169 +1,30 @@
 """All that a Redis can do wrong: labels go on, the same ones, and once it is well again it is used again."""
 
 import asyncio
-import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import Any
+from contextlib import suppress
 
-import numpy as np
-import pytest
-from redis import Redis
 from structlog.testing import capture_logs
 
-from mmorient import Embedding
-from tests.worker.system import TASKS, Stream, Worker, post
-from worker.cache import RedisCache
+from tests.worker.redis_servers import (
+    REST_SECONDS,
+    TIMEOUT_SECONDS,
+    WIDTH,
+    Clock,
+    Proxy,
+    address_of,
+    cache_at,
+    client_of,
+    entries,
+    events,
+    found,
+    is_back,
+    served,
+)
 from worker.entries import pack
-from worker.stack.redis import RedisRecipe
 from worker.stack.server import Server
-
-WIDTH = 1024
-REST_SECONDS = 0.2
-TIMEOUT_SECONDS = 0.25
-
-
-class Clock:
-    """Time that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-
-class Proxy:
-    """Passes a Redis's answers on, each after a delay."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.delay_seconds = 0.0
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self.port)
-        ways = [
-            asyncio.create_task(self._pass(reader, inner_writer, delayed=False)),
-            asyncio.create_task(self._pass(inner_reader, writer, delayed=True)),
-        ]
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
-        writer.close()
-        inner_writer.close()
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, delayed: bool) -> None:
-        while content := await reader.read(2**16):
-            asyncio.get_running_loop().call_later(self.delay_seconds if delayed else 0, writer.write, content)
-
-
-class StandInRedis:
-    """Answers every look-up with the same bytes, and then, perhaps, hangs up."""
-
-    def __init__(self, reply: bytes, *, hangs_up: bool = False) -> None:
-        self.reply = reply
-        self.hangs_up = hangs_up
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                count = int((await reader.readuntil(b"\r\n"))[1:])
-                words = []
-                for _ in range(count):
-                    size = int((await reader.readuntil(b"\r\n"))[1:])
-                    words.append((await reader.readexactly(size + 2))[:-2])
-                is_look_up = words[0] == b"MGET"
-                writer.write(self.reply if is_look_up else b"+OK\r\n")
-                await writer.drain()
-                if is_look_up and self.hangs_up:
-                    break
-        writer.close()
-
-
-@asynccontextmanager
-async def served(
-    handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-) -> AsyncIterator[str]:
-    """Give the address of a server."""
-    server = await asyncio.start_server(handler, "127.0.0.1", 0)
-    try:
-        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Server]:
-    """Give a Redis of the test's own, which is up."""
-    server = Server(RedisRecipe(), tmp_path)
-    server.up(lambda _: None)
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def failures() -> Counter[str]:
-    """Give the number of failures by kind."""
-    return Counter()
-
-
-def address_of(server: Server) -> str:
-    """Return where a server is, or was before it was killed."""
-    mark = server.mark()
-    assert mark is not None
-    return f"redis://127.0.0.1:{mark.ports[0]}/0"
-
-
-def client_of(server: Server) -> "Redis":
-    """Return a client of a server."""
-    return Redis.from_url(address_of(server), protocol=2)
-
-
-def cache_at(url: str, failures: Counter[str], clock: Callable[[], float] = time.monotonic) -> RedisCache:
-    """Return a cache that counts its failures."""
-    return RedisCache(
-        url,
-        ttl_seconds=60,
-        timeout_seconds=TIMEOUT_SECONDS,
-        retry_after_seconds=REST_SECONDS,
-        on_failure=lambda kind: failures.update([kind]),
-        clock=clock,
-    )
-
-
-def entries(count: int, first: int = 0) -> dict[bytes, Embedding]:
-    """Return embeddings that tell their key."""
-    return {b"key-%d" % n: np.full(WIDTH, n, dtype=np.float16) for n in range(first, first + count)}
-
-
-async def found(cache: RedisCache, asked: dict[bytes, Embedding]) -> int:
-    """Return how many of the entries are found; fail where one is found that was not stored so."""
-    answer = await cache.find(dict.fromkeys(asked, WIDTH))
-    assert all(np.array_equal(answer[key], asked[key]) for key in answer)
-    return len(answer)
-
-
-async def is_back(cache: RedisCache, asked: dict[bytes, Embedding]) -> None:
-    """Wait until the entries can be stored and found."""
-    async with asyncio.timeout(5):
-        while True:
-            await cache.store(asked)
-            if await found(cache, asked) == len(asked):
-                return
-            await asyncio.sleep(0.05)
-
-
-def events(logs: list[Any]) -> list[str]:
-    """Return what was logged of Redis."""
-    return [entry["event"] for entry in logs if entry["event"].startswith("redis_")]
 
 
 async def test_down_at_the_start(redis: Server, failures: Counter[str]) -> None:
@@ -410,92 +271,6 @@ async def test_evicting(redis: Server, failures: Counter[str]) -> None:
     assert failures == {}
 
 
-async def test_filled_with_garbage(redis: Server, failures: Counter[str]) -> None:
-    """Junk, other types, other widths, and each other's entries are misses; what is stored over them is found."""
-    chance = random.Random(7)
-    asked = entries(100)
-    with client_of(redis) as client:
-        for number, key in enumerate(asked):
-            right = pack(key, asked[key])
-            kinds = [
-                chance.randbytes(len(right)),
-                chance.randbytes(chance.randrange(64)),
-                "\N{SNOWMAN}" * 9,
-                right[:-2],
-                right[:20] + bytes([right[20] ^ 1]) + right[21:],
-                pack(b"other", asked[key]),
-                pack(key, np.full(WIDTH, np.nan, dtype=np.float16)),
-                pack(key, asked[key][:-1]),
-            ]
-            if number % 9 == 8:
-                client.rpush(key, "x")
-            else:
-                client.set(key, kinds[number % 9])
-        async with cache_at(address_of(redis), failures) as cache:
-            assert await found(cache, asked) == 0
-            # Redis itself answers with nothing for the eleven lists.
-            assert failures == {"garbage": 78, "wrong_size": 11}
-            await cache.store(asked)
-            assert await found(cache, asked) == 100
-
-
-async def test_of_another_encoder(redis: Server, failures: Counter[str]) -> None:
-    """An entry that was copied from another encoder's key is not found under this one's."""
-    with client_of(redis) as client:
-        async with cache_at(address_of(redis), failures) as cache:
-            await cache.store({b"theirs": np.zeros(WIDTH, dtype=np.float16)})
-            client.set("ours", client.get("theirs"))
-            assert await cache.find({b"ours": WIDTH}) == {}
-    assert failures == {"garbage": 1}
-
-
-@pytest.mark.parametrize(
-    ("reply", "hangs_up"),
-    [
-        (b"*1\r\n$-1\r\n", False),
-        (b"*3\r\n$-1\r\n$-1\r\n$-1\r\n", False),
-        (b"*2\r\n:1\r\n*1\r\n:2\r\n", False),
-        (b"*2\r\n-ERR one\r\n-ERR two\r\n", False),
-        (b"*-1\r\n", False),
-        (b"*0\r\n", False),
-        (b"*2\r\n$-1\r\n$-1\r\n*2\r\n$1\r\nx\r\n$1\r\ny\r\n", False),
-        (b":5\r\n", False),
-        (b"+OK\r\n", False),
-        (b"$2\r\nab\r\n", False),
-        (b"-ERR broken\r\n", False),
-        (b"-LOADING Redis is loading the dataset in memory\r\n", False),
-        (b"-NOAUTH Authentication required.\r\n", False),
-        (b"-NOPERM no\r\n", False),
-        (b"-MOVED 1 127.0.0.1:7000\r\n", False),
-        (b"-\xff\xfe\r\n", False),
-        (b"*x\r\n", False),
-        (b"$99999999999\r\nx", False),
-        (b"*99999999999\r\n", False),
-        (b"\xff\xfe\xfd\r\n", False),
-        (b"\r\n", False),
-        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", True),
-        (b"", True),
-        (b"", False),
-        (b"*2\r\n$-1\r\n", True),
-        (b"*2\r\n$5\r\nhel", True),
-        (b"*2\r\n$5\r\nhel", False),
-    ],
-)
-async def test_something_else_that_answers(reply: bytes, failures: Counter[str], *, hangs_up: bool) -> None:
-    """Whatever comes back, nothing is raised, nothing is found, and the next answer is taken for what it is."""
-    clock = Clock()
-    server = StandInRedis(reply, hangs_up=hangs_up)
-    asked = {b"a": WIDTH, b"b": WIDTH}
-    a = pack(b"a", np.zeros(WIDTH, dtype=np.float16))
-    async with served(server) as url, cache_at(url, failures, clock) as cache:
-        assert await cache.find(asked) == {}
-        assert await cache.find_texts(list(asked)) == {}
-        await cache.store({b"a": np.zeros(WIDTH, dtype=np.float16)})
-        server.reply, server.hangs_up = b"*2\r\n$%d\r\n%b\r\n$-1\r\n" % (len(a), a), False
-        clock.now += 1
-        assert list(await cache.find(asked)) == [b"a"]
-
-
 async def test_many_values_take_little_of_the_event_loop(redis: Server, failures: Counter[str]) -> None:
     """A thousand embeddings are looked at in less time than a heartbeat is late by."""
     asked = entries(1000)
@@ -507,84 +282,3 @@ async def test_many_values_take_little_of_the_event_loop(redis: Server, failures
         started = time.perf_counter()
         assert len(await cache.find(dict.fromkeys(asked, WIDTH))) == 1000
         assert time.perf_counter() - started < 0.2
-
-
-async def metric(worker: Worker, name: str) -> float:
-    """Return the value of a worker's metric, 0 where there is none yet."""
-    page = (await worker.get("/metrics")).text
-    values = [line.split()[1] for line in page.splitlines() if line.startswith(f"{name} ")]
-    return float(values[0]) if values else 0.0
-
-
-async def cache_hits(worker: Worker) -> float:
-    """Return how many embeddings a worker has found in Redis."""
-    return await metric(worker, 'moderate_cache_lookups_total{result="hit"}')
-
-
-async def test_labels_are_those_of_a_run_without_redis(stream: Stream, tmp_path: Path) -> None:
-    """A Redis that is down at the start, killed amid the posts, restarted empty, and filled with garbage.
-
-    Every label is the same to the byte as without a cache, and the cache is used again without a restart.
-    """
-    await stream.create_topics(2)
-    redis = Server(RedisRecipe(), tmp_path / "redis")
-    redis.up(lambda _: None)
-    url = address_of(redis)
-    redis.kill()
-    positions: list[tuple[int, int]] = []
-    worker = await (await stream.start(REDIS__URL=url, REDIS__RETRY_AFTER_SECONDS="0.3")).ready()
-
-    async def label(turn: str, count: int = 60) -> None:
-        values = [post(f"{turn}-{n}", text=f"thought number {n} of a grey afternoon") for n in range(count)]
-        fed = await stream.feed(values, 2)
-        positions.extend(fed)
-        await stream.settled(fed, 60)
-
-    async def label_until_hits_grow(turn: str) -> None:
-        before = await cache_hits(worker)
-        async with asyncio.timeout(60):
-            number = 0
-            while await cache_hits(worker) <= before:
-                number += 1
-                await label(f"{turn}-{number}", 20)
-
-    try:
-        await label("down")
-        assert await cache_hits(worker) == 0
-        redis.up(lambda _: None)
-        await label_until_hits_grow("up")
-        killing = asyncio.create_task(label("killed", 300))
-        await asyncio.sleep(0.5)
-        await asyncio.to_thread(redis.kill)
-        await killing
-        redis.up(lambda _: None)
-        await label_until_hits_grow("empty")
-        with client_of(redis) as client:
-            for key in client.scan_iter():
-                client.set(key, random.randbytes(600))
-        await label("garbage")
-        await label_until_hits_grow("well")
-        for kind in ("error", "garbage"):
-            assert await metric(worker, f'moderate_cache_failures_total{{kind="{kind}"}}') > 0
-        assert await worker.end() == 0
-    finally:
-        redis.kill()
-
-    tasks = {task: f"{stream.name}.without.{task}" for task in TASKS}
-    without = {
-        "KAFKA__GROUP_ID": f"{stream.name}-without",
-        "KAFKA__ROUTES": json.dumps(tasks),
-        "REDIS__URL": "",
-    }
-    await stream.create_topics(2, **without)
-    await stream.start("without", **without)
-    cached = await stream.labels()
-    async with asyncio.timeout(120):
-        while True:
-            fresh = await stream.labels(list(tasks.values()))
-            if all(len(fresh.by_topic.get(topic, {})) == len(positions) for topic in tasks.values()):
-                break
-            await asyncio.sleep(0.5)
-    for task, topic in tasks.items():
-        assert cached.by_topic[stream.label_topic(task)] == fresh.by_topic[topic]
-        assert cached.counts(stream.label_topic(task)) == {1: len(positions)}

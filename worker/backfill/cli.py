@@ -9,9 +9,6 @@ from worker.errors import SettingsError
 from worker.options import settings_options
 from worker.yielding import Priority
 
-# Cached posts pass so fast that a transaction a batch of the live stream's size would show.
-_BATCH_POSTS = 256
-
 
 @click.command()
 @click.option("--from", "start", default="earliest", show_default=True, help="earliest, offset, or ISO 8601 time.")
@@ -91,8 +88,6 @@ def backfill(
         output=output,
         tasks=[] if tasks is None else [task.strip() for task in tasks.split(",")],
     )
-    if "max_posts" not in live.batch.model_fields_set:
-        settings = settings.model_copy(update={"batch": settings.batch.model_copy(update={"max_posts": _BATCH_POSTS})})
     request = Request(
         parse_bound(start),
         parse_bound(end),
@@ -113,17 +108,16 @@ def backfill(
     from worker.backfill.following import Backfill
     from worker.backfill.starting import start as begin
 
-    plans = run_once(begin(links, request, resume=resume))
-    run = Backfill(settings.kafka.group_id, plans, restraint)
-    done = run_once(run.look(links))
+    begun = run_once(begin(links, request, resume=resume))
+    run = Backfill(settings.kafka.group_id, begun.plans, restraint)
     topics = ", ".join(dict.fromkeys(settings.kafka.routes.values()))
-    asked = next(iter(plans.values())).asked
+    asked = next(iter(begun.plans.values())).asked
     click.echo(f"backfill of {asked}: {run.offsets} offsets, group {settings.kafka.group_id}, to {topics}", err=True)
-    if done == run.offsets:
+    if begun.done == run.offsets:
         click.echo("nothing is left to do: another --group-id begins another backfill", err=True)
         return
-    if done:
-        click.echo(f"{done} of them are done already", err=True)
+    if begun.done:
+        click.echo(f"{begun.done} of them are done already", err=True)
     from worker.app import run_bounded
 
     run_bounded(settings, run, pages=options.get("http__port") is not None)

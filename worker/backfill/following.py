@@ -16,8 +16,6 @@ from tqdm import tqdm
 from worker.backfill.starting import Plans
 from worker.bounded import Restraint
 from worker.errors import FatalError, LaneError
-from worker.journal import Plan
-from worker.links import KafkaLinks
 from worker.metrics import total
 from worker.offsets import all_committed
 
@@ -46,11 +44,6 @@ class Backfill:
     def offsets(self) -> int:
         """Offsets in all ranges."""
         return sum(plan.until - plan.since for plan in self._plans.values())
-
-    async def look(self, links: KafkaLinks) -> int | None:
-        """Return how many offsets are done, over a connection of its own; None where the broker did not say."""
-        async with links.connected_admin() as admin:
-            return await self.done(admin)
 
     async def follow(self, admin: AIOKafkaAdminClient) -> None:
         """Return when every range is done, by whichever process.
@@ -85,11 +78,7 @@ class Backfill:
         gone = [source for source in self._plans if source not in found]
         if gone:
             raise FatalError(f"group {self._group_id} has no offset of {gone[0]} any more: begin a new backfill")
-        return sum(_done(plan, int(found[source].offset)) for source, plan in self._plans.items())
-
-
-def _done(plan: Plan, offset: int) -> int:
-    return min(max(offset, plan.since), plan.until) - plan.since
+        return sum(plan.done(int(found[source].offset)) for source, plan in self._plans.items())
 
 
 class _Reporter(Protocol):

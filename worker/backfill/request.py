@@ -16,6 +16,8 @@ LIVE = "live"
 DEFAULT_OUTPUT = "labels.{task}.{checkpoint}"
 # A starved process is not a hanging one: a backfill may wait long for its turn.
 _PATIENCE = 10
+# Cached posts pass so fast that a transaction a batch of the live stream's size would show.
+_BATCH_POSTS = 256
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,9 @@ def backfill_settings(
         checked = KafkaSettings.model_validate({**kafka.model_dump(), **changed})
     except ValidationError as error:
         raise SettingsError(f"--output, --tasks: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
-    return live.model_copy(update={"kafka": checked, "guard": guard})
+    chosen = "max_posts" in live.batch.model_fields_set
+    batch = live.batch if chosen else live.batch.model_copy(update={"max_posts": _BATCH_POSTS})
+    return live.model_copy(update={"kafka": checked, "guard": guard, "batch": batch})
 
 
 def _named(output: str, task: str, short: str) -> str:

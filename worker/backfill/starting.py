@@ -6,6 +6,7 @@ So `latest` means the same for all of them, whenever they come.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,6 +20,7 @@ from worker.errors import FatalError, LaneError, SettingsError
 from worker.journal import Journal, Plan
 from worker.links import KafkaLinks
 from worker.offsets import all_committed, begin
+from worker.reading import connected_reader
 from worker.slices import name_of
 from worker.topics import create_topics, partition_counts, replication_factor
 
@@ -31,6 +33,19 @@ _FREEZE_SECONDS = 120.0
 Plans = dict[TopicPartition, Plan]
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A backfill that its group knows of.
+
+    Args:
+        plans: of its partitions.
+        done: offsets of the ranges that were done when it was looked at.
+    """
+
+    plans: Plans
+    done: int
+
+
 async def frozen_ranges(links: KafkaLinks, request: Request) -> dict[TopicPartition, Range]:
     """Return what the request means now, and write nothing.
 
@@ -38,14 +53,12 @@ async def frozen_ranges(links: KafkaLinks, request: Request) -> dict[TopicPartit
         SettingsError: the posts topic or a partition of it does not exist.
         FatalError: the broker does not answer.
     """
-    from worker.reading import connected_reader
-
     async with links.connected_admin() as admin, connected_reader(links) as reader:
         return await _ranges(reader, await _sources(admin, request), request)
 
 
-async def start(links: KafkaLinks, request: Request, *, resume: bool) -> Plans:
-    """Make the topics that are missing, and return the plan of every partition: the group's, or a new one.
+async def start(links: KafkaLinks, request: Request, *, resume: bool) -> Begun:
+    """Make the topics that are missing, and return the group's backfill: the one that it has, or a new one.
 
     Args:
         links: of the backfill's group.
@@ -62,7 +75,7 @@ async def start(links: KafkaLinks, request: Request, *, resume: bool) -> Plans:
         plans = _plans(links, found, request, resume=resume)
         factor = await replication_factor(admin, request.settings.kafka.posts_topic)
         await create_topics(admin, request.settings.kafka, partitions=1, replication_factor=factor)
-        return plans
+        return Begun(plans, sum(plan.done(int(found[source].offset)) for source, plan in plans.items()))
 
 
 async def _begun(
