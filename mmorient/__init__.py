@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from mmorient.moderator import ModelIdentity, Moderator
     from mmorient.pictures import decode_picture
     from mmorient.posts import Embedding, Frame, Picture, Post, PostEmbeddings
+    from mmorient.reference import SCORE_BINS, Reference, load_reference, score_bin, stability_index
     from mmorient.text import post_text
 
 __all__ = [
+    "SCORE_BINS",
     "TASKS",
     "Archive",
     "ArchiveError",
@@ -40,13 +42,17 @@ __all__ = [
     "Post",
     "PostEmbeddings",
     "PostLabels",
+    "Reference",
     "Row",
     "TaskLabel",
     "checkpoint_digest",
     "decode_picture",
     "explain_document",
+    "load_reference",
     "open_archive",
     "post_text",
+    "score_bin",
+    "stability_index",
 ]
 
 _HOMES = {
@@ -58,6 +64,7 @@ _HOMES = {
     "moderator": ("ModelIdentity", "Moderator"),
     "pictures": ("decode_picture",),
     "posts": ("Embedding", "Frame", "Picture", "Post", "PostEmbeddings"),
+    "reference": ("SCORE_BINS", "Reference", "load_reference", "score_bin", "stability_index"),
     "text": ("post_text",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -168,6 +168,28 @@ class ShadowSettings(_Group):
     )
 
 
+class TraceSettings(_Group):
+    """Traces of posts, to an OpenTelemetry collector."""
+
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/]+",
+        description="OTLP over HTTP, such as http://collector:4318; unset: no traces",
+    )
+    share: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0, description="share of the posts, by trace id; what the producer did not sample is never traced"
+    )
+
+
+class DriftSettings(_Group):
+    """What the model says, held against what it used to say."""
+
+    reference: Path | None = Field(
+        None, description="labels to compare with, from `mmorient reference`; unset: the checkpoint's own"
+    )
+    window_posts: Annotated[int, Field(ge=1000)] = Field(8192, description="how many of the last posts are compared")
+
+
 class HttpSettings(_Group):
     """The worker's own pages."""
 
@@ -216,6 +238,8 @@ class Settings(BaseSettings):
     batch: BatchSettings = BatchSettings()
     guard: GuardSettings = GuardSettings()
     shadow: ShadowSettings = ShadowSettings()
+    drift: DriftSettings = DriftSettings()
+    trace: TraceSettings = TraceSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     stack: StackSettings = StackSettings()
