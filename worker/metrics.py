@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+# A series a counter more, that nobody asks for.
+disable_created_metrics()
 REGISTRY = CollectorRegistry()
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -244,17 +246,17 @@ SHADOW_WAITING_BYTES = _gauge("moderate_shadow_waiting_bytes", "bytes", "Bytes o
 SHADOW_READY = _gauge("moderate_shadow_ready", "boolean", "1 while the shadow takes posts.")
 SHADOW_ENDS = _counter("moderate_shadow_ends_total", "processes", "Times that the shadow's process ended by itself.")
 
-# The process, by prometheus_client.
+# The process, by prometheus_client, in its words.
 ProcessCollector(registry=REGISTRY)
 for _name, _unit, _meaning in (
-    ("process_virtual_memory_bytes", "bytes", "Virtual memory."),
-    ("process_resident_memory_bytes", "bytes", "Resident memory."),
-    ("process_start_time_seconds", "seconds", "Start of the process, since the epoch."),
-    ("process_open_fds", "descriptors", "Open file descriptors."),
-    ("process_max_fds", "descriptors", "The most that may be open."),
+    ("process_virtual_memory_bytes", "bytes", "Virtual memory size in bytes."),
+    ("process_resident_memory_bytes", "bytes", "Resident memory size in bytes."),
+    ("process_start_time_seconds", "seconds", "Start time of the process since unix epoch in seconds."),
+    ("process_open_fds", "descriptors", "Number of open file descriptors."),
+    ("process_max_fds", "descriptors", "Maximum number of open file descriptors."),
 ):
     _computed("gauge", _name, _unit, _meaning)
-_computed("counter", "process_cpu_seconds_total", "seconds", "Processor time, of the system and the user.")
+_computed("counter", "process_cpu_seconds_total", "seconds", "Total user and system CPU time spent in seconds.")
 
 
 @contextmanager
