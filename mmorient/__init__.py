@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmorient.archive.reading import Archive, Place, Row, open_archive
     from mmorient.digest import checkpoint_digest
-    from mmorient.errors import ArchiveError, ArchiveUsageError, CheckpointError, MmOrientError, PictureError
+    from mmorient.errors import (
+        ArchiveError,
+        ArchiveUsageError,
+        CheckpointError,
+        DataError,
+        MmOrientError,
+        PictureError,
+    )
     from mmorient.explain.document import explain_document
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
@@ -30,6 +37,7 @@ __all__ = [
     "ArchiveError",
     "ArchiveUsageError",
     "CheckpointError",
+    "DataError",
     "Embedding",
     "Frame",
     "Intensity",
@@ -58,7 +66,7 @@ __all__ = [
 _HOMES = {
     "archive.reading": ("Archive", "Place", "Row", "open_archive"),
     "digest": ("checkpoint_digest",),
-    "errors": ("ArchiveError", "ArchiveUsageError", "CheckpointError", "MmOrientError", "PictureError"),
+    "errors": ("ArchiveError", "ArchiveUsageError", "CheckpointError", "DataError", "MmOrientError", "PictureError"),
     "explain.document": ("explain_document",),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mmorient.digest import SHIPPED, checkpoint_digest
-from mmorient.errors import CheckpointError
+from mmorient.errors import DataError
 from mmorient.labels import DIGITS, TASKS
 
 REFERENCE = "reference.json"
@@ -103,7 +103,7 @@ def load_reference(file: Path | None, checkpoint: Path | None = None) -> Referen
         checkpoint: The checkpoint's folder; None is the one that comes with this package.
 
     Raises:
-        CheckpointError: It cannot be read.
+        DataError: It cannot be read.
     """
     own = (checkpoint or SHIPPED) / REFERENCE
     if file is None and not own.is_file():
@@ -111,7 +111,7 @@ def load_reference(file: Path | None, checkpoint: Path | None = None) -> Referen
     try:
         reference = Reference.model_validate_json((file or own).read_bytes())
     except (OSError, ValidationError) as error:
-        raise CheckpointError(file or own, f"is no reference of labels: {_first_line(error)}") from error
+        raise DataError(f"{file or own} is no reference of labels: {_first_line(error)}") from error
     # Labels of another calibration say nothing of this one's.
     return reference if file is not None or reference.checkpoint == checkpoint_digest(checkpoint) else None
 
@@ -120,7 +120,7 @@ def read_answers(lines: Iterable[str]) -> Iterable[dict[str, tuple[str, Mapping[
     """Task to label and probabilities, from what ``mmorient label`` writes or from values of label topics.
 
     Raises:
-        CheckpointError: A line is neither.
+        DataError: A line is neither.
     """
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -130,7 +130,7 @@ def read_answers(lines: Iterable[str]) -> Iterable[dict[str, tuple[str, Mapping[
             answers = value["labels"] if "labels" in value else {value["task"]: value}
             yield {task: _answer(task, answer) for task, answer in answers.items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(Path(f"line {number}"), f"is no label: {error!r}") from error
+            raise DataError(f"line {number} is no label: {error!r}") from error
 
 
 def _answer(task: str, answer: Mapping[str, Any]) -> tuple[str, Mapping[str, float]]:

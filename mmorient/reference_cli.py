@@ -7,6 +7,8 @@ from typing import IO
 
 import click
 
+from mmorient.model_options import refuse_missing
+
 
 @click.command()
 @click.argument("labels", type=click.File(encoding="utf-8"), nargs=-1, required=True)
@@ -17,11 +19,15 @@ def reference(labels: tuple[IO[str], ...], out: Path, checkpoint: Path | None) -
 
     A worker measures drift against the file: MODERATE_DRIFT__REFERENCE.
     """
+    refuse_missing(checkpoint)
     from mmorient.digest import checkpoint_digest
+    from mmorient.errors import DataError
     from mmorient.reference import count_labels, read_answers, save_reference
 
     lines = (line for file in labels for line in file)
     counted = count_labels(read_answers(lines), checkpoint_digest(checkpoint))
+    if not counted.posts:
+        raise DataError("no label in what was given")
     save_reference(out, counted)
     for task, counts in counted.tasks.items():
         total = sum(counts.labels.values())
