@@ -89,7 +89,8 @@ class Journal:
             note = _ADAPTER.validate_json(metadata or "")
         except ValidationError:
             return _UNKNOWN if _is_note(metadata or "") else None
-        return note if note.version <= VERSION else _UNKNOWN
+        # What follows from an earlier version's note is written in this one's.
+        return replace(note, version=VERSION) if note.version <= VERSION else _UNKNOWN
 
     @property
     def is_unknown(self) -> bool:

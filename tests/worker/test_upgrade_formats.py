@@ -9,6 +9,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from schemas import DeadLetter, Replay
 from tests.worker.test_lane import SOURCE, Partners, accept, lane_of
+from worker.backfill.starting import _plans
 from worker.cache import content_key
 from worker.deployment import Deployment, assignor_of, member_id_of, refuse_strangers
 from worker.entries import FORMAT
@@ -30,6 +31,13 @@ def test_a_note_of_before_versions_is_of_the_first() -> None:
     """A worker that said no version wrote what this one reads."""
     assert Journal.loads(json.dumps(NOTE)) == Journal("open", "other", suspects=9)
     assert json.loads(Journal("open", "other").dumps())["version"] == VERSION
+
+
+def test_what_follows_from_an_earlier_versions_note_is_written_in_this_ones() -> None:
+    """Its version does not ride along with what is taken over from it."""
+    found = Journal.loads(changed(version=VERSION - 1))
+    following = Caution.at_claim(found, worker="me", offset=100, end=1000, in_flight=192)
+    assert json.loads(following.named(116).dumps())["version"] == VERSION
 
 
 def test_an_unknown_field_of_a_note_is_dropped() -> None:
@@ -69,6 +77,14 @@ async def test_a_bounded_lane_does_not_guess_a_later_versions_plan() -> None:
     with pytest.raises(FatalError, match="later version"):
         await lane.open()
     assert partners.offsets == []
+
+
+def test_a_backfill_of_a_later_version_is_said_to_be_one() -> None:
+    """It is neither gone on with nor taken for a group of another kind."""
+    links, found = KafkaLinks("", KafkaSettings(group_id="g")), OffsetAndMetadata(0, changed(version=VERSION + 1))
+    request: Any = None
+    with pytest.raises(SettingsError, match="a later version of the worker writes group g"):
+        _plans(links, {SOURCE: found}, request, resume=True)
 
 
 def test_cache_keys_name_the_format_of_their_entries() -> None:
