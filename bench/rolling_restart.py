@@ -2,7 +2,7 @@
 
 Two workers label posts that are written evenly to every partition; then something is done to them. The pause of a
 partition is the longest time in which a post of it waited and no label of it became visible to a reader with
-`read_committed`. Undisturbed it is one post's latency.
+`read_committed`. Undisturbed it is one post's latency. `all` adds up the pauses of all partitions, those over a second.
 """
 
 import argparse
@@ -150,7 +150,8 @@ class Outcome:
     """What readers saw of one run.
 
     Args:
-        pauses: seconds, one a partition.
+        pauses: the longest of each partition, in seconds.
+        still: seconds that all partitions together stood still, in pauses of over a second.
         moved: partitions that another worker had in between or in the end.
         p99: seconds from a post's writing to its label's arrival.
         lost, doubled: posts.
@@ -158,6 +159,7 @@ class Outcome:
     """
 
     pauses: tuple[float, ...]
+    still: float
     moved: int
     p99: float
     lost: int
@@ -172,15 +174,18 @@ class Traffic:
     written: dict[Place, float] = field(default_factory=dict)
     arrived: dict[Place, list[float]] = field(default_factory=dict)
 
-    def pause_of(self, partition: int) -> float:
-        """Return the longest time in which a post of a partition waited and no label came."""
-        arrivals = sorted((times[0], place) for place, times in self.arrived.items() if place[0] == partition)
-        longest, before = 0.0, float("-inf")
-        for at, _ in arrivals:
-            # Labels of a partition come in the order of its posts: the oldest post that waited is this label's.
-            waiting = min(self.written[place] for then, place in arrivals if then == at)
-            longest, before = max(longest, at - max(before, waiting)), at
-        return longest
+    def waits(self, partition: int) -> list[float]:
+        """Return each time in which a post of a partition waited and no label came."""
+        oldest: dict[float, float] = {}
+        for place, times in self.arrived.items():
+            if place[0] == partition:
+                # What becomes visible at once was waited for since its oldest post.
+                oldest[times[0]] = min(oldest.get(times[0], times[0]), self.written[place])
+        waits, before = [], float("-inf")
+        for at in sorted(oldest):
+            waits.append(at - max(before, oldest[at]))
+            before = at
+        return waits
 
 
 async def feed(links: KafkaLinks, rate: float, partitions: int, run: int, traffic: Traffic) -> None:
@@ -261,8 +266,10 @@ async def run_one(
             await asyncio.gather(feeding, watching, return_exceptions=True)
         moved = fleet.moved(begun)
     waits = sorted(times[0] - traffic.written[place] for place, times in traffic.arrived.items())
+    pauses = [traffic.waits(partition) for partition in range(args.partitions)]
     return Outcome(
-        tuple(traffic.pause_of(partition) for partition in range(args.partitions)),
+        tuple(round(max(of_partition), 2) for of_partition in pauses),
+        sum(wait for of_partition in pauses for wait in of_partition if wait > 1),
         moved,
         waits[int(len(waits) * 0.99)],
         len(traffic.written.keys() - traffic.arrived.keys()),
@@ -289,13 +296,14 @@ async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, fo
         f"{args.session_without:.0f} s without; {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}, "
         f"medians of {args.repeat}"
     )
-    head = f"{'seconds':<28}{'longest pause':>14}  {'(each run)':<18}{'median pause':>14}"
+    head = f"{'seconds':<28}{'longest pause':>14}  {'(each run)':<18}{'median pause':>14}{'all':>7}"
     print(f"{head}{'moved':>7}{'p99':>8}  lost doubled")
     for name, done in outcomes.items():
         worst = [max(outcome.pauses) for outcome in done]
         print(
             f"{name:<28}{median(worst):>14.1f}  {'(' + ' '.join(f'{pause:.1f}' for pause in worst) + ')':<18}"
             f"{median(median(outcome.pauses) for outcome in done):>14.1f}"
+            f"{median(outcome.still for outcome in done):>7.0f}"
             f"{median(outcome.moved for outcome in done):>7.0f}{median(outcome.p99 for outcome in done):>8.2f}"
             f"  {sum(outcome.lost for outcome in done):>4} {sum(outcome.doubled for outcome in done):>7}"
         )
@@ -306,7 +314,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=float, default=12.0, help="posts a second")
     parser.add_argument("--partitions", type=int, default=6)
-    parser.add_argument("--session", type=float, default=30.0, help="session time-out with static names, in seconds")
+    parser.add_argument("--session", type=float, default=45.0, help="session time-out with static names, in seconds")
     parser.add_argument("--session-without", type=float, default=10.0, help="the same without them")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, metavar="SCENARIO", help=", ".join(SCENARIOS))
