@@ -19,7 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from mmorient import Embedding
 from worker.breaker import Breaker
-from worker.entries import EntryError, is_storable, pack, pack_text, unpack, unpack_text
+from worker.entries import FORMAT, EntryError, is_storable, pack, pack_text, unpack, unpack_text
 from worker.metrics import CACHE_AVAILABLE, CACHE_SECONDS
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ def content_key(digest: str, kind: str, content: bytes) -> bytes:
         content: the text or the picture's bytes.
     """
     key = blake2b(content, digest_size=24, key=digest.encode()[-64:], person=kind.encode())
-    return b"mmorient:" + kind.encode() + b":" + key.hexdigest().encode()
+    return b"mmorient:" + FORMAT + b":" + kind.encode() + b":" + key.hexdigest().encode()
 
 
 class NoCache:

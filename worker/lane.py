@@ -34,7 +34,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalOperation, IllegalStateError, KafkaError
 
 from worker.commit import commit
-from worker.errors import LaneError
+from worker.errors import FatalError, LaneError
 from worker.items import Item, OutgoingRecord, Record
 from worker.journal import Care, Caution, Journal
 from worker.offsets import committed, oldest_offset
@@ -123,6 +123,7 @@ class Lane:
         Raises:
             KafkaError, TimeoutError: the claim could not be taken; the lane must be closed.
             LaneError: the lane was closed meanwhile.
+            FatalError: of a bounded run, that a later version of the worker began.
         """
         async with asyncio.timeout(self._terms.timeout_seconds):
             await self._producer.start()  # 2
@@ -152,8 +153,17 @@ class Lane:
             offset, journal = await oldest_offset(self._consumer, self.source), None
         else:
             offset, journal = found.offset, Journal.loads(found.metadata)
+        if journal is not None and journal.is_unknown:
+            self._say_unknown()
         end = int((await self._consumer.end_offsets([self.source]))[self.source])
         return offset, Caution.at_claim(journal, worker=terms.worker, offset=offset, end=end, in_flight=terms.in_flight)
+
+    def _say_unknown(self) -> None:
+        if self._terms.bounded:
+            raise FatalError(
+                f"{name_of(self.source)}: a later version of the worker began this run: go on with that one"
+            )
+        log.warning("journal_of_a_later_version", partition=self.source.partition)
 
     def accept(self, records: Sequence[Record], *, max_bytes: int, even_if_larger: bool = False) -> Slice | None:
         """Take records that were fetched under this lane (7); call it in the tick in which the fetch returned.

@@ -165,6 +165,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._ended.add(source)
                 self._count()
                 return None
+            if isinstance(error, FatalError):
+                return self._on_fatal(error)
             LANES_FAILED.labels(_reason(error)).inc()
             log.warning("lane_broken", partition=source.partition, error=repr(error))
             # A refused offset comes wrapped in an error that says nothing.

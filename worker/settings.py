@@ -37,6 +37,10 @@ class KafkaSettings(_Group):
         "moderate", min_length=1, description="consumer group, and the start of every transactional id"
     )
     group_instance_id: str | None = Field(None, description="static member name, such as the pod's")
+    leave_on_stop: bool = Field(
+        default=False,
+        description="a static member that stops in order gives its name up, and its partitions to the others at once",
+    )
     posts_topic: str = Field("posts", min_length=1, description="topic that posts are read from")
     dead_letter_topic: str = Field("posts.dead-letter", min_length=1, description="topic for what cannot be processed")
     routes: dict[str, str] = Field(
@@ -256,6 +260,9 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "MODERATE_" + "__".join(str(part).upper() for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            # Its value stays unsaid: what a setting of a later version holds may be a secret.
+            raise SettingsError(f"{name}: this version knows no such setting") from error
         raise SettingsError(f"{name}: {_plain(first['msg'])} (got {first['input']!r})") from error
     except Exception as error:  # pydantic-settings wraps broken JSON in its own error
         if type(error).__name__ != "SettingsError":

@@ -177,7 +177,7 @@ class StreamService(Service):
                 max_in_flight_bytes=settings.batch.max_in_flight_bytes,
                 pace=pace,
             )
-            await membership.join(stack, consumer, lanes)
+            await membership.join(stack, admin, consumer, lanes, terms.worker)
             self._pipeline = pipeline
             shadow.start()
             stack.callback(shadow.close)
