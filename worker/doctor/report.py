@@ -99,7 +99,7 @@ def open_console() -> Console:
 
 
 def _rows(findings: Sequence[Finding]) -> Iterator[tuple[str, str, str, str, str | None]]:
-    """Yield status, mark, name, words and remedy of each line; the skipped ones of an area that have one cause are one line."""
+    """Yield status, mark, name, words and remedy of each line; skipped ones of one area and cause share one."""
     skipped = Counter((one.area, one.says) for one in findings if one.status == "skipped")
     for one in findings:
         count = skipped.get((one.area, one.says), 0)
