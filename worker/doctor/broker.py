@@ -53,6 +53,7 @@ class Broker:
         self._client: AIOKafkaClient | None = None
         self._admin: AIOKafkaAdminClient | None = None
         self._settings: dict[str, int] | None = None
+        self._turn = asyncio.Lock()  # checks that run side by side make one client, not two
 
     def checks(self) -> list[Check]:
         """Return the checks, in order."""
@@ -79,17 +80,21 @@ class Broker:
 
     async def client(self) -> AIOKafkaClient:
         """Return a connected client for requests of any kind; only behind `broker.nodes`."""
-        if self._client is None:
-            self._client = self.links.client()
-            await self._client.bootstrap()
-        return self._client
+        async with self._turn:
+            if self._client is None:
+                client = self.links.client()
+                await client.bootstrap()
+                self._client = client
+            return self._client
 
     async def admin(self) -> AIOKafkaAdminClient:
         """Return a connected administrator; only behind `broker.nodes`."""
-        if self._admin is None:
-            self._admin = self.links.admin()
-            await self._admin.start()
-        return self._admin
+        async with self._turn:
+            if self._admin is None:
+                admin = self.links.admin()
+                await admin.start()
+                self._admin = admin
+            return self._admin
 
     async def settings(self) -> dict[str, int]:
         """Return settings of a broker that are numbers, by name; empty where this user may not see them."""

@@ -12,7 +12,6 @@ from worker.doctor.findings import Outcome, failure, ok, skipped, warning
 from worker.doctor.machine import MODEL_BYTES
 from worker.errors import SettingsError
 from worker.settings import Settings
-from worker.shadow import shadow_settings
 
 _MODULE = "worker.doctor.model_process"
 _SECONDS = 120.0  # the whole's limit comes first
@@ -164,7 +163,7 @@ class Checkpoint:
         self._live.close()
         if self._free_bytes() < MODEL_BYTES:
             return skipped("too little memory is free to try a second model")
-        self._shadow = ModelChild(shadow_settings(self._settings))
+        self._shadow = ModelChild(self._settings.model_copy(update={"checkpoint": self._settings.shadow.checkpoint}))
         outcome = _judged(await self._shadow.model(), "MODERATE_SHADOW__CHECKPOINT")
         # The live labels go on without it.
         return warning(outcome.says, outcome.remedy or "") if outcome.status == "failure" else outcome

@@ -1,7 +1,7 @@
 """What the broker lets this user do, found out without doing it.
 
-Requests of a transaction that name a producer that cannot exist are refused for want of a permission first, and for
-the producer only then: nothing changes, and no worker is fenced.
+Requests that name a producer or a member that cannot exist are refused for want of a permission first, and for what
+they name only then: nothing changes, no worker is fenced, and nobody joins the group.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
-from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest
 
 from worker.doctor.broker import Broker
@@ -32,7 +32,7 @@ from worker.topics import output_topics
 
 GROUP, TRANSACTION = 0, 1
 _NO_PRODUCER = 2**63 - 1
-_READ = 1 << 3  # in the bit field of allowed operations
+_NO_MEMBER, _NO_GENERATION = "doctor", -1
 _PAUSE_SECONDS = 0.2
 _MOST_IDS = 64
 _POLL_MILLISECONDS = 200
@@ -94,19 +94,15 @@ class Permissions:
 
     async def _group(self) -> Outcome:
         group = self._settings.group_id
-        refused = failure(f"this user may not read as group {group}", f"grant it READ on group {group}")
         client = await self._broker.client()
         code, node = await coordinator(client, GROUP, group)
+        while not code:
+            code = (await client.send(node, HeartbeatRequest(group, _NO_GENERATION, _NO_MEMBER))).error_code
+            if code in NOT_YET:
+                await asyncio.sleep(_PAUSE_SECONDS)
+                code, node = await coordinator(client, GROUP, group)
         if code == GroupAuthorizationFailedError.errno:
-            return refused
-        while True:
-            answer = await client.send(node, DescribeGroupsRequest([group], include_authorized_operations=True))
-            code, *_, operations = answer.groups[0]
-            if code not in NOT_YET:
-                break
-            await asyncio.sleep(_PAUSE_SECONDS)
-        if code or not operations & _READ:
-            return refused
+            return failure(f"this user may not read as group {group}", f"grant it READ on group {group}")
         return ok(f"group {group} may be joined, and its offsets written")
 
     async def _transactional_id(self) -> Outcome:

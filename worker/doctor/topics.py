@@ -99,7 +99,8 @@ class Topics:
         for topic in answer["topics"]:
             if topic["error_code"] != UnknownTopicOrPartitionError.errno and topic["partitions"]:
                 name = topic["topic"]
-                self.found[name] = Topic(name, topic["partitions"], await topic_configs(admin, name, _CONFIGS))
+                parts = sorted(topic["partitions"], key=lambda part: int(part["partition"]))
+                self.found[name] = Topic(name, parts, await topic_configs(admin, name, _CONFIGS))
         return ok(f"this user sees all {len(self.names)} topics")
 
     async def _exist(self) -> Outcome:
