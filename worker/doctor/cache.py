@@ -60,7 +60,7 @@ class Cache:
             Check("redis.latency", self._latency, needs=("redis.log_in",)),
             Check("redis.memory", self._memory, needs=("redis.log_in",)),
             Check("redis.write", self._write, needs=("redis.memory",)),
-            Check("redis.keys", self._keys, needs=("redis.log_in",)),
+            Check("redis.keys", self._keys, needs=("redis.log_in",), after=("redis.write",)),
         ]
 
     async def close(self) -> None:
@@ -198,7 +198,7 @@ class Cache:
 
 
 def _without_cache(says: str, remedy: str) -> Outcome:
-    return warning(f"{says}; the worker runs without the cache, more slowly", remedy)
+    return Outcome("warning", f"{says}; the worker runs without the cache, more slowly", remedy, blocks=True)
 
 
 def _mebibytes(number: int) -> str:

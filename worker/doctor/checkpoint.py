@@ -42,10 +42,11 @@ class ModelChild:
             return {"failed": await self._end()}
         return await self._child.answer() or {"failed": await self._end()}
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End it."""
         if self._child is not None:
             self._child.kill()
+            await self._child.ended()
 
     async def _start(self) -> dict[str, Any] | None:
         self._child = await Child.start(_MODULE, self._settings)
@@ -100,11 +101,11 @@ class Checkpoint:
             )
         return checks
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the children."""
-        self._live.close()
+        await self._live.close()
         if self._shadow is not None:
-            self._shadow.close()
+            await self._shadow.close()
 
     async def _folder(self) -> Outcome:
         try:
@@ -160,7 +161,7 @@ class Checkpoint:
 
     async def _shadow_model(self) -> Outcome:
         # One at a time: the live one's memory is free again.
-        self._live.close()
+        await self._live.close()
         if self._free_bytes() < MODEL_BYTES:
             return skipped("too little memory is free to try a second model")
         self._shadow = ModelChild(self._settings.model_copy(update={"checkpoint": self._settings.shadow.checkpoint}))

@@ -54,19 +54,16 @@ def look(options: Mapping[str, Any], *, only: Collection[str], seconds: float, a
 
 async def _look(given: GivenSettings, only: Collection[str], *, seconds: float, as_json: bool) -> int:
     examined = _Examined(given)
-    try:
-        findings = await examine(chosen(examined.checks, only), seconds=seconds)
-        findings = list(without(findings, secrets_in(given.values())))
-        if as_json:
-            print(json_of(findings))
-        else:
-            print_findings(findings, open_console())
-        sys.stdout.flush()
-        code = int(any(finding.status == "failure" for finding in findings))
-        _end_soon(code)
-        await examined.close()
-    finally:
-        examined.kill()
+    findings = await examine(chosen(examined.checks, only), seconds=seconds)
+    findings = list(without(findings, secrets_in(given.values())))
+    if as_json:
+        print(json_of(findings))
+    else:
+        print_findings(findings, open_console())
+    sys.stdout.flush()
+    code = int(any(finding.status == "failure" for finding in findings))
+    _end_soon(code)
+    await examined.close()
     return code
 
 
@@ -116,16 +113,10 @@ class _Examined:
         )
 
     async def close(self) -> None:
-        """Let connections go."""
-        if self._broker is not None:
-            await self._broker.close()
-        if self._cache is not None:
-            await self._cache.close()
-
-    def kill(self) -> None:
-        """End the children."""
-        if self._checkpoint is not None:
-            self._checkpoint.close()
+        """Let connections go, and end the children."""
+        for part in (self._checkpoint, self._cache, self._broker):
+            if part is not None:
+                await part.close()
 
 
 def _connected(settings: Settings) -> tuple[Settings, Broker]:

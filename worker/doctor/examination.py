@@ -9,6 +9,7 @@ from worker.doctor.findings import Finding, Outcome, failure, skipped
 from worker.errors import SettingsError
 from worker.terminal import harmless
 
+_Found = list[tuple[Finding, Outcome]]
 _Look = Callable[[], Awaitable[Outcome | Sequence[Outcome]]]
 
 
@@ -67,24 +68,24 @@ async def examine(
         clock: monotonic seconds.
     """
     deadline = clock() + seconds
-    tasks: dict[str, asyncio.Task[list[Finding]]] = {}
+    tasks: dict[str, asyncio.Task[_Found]] = {}
     for check in checks:
         needs = {name: tasks[name] for name in check.needs if name in tasks}
         after = [tasks[name] for name in check.after if name in tasks]
         tasks[check.name] = asyncio.create_task(_run(check, needs, after, lambda: deadline - clock()))
-    return [finding for task in tasks.values() for finding in await task]
+    return [finding for task in tasks.values() for finding, _ in await task]
 
 
 async def _run(
     check: Check,
-    needs: dict[str, "asyncio.Task[list[Finding]]"],
-    after: Sequence["asyncio.Task[list[Finding]]"],
+    needs: dict[str, "asyncio.Task[_Found]"],
+    after: Sequence["asyncio.Task[_Found]"],
     left: Callable[[], float],
-) -> list[Finding]:
+) -> _Found:
     for task in after:
         await task
     for name, task in needs.items():
-        bad = [finding for finding in await task if finding.status in {"failure", "skipped"}]
+        bad = [finding for finding, outcome in await task if not outcome.passes]
         if bad:
             # The cause is said once: a chain of skipped checks names its first link.
             cause = bad[0].says if bad[0].status == "skipped" and bad[0].says.startswith("needs ") else f"needs {name}"
@@ -113,6 +114,6 @@ async def _looked(check: Check, limit: float) -> Sequence[Outcome]:
     return [found] if isinstance(found, Outcome) else found
 
 
-def _found(check: Check, outcome: Outcome) -> Finding:
+def _found(check: Check, outcome: Outcome) -> tuple[Finding, Outcome]:
     remedy = outcome.remedy
-    return Finding(check.name, outcome.status, harmless(outcome.says), remedy and harmless(remedy))
+    return Finding(check.name, outcome.status, harmless(outcome.says), remedy and harmless(remedy)), outcome

@@ -15,11 +15,18 @@ class Outcome:
             wish; `skipped`: it could not be looked at.
         says: one line.
         remedy: one line that names what to change; only where something should be.
+        blocks: whether nothing can be seen behind it, though the worker would run.
     """
 
     status: Status
     says: str
     remedy: str | None = None
+    blocks: bool = False
+
+    @property
+    def passes(self) -> bool:
+        """Whether what needs this can be looked at."""
+        return not self.blocks and self.status in {"ok", "warning"}
 
 
 @dataclass(frozen=True)

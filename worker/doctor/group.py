@@ -99,7 +99,13 @@ class Group:
                 others = sorted({host for _, _, host, said, _ in members if not _reads(said, self._settings)})
         if others:
             return [warning(f"group {group} has members that read other topics, at {listed(others)}", _OTHER_GROUP)]
-        return [ok(f"group {group}: {_counted(self._members, 'member')}, {state}")]
+        return [
+            ok(
+                f"group {group}: {_counted(self._members, 'member')}, {state}"
+                if self._members
+                else f"nobody is in group {group}"
+            )
+        ]
 
     async def _static_name(self) -> Outcome:
         name = self._settings.group_instance_id
@@ -162,10 +168,11 @@ class Group:
         if age is None:
             return ok(f"no post waits behind {total} offsets")
         retention = self._topics.posts.number("retention.ms")
-        said = f"{total} offsets, the oldest post of {name_of(source)} written {timedelta(seconds=round(age))} ago"
+        ago = _readable(timedelta(seconds=round(age)))
+        said = f"{total} offsets, the oldest post of {name_of(source)} written {ago} ago"
         if retention is not None and 0 < retention * _LAG_SHARE < age * 1000:
             return warning(
-                f"{said}: retention takes it away after {timedelta(milliseconds=retention)}",
+                f"{said}: retention takes it away after {_readable(timedelta(milliseconds=retention))}",
                 f"start more workers, or raise retention.ms of {source.topic}",
             )
         return ok(said)
@@ -191,11 +198,11 @@ class Group:
         kept = timedelta(minutes=minutes)
         if minutes < _OFFSETS_MINUTES and (retention is None or retention < 0 or retention > minutes * 60_000):
             return warning(
-                f"offsets of a group without members are forgotten after {kept}, posts stay longer: after such a "
-                "stop they would be labelled again",
+                f"offsets of a group without members are forgotten after {_readable(kept)}, posts stay longer: after "
+                "such a stop they would be labelled again",
                 f"raise the broker's offsets.retention.minutes to {_OFFSETS_MINUTES}",
             )
-        return ok(f"offsets outlive a stop of {kept}")
+        return ok(f"offsets outlive a stop of {_readable(kept)}")
 
 
 def _reads(said: bytes, settings: KafkaSettings) -> bool:
@@ -206,6 +213,10 @@ def _reads(said: bytes, settings: KafkaSettings) -> bool:
         return list(ConsumerProtocolMemberMetadata.decode(said).subscription) == [settings.posts_topic]
     except ValueError:
         return False
+
+
+def _readable(span: timedelta) -> str:
+    return str(span).removesuffix(", 0:00:00")
 
 
 def _counted(count: int, word: str) -> str:
