@@ -17,7 +17,7 @@ from worker.doctor.findings import Outcome, failure, ok, skipped, warning
 from worker.doctor.pages import WorkerBeside, listen_error
 from worker.settings import HttpSettings, Settings
 
-# Resident memory of a process with the shipped checkpoint loaded, one post labelled (bench: docs/doctor.md).
+# Resident memory of a process with the shipped checkpoint loaded, one post labelled (778 MiB: docs/doctor.md).
 MODEL_BYTES = 800 * 2**20
 _DISK_BYTES = 64 * 2**20
 _FILES = 256  # sockets of fetches, Redis and the pages, modules

@@ -113,7 +113,7 @@ class SettingsChecks:
     async def _values(self) -> Sequence[Outcome]:
         given, error = self._given, self._given.error
         if given.settings is not None:
-            count = len(given.values())
+            count = sum(map(_is_known, given.values()))
             return [ok(f"{count} of {len(setting_variables())} settings are given, all can be used")]
         cause = error.__cause__ if isinstance(error, SettingsError) else None
         found: list[Outcome] = []
