@@ -30,8 +30,9 @@ from tests.worker.doctor.secured import (
     certificate,
     rule,
 )
-from tests.worker.system import Servers, Stream
+from tests.worker.system import TASKS, Servers, Stream
 from worker.cli import moderate
+from worker.deployment import Deployment
 from worker.doctor import command
 from worker.stack.server import Server
 
@@ -158,3 +159,37 @@ def logged_in(own: Stream, secured: Secured, **settings: str) -> dict[str, str]:
         "MODERATE_KAFKA__SASL_PASSWORD": PASSWORD,
         **{f"MODERATE_{name}": value for name, value in settings.items()},
     }
+
+
+@dataclass
+class Place:
+    """What a case may break."""
+
+    stream: Stream
+    folder: Path
+    stack: AsyncExitStack
+
+    @property
+    def deployment(self) -> Deployment:
+        """What a worker of the stream reads and writes."""
+        routes = tuple(sorted((task, self.stream.label_topic(task)) for task in TASKS))
+        return Deployment(self.stream.posts, self.stream.dead, routes)
+
+
+@pytest.fixture
+async def place(stream: Stream, tmp_path: Path) -> AsyncIterator[Place]:
+    """Give a stream's names and what ends with the test."""
+    async with AsyncExitStack() as stack:
+        yield Place(stream, tmp_path, stack)
+
+
+def check(found: Diagnosis, name: str, status: str, *words: str) -> None:
+    """Check that one thing is named, in one line and with its remedy, and that nothing else is blamed for it."""
+    assert found.bad() == [(name, status)], found.findings
+    (finding,) = [one for one in found.of(name) if one["status"] == status]
+    assert "\n" not in finding["says"] + finding["remedy"]
+    said = f"{finding['says']} → {finding['remedy']}"
+    assert all(word in said for word in words), said
+    assert any(word in finding["remedy"] for word in words), said
+    assert found.code == (status == "failure")
+    assert found.summary["would_run"] is (status != "failure")
