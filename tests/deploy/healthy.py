@@ -65,7 +65,8 @@ async def watch(prometheus: Prometheus, seconds: float) -> tuple[dict[str, float
 async def run(folder: Path, minutes: float, rate: float) -> bool:
     """Run it; return whether nothing fired."""
     stack = Stack(folder)
-    kafka_address, redis_url = (lambda there: (there.kafka or "", there.redis or ""))(await asyncio.to_thread(stack.up))
+    there = await asyncio.to_thread(stack.up)
+    kafka_address, redis_url = there.kafka or "", there.redis or ""
     try:
         kafka = KafkaSettings(bootstrap_servers=kafka_address)
         links = KafkaLinks(kafka_address, kafka)

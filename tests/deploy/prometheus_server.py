@@ -90,17 +90,7 @@ async def prometheus_server(
         factor: by which the rules' time is divided.
         seconds: between two scrapes, and between two evaluations.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("rules.yml", "alerts.yml"):
-        rules = (RULES / name).read_text(encoding="utf-8")
-        (folder / name).write_text(rules if factor == 1 else scaled(rules, factor), encoding="utf-8")
-    (folder / "targets.json").write_text("[]", encoding="utf-8")
-    (folder / "prometheus.yml").write_text(
-        f"global: {{scrape_interval: {seconds:g}s, scrape_timeout: {seconds:g}s, evaluation_interval: {seconds:g}s}}\n"
-        "rule_files: [rules.yml, alerts.yml]\n"
-        f"scrape_configs: [{{job_name: {JOB}, file_sd_configs: [{{files: [targets.json], refresh_interval: 1s}}]}}]\n",
-        encoding="utf-8",
-    )
+    _write_settings(folder, factor, seconds)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -117,6 +107,20 @@ async def prometheus_server(
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+def _write_settings(folder: Path, factor: float, seconds: float) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("rules.yml", "alerts.yml"):
+        rules = (RULES / name).read_text(encoding="utf-8")
+        (folder / name).write_text(rules if factor == 1 else scaled(rules, factor), encoding="utf-8")
+    (folder / "targets.json").write_text("[]", encoding="utf-8")
+    (folder / "prometheus.yml").write_text(
+        f"global: {{scrape_interval: {seconds:g}s, scrape_timeout: {seconds:g}s, evaluation_interval: {seconds:g}s}}\n"
+        "rule_files: [rules.yml, alerts.yml]\n"
+        f"scrape_configs: [{{job_name: {JOB}, file_sd_configs: [{{files: [targets.json], refresh_interval: 1s}}]}}]\n",
+        encoding="utf-8",
+    )
 
 
 async def _ready(server: Prometheus, process: asyncio.subprocess.Process) -> None:
