@@ -272,6 +272,9 @@ for _reason in ("fenced", "timeout", "connection", "other"):
     LANES_FAILED.labels(_reason)
 for _kind in ("timeout", "error", "full", "slow", "garbage", "wrong_size"):
     CACHE_FAILURES.labels(_kind)
+for _access in ("find", "store"):
+    # A worker that never had an answer of Redis has a share of failures, too.
+    CACHE_SECONDS.labels(_access)
 
 
 @contextmanager

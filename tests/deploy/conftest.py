@@ -45,7 +45,7 @@ def monitored(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Ite
         lab.scrape(seat, "healthy")
         texts = [post(f"t-{n}", text=f"a remark of its own, number {n}") for n in range(90)]
         values = [*texts, *sample_posts(FOLDER, 20), b"no json"]
-        lab.keep_doing(feed_for_ever(servers.kafka, stream.posts, values, _PARTITIONS, rate=4))
+        lab.keep_doing(feed_for_ever(servers.kafka, stream.posts, values, _PARTITIONS, rate=3))
         return lab
 
     try:

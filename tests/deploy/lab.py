@@ -40,9 +40,17 @@ class LoopThread:
         return self.begin(work).result(seconds)
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread, and what still runs in it."""
+        self.run(_end_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+
+async def _end_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 @dataclass

@@ -117,11 +117,11 @@ def test_its_links_lead_to_sections_of_the_runbook() -> None:
 def test_its_queries_name_what_workers_export() -> None:
     """Metrics, labels and legends exist in the table of the worker, in the recording rules, or in Prometheus."""
     queries = [(title, target["expr"], target["legendFormat"]) for title, target in targets()]
-    for annotation in DASHBOARD["annotations"]["list"]:
-        if "expr" in annotation:
-            queries.append(
-                (annotation["name"], annotation["expr"], annotation["titleFormat"] + annotation["textFormat"])
-            )
+    queries += [
+        (one["name"], one["expr"], one["titleFormat"] + one["textFormat"])
+        for one in DASHBOARD["annotations"]["list"]
+        if "expr" in one
+    ]
     for title, expression, legend in queries:
         assert not unknown(filled(expression), legend=legend), title
     for variable in DASHBOARD["templating"]["list"]:
