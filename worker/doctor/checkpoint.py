@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.child import Child
-from worker.cli import refuse_missing_checkpoint
+from worker.cli import refuse_missing_files
 from worker.doctor.examination import Check
 from worker.doctor.findings import Outcome, failure, ok, skipped, warning
 from worker.doctor.machine import MODEL_BYTES
@@ -109,7 +109,7 @@ class Checkpoint:
 
     async def _folder(self) -> Outcome:
         try:
-            refuse_missing_checkpoint(self._settings)
+            refuse_missing_files(self._settings)
         except SettingsError as error:
             variable = str(error).partition(":")[0]
             return failure(str(error), f"let {variable} name the folder of a checkpoint (`mmorient inspect FOLDER`)")
