@@ -10,7 +10,7 @@ word if one is called. CUDA's runtime and profiler are asked when torch starts, 
 Needs gcc, nm and readelf. Does nothing to a torch that was built without CUDA.
 """
 
-# ruff: noqa: INP001, S603, S607, T201 - a script of the image's build
+# ruff: noqa: INP001, S603, S607 - a script of the image's build
 import subprocess
 import sys
 import tempfile
