@@ -65,7 +65,10 @@ def _fields_of(schema: Schema, *, headers: bool) -> str:
     required = set(schema.get("required", ()))
     parts = [table((("header" if headers else "field"), "kind", "", "meaning"), _rows(schema, required))]
     for name, part in schema.get("$defs", {}).items():
-        parts += [f"\n**{name}**\n", table(("field", "kind", "", "meaning"), _rows(part, set(part.get("required", ()))))]
+        parts += [
+            f"\n**{name}**\n",
+            table(("field", "kind", "", "meaning"), _rows(part, set(part.get("required", ())))),
+        ]
     return "\n".join(parts)
 
 

@@ -36,12 +36,13 @@ def metrics() -> Iterator[Metric]:
 
 def page() -> str:
     """Return the page."""
-    return _HEAD + "\n" + table(
-        ("metric", "kind", "unit", "labels", "meaning"),
-        (
-            (code(one.name), one.kind, one.unit, ", ".join(map(code, one.labels)), one.meaning)
-            for one in metrics()
-        ),
+    return (
+        _HEAD
+        + "\n"
+        + table(
+            ("metric", "kind", "unit", "labels", "meaning"),
+            ((code(one.name), one.kind, one.unit, ", ".join(map(code, one.labels)), one.meaning) for one in metrics()),
+        )
     )
 
 
