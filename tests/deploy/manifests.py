@@ -1,0 +1,99 @@
+"""The built manifests, and what a container of them is given."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.deploy.tools import kustomize
+
+ROOT = Path(__file__).parent.parent.parent
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+OVERLAYS = ("cpu", "gpu", "keda", "shadow", "backfill")
+
+Document = dict[str, Any]
+# What a field of the pod stands for in a running one.
+_POD_FIELDS = {"metadata.name": "moderation-worker-0"}
+
+
+@cache
+def _built(folder: Path) -> str:
+    return kustomize(folder)
+
+
+def documents(folder: Path) -> list[Document]:
+    """Return the documents that a kustomization builds, a fresh copy."""
+    return list(yaml.safe_load_all(_built(folder)))
+
+
+def overlay(name: str) -> list[Document]:
+    """Return the documents of an overlay, a fresh copy."""
+    return documents(KUBERNETES / "overlays" / name)
+
+
+def of_kind(built: list[Document], *kinds: str) -> list[Document]:
+    """Return the documents of some kinds."""
+    return [document for document in built if document["kind"] in kinds]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What makes pods, and the pods' specification."""
+
+    document: Document
+    pod: Document
+    labels: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Kind and name."""
+        return f"{self.document['kind']} {self.document['metadata']['name']}"
+
+    @property
+    def containers(self) -> list[Document]:
+        """All containers, those that initialise included."""
+        return [*self.pod.get("initContainers", []), *self.pod["containers"]]
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether it runs until it is told to stop, or serves pages while it runs."""
+        return self.document["kind"] != "Job" or any(container.get("ports") for container in self.containers)
+
+
+def workloads(built: list[Document]) -> Iterator[Workload]:
+    """Give all that makes pods."""
+    for document in of_kind(built, "StatefulSet", "Deployment", "DaemonSet", "Job"):
+        template = document["spec"]["template"]
+        yield Workload(document, template["spec"], template["metadata"].get("labels", {}))
+
+
+def environment(container: Document, built: list[Document]) -> dict[str, str]:
+    """Return the environment variables of a container, without those of optional Secrets."""
+    found: dict[str, str] = {}
+    configs = {document["metadata"]["name"]: document["data"] for document in of_kind(built, "ConfigMap")}
+    for source in container.get("envFrom", []):
+        if "configMapRef" in source:
+            found |= configs.get(source["configMapRef"]["name"], {})
+    for entry in container.get("env", []):
+        source = entry.get("valueFrom", {})
+        if "value" in entry:
+            found[entry["name"]] = entry["value"]
+        elif "fieldRef" in source:
+            found[entry["name"]] = _POD_FIELDS[source["fieldRef"]["fieldPath"]]
+        elif "resourceFieldRef" in source:
+            found[entry["name"]] = str(_resource(container, source["resourceFieldRef"]["resource"]))
+    return found
+
+
+def _resource(container: Document, path: str) -> str:
+    kind, name = path.split(".")
+    return str(container["resources"][kind][name])
+
+
+def matches(selector: Document, labels: dict[str, str]) -> bool:
+    """Return whether a selector (`matchLabels`, or plain labels) selects labels; an empty one selects all."""
+    wanted = selector.get("matchLabels", selector)
+    return all(labels.get(key) == value for key, value in wanted.items())
