@@ -47,11 +47,11 @@ def page() -> str:
 
 def _event(event: Event) -> str:
     schema = json.loads(render(event))
+    verb = "reads" if event.role == "read" else "writes"
     return "\n".join(
         [
             f"\n## {event.name}",
-            f"On `{event.topic}`; owner: {event.owner}; version {event.version}; the worker "
-            f"{'reads' if event.role == 'read' else 'writes'} it.\n",
+            f"On `{event.topic}`; owner: {event.owner}; version {event.version}; the worker {verb} it.\n",
             _fields_of(schema, headers=event.name == "dead-letter"),
             _headers(event.name),
             *(_example(name, text) for name, text in _examples(event)),
@@ -78,24 +78,27 @@ def _rows(schema: Schema, required: set[str]) -> Iterator[tuple[str, str, str, s
 
 
 def _kind(field: Schema) -> str:
-    if "$ref" in field:
-        return str(field["$ref"]).rsplit("/", 1)[1]
-    if "const" in field:
-        return code(json.dumps(field["const"]))
-    if "enum" in field:
-        return ", ".join(code(str(value)) for value in field["enum"])
-    if "anyOf" in field:
-        return " or ".join(_kind(one) for one in field["anyOf"])
-    if field.get("type") == "array":
-        return f"list of {_kind(field['items'])}" if "items" in field else "list"
-    if isinstance(field.get("additionalProperties"), dict):
-        return f"name to {_kind(field['additionalProperties'])}"
-    return str(field.get("format", field.get("type", "")))
+    match field:
+        case {"$ref": reference}:
+            kind = str(reference).rsplit("/", 1)[1]
+        case {"const": value}:
+            kind = code(json.dumps(value))
+        case {"enum": values}:
+            kind = ", ".join(code(str(value)) for value in values)
+        case {"anyOf": kinds}:
+            kind = " or ".join(map(_kind, kinds))
+        case {"type": "array", "items": items}:
+            kind = f"list of {_kind(items)}"
+        case {"additionalProperties": {} as values} if values:
+            kind = f"name to {_kind(values)}"
+        case _:
+            kind = str(field.get("format", field.get("type", "")))
+    return kind
 
 
 def _headers(name: str) -> str:
     if name == "label":
-        carried = {header: "carried over from the post" for header in sorted(CARRIED_HEADERS)}
+        carried = dict.fromkeys(sorted(CARRIED_HEADERS), "carried over from the post")
         return "\nHeaders of its record:\n\n" + _meanings(_LABEL_HEADERS | carried)
     if name == "dead-letter":
         return "\nBesides these, the post's own headers, and where they apply:\n\n" + _meanings(_DEAD_LETTER_HEADERS)

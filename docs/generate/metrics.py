@@ -27,8 +27,9 @@ class Metric:
 
 def metrics() -> Iterator[Metric]:
     """Return all metrics, in the order in which they are registered."""
-    for collector, _ in REGISTRY._collector_to_names.items():
-        for family in collector.describe() if hasattr(collector, "describe") else collector.collect():
+    # The registry says the labels of those alone that were counted already; its collectors say them of all.
+    for collector in REGISTRY._collector_to_names:  # noqa: SLF001
+        for family in collector.collect():
             name = f"{family.name}_total" if family.type == "counter" else family.name
             labels = tuple(getattr(collector, "_labelnames", ()))
             yield Metric(name, family.type, _unit(family.name), labels, family.documentation)

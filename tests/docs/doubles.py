@@ -31,7 +31,7 @@ def kubectl(arguments: Sequence[str]) -> None:
     elif "-k" in arguments and words[0] in {"apply", "delete", "diff", "create"}:
         for document in _documents(_built(arguments[list(arguments).index("-k") + 1])):
             _validate(document)
-            print(f"{document['kind'].lower()}/{document['metadata']['name']} would be {words[0]}ed")
+            print(f"{document['kind'].lower()}/{document['metadata']['name']}: {words[0]}")
     elif words[:1] == ["create"]:
         print(f"{words[1]}/{words[2]} would be created")
     else:
@@ -55,7 +55,9 @@ def docker(arguments: Sequence[str]) -> None:
     elif words[:1] in (["build"], ["bud"]):
         file = ROOT / _option(arguments, "-f", "--file", "Dockerfile")
         target = _option(arguments, "--target", "--target", "")
-        if target and not re.search(rf"^FROM .* AS {target}$", file.read_text(encoding="utf-8"), re.M | re.I):
+        if target and not re.search(
+            rf"^FROM .* AS {target}$", file.read_text(encoding="utf-8"), re.MULTILINE | re.IGNORECASE
+        ):
             raise WrongError(f"{file}: no stage {target}")
     print(f"docker {' '.join(arguments)}: would be asked of an engine")
 

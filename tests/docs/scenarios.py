@@ -4,12 +4,14 @@ import json
 import shutil
 import time
 
+from tests.deploy import tools
 from tests.docs.pages import ROOT
 from tests.docs.scene import Scenario, Scene
 from tests.docs.secured import secured_broker
 from tests.worker.checkpoints import recalibrated
 
 _SETTLE_SECONDS = 60.0
+_POSTS = 100  # of which a shadow's share is some
 
 
 def stack(scene: Scene) -> None:
@@ -34,7 +36,8 @@ def a_worker(scene: Scene) -> None:
 def posts(scene: Scene) -> None:
     """Posts are on the topic, one of them called p-1017."""
     lines = [
-        json.dumps({"id": f"p-{number}", "text": f"oh great, monday number {number}"}) for number in range(1000, 1024)
+        json.dumps({"id": f"p-{number}", "text": f"oh great, monday number {number}"})
+        for number in range(1000, 1000 + _POSTS)
     ]
     (scene.folder / "given.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     scene.do("moderate import given.jsonl --name given")
@@ -44,7 +47,7 @@ def labelled(scene: Scene) -> None:
     """Posts are on the topic, and their labels beside them; with a shadow, the shadow's too."""
     posts(scene)
     _wait(scene, "moderate labels p-1017")
-    _wait(scene, f"curl -s 127.0.0.1:{scene.port}/metrics | grep '^moderate_posts_labelled_total 24'")
+    _wait(scene, f"curl -s 127.0.0.1:{scene.port}/metrics | grep '^moderate_posts_labelled_total {_POSTS}'")
 
 
 def labelled_by_both(scene: Scene) -> None:
@@ -62,6 +65,12 @@ def dead_letters(scene: Scene) -> None:
     a_worker(scene)
     scene.do("moderate import given.jsonl --name given --malformed send")
     _wait(scene, "moderate dead-letters list | grep '^9 dead letters'")
+
+
+def kubectl(scene: Scene) -> None:
+    """kubectl is there, or the test is skipped with the reason."""
+    del scene
+    tools.kubectl()
 
 
 def mended(scene: Scene) -> None:
@@ -96,9 +105,12 @@ def two_label_files(scene: Scene) -> None:
 def own_posts(scene: Scene) -> None:
     """`DATA` is a folder of labelled posts, `ours` a checkpoint to be calibrated."""
     (scene.folder / "DATA").mkdir()
-    rows = [f"{who} {what},{split},{sentiment},{sarcasm}" for split, who in (("train", "he"), ("val", "she"), ("val", "it"))
-            for what, sentiment, sarcasm in (("rains on my parade again", "negative", "sarcastic"),
-                                             ("sings like a bird in spring", "positive", "not_sarcastic"))]  # fmt: skip
+    said = (
+        ("rains on my parade again", "negative,sarcastic"),
+        ("sings like a bird in spring", "positive,not_sarcastic"),
+    )
+    whose = (("train", "he"), ("val", "she"), ("val", "it"))
+    rows = [f"{who} {what},{split},{labels}" for split, who in whose for what, labels in said]
     (scene.folder / "DATA" / "ours.csv").write_text(
         "\n".join(["text,split,sentiment,sarcasm", *rows]) + "\n", encoding="utf-8"
     )
@@ -117,6 +129,12 @@ def _wait(scene: Scene, command: str) -> None:
     while (done := scene.shell.run(command, 60.0)).status != 0:
         assert time.monotonic() < deadline, f"{command}: {done.output[-2000:]}"
         time.sleep(0.2)
+
+
+def _letter(scene: Scene) -> dict[str, str]:
+    """Return the dead letter of the post that is no JSON."""
+    letters = json.loads(scene.do("moderate dead-letters list --by letter --json"))["groups"]
+    return next(letter for letter in letters if "characters" not in letter["error"])
 
 
 def _kafka(scene: Scene) -> str:
@@ -153,10 +171,18 @@ SCENARIOS: dict[str, Scenario] = {
     "docs/backfill.md": Scenario(before=(new_checkpoint, stack, posts)),
     "docs/new-checkpoint.md": Scenario(
         before=(new_checkpoint, own_posts, stack),
-        ahead={"moderate diff": labelled_by_both},
+        ahead={"curl -s 127.0.0.1:8080/metrics | grep ^moderate_shadow": labelled_by_both},
         statuses={"moderate diff": (0, 3)},
     ),
-    "docs/dead-letters.md": Scenario(before=(stack, dead_letters)),
+    "docs/dead-letters.md": Scenario(
+        before=(stack, dead_letters),
+        ahead={"moderate dead-letters replay --error characters --limit": mended},
+        replaced={
+            "posts.dead-letter[0]@4": lambda scene: _letter(scene)["dead_letter"],
+            "posts[0]@21": lambda scene: _letter(scene)["post"],
+        },
+    ),
+    "docs/how-to/kubernetes.md": Scenario(before=(kubectl,)),
     "docs/reference/http.md": Scenario(before=(stack, a_worker)),
     "docs/reference/exit-codes.md": Scenario(before=(stack,)),
     "docs/explanation/labels-and-neighbours.md": Scenario(samples=496),

@@ -123,7 +123,7 @@ class Scene:
 
     def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2):  # noqa: S310 - our own
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2):
                 return True
         except (urllib.error.URLError, OSError):
             return False

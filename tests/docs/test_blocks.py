@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import blocks, blocks_of, commands, missing, pages
+from tests.docs.pages import blocks, pages
 from tests.docs.scenarios import SCENARIOS
-from tests.docs.scene import runs_until_stopped, scene
+from tests.docs.scene import scene
 
 WITH_COMMANDS = [page for page in pages() if blocks(page)]
 
