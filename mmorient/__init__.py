@@ -14,20 +14,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmorient.archive.reading import Archive, Place, Row, open_archive
     from mmorient.digest import checkpoint_digest
-    from mmorient.errors import ArchiveError, ArchiveUsageError, CheckpointError, MmOrientError, PictureError
+    from mmorient.errors import (
+        ArchiveError,
+        ArchiveUsageError,
+        CheckpointError,
+        DataError,
+        MmOrientError,
+        PictureError,
+    )
     from mmorient.explain.document import explain_document
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
     from mmorient.pictures import decode_picture
     from mmorient.posts import Embedding, Frame, Picture, Post, PostEmbeddings
+    from mmorient.reference import SCORE_BINS, Reference, load_reference, score_bin, stability_index
     from mmorient.text import post_text
 
 __all__ = [
+    "SCORE_BINS",
     "TASKS",
     "Archive",
     "ArchiveError",
     "ArchiveUsageError",
     "CheckpointError",
+    "DataError",
     "Embedding",
     "Frame",
     "Intensity",
@@ -40,24 +50,29 @@ __all__ = [
     "Post",
     "PostEmbeddings",
     "PostLabels",
+    "Reference",
     "Row",
     "TaskLabel",
     "checkpoint_digest",
     "decode_picture",
     "explain_document",
+    "load_reference",
     "open_archive",
     "post_text",
+    "score_bin",
+    "stability_index",
 ]
 
 _HOMES = {
     "archive.reading": ("Archive", "Place", "Row", "open_archive"),
     "digest": ("checkpoint_digest",),
-    "errors": ("ArchiveError", "ArchiveUsageError", "CheckpointError", "MmOrientError", "PictureError"),
+    "errors": ("ArchiveError", "ArchiveUsageError", "CheckpointError", "DataError", "MmOrientError", "PictureError"),
     "explain.document": ("explain_document",),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),
     "pictures": ("decode_picture",),
     "posts": ("Embedding", "Frame", "Picture", "Post", "PostEmbeddings"),
+    "reference": ("SCORE_BINS", "Reference", "load_reference", "score_bin", "stability_index"),
     "text": ("post_text",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -14,6 +14,7 @@ from mmorient.archive.cli import label
 from mmorient.errors import ArchiveUsageError, CheckpointError, MmOrientError
 from mmorient.explain.cli import explain
 from mmorient.model_options import refuse_missing
+from mmorient.reference_cli import reference
 from mmorient.training.cli import ablate, calibrate, evaluate, train
 from mmorient.training.fairness_cli import fairness
 from mmorient.usage import usage_in_one_line
@@ -37,7 +38,7 @@ def inspect(checkpoint: Path | None, as_json: bool) -> None:
     click.echo(json.dumps(description, indent=2) if as_json else readable(description))
 
 
-for one in (label, explain, train, calibrate, evaluate, fairness, ablate):
+for one in (label, explain, train, calibrate, evaluate, fairness, ablate, reference):
     mmorient.add_command(one)
 
 

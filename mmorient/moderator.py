@@ -133,6 +133,11 @@ class Moderator:
         )
 
     @property
+    def device(self) -> str:
+        """Where it computes: ``cpu``, ``cuda`` or ``mps``."""
+        return self._device.type
+
+    @property
     def text_width(self) -> int:
         """Width of a text's embedding: Dt + D."""
         return self._texts.width

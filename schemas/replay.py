@@ -11,7 +11,8 @@ from schemas.label import Source
 class Replay(BaseModel):
     """The value of a record on the ledger of replays; its key is the dead letter's position."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+    # Unlike labels, entries are read here too, and a later version may have added to them.
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
     dead_letter: Source
     dead_letter_timestamp: int = Field(

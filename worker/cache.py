@@ -19,7 +19,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from mmorient import Embedding
 from worker.breaker import Breaker
-from worker.entries import EntryError, is_storable, pack, pack_text, unpack, unpack_text
+from worker.entries import FORMAT, EntryError, is_storable, pack, pack_text, unpack, unpack_text
+from worker.metrics import CACHE_AVAILABLE, CACHE_SECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,7 @@ def content_key(digest: str, kind: str, content: bytes) -> bytes:
         content: the text or the picture's bytes.
     """
     key = blake2b(content, digest_size=24, key=digest.encode()[-64:], person=kind.encode())
-    return b"mmorient:" + kind.encode() + b":" + key.hexdigest().encode()
+    return b"mmorient:" + FORMAT + b":" + kind.encode() + b":" + key.hexdigest().encode()
 
 
 class NoCache:
@@ -148,7 +149,7 @@ class RedisCache:
         if not keys or not self._all.admits():
             return {}
         values: Sequence[object] = ()
-        async with self._request(_LOOK_UP_WEIGHT):
+        async with self._request("find", _LOOK_UP_WEIGHT):
             answer = await self._redis.mget(keys)
             if not isinstance(answer, list) or len(answer) != len(keys):
                 raise InvalidResponse(f"an answer that does not fit the {len(keys)} keys asked for")
@@ -169,7 +170,7 @@ class RedisCache:
             self._all.gave_up()
             return
         try:
-            async with self._request(0.0):
+            async with self._request("store", 0.0):
                 await self._set(entries)
         finally:
             self._writes.gave_up()
@@ -187,10 +188,11 @@ class RedisCache:
                 log.info("redis_back", access="writes")
 
     @asynccontextmanager
-    async def _request(self, weight: float) -> AsyncIterator[None]:
+    async def _request(self, access: str, weight: float) -> AsyncIterator[None]:
         """Give one request its time; whatever fails is counted and forgotten.
 
         Args:
+            access: find or store.
             weight: of the time that it takes in the average.
         """
         started = self._clock()
@@ -206,7 +208,11 @@ class RedisCache:
             self._all.gave_up()
             raise
         else:
-            self._answered(self._clock() - started, weight if self._all.is_closed else 1.0)
+            seconds = self._clock() - started
+            CACHE_SECONDS.labels(access).observe(seconds)
+            self._answered(seconds, weight if self._all.is_closed else 1.0)
+        finally:
+            CACHE_AVAILABLE.set(self._all.is_closed)
 
     def _answered(self, seconds: float, weight: float) -> None:
         self._average_seconds += weight * (seconds - self._average_seconds)

@@ -45,7 +45,7 @@ moderate.add_command(import_)
 def run(**options: Any) -> None:
     """Run the worker until it is told to stop (SIGTERM or Ctrl-C)."""
     settings = read_settings(options)
-    refuse_missing_checkpoint(settings)
+    refuse_missing_files(settings)
     from worker.app import run_worker
     from worker.topics import shadow_topics
 
@@ -121,11 +121,11 @@ def refuse_missing_authority(settings: Settings) -> None:
         raise SettingsError(f"MODERATE_KAFKA__SSL_CAFILE: {reason} (got {str(file)!r})") from error
 
 
-def refuse_missing_checkpoint(settings: Settings) -> None:
-    """Look for the checkpoints before torch is loaded, which takes seconds.
+def refuse_missing_files(settings: Settings) -> None:
+    """Look for checkpoints and reference before torch is loaded, which takes seconds.
 
     Raises:
-        SettingsError: there is none in a folder that is named.
+        SettingsError: there is none where one is named.
     """
     for variable, folder in (
         ("MODERATE_CHECKPOINT", settings.checkpoint),
@@ -133,6 +133,8 @@ def refuse_missing_checkpoint(settings: Settings) -> None:
     ):
         if folder is not None and not (folder / "config.json").is_file():
             raise SettingsError(f"{variable}: no checkpoint in {folder} (its config.json is missing)")
+    if (reference := settings.drift.reference) is not None and not reference.is_file():
+        raise SettingsError(f"MODERATE_DRIFT__REFERENCE: there is no file {reference} (`mmorient reference` makes one)")
 
 
 def with_local_stack(settings: Settings) -> Settings:

@@ -10,6 +10,7 @@ The numbers are those of `docs/commit-protocol.md`. Whatever goes wrong in betwe
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -18,6 +19,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
 from worker.items import OutgoingRecord
+from worker.metrics import COMMIT_SECONDS
 
 
 async def commit(
@@ -37,11 +39,13 @@ async def commit(
         aiokafka.errors.KafkaError, AssertionError: the producer is fenced or broken and must be replaced.
     """
     async with asyncio.timeout(timeout_seconds):
+        started = time.perf_counter()
         await producer.begin_transaction()  # 9
         await write(producer, records, source.partition)  # 10
         offsets = {source: OffsetAndMetadata(next_offset, metadata)}
         await producer.send_offsets_to_transaction(offsets, group_id)  # 11
         await producer.commit_transaction()  # 12
+        COMMIT_SECONDS.observe(time.perf_counter() - started)
 
 
 async def write(producer: AIOKafkaProducer, records: Sequence[OutgoingRecord], partition: int) -> None:

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from worker.errors import FatalError
 from worker.lanes import Lanes
 from worker.links import REFUSED
-from worker.metrics import LAG_POSTS, POSTS_READ, RECORDS_GONE
+from worker.metrics import POSTS_READ, RECORDS_GONE
 from worker.slices import Slice, name_of, record_bytes
 
 log = structlog.get_logger(__name__)
@@ -84,7 +84,6 @@ class ConsumeStage:
                 slices.append(piece)
                 max_bytes -= piece.size
                 POSTS_READ.inc(len(piece.items))
-                self._note_lag(source, piece.next_offset)
         if self._bounded:
             await self._lanes.note_positions()
         return slices
@@ -95,11 +94,6 @@ class ConsumeStage:
             await self._consumer.getmany(_NOBODY)
         except KafkaError as error:
             log.debug("stay_failed", error=repr(error))
-
-    def _note_lag(self, source: TopicPartition, next_offset: int) -> None:
-        end = self._consumer.highwater(source)
-        if end is not None:
-            LAG_POSTS.labels(str(source.partition)).set(max(0, end - next_offset))
 
     async def _pass_gap(self, wanted: Mapping[TopicPartition, int]) -> None:
         """Go on at the oldest record that is left, and say so: retention was shorter than the lag.

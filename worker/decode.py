@@ -41,18 +41,25 @@ def parse_post(value: bytes | None, *, max_text_chars: int) -> Post:
         InvalidRecordError: the value is empty, is not JSON, is not a Post, or its text is too long.
     """
     if not value:
-        raise InvalidRecordError("decode", "the record is empty" if value is not None else "the record has no value")
+        said = "the record is empty" if value is not None else "the record has no value"
+        raise InvalidRecordError("decode", said, reason="empty")
     try:
         post = Post.model_validate_json(value)
     except ValidationError as error:
-        raise InvalidRecordError("decode", _first_reason(error)) from error
+        raise InvalidRecordError("decode", _first_reason(error), reason=_code(error)) from error
     for where, text in (
         ("text", post.text),
         *((f"media.{n}.ocr_text", m.ocr_text) for n, m in enumerate(post.media or ())),
     ):
         if text is not None and len(text) > max_text_chars:
-            raise InvalidRecordError("decode", f"{where}: {len(text)} characters, at most {max_text_chars} are read")
+            said = f"{where}: {len(text)} characters, at most {max_text_chars} are read"
+            raise InvalidRecordError("decode", said, reason="too_long")
     return post
+
+
+def _code(error: ValidationError) -> str:
+    kinds = {first["type"] for first in error.errors(include_url=False, include_input=False)}
+    return "no_json" if "json_invalid" in kinds else "no_post"
 
 
 def _first_reason(error: ValidationError) -> str:

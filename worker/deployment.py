@@ -81,6 +81,20 @@ async def refuse_strangers(admin: AIOKafkaAdminClient, group_id: str, deployment
                     )
 
 
+async def member_id_of(admin: AIOKafkaAdminClient, group_id: str, instance_id: str, worker: str) -> str | None:
+    """Return by which id a group knows its static member `instance_id`; None where that is not this process.
+
+    Args:
+        admin: client of the broker.
+        group_id, instance_id: of the member.
+        worker: incarnation of this process.
+    """
+    for member_id, _, metadata in await _namesakes(admin, group_id, instance_id):
+        if _said(metadata).get("worker") == worker:
+            return member_id
+    return None
+
+
 async def refuse_namesakes(admin: AIOKafkaAdminClient, group_id: str, instance_id: str, worker: str) -> None:
     """Check that the group's static member `instance_id` is this process; ask only after it has joined.
 
@@ -95,14 +109,23 @@ async def refuse_namesakes(admin: AIOKafkaAdminClient, group_id: str, instance_i
     Raises:
         FatalError: another process has taken the name.
     """
-    for response in await admin.describe_consumer_groups([group_id]):
-        for _, _, _, _, _, members, *_ in response.groups:
-            for member_id, _, client_host, metadata, _ in members:
-                if member_id[:-_MEMBER_SUFFIX] == instance_id and _said(metadata).get("worker", worker) != worker:
-                    raise FatalError(
-                        f"group_instance_id {instance_id} of group {group_id} was taken by another process "
-                        f"at {client_host}: give each worker a MODERATE_KAFKA__GROUP_INSTANCE_ID of its own"
-                    )
+    for _, client_host, metadata in await _namesakes(admin, group_id, instance_id):
+        if _said(metadata).get("worker", worker) != worker:
+            raise FatalError(
+                f"group_instance_id {instance_id} of group {group_id} was taken by another process "
+                f"at {client_host}: give each worker a MODERATE_KAFKA__GROUP_INSTANCE_ID of its own"
+            )
+
+
+async def _namesakes(admin: AIOKafkaAdminClient, group_id: str, instance_id: str) -> list[tuple[str, str, bytes]]:
+    """Return the group's members of a static name, one at most: id, host, and what they say of themselves."""
+    return [
+        (member_id, client_host, metadata)
+        for response in await admin.describe_consumer_groups([group_id])
+        for _, _, _, _, _, members, *_ in response.groups
+        for member_id, _, client_host, metadata, _ in members
+        if member_id[:-_MEMBER_SUFFIX] == instance_id
+    ]
 
 
 def _deployment_in(metadata: bytes) -> Deployment | None:

@@ -88,8 +88,10 @@ class EmbedStage:
         pictures = {key: item.pictures[index] for item in batch for index, key in item.picture_keys.items()}
         widths = dict.fromkeys(texts, self._text_width) | dict.fromkeys(pictures, self._picture_width)
         known = await self._cache.find(widths)
-        CACHE_LOOKUPS.labels("hit").inc(len(known))
-        CACHE_LOOKUPS.labels("miss").inc(len(widths) - len(known))
+        for content, asked in (("text", texts.keys()), ("image", pictures.keys())):
+            hits = len(asked & known.keys())
+            CACHE_LOOKUPS.labels(content, "hit").inc(hits)
+            CACHE_LOOKUPS.labels(content, "miss").inc(len(asked) - hits)
         decoded = await self._decode(batch, {key: content for key, content in pictures.items() if key not in known})
         failures = {key: result for key, result in decoded.items() if isinstance(result, str)}
         if failures:

@@ -10,8 +10,10 @@ import numpy as np
 
 from mmorient import Embedding
 
+# Part of every key: workers of two versions that share a Redis do not take each other's entries for garbage.
+FORMAT = b"2"
 _HEAD = struct.Struct("<4sII")  # magic, bytes of the payload, crc32 of key and payload
-_EMBEDDING, _TEXT = b"mme2", b"mmt2"
+_EMBEDDING, _TEXT = b"mme" + FORMAT, b"mmt" + FORMAT
 
 
 class EntryError(ValueError):

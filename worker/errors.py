@@ -21,19 +21,20 @@ class TransientError(WorkerError):
 class InvalidRecordError(WorkerError):
     """A record that will never be processed, however often it is tried.
 
-    `stage` is the room that found it; the message quotes the offending value.
+    `stage` is the room that found it, `reason` a code for counting; the message quotes the offending value.
     """
 
-    def __init__(self, stage: str, message: str) -> None:
+    def __init__(self, stage: str, message: str, *, reason: str = "other") -> None:
         super().__init__(message)
         self.stage = stage
+        self.reason = reason
 
 
 class PoisonError(InvalidRecordError):
     """A record that kills or hangs the process that touches it."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("poison", message)
+        super().__init__("poison", message, reason="poison")
 
 
 class LaneError(WorkerError):

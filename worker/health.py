@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import faust
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from worker.metrics import LOOP_LAG_SECONDS, REGISTRY
+from worker.metrics import LOOP_LAG_MAX_SECONDS, LOOP_LAG_SECONDS, READY, REGISTRY
 
 _BEAT_SECONDS = 0.25
+_BEATS_A_MINUTE = 240
 
 
 @dataclass
@@ -33,11 +35,16 @@ class Health:
 
     async def watch_loop(self) -> None:
         """Measure for ever how late the event loop runs."""
+        lags: deque[float] = deque(maxlen=_BEATS_A_MINUTE)
         while True:
             due = self.clock() + _BEAT_SECONDS
             await asyncio.sleep(_BEAT_SECONDS)
             self.loop_lag_seconds = max(0.0, self.clock() - due)
+            lags.append(self.loop_lag_seconds)
             LOOP_LAG_SECONDS.set(self.loop_lag_seconds)
+            LOOP_LAG_MAX_SECONDS.set(max(lags))
+            for check, holds in self._checks().items():
+                READY.labels(check).set(holds)
 
     def live(self) -> tuple[bool, dict[str, Any]]:
         """Return whether the event loop keeps up."""
@@ -45,12 +52,15 @@ class Health:
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
         """Return whether posts that arrive now are labelled."""
-        checks = {
+        checks = self._checks()
+        return all(checks.values()), {**checks, "partitions_owned": self.partitions_owned()}
+
+    def _checks(self) -> dict[str, bool]:
+        return {
             "model_loaded": self.model_loaded,
             "broker_reachable": self.broker_reachable,
             "partitions_ready": self.partitions_ready(),
         }
-        return all(checks.values()), {**checks, "partitions_owned": self.partitions_owned()}
 
 
 def add_pages(app: faust.App, health: Health) -> None:

@@ -21,7 +21,7 @@ from worker.embed import EmbeddingTable
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import Item, usable
 from worker.memory import Portions, is_device_dead
-from worker.metrics import MODEL_SECONDS
+from worker.metrics import MODEL_CALL_SECONDS, MODEL_ITEMS, MODEL_SECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +120,8 @@ class InferStage:
         if blamed:
             self._check_model()
         for item, reason in blamed.items():
-            item.rejection = InvalidRecordError("infer", reason)
+            code = "no_memory" if reason == _MISFIT else "model_error"
+            item.rejection = InvalidRecordError("infer", reason, reason=code)
         MODEL_SECONDS.inc(time.perf_counter() - started)
 
     def _bisect(self, items: list[Item], table: EmbeddingTable, blamed: dict[Item, str]) -> None:
@@ -145,7 +146,7 @@ class InferStage:
 
         def classify(part: slice) -> None:
             chosen = fitting[part]
-            with self._calling("model", [item.position for item in chosen]):
+            with self._calling("model", [item.position for item in chosen]), _counted("posts", len(chosen)):
                 answers = self._moderator.classify([table.gather(item) for item in chosen])
             for item, labels in zip(chosen, answers, strict=True):
                 item.labels = labels
@@ -175,7 +176,8 @@ class InferStage:
     ) -> set[bytes]:
         def embed(part: slice) -> None:
             keys = call.keys[part]
-            with self._calling("model", [position for key in keys for position in owners[key]]):
+            positions = [position for key in keys for position in owners[key]]
+            with self._calling("model", positions), _counted(kind, len(keys)):
                 embeddings = encode(call.contents[part])
             table.known.update(dict(zip(keys, embeddings, strict=True)))
 
@@ -205,6 +207,14 @@ class InferStage:
         if self._rest_a_second:
             # After each call, so that who shares the device waits for one call at most.
             self._closing.wait(self._rest_a_second * (time.perf_counter() - started))
+
+
+@contextmanager
+def _counted(part: str, items: int) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    MODEL_CALL_SECONDS.labels(part).inc(time.perf_counter() - started)
+    MODEL_ITEMS.labels(part).inc(items)
 
 
 def _keys(item: Item) -> list[bytes]:

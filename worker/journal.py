@@ -6,19 +6,26 @@ reads in it which records could have been the cause:
     closed   nothing is in flight
     open     some of the next `suspects` records may be in flight
     named    the records up to `named_until`, and no others of the partition, are in flight
+    unknown  a later version wrote it, and this one cannot read it: taken for `open`; never written
 
 A worker that finds `open` goes through those suspects in small steps and names each step before touching it.
 One that finds a step `named` names its records one by one. One that finds a single record `named` tries it in
 a child process first (`worker/trial.py`): only a record that kills the child is condemned, or one that three workers
 died of while it was named alone.
+
+Workers of two versions share a group while one replaces the other, so a note says its version. A field that an older
+worker may drop without harm is added as it is; anything else, and any change of a plan, raises the version.
 """
 
+import json
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+# Raised where an older worker would do harm with what it understands of a note.
+VERSION = 1
 # A step costs a transaction more than a batch does; sixteen records make that small.
 STEP_RECORDS = 16
 # For what kills the worker and not the trial's process, which is as good as never.
@@ -58,9 +65,10 @@ class Journal:
         deaths: processes that died while one record was named alone.
         alone: offset of that record.
         plan: of a bounded run.
+        version: of this format.
     """
 
-    state: Literal["closed", "open", "named"]
+    state: Literal["closed", "open", "named", "unknown"]
     worker: str
     suspects: int = 0
     single_until: int = 0
@@ -68,6 +76,7 @@ class Journal:
     deaths: int = 0
     alone: int = 0
     plan: Plan | None = None
+    version: int = VERSION
 
     def dumps(self) -> str:
         """Return the metadata string."""
@@ -75,14 +84,30 @@ class Journal:
 
     @staticmethod
     def loads(metadata: str | None) -> "Journal | None":
-        """Return the note in a metadata string; None where it is none of ours."""
+        """Return the note in a metadata string, `unknown` where a later version wrote it; None where it is no note."""
         try:
-            return _ADAPTER.validate_json(metadata or "")
+            note = _ADAPTER.validate_json(metadata or "")
         except ValidationError:
-            return None
+            return _UNKNOWN if _is_note(metadata or "") else None
+        # What follows from an earlier version's note is written in this one's.
+        return replace(note, version=VERSION) if note.version <= VERSION else _UNKNOWN
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether a later version wrote it."""
+        return self.state == "unknown"
 
 
 _ADAPTER = TypeAdapter(Journal)
+_UNKNOWN = Journal("unknown", "")
+
+
+def _is_note(metadata: str) -> bool:
+    try:
+        said = json.loads(metadata)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and {"state", "worker"} <= said.keys()
 
 
 class Care(Enum):
@@ -120,6 +145,9 @@ class Caution:
         """
         if found is None:
             return cls(Journal("closed", worker), end, in_flight)
+        if found.is_unknown:
+            # Slower, not wrong: whoever wrote it may have died of what was in flight.
+            return cls(_without_outdated(Journal("closed", worker, suspects=in_flight), offset, end), end, in_flight)
         note = replace(found, state="closed", worker=worker, named_until=0)
         if found.worker == worker:
             # The same process claims again: a lane broke, nobody died.

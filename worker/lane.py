@@ -22,6 +22,8 @@ and what it had in flight is dropped: the next lane of the partition reads it ag
 
 import asyncio
 import math
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalOperation, IllegalStateError, KafkaError
 
 from worker.commit import commit
-from worker.errors import LaneError
+from worker.errors import FatalError, LaneError
 from worker.items import Item, OutgoingRecord, Record
 from worker.journal import Care, Caution, Journal
 from worker.offsets import committed, oldest_offset
@@ -44,6 +46,15 @@ _STOP_SECONDS = 5.0
 _UNKNOWN = -1
 # A fenced producer answers its next call with AssertionError or IllegalOperation.
 BROKEN = (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The first record of a slice; `timestamp` in milliseconds since the epoch."""
+
+    offset: int
+    timestamp: int
+    done: asyncio.Future[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +110,10 @@ class Lane:
         self._on_failure = on_failure
         self._caution = Caution.at_claim(None, worker=terms.worker, offset=0, end=0, in_flight=terms.in_flight)
         self._last: asyncio.Future[bool] | None = None
-        self._until: float = math.inf
+        self.until: float = math.inf
+        self.moved_at = time.monotonic()
+        self.settled_timestamp = 0
+        self._waiting: deque[Waiting] = deque()
         self._end_reached = asyncio.Event()
         self._transaction = asyncio.Lock()
 
@@ -109,6 +123,7 @@ class Lane:
         Raises:
             KafkaError, TimeoutError: the claim could not be taken; the lane must be closed.
             LaneError: the lane was closed meanwhile.
+            FatalError: of a bounded run, that a later version of the worker began.
         """
         async with asyncio.timeout(self._terms.timeout_seconds):
             await self._producer.start()  # 2
@@ -117,8 +132,8 @@ class Lane:
         if self._terms.bounded:
             plan = self._caution.note.plan
             # A partition without a plan was added after the run began.
-            self._until = offset if plan is None else plan.until
-        if offset >= self._until:
+            self.until = offset if plan is None else plan.until
+        if offset >= self.until:
             self._end_reached.set()
             return
         await self._note(Caution.at_rest)  # 4
@@ -138,15 +153,24 @@ class Lane:
             offset, journal = await oldest_offset(self._consumer, self.source), None
         else:
             offset, journal = found.offset, Journal.loads(found.metadata)
+        if journal is not None and journal.is_unknown:
+            self._say_unknown()
         end = int((await self._consumer.end_offsets([self.source]))[self.source])
         return offset, Caution.at_claim(journal, worker=terms.worker, offset=offset, end=end, in_flight=terms.in_flight)
+
+    def _say_unknown(self) -> None:
+        if self._terms.bounded:
+            raise FatalError(
+                f"{name_of(self.source)}: a later version of the worker began this run: go on with that one"
+            )
+        log.warning("journal_of_a_later_version", partition=self.source.partition)
 
     def accept(self, records: Sequence[Record], *, max_bytes: int, even_if_larger: bool = False) -> Slice | None:
         """Take records that were fetched under this lane (7); call it in the tick in which the fetch returned.
 
         What does not fit into `max_bytes`, or into a step, is left to a later fetch. None where nothing is taken.
         """
-        inside = [record for record in records if self._next_offset <= record.offset < self._until]
+        inside = [record for record in records if self._next_offset <= record.offset < self.until]
         fresh = inside if self.accepting else []
         if not fresh:
             return None
@@ -166,11 +190,12 @@ class Lane:
         if not taken:
             return None
         before, self._last = self._last, asyncio.get_running_loop().create_future()
+        self._waiting.append(Waiting(taken[0].offset, taken[0].timestamp, self._last))
         return Slice(self, [Item(record) for record in taken], self._next_offset, before, self._last, care)
 
     def reach(self, position: int) -> None:
         """Note how far the partition is read; at the end of a bounded run's range nothing more is accepted."""
-        if position >= self._until and self.accepting:
+        if position >= self.until and self.accepting:
             self.stop_accepting()
             self._end_reached.set()
 
@@ -185,8 +210,20 @@ class Lane:
         if self._last is not None and not await asyncio.shield(self._last):
             raise LaneError(f"{name_of(self.source)} was given up before its range was settled")
         async with self._transaction:
-            if self._committed < self._until:
-                await self._commit((), int(self._until), self._caution.ended())
+            if self._committed < self.until:
+                await self._commit((), int(self.until), self._caution.ended())
+
+    @property
+    def next_offset(self) -> int:
+        """Offset behind the last record that was accepted."""
+        return self._next_offset
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """The oldest record that is accepted and neither settled nor dropped."""
+        while self._waiting and self._waiting[0].done.done():
+            self._waiting.popleft()
+        return self._waiting[0] if self._waiting else None
 
     @property
     def condemned(self) -> bool:
@@ -224,6 +261,7 @@ class Lane:
                 await self._commit(records, piece.next_offset, caution.at_rest())
                 self._caution = caution
             piece.release(settled=True)
+            self._note_moved(piece.items[-1].record.timestamp)
             if piece.care is not Care.NONE and self.accepting:
                 self._consumer.resume(self.source)
         except (*BROKEN, IllegalStateError) as error:
@@ -251,6 +289,12 @@ class Lane:
             timeout_seconds=self._terms.timeout_seconds,
         )
         self._committed = offset
+
+    def _note_moved(self, timestamp: int) -> None:
+        self.moved_at = time.monotonic()
+        self.settled_timestamp = timestamp
+        # Futures of what is settled are not kept until somebody asks.
+        _ = self.waiting
 
     def _break(self, error: BaseException) -> None:
         if self.alive:

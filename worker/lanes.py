@@ -9,12 +9,12 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import IllegalStateError, ProducerFenced
+from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaTimeoutError, ProducerFenced
 
 from worker.errors import FatalError
 from worker.lane import Lane, LaneTerms
 from worker.links import REFUSED, KafkaLinks
-from worker.metrics import LAG_POSTS, LANES, LANES_FAILED
+from worker.metrics import ASSIGNMENTS, LANES, LANES_FAILED
 from worker.slices import name_of
 
 log = structlog.get_logger(__name__)
@@ -74,6 +74,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         return self._lanes.get(source)
 
     @property
+    def owned(self) -> dict[TopicPartition, Lane | None]:
+        """Partitions of this worker and their open lanes, without those whose range is labelled."""
+        return {source: self._lanes.get(source) for source in self._keepers.keys() - self._ended}
+
+    @property
     def assigned(self) -> int:
         """Partitions that the group gave this worker."""
         return len(self._keepers)
@@ -105,6 +110,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._consumer.seek(source, 0)
                 self._keepers[source] = asyncio.create_task(self._keep(source), name=f"lane-{source.partition}")
             self._joined = True
+            ASSIGNMENTS.inc()
             log.info("partitions_assigned", partitions=sorted(source.partition for source in assigned))
         except Exception as error:  # noqa: BLE001 - aiokafka would only log it
             self._on_fatal(error)
@@ -138,9 +144,6 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         for lane in lanes:
             # Not waited for: the next owner's fence settles whatever this producer still has under way.
             self._close_soon(lane)
-        for source in chosen:
-            with suppress(KeyError):
-                LAG_POSTS.remove(str(source.partition))
         if chosen:
             log.info("partitions_given_up", partitions=sorted(source.partition for source in chosen))
         self._count()
@@ -162,7 +165,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._ended.add(source)
                 self._count()
                 return None
-            LANES_FAILED.inc()
+            if isinstance(error, FatalError):
+                return self._on_fatal(error)
+            LANES_FAILED.labels(_reason(error)).inc()
             log.warning("lane_broken", partition=source.partition, error=repr(error))
             # A refused offset comes wrapped in an error that says nothing.
             refusal = error if isinstance(error, REFUSED) else error.__cause__
@@ -248,6 +253,14 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     def _count(self) -> None:
         LANES.labels("open").set(len(self._lanes))
         LANES.labels("opening").set(len(self._keepers) - len(self._lanes) - len(self._ended))
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ProducerFenced):
+        return "fenced"
+    if isinstance(error, TimeoutError | KafkaTimeoutError):
+        return "timeout"
+    return "connection" if isinstance(error, KafkaConnectionError | OSError) else "other"
 
 
 async def _broken_or_ended(lane: Lane, broken: "asyncio.Future[BaseException]") -> BaseException | None:

@@ -81,7 +81,9 @@ def reject_if_empty(item: Item) -> None:
     """Reject a post without text none of whose media can be used."""
     if item.text is None and not item.pictures:
         reasons = ", ".join(f"media.{entry.index}: {entry.reason}" for entry in item.unavailable_media())
-        item.rejection = InvalidRecordError("media", f"no text and no usable medium ({reasons})")
+        item.rejection = InvalidRecordError(
+            "media", f"no text and no usable medium ({reasons})", reason="nothing_usable"
+        )
 
 
 def _from_base64(data: str) -> bytes:

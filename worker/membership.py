@@ -9,10 +9,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from worker.deployment import Deployment, refuse_namesakes, refuse_strangers
+from worker.deployment import Deployment, member_id_of, refuse_namesakes, refuse_strangers
 from worker.errors import FatalError, LaneError
 from worker.health import Health
 from worker.lanes import Lanes
+from worker.leaving import leave
 from worker.links import REFUSED, KafkaLinks
 from worker.offsets import begin_at_the_end
 from worker.outputs import Outputs
@@ -77,14 +78,23 @@ class Membership:
         kafka = self._settings
         await refuse_strangers(admin, kafka.group_id, Deployment.of(kafka))
 
-    async def join(self, stack: AsyncExitStack, consumer: AIOKafkaConsumer, lanes: Lanes) -> None:
+    async def join(
+        self, stack: AsyncExitStack, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, lanes: Lanes, worker: str
+    ) -> None:
         """Let the group give partitions to `lanes`; when `stack` closes, they are given up and the group is left.
+
+        Args:
+            stack: whose end is the membership's.
+            admin: a client that is connected as long as that.
+            consumer: the member.
+            lanes: what it gets.
+            worker: incarnation of this process.
 
         Raises:
             FatalError: the broker refuses this worker.
         """
         consumer.subscribe([self._settings.posts_topic], listener=lanes)
-        stack.push_async_callback(_leave, consumer)
+        stack.push_async_callback(self._leave, admin, consumer, worker)
         # Before the consumer leaves the group: it does not revoke by itself when it stops.
         stack.push_async_callback(lanes.close)
         while True:
@@ -117,11 +127,20 @@ class Membership:
                 self._health.broker_reachable = False
             await asyncio.sleep(_PING_SECONDS)
 
+    async def _leave(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, worker: str) -> None:
+        """Leave the group; one that does not answer will notice by itself that we are gone.
 
-async def _leave(consumer: AIOKafkaConsumer) -> None:
-    """Leave the group; one that does not answer will notice by itself that we are gone."""
-    try:
-        async with asyncio.timeout(_LEAVE_SECONDS):
-            await consumer.stop()
-    except (TimeoutError, KafkaError) as error:
-        log.warning("group_not_left", error=repr(error))
+        A static member stays in it, as one that will be back, unless it is told to leave.
+        """
+        kafka = self._settings
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                # First: a member that still sends heartbeats would join again.
+                await consumer.stop()
+                if kafka.group_instance_id is not None and kafka.leave_on_stop:
+                    member_id = await member_id_of(admin, kafka.group_id, kafka.group_instance_id, worker)
+                    if member_id is not None:
+                        await leave(admin, kafka.group_id, member_id, kafka.group_instance_id)
+                        log.info("group_left")
+        except (TimeoutError, KafkaError) as error:
+            log.warning("group_not_left", error=repr(error))

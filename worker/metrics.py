@@ -1,81 +1,274 @@
-"""Every metric of the worker, registered in one table before it is emitted: name, kind, unit, meaning."""
+"""Every metric of the worker, in one table before it is emitted: name, kind, unit, meaning, labels.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+Labels have few values: tasks, stages, reason codes, and the partitions that this worker owns. No id of a post, an
+author or a community is ever one.
+"""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+# A series a counter more, that nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row of the table.
+
+    Attributes:
+        name: As Prometheus shows it; a histogram's series end in `_bucket`, `_sum` and `_count`.
+        kind: Of metric.
+        unit: Of its value.
+        meaning: One or two sentences.
+        labels: Names of its labels.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+    def gauge(self) -> GaugeMetricFamily:
+        """Return an empty family, for a collector that computes its samples when it is asked."""
+        return GaugeMetricFamily(self.name, self.meaning, labels=self.labels)
+
+    def histogram(self) -> HistogramMetricFamily:
+        """Return an empty family, for a collector that computes its samples when it is asked."""
+        return HistogramMetricFamily(self.name, self.meaning, labels=self.labels)
+
+
+METRICS: list[Metric] = []
 
 _LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
-POSTS_READ = Counter("moderate_posts_read", "Records read from the posts topic.", registry=REGISTRY)
-POSTS_LABELLED = Counter("moderate_posts_labelled", "Posts whose labels are committed.", registry=REGISTRY)
-LABELS = Counter("moderate_labels", "Committed labels.", ["task", "label"], registry=REGISTRY)
-DEAD_LETTERS = Counter(
-    "moderate_dead_letters",
-    "Committed dead letters, by the stage that refused.",
-    ["stage"],
-    registry=REGISTRY,
+
+def _computed(kind: Kind, name: str, unit: str, meaning: str, *labels: str) -> Metric:
+    METRICS.append(metric := Metric(name, kind, unit, meaning, labels))
+    return metric
+
+
+def _counter(name: str, unit: str, meaning: str, *labels: str) -> Counter:
+    _computed("counter", name, unit, meaning, *labels)
+    return Counter(name, meaning, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, unit: str, meaning: str, *labels: str) -> Gauge:
+    _computed("gauge", name, unit, meaning, *labels)
+    return Gauge(name, meaning, labels, registry=REGISTRY)
+
+
+def _histogram(name: str, unit: str, meaning: str, *labels: str, buckets: tuple[float, ...]) -> Histogram:
+    _computed("histogram", name, unit, meaning, *labels)
+    return Histogram(name, meaning, labels, buckets=buckets, registry=REGISTRY)
+
+
+# Are we keeping up? Is any partition stuck?
+LAG_POSTS = _computed(
+    "gauge",
+    "moderate_lag_posts",
+    "posts",
+    "Offsets from the oldest post that is not committed to the end of an owned partition.",
+    "partition",
 )
-MEDIA_UNAVAILABLE = Counter(
-    "moderate_media_unavailable",
-    "Media left out of labelled posts, by reason code.",
-    ["reason"],
-    registry=REGISTRY,
+LAG_SECONDS = _computed(
+    "gauge",
+    "moderate_lag_seconds",
+    "seconds",
+    "Age of the oldest post of an owned partition whose labels are not committed, by its Kafka timestamp; 0 where "
+    "there is none. Posts that wait in the broker are at most so old.",
+    "partition",
 )
-CACHE_LOOKUPS = Counter("moderate_cache_lookups", "Embeddings asked of Redis.", ["result"], registry=REGISTRY)
-CACHE_FAILURES = Counter(
-    "moderate_cache_failures",
-    "Failures of Redis, by kind: timeout, error, full, slow, garbage, wrong_size.",
-    ["kind"],
-    registry=REGISTRY,
+STALLED_SECONDS = _computed(
+    "gauge",
+    "moderate_stalled_seconds",
+    "seconds",
+    "Time since an owned partition last moved, while posts wait in it or its lane is not open; 0 otherwise.",
+    "partition",
 )
-BATCH_POSTS = Histogram(
-    "moderate_batch_posts",
-    "Posts in a batch.",
-    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
-    registry=REGISTRY,
+TOPIC_PARTITIONS = _gauge("moderate_topic_partitions", "partitions", "Partitions of the posts topic.")
+LANES = _gauge(
+    "moderate_lanes", "partitions", "Partitions owned by this worker, by state: open (labelled), opening.", "state"
 )
-STAGE_SECONDS = Histogram(
-    "moderate_stage_seconds",
-    "Time of a batch in a stage, waiting included.",
-    ["stage"],
-    buckets=_STAGE_BUCKETS,
-    registry=REGISTRY,
+LANES_FAILED = _counter(
+    "moderate_lanes_failed_total",
+    "lanes",
+    "Lanes that broke and were opened anew: fenced (another process took the partition), timeout, connection, other.",
+    "reason",
 )
-MODEL_SECONDS = Counter("moderate_model_seconds", "Seconds that the model was computing.", registry=REGISTRY)
-LATENCY_SECONDS = Histogram(
+ASSIGNMENTS = _counter("moderate_assignments_total", "assignments", "Times that the group gave this worker partitions.")
+RECORDS_GONE = _counter(
+    "moderate_records_gone_total", "offsets", "Offsets passed over because retention was shorter than the lag."
+)
+
+# How fast?
+POSTS_READ = _counter("moderate_posts_read_total", "posts", "Records read from the posts topic.")
+POSTS_LABELLED = _counter("moderate_posts_labelled_total", "posts", "Posts whose labels are committed.")
+LATENCY_SECONDS = _histogram(
     "moderate_latency_seconds",
+    "seconds",
     "From a post's Kafka timestamp to the commit of its labels.",
     buckets=_LATENCY_BUCKETS,
-    registry=REGISTRY,
 )
-IN_FLIGHT_BYTES = Gauge("moderate_in_flight_bytes", "Bytes of records between fetch and commit.", registry=REGISTRY)
-RECORDS_GONE = Counter(
-    "moderate_records_gone", "Offsets passed over because retention was shorter than the lag.", registry=REGISTRY
+BATCH_POSTS = _histogram("moderate_batch_posts", "posts", "Posts in a batch.", buckets=_BATCH_BUCKETS)
+IN_FLIGHT_BYTES = _gauge("moderate_in_flight_bytes", "bytes", "Bytes of records between fetch and commit.")
+
+# Where does the time go? Is the device busy?
+STAGE_SECONDS = _histogram(
+    "moderate_stage_seconds",
+    "seconds",
+    "Time of a batch in a stage, waiting included: decode, media, drawn, embed, infer, publish.",
+    "stage",
+    buckets=_STAGE_BUCKETS,
 )
-SHADOW_POSTS = Counter(
-    "moderate_shadow_posts",
+COMMIT_SECONDS = _histogram(
+    "moderate_commit_seconds", "seconds", "Time of one transaction, from begin to commit.", buckets=_STAGE_BUCKETS
+)
+MODEL_SECONDS = _counter("moderate_model_seconds_total", "seconds", "Time in which the torch thread was at work.")
+MODEL_CALL_SECONDS = _counter(
+    "moderate_model_call_seconds_total",
+    "seconds",
+    "Time in calls of the model, by part: texts and pictures (the encoders), posts (all after them).",
+    "part",
+)
+MODEL_ITEMS = _counter("moderate_model_items_total", "items", "What these calls were given.", "part")
+DEVICE_MEMORY_BYTES = _computed(
+    "gauge",
+    "moderate_device_memory_bytes",
+    "bytes",
+    "Memory of the GPU: allocated (tensors), reserved (by torch), free, total. None on a CPU.",
+    "kind",
+)
+
+# Is the cache worth it?
+CACHE_LOOKUPS = _counter(
+    "moderate_cache_lookups_total",
+    "embeddings",
+    "Embeddings asked of Redis, by content (text, image) and result (hit, miss).",
+    "content",
+    "result",
+)
+CACHE_SECONDS = _histogram(
+    "moderate_cache_seconds",
+    "seconds",
+    "Time of one request to Redis, by access: find, store.",
+    "access",
+    buckets=_STAGE_BUCKETS,
+)
+CACHE_FAILURES = _counter(
+    "moderate_cache_failures_total",
+    "requests",
+    "Failures of Redis, by kind: timeout, error, full, slow, garbage, wrong_size.",
+    "kind",
+)
+CACHE_AVAILABLE = _gauge("moderate_cache_available", "boolean", "1 while Redis is asked, 0 while it is left alone.")
+
+# What fails, and why?
+DEAD_LETTERS = _counter(
+    "moderate_dead_letters_total",
+    "posts",
+    "Committed dead letters, by the stage that refused and its reason.",
+    "stage",
+    "reason",
+)
+MEDIA_UNAVAILABLE = _counter(
+    "moderate_media_unavailable_total", "media", "Media left out of labelled posts, by reason code.", "reason"
+)
+READY = _gauge(
+    "moderate_ready",
+    "boolean",
+    "1 where a check of /readyz holds: model_loaded, broker_reachable, partitions_ready.",
+    "check",
+)
+LOOP_LAG_SECONDS = _gauge("moderate_loop_lag_seconds", "seconds", "How late the event loop ran when last measured.")
+LOOP_LAG_MAX_SECONDS = _gauge(
+    "moderate_loop_lag_max_seconds", "seconds", "The latest that the event loop ran within the last minute."
+)
+SPANS_DROPPED = _counter(
+    "moderate_traces_dropped_total", "posts", "Posts whose trace was not written because too many waited."
+)
+
+# What does the model say, and does it drift?
+LABELS = _counter("moderate_labels_total", "labels", "Committed labels.", "task", "label")
+SCORES = _computed(
+    "histogram",
+    "moderate_scores",
+    "probability",
+    "Calibrated probabilities of committed labels, in ten bins, for every label of every task.",
+    "task",
+    "label",
+)
+REFERENCE_SHARE = _computed(
+    "gauge", "moderate_reference_share", "share", "Share of a label in the drift reference.", "task", "label"
+)
+DRIFT_PSI = _computed(
+    "gauge",
+    "moderate_drift_psi",
+    "PSI",
+    "Population stability index of the last posts (setting drift.window_posts) against the reference: of a task's "
+    "label shares, or of the scores of its label that moved most. Absent below 500 posts and without a reference.",
+    "task",
+    "of",
+)
+MODEL_INFO = _gauge(
+    "moderate_model_info",
+    "boolean",
+    "1, with the model in the labels.",
+    "name",
+    "checkpoint",
+    "precision",
+    "graph_context",
+)
+BUILD_INFO = _gauge("moderate_build_info", "boolean", "1, with versions and device in the labels.", "version", "device")
+
+# What does the shadow manage?
+SHADOW_POSTS = _counter(
+    "moderate_shadow_posts_total",
+    "posts",
     "Posts chosen for the shadow, once their live labels are committed. labelled; dropped: not_ready, full, behind "
     "(the live path is), loop_lag; failed: rejected, unpublished, died.",
-    ["result", "reason"],
-    registry=REGISTRY,
+    "result",
+    "reason",
 )
-SHADOW_WAITING_POSTS = Gauge(
-    "moderate_shadow_waiting_posts", "Posts kept for the shadow or with it.", registry=REGISTRY
-)
-SHADOW_WAITING_BYTES = Gauge("moderate_shadow_waiting_bytes", "Bytes of these posts.", registry=REGISTRY)
-SHADOW_READY = Gauge("moderate_shadow_ready", "1 while the shadow takes posts.", registry=REGISTRY)
-SHADOW_ENDS = Counter("moderate_shadow_ends", "Times that the shadow's process ended by itself.", registry=REGISTRY)
-LANES = Gauge("moderate_lanes", "Partitions owned by this worker, by state.", ["state"], registry=REGISTRY)
-LANES_FAILED = Counter("moderate_lanes_failed", "Lanes that were fenced, timed out or cut off.", registry=REGISTRY)
-LAG_POSTS = Gauge("moderate_lag_posts", "Posts behind the end of a partition.", ["partition"], registry=REGISTRY)
-LOOP_LAG_SECONDS = Gauge("moderate_loop_lag_seconds", "How late the event loop runs.", registry=REGISTRY)
-MODEL_INFO = Gauge(
-    "moderate_model_info",
-    "1, with the model in the labels.",
-    ["name", "checkpoint", "precision", "graph_context"],
-    registry=REGISTRY,
-)
+SHADOW_WAITING_POSTS = _gauge("moderate_shadow_waiting_posts", "posts", "Posts kept for the shadow or with it.")
+SHADOW_WAITING_BYTES = _gauge("moderate_shadow_waiting_bytes", "bytes", "Bytes of these posts.")
+SHADOW_READY = _gauge("moderate_shadow_ready", "boolean", "1 while the shadow takes posts.")
+SHADOW_ENDS = _counter("moderate_shadow_ends_total", "processes", "Times that the shadow's process ended by itself.")
+
+# The process, by prometheus_client, in its words.
+ProcessCollector(registry=REGISTRY)
+for _name, _unit, _meaning in (
+    ("process_virtual_memory_bytes", "bytes", "Virtual memory size in bytes."),
+    ("process_resident_memory_bytes", "bytes", "Resident memory size in bytes."),
+    ("process_start_time_seconds", "seconds", "Start time of the process since unix epoch in seconds."),
+    ("process_open_fds", "descriptors", "Number of open file descriptors."),
+    ("process_max_fds", "descriptors", "Maximum number of open file descriptors."),
+):
+    _computed("gauge", _name, _unit, _meaning)
+_computed("counter", "process_cpu_seconds_total", "seconds", "Total user and system CPU time spent in seconds.")
+
+
+@contextmanager
+def exported(*collectors: Collector) -> Iterator[None]:
+    """Export what these compute, within the block."""
+    for collector in collectors:
+        REGISTRY.register(collector)
+    try:
+        yield
+    finally:
+        for collector in collectors:
+            REGISTRY.unregister(collector)
 
 
 def sample(name: str, **labels: str) -> float:
@@ -83,6 +276,11 @@ def sample(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
-def total(name: str) -> float:
-    """Return the sum of a metric over all of its labels."""
-    return sum(entry.value for metric in REGISTRY.collect() for entry in metric.samples if entry.name == name)
+def total(name: str, **labels: str) -> float:
+    """Return the sum of a metric over all of its series that have these labels."""
+    return sum(
+        entry.value
+        for metric in REGISTRY.collect()
+        for entry in metric.samples
+        if entry.name == name and labels.items() <= entry.labels.items()
+    )

@@ -10,25 +10,16 @@ from collections.abc import Sequence
 
 import structlog
 
+from worker.committed import Committed
 from worker.consume import ConsumeStage
 from worker.errors import LaneError, PoisonError
-from worker.items import Item
 from worker.journal import Care
-from worker.metrics import (
-    BATCH_POSTS,
-    DEAD_LETTERS,
-    IN_FLIGHT_BYTES,
-    LABELS,
-    LATENCY_SECONDS,
-    MEDIA_UNAVAILABLE,
-    POSTS_LABELLED,
-    STAGE_SECONDS,
-)
+from worker.metrics import BATCH_POSTS, IN_FLIGHT_BYTES
 from worker.pace import Pace
 from worker.publish import PublishStage
-from worker.shadow import NoShadow, Shadow
 from worker.slices import Slice
 from worker.stages import Stages
+from worker.timing import StageTime, Timeline
 from worker.trial import Trial
 
 log = structlog.get_logger(__name__)
@@ -43,7 +34,7 @@ class Pipeline:
     Args:
         consume, stages, publish: the rooms.
         trial: tries suspicious records.
-        shadow: takes the posts whose labels are committed.
+        committed: takes what is committed.
         max_in_flight: batches between fetch and commit.
         max_in_flight_bytes: of their records.
         pace: how fast records are taken.
@@ -56,7 +47,7 @@ class Pipeline:
         stages: Stages,
         publish: PublishStage,
         trial: Trial,
-        shadow: Shadow | NoShadow | None = None,
+        committed: Committed,
         max_in_flight: int,
         max_in_flight_bytes: int,
         pace: Pace,
@@ -65,7 +56,7 @@ class Pipeline:
         self._stages = stages
         self._publish = publish
         self._trial = trial
-        self._shadow = shadow or NoShadow()
+        self._committed = committed
         # Few at a time, or many would be suspected of one death; steps may overlap their transactions.
         self._turns = {
             Care.STEP: asyncio.Semaphore(_STEPS_AT_ONCE),
@@ -166,7 +157,7 @@ class Pipeline:
     def _let_go(self, slices: Sequence[Slice]) -> None:
         for piece in slices:
             piece.release()
-            self._shadow.forget(piece.items)
+            self._committed.forget(piece.items)
         self._count_bytes(slices, -1)
 
     async def _try(self, piece: Slice) -> None:
@@ -179,38 +170,24 @@ class Pipeline:
     async def _label(self, slices: Sequence[Slice]) -> None:
         items = [item for piece in slices for item in piece.items]
         BATCH_POSTS.observe(len(items))
-        table = await self._stages.run([item for item in items if item.rejection is None])
+        timeline = Timeline()
+        table = await self._stages.run([item for item in items if item.rejection is None], timeline)
         storing = asyncio.create_task(self._stages.store(table))
         self._storing.add(storing)
         storing.add_done_callback(self._storing.discard)
-        started = time.perf_counter()
-        await asyncio.gather(*(self._settle(piece) for piece in slices))
-        STAGE_SECONDS.labels("publish").observe(time.perf_counter() - started)
+        with timeline.stage("publish"):
+            await asyncio.gather(*(self._settle(piece, timeline) for piece in slices))
 
-    async def _settle(self, piece: Slice) -> None:
+    async def _settle(self, piece: Slice, timeline: Timeline) -> None:
+        started_ns = time.time_ns()
         try:
             await piece.lane.settle(piece, self._publish.records(piece.items))
         except LaneError as error:
             _note_dropped(piece, error)
         else:
-            _count(piece.items)
-            self._shadow.offer(piece.items)
+            publish = StageTime("publish", started_ns, time.time_ns())
+            self._committed.take(piece.items, [*timeline.stages, publish])
 
 
 def _note_dropped(piece: Slice, error: LaneError) -> None:
     log.warning("slice_dropped", partition=piece.lane.source.partition, posts=len(piece.items), reason=str(error))
-
-
-def _count(items: Sequence[Item]) -> None:
-    now_ms = time.time() * 1000
-    for item in items:
-        LATENCY_SECONDS.observe(max(0.0, now_ms - item.record.timestamp) / 1000)
-        if item.rejection is not None:
-            DEAD_LETTERS.labels(item.rejection.stage).inc()
-            log.warning("dead_letter", position=item.position, stage=item.rejection.stage, reason=str(item.rejection))
-            continue
-        POSTS_LABELLED.inc()
-        for reason in item.unavailable.values():
-            MEDIA_UNAVAILABLE.labels(reason).inc()
-        for task, answer in (item.labels.tasks if item.labels else {}).items():
-            LABELS.labels(task, answer.label).inc()

@@ -37,6 +37,10 @@ class KafkaSettings(_Group):
         "moderate", min_length=1, description="consumer group, and the start of every transactional id"
     )
     group_instance_id: str | None = Field(None, description="static member name, such as the pod's")
+    leave_on_stop: bool = Field(
+        default=False,
+        description="a static member that stops in order gives its name up, and its partitions to the others at once",
+    )
     posts_topic: str = Field("posts", min_length=1, description="topic that posts are read from")
     dead_letter_topic: str = Field("posts.dead-letter", min_length=1, description="topic for what cannot be processed")
     routes: dict[str, str] = Field(
@@ -168,6 +172,28 @@ class ShadowSettings(_Group):
     )
 
 
+class TraceSettings(_Group):
+    """Traces of posts, to an OpenTelemetry collector."""
+
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/]+",
+        description="OTLP over HTTP, such as http://collector:4318; unset: no traces",
+    )
+    share: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0, description="share of the posts, by trace id; what the producer did not sample is never traced"
+    )
+
+
+class DriftSettings(_Group):
+    """What the model says, held against what it used to say."""
+
+    reference: Path | None = Field(
+        None, description="labels to compare with, from `mmorient reference`; unset: the checkpoint's own"
+    )
+    window_posts: Annotated[int, Field(ge=1000)] = Field(8192, description="how many of the last posts are compared")
+
+
 class HttpSettings(_Group):
     """The worker's own pages."""
 
@@ -216,6 +242,8 @@ class Settings(BaseSettings):
     batch: BatchSettings = BatchSettings()
     guard: GuardSettings = GuardSettings()
     shadow: ShadowSettings = ShadowSettings()
+    drift: DriftSettings = DriftSettings()
+    trace: TraceSettings = TraceSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     stack: StackSettings = StackSettings()
@@ -232,6 +260,9 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "MODERATE_" + "__".join(str(part).upper() for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            # Its value stays unsaid: what a setting of a later version holds may be a secret.
+            raise SettingsError(f"{name}: this version knows no such setting") from error
         raise SettingsError(f"{name}: {_plain(first['msg'])} (got {first['input']!r})") from error
     except Exception as error:  # pydantic-settings wraps broken JSON in its own error
         if type(error).__name__ != "SettingsError":

@@ -4,10 +4,9 @@ The stream runs them on its batches; the trial of a suspicious post runs the sam
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 from mmorient import Moderator
 from worker.cache import NoCache, RedisCache
@@ -18,8 +17,9 @@ from worker.fetch import HttpFetcher
 from worker.infer import InferStage
 from worker.items import Item
 from worker.media import MediaStage
-from worker.metrics import CACHE_FAILURES, STAGE_SECONDS
+from worker.metrics import CACHE_FAILURES
 from worker.settings import RedisSettings, Settings
+from worker.timing import Timeline
 from worker.watch import Watch
 
 
@@ -144,40 +144,39 @@ class Stages:
         """Label a harmless post, so that a process in which no post can be labelled ends before it touches one."""
         await self._infer.warm_up()
 
-    async def run(self, items: Sequence[Item]) -> EmbeddingTable:
+    async def run(self, items: Sequence[Item], timeline: Timeline | None = None) -> EmbeddingTable:
         """Set `labels` or `rejection` of every item; return what can be stored for later batches.
+
+        Args:
+            items: of one batch.
+            timeline: told when each stage began and ended.
 
         Raises:
             FatalError: the model or its device no longer works.
         """
-        async with _timed("decode"):
+        timeline = timeline or Timeline()
+        with timeline.stage("decode"):
             await decode(items, max_text_chars=self._max_text_chars, watch=self._watch)
-        async with _timed("media"):
+        with timeline.stage("media"):
             await self._media.collect(items)
         self._on_collected(items)
-        return await self.label(items)
+        return await self.label(items, timeline)
 
-    async def label(self, items: Sequence[Item]) -> EmbeddingTable:
+    async def label(self, items: Sequence[Item], timeline: Timeline | None = None) -> EmbeddingTable:
         """Do what `run` does to items whose media are collected.
 
         Raises:
             FatalError: the model or its device no longer works.
         """
-        async with _timed("drawn"):
+        timeline = timeline or Timeline()
+        with timeline.stage("drawn"):
             await self._drawn.read(items)
-        async with _timed("embed"):
+        with timeline.stage("embed"):
             table = await self._embed.prepare(items)
-        async with _timed("infer"):
+        with timeline.stage("infer"):
             await self._infer.run(items, table)
         return table
 
     async def store(self, table: EmbeddingTable) -> None:
         """Keep what a batch had to encode."""
         await self._embed.store(table)
-
-
-@asynccontextmanager
-async def _timed(stage: str) -> AsyncIterator[None]:
-    started = time.perf_counter()
-    yield
-    STAGE_SECONDS.labels(stage).observe(time.perf_counter() - started)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 from uuid import uuid4
 
@@ -12,23 +13,28 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from mode import Service
 
-from mmorient import MmOrientError, Moderator
+from mmorient import MmOrientError, Moderator, load_reference
 from schemas import ModelStamp
 from worker.bounded import BoundedRun, Restraint
+from worker.committed import Committed
 from worker.consume import ConsumeStage
+from worker.drift import Drift
 from worker.errors import FatalError
 from worker.health import Health
+from worker.lag import Lag
 from worker.lane import LaneTerms
 from worker.lanes import Lanes
 from worker.links import KafkaLinks
 from worker.membership import Membership
-from worker.metrics import MODEL_INFO
+from worker.memory import DeviceMemory
+from worker.metrics import BUILD_INFO, MODEL_INFO, exported
 from worker.pace import Pace
 from worker.pipeline import Pipeline
 from worker.publish import PublishStage, stamp_of
 from worker.settings import Settings
 from worker.shadow import NoShadow, shadow_of
 from worker.stages import Stages, load_moderator, open_cache
+from worker.tracing import traces_of
 from worker.trial import Trial
 from worker.watch import Watch, end_within
 
@@ -126,6 +132,7 @@ class StreamService(Service):
             # Only now: the first call may compile the model for minutes.
             stack.callback(asyncio.create_task(self._watch.run()).cancel)
             self._health.model_loaded = True
+            drift = await _drift(stack, settings)
             stamp = _stamp(moderator)
             log.info("model_loaded", **stamp.model_dump())
             membership = Membership(self._links, self._health)
@@ -146,6 +153,8 @@ class StreamService(Service):
             self._health.partitions_owned = lambda: lanes.assigned
             trial = Trial(settings)
             stack.callback(trial.close)
+            traces = traces_of(settings, terms.worker)
+            stack.push_async_callback(traces.close)
             pace = Pace(self._restraint.max_posts_per_second)
             pipeline = Pipeline(
                 consume=ConsumeStage(
@@ -163,16 +172,22 @@ class StreamService(Service):
                     stamp=stamp,
                 ),
                 trial=trial,
-                shadow=shadow,
+                committed=Committed(list(settings.kafka.routes), drift, shadow, traces),
                 max_in_flight=settings.batch.max_in_flight,
                 max_in_flight_bytes=settings.batch.max_in_flight_bytes,
                 pace=pace,
             )
-            await membership.join(stack, consumer, lanes)
+            await membership.join(stack, admin, consumer, lanes, terms.worker)
             self._pipeline = pipeline
             shadow.start()
             stack.callback(shadow.close)
-            await _first_of(fatal, pipeline.run(), membership.ping(admin, terms.worker), self._follow(admin))
+            await _first_of(
+                fatal,
+                pipeline.run(),
+                membership.ping(admin, terms.worker),
+                Lag(consumer, lanes, settings.kafka.posts_topic).run(),
+                self._follow(admin),
+            )
             log.info("drained")
 
     async def _follow(self, admin: AIOKafkaAdminClient) -> None:
@@ -219,7 +234,17 @@ def _terms(settings: Settings, *, bounded: bool) -> LaneTerms:
     )
 
 
+async def _drift(stack: AsyncExitStack, settings: Settings) -> Drift:
+    reference = await asyncio.to_thread(load_reference, settings.drift.reference, settings.checkpoint)
+    if reference is None:
+        log.info("no_drift_reference", remedy="mmorient reference, and MODERATE_DRIFT__REFERENCE")
+    drift = Drift(list(settings.kafka.routes), reference, window_posts=settings.drift.window_posts)
+    stack.enter_context(exported(drift, DeviceMemory()))
+    return drift
+
+
 def _stamp(moderator: Moderator) -> ModelStamp:
     identity = moderator.identity
     MODEL_INFO.labels(identity.name, identity.checkpoint, identity.precision, identity.graph_context).set(1)
+    BUILD_INFO.labels(version("mm-orient-moderation"), moderator.device).set(1)
     return stamp_of(moderator)

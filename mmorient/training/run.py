@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,11 +12,13 @@ import torch
 from mmorient.checkpoint import Checkpoint, load_checkpoint
 from mmorient.errors import DataError
 from mmorient.moderator import Moderator
+from mmorient.reference import REFERENCE, Reference, count_labels, save_reference
 from mmorient.saving import save_calibration
 from mmorient.training.bank_choice import bank_counts, draw_bank
 from mmorient.training.calibrating import Fit, calibrate, describe
 from mmorient.training.config import TrainConfig
-from mmorient.training.data import Example, read_all
+from mmorient.training.data import VAL, Example, read_all
+from mmorient.training.evaluating import post_of
 from mmorient.training.finishing import finish
 from mmorient.training.joint_training import METRICS, train_jointly
 from mmorient.training.plots import learning_curves, reliability_diagram
@@ -25,6 +27,7 @@ from mmorient.training.validating import validate
 
 _log = logging.getLogger(__name__)
 CURVES, RELIABILITY = "curves.png", "reliability.png"
+_POSTS_AT_ONCE = 256
 
 
 def train(
@@ -78,7 +81,9 @@ def train(
 
 
 def calibrate_checkpoint(path: Path, examples: Sequence[Example], diagram: Path | None) -> list[Fit]:
-    """Fit a checkpoint's calibration anew on the validation split and write it; the digest changes.
+    """Fit a checkpoint's calibration anew on the validation split and write it, and what it then says of that split.
+
+    The digest changes.
 
     Args:
         path: The checkpoint's folder.
@@ -95,10 +100,25 @@ def calibrate_checkpoint(path: Path, examples: Sequence[Example], diagram: Path 
     for one in fits:
         _log.info("%s", describe(one))
     save_calibration(path, calibration)
+    save_reference(path / REFERENCE, reference_of(path, examples))
     if diagram is not None:
         curves = {f"{one.modalities} {one.head}": (one.bins_before, one.bins_after) for one in fits}
         reliability_diagram(curves, diagram)
     return fits
+
+
+def reference_of(path: Path, examples: Sequence[Example]) -> Reference:
+    """What a checkpoint says of the validation split, each post with all that it has."""
+    moderator = Moderator.from_checkpoint(path)
+    validation = [example for example in examples if example.split == VAL]
+
+    def answers() -> Iterator[dict[str, tuple[str, Mapping[str, float]]]]:
+        for start in range(0, len(validation), _POSTS_AT_ONCE):
+            posts = [post_of(example, "text+image") for example in validation[start : start + _POSTS_AT_ONCE]]
+            for said in moderator.label([post for post in posts if post.text or post.pictures]):
+                yield {task: (answer.label, answer.probabilities) for task, answer in said.tasks.items()}
+
+    return count_labels(answers(), moderator.identity.checkpoint)
 
 
 def _claim(file: Path, config: TrainConfig, examples: int, start: Checkpoint | None, teachers: Sequence[Path]) -> None:

@@ -186,7 +186,10 @@ def _write_commands(folder: Path, port: int) -> None:
         "mmorient": f'exec {python} -m mmorient "$@"',
         # The pages' port may be taken on this machine.
         "moderate": f'[ "$1" = run ] && shift && set -- run --http-port {port} "$@"\nexec {python} -m worker "$@"',
-    } | {name: f'exec {python} -m tests.docs.doubles {name} "$@"' for name in DOUBLES}
+    }
+    # With the machine's own PATH: a double that asks for the real command must not find itself.
+    path = shlex.quote(os.environ["PATH"])
+    scripts |= {name: f'PATH={path} exec {python} -m tests.docs.doubles {name} "$@"' for name in DOUBLES}
     for name, script in scripts.items():
         (folder / name).write_text(f"#!/bin/bash\n{script}\n", encoding="utf-8")
         (folder / name).chmod(0o755)

@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
-from mmorient import TASKS, Moderator, Post
+from mmorient import TASKS, Moderator, Post, load_reference
 from mmorient.cli import mmorient
 from mmorient.encoders import packages
 from mmorient.errors import DataError
@@ -207,6 +207,10 @@ def test_calibrate_changes_the_digest_and_nothing_else(data: Path, trained: Path
     assert (after.embedding, weights) == (before.embedding, (trained / "out" / "head.safetensors").read_bytes())
     assert after.checkpoint != before.checkpoint
     assert (trained / "x.png").stat().st_size > 1000
+    known = load_reference(None, trained / "out")
+    assert known is not None
+    assert known.checkpoint == after.checkpoint
+    assert sum(known.tasks["sarcasm"].labels.values()) == known.posts > 0
 
 
 def test_epochs_differ_and_repeat_by_seed(data: Path, tmp_path: Path) -> None:

@@ -77,3 +77,21 @@ async def test_static_members_come_back_and_impostors_end(stream: Stream) -> Non
     check_once(await stream.labels(), positions, stream)
     assert await impostor.end() == 0
     assert await other.end() == 0
+
+
+async def test_a_static_member_that_is_told_to_leaves_at_once(stream: Stream) -> None:
+    """With `leave_on_stop` the others have its partitions long before its session would time out."""
+    await stream.create_topics(4)
+    static = {"KAFKA__SESSION_TIMEOUT_SECONDS": "300", "KAFKA__LEAVE_ON_STOP": "true"}
+    stays = await stream.start("stays", KAFKA__GROUP_INSTANCE_ID="pod-0", **static)
+    goes = await stream.start("goes", KAFKA__GROUP_INSTANCE_ID="pod-1", **static)
+    await stays.ready()
+    await goes.ready()
+    positions = await stream.feed(texts(40, "before"), 4)
+    assert await goes.end() == 0
+    assert len(lines(goes, "group_left")) == 1
+    positions += await stream.feed(texts(40, "after"), 4)
+    await stream.settled(positions, 60)
+    check_once(await stream.labels(), positions, stream)
+    assert lines(stays, "partitions_assigned")[-1]["partitions"] == [0, 1, 2, 3]
+    assert await stays.end() == 0

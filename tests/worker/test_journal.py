@@ -11,7 +11,7 @@ def claim(found: Journal | None, offset: int = 100, end: int = 1000) -> Caution:
 
 
 @pytest.mark.parametrize(
-    "metadata", [None, "", "something of another program", "{}", '{"state": "odd", "worker": "x"}']
+    "metadata", [None, "", "something of another program", "{}", "[]", '{"state": "open"}', "[" * 4000]
 )
 def test_a_string_that_is_no_journal_is_none(metadata: str | None) -> None:
     """Whatever stood in the metadata before us is no suspicion."""

@@ -5,6 +5,8 @@ import time
 from typing import Any
 
 from tests.worker.records import item_of
+from worker.committed import Committed
+from worker.drift import Drift
 from worker.journal import Care
 from worker.pace import Pace
 from worker.pipeline import Pipeline
@@ -46,7 +48,7 @@ class EndlessConsume:
 class SlowStages:
     """A model that takes its time."""
 
-    async def run(self, items: Any) -> None:
+    async def run(self, items: Any, _timeline: Any) -> None:
         await asyncio.sleep(0.02)
         for item in items:
             item.rejection = None
@@ -73,6 +75,7 @@ async def test_a_batch_that_ends_makes_room_at_once() -> None:
         stages=stages,
         publish=publish,
         trial=trial,
+        committed=Committed([], Drift([], None, window_posts=1000)),
         max_in_flight=2,
         max_in_flight_bytes=10_000,
         pace=Pace(),
@@ -82,6 +85,6 @@ async def test_a_batch_that_ends_makes_room_at_once() -> None:
     pipeline.stop()
     async with asyncio.timeout(5):
         await running
-    # Fifty rounds of two batches fit into that second.
-    assert len(consume.slices) > 30
+    # Fifty rounds of two batches fit into that second; with waits for a sign of life it would be four batches.
+    assert len(consume.slices) > 10
     assert consume.stayed == 0

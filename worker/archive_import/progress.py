@@ -21,6 +21,7 @@ class Progress(BaseModel):
         finished: the archive is at its end.
     """
 
+    # What a later version added would be lost with the next commit: it must go on with the import itself.
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     inputs: str
@@ -58,4 +59,4 @@ async def progress_of(admin: AIOKafkaAdminClient, group_id: str, source: TopicPa
     try:
         return Progress.model_validate_json(found.metadata)
     except ValidationError as error:
-        raise FatalError(f"group {group_id} is no import's: {found.metadata!r}") from error
+        raise FatalError(f"group {group_id} is no import's, or a later version's: {found.metadata!r}") from error

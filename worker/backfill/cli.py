@@ -74,12 +74,12 @@ def backfill(
     from worker.backfill.request import Request, backfill_settings
     from worker.bounded import Restraint
     from worker.bounds import parse_bound, parse_partitions
-    from worker.cli import read_settings, refuse_missing_checkpoint
+    from worker.cli import read_settings, refuse_missing_files
     from worker.links import KafkaLinks
     from worker.once import run_once
 
     live = read_settings(options)
-    refuse_missing_checkpoint(live)
+    refuse_missing_files(live)
     digest = checkpoint_digest(live.checkpoint)
     settings = backfill_settings(
         live,

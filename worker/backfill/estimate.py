@@ -14,7 +14,7 @@ from worker.bounded import Restraint
 from worker.bounds import Range
 from worker.items import Item, Record
 from worker.links import KafkaLinks
-from worker.metrics import sample
+from worker.metrics import total
 from worker.reading import connected_reader, read_ranges
 from worker.stages import Stages, load_moderator, open_cache
 from worker.watch import Watch
@@ -145,7 +145,7 @@ async def _speed(request: Request, restraint: Restraint, records: Sequence[Recor
             await stages.run([Item(record) for record in batch])
             done += len(batch)
         speed = done / (time.perf_counter() - started)
-    hits, misses = (sample("moderate_cache_lookups_total", result=result) for result in ("hit", "miss"))
+    hits, misses = (total("moderate_cache_lookups_total", result=result) for result in ("hit", "miss"))
     limit = restraint.max_posts_per_second
     return min(speed, limit or speed), hits / (hits + misses) if hits + misses else None
 

@@ -131,6 +131,8 @@ def _plans(
     plans: Plans = {}
     for source, entry in found.items():
         journal = Journal.loads(entry.metadata)
+        if journal is not None and journal.is_unknown:
+            raise SettingsError(f"--group-id: a later version of the worker writes group {group}: go on with that one")
         if journal is None or journal.plan is None:
             raise SettingsError(f"--group-id: group {group} reads {source.topic} already, and not as a backfill")
         plans[source] = journal.plan

@@ -77,7 +77,10 @@ async def read_ledger(consumer: AIOKafkaConsumer, dead_letter_topic: str, partit
             try:
                 entry = Replay.model_validate_json(record.value or b"")
             except ValidationError as error:
-                raise FatalError(f"{Position.of(record)} is no entry of a ledger of replays: {error}") from error
+                said = error.errors()[0]["msg"]
+                raise FatalError(
+                    f"{Position.of(record)} is no entry of a ledger of replays, or one of a later version: {said}"
+                ) from error
             at = entry.dead_letter
             entries[Position(at.topic, at.partition, at.offset)] = entry
     return Ledger(entries)

@@ -1,0 +1,71 @@
+"""Other versions of the worker, for tests that let two of them share a group: the next one, and one of before."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = ("worker", "schemas", "mmorient")
+# A commit that was released: its workers are what an upgrade finds running.
+PAST = "4aa28ef"
+
+# What a next version may do to everything that versions share: file, what stands there, what stands there then.
+NEXT = (
+    # A field more in every label, and in every reason of a dead letter.
+    (
+        "schemas/label.py",
+        "    modalities: Modalities\n",
+        '    modalities: Modalities\n    reviewed_by: str = "nobody"\n',
+    ),
+    (
+        "schemas/dead_letter.py",
+        "    stage: str = Field(",
+        '    worker: str = Field("next", serialization_alias="__connect.errors.worker")\n    stage: str = Field(',
+    ),
+    # Another version of the note beside the offset, with a field more.
+    ("worker/journal.py", "VERSION = 1\n", "VERSION = 2\n"),
+    ("worker/journal.py", "    version: int = VERSION\n", '    version: int = VERSION\n    written_by: str = "next"\n'),
+    # Entries of another form in the cache.
+    ("worker/entries.py", 'FORMAT = b"2"\n', 'FORMAT = b"3"\n'),
+    # More that a member says of itself.
+    ("worker/deployment.py", '"worker": worker}', '"worker": worker, "release": "next"}'),
+    # A setting that the version before does not know.
+    (
+        "worker/settings.py",
+        "    posts_topic: str = Field(",
+        '    of_the_next: str = Field("", description="new")\n    posts_topic: str = Field(',
+    ),
+)
+NEXT_SETTING = {"KAFKA__OF_THE_NEXT": "x"}
+
+
+def next_version(folder: Path) -> Path:
+    """Fill `folder` with a version of the worker that changes whatever a next one may change; return it."""
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("checkpoints"))
+    (folder / "mmorient" / "checkpoints").symlink_to(ROOT / "mmorient" / "checkpoints")
+    for name, before, after in NEXT:
+        file = folder / name
+        text = file.read_text(encoding="utf-8")
+        assert text.count(before), f"{name} has no {before!r} to change any more"
+        file.write_text(text.replace(before, after, 1), encoding="utf-8")
+    return folder
+
+
+def past_version(folder: Path) -> Path | None:
+    """Fill `folder` with the worker as it was at `PAST`; None where this is no clone that reaches so far back."""
+    git = ["git", "-C", str(ROOT)]
+    if subprocess.run([*git, "cat-file", "-e", f"{PAST}^{{commit}}"], capture_output=True, check=False).returncode:
+        return None
+    folder.mkdir()
+    archive = folder / "past.tar"
+    subprocess.run([*git, "archive", "-o", str(archive), PAST, *PACKAGES], check=True)
+    shutil.unpack_archive(archive, folder, filter="data")
+    archive.unlink()
+    return folder
+
+
+def variables(version: Path) -> dict[str, str]:
+    """Return the environment variables with which Python takes the worker from a version's folder."""
+    # Safe: not from the current folder, which would come first.
+    return {"PYTHONPATH": str(version), "PYTHONSAFEPATH": "1"}
