@@ -3,6 +3,8 @@
 `python -m tests.docs.doubles NAME ARGUMENT…`. What they check is what a page can get wrong: paths, names, targets.
 """
 
+import json
+import os
 import re
 import sys
 import tomllib
@@ -16,6 +18,9 @@ from tests.docs.pages import ROOT
 
 _OVERLAYS = ROOT / "deploy" / "kubernetes" / "overlays"
 _KINDS = {"sts": "statefulset", "deploy": "deployment", "po": "pod", "pods": "pod", "cm": "configmap", "jobs": "job"}
+_WITH_VALUE = frozenset(
+    ["-n", "-k", "-f", "-t", "-c", "-l", "-o", "-p", "--namespace", "--file", "--tag", "--target", "--timeout", "--for"]
+)
 _OF_PODS = {"pod", "node", "namespace"}
 
 
@@ -26,15 +31,20 @@ class WrongError(Exception):
 def kubectl(arguments: Sequence[str]) -> None:
     """Build kustomizations for real and validate them; of all else, look that what is named is there."""
     words = _without_options(arguments)
-    if words[:1] == ["kustomize"]:
+    inside = list(arguments)[list(arguments).index("--") + 1 :] if "--" in arguments else []
+    if inside[:1] in (["moderate"], ["mmorient"]):
+        parsed(inside)
+    if words[0] == "kustomize":
         print(_built(words[1]))
-    elif "-k" in arguments and words[0] in {"apply", "delete", "diff", "create"}:
-        for document in _documents(_built(arguments[list(arguments).index("-k") + 1])):
+    elif "-k" in arguments:
+        for document in _documents(_built(_option(arguments, "-k", ""))):
             _validate(document)
             print(f"{document['kind'].lower()}/{document['metadata']['name']}: {words[0]}")
-    elif words[:1] == ["create"]:
-        print(f"{words[1]}/{words[2]} would be created")
+    elif words[0] == "create":
+        print(f"{' '.join(words[1:])}: would be created")
     else:
+        if patch := _option(arguments, "-p", ""):
+            json.loads(patch)
         known = _known()
         for kind, name in _resources(words):
             if kind not in _OF_PODS and (kind, name) not in known:
@@ -53,8 +63,8 @@ def docker(arguments: Sequence[str]) -> None:
             if service not in services:
                 raise WrongError(f"no service {service}; there are {', '.join(services)}")
     elif words[:1] in (["build"], ["bud"]):
-        file = ROOT / _option(arguments, "-f", "--file", "Dockerfile")
-        target = _option(arguments, "--target", "--target", "")
+        file = ROOT / _option(arguments, "-f", "Dockerfile")
+        target = _option(arguments, "--target", "")
         if target and not re.search(
             rf"^FROM .* AS {target}$", file.read_text(encoding="utf-8"), re.MULTILINE | re.IGNORECASE
         ):
@@ -122,21 +132,19 @@ DOUBLES: dict[str, Callable[[Sequence[str]], None]] = {
 
 
 def _without_options(arguments: Sequence[str]) -> list[str]:
-    """Return the words that are neither options nor the values of those that take one."""
-    words: list[str] = []
-    passed = False
-    for argument in arguments:
-        if not argument.startswith("-") and not passed:
-            words.append(argument)
-        passed = argument in {"-n", "-k", "-f", "-t", "-c", "-l", "-o", "--namespace", "--file", "--tag", "--target"}
-        if argument == "--":
-            break
-    return words
-
-
-def _option(arguments: Sequence[str], short: str, long: str, default: str) -> str:
+    """Return the words before -- that are neither options nor the values of those that take one."""
     given = list(arguments)
-    return next((given[given.index(name) + 1] for name in (short, long) if name in given), default)
+    given = given[: given.index("--")] if "--" in given else given
+    return [
+        word
+        for before, word in zip(["", *given], given, strict=False)
+        if not word.startswith("-") and before not in _WITH_VALUE
+    ]
+
+
+def _option(arguments: Sequence[str], name: str, default: str) -> str:
+    given = list(arguments)
+    return given[given.index(name) + 1] if name in given else default
 
 
 def _built(folder: str) -> str:
@@ -157,18 +165,26 @@ def _validate(document: dict[str, Any]) -> None:
 
 
 def _known() -> set[tuple[str, str]]:
-    return {
-        (document["kind"].lower(), document["metadata"]["name"])
-        for overlay in sorted(_OVERLAYS.iterdir())
-        for document in _documents(_built(str(overlay)))
-    }
+    """Return kind and name of all that the overlays hold; a page that asks often has them built once."""
+    kept = Path(os.environ["DOUBLES_NOTES"]) / "known.json"
+    if not kept.exists():
+        found = [
+            (document["kind"].lower(), document["metadata"]["name"])
+            for overlay in sorted(_OVERLAYS.iterdir())
+            for document in _documents(_built(str(overlay)))
+        ]
+        kept.write_text(json.dumps(found), encoding="utf-8")
+    return {(kind, name) for kind, name in json.loads(kept.read_text(encoding="utf-8"))}
 
 
 def _resources(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for word in words:
-        if "/" in word and re.fullmatch(r"[a-z]+/[a-z0-9.-]+", word):
+    """Return what is named: KIND/NAME anywhere, or KIND NAME behind the verb."""
+    for word in words[1:]:
+        if re.fullmatch(r"[a-z]+/[a-z0-9.-]+", word):
             kind, _, name = word.partition("/")
             yield _KINDS.get(kind, kind), name
+    if len(words) > 2 and words[0] in {"get", "describe", "patch", "delete", "scale"} and "/" not in words[1]:
+        yield _KINDS.get(words[1], words[1]), words[2]
 
 
 def main() -> None:

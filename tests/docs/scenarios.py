@@ -73,6 +73,12 @@ def kubectl(scene: Scene) -> None:
     tools.kubectl()
 
 
+def a_worker_with_a_name(scene: Scene) -> None:
+    """A worker runs under a name that survives it; its process id is in `worker-0.pid`."""
+    scene.do("moderate run --kafka-group-instance-id worker-0 >worker-0.log 2>&1 & echo $! >worker-0.pid")
+    scene.do(f"curl -sf --retry 90 --retry-delay 1 --retry-all-errors 127.0.0.1:{scene.port}/readyz")
+
+
 def mended(scene: Scene) -> None:
     """The limit is raised and the worker started again."""
     scene.end_worker()
@@ -183,6 +189,10 @@ SCENARIOS: dict[str, Scenario] = {
         },
     ),
     "docs/how-to/kubernetes.md": Scenario(before=(kubectl,)),
+    "docs/upgrades.md": Scenario(
+        before=(kubectl, stack, a_worker_with_a_name),
+        replaced={"/opt/moderation-0.2.0/bin/moderate": lambda _: "moderate"},
+    ),
     "docs/reference/http.md": Scenario(before=(stack, a_worker)),
     "docs/reference/exit-codes.md": Scenario(before=(stack,)),
     "docs/explanation/labels-and-neighbours.md": Scenario(samples=496),

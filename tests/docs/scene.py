@@ -166,6 +166,7 @@ def scene(folder: Path, scenario: Scenario) -> Iterator[Scene]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MODERATE_")} | {
         "PATH": f"{binaries}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
+        "DOUBLES_NOTES": str(notes),
         # Workers, a shadow and commands share the machine.
         "OMP_NUM_THREADS": "1",
     }
