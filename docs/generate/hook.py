@@ -4,8 +4,6 @@ The reference is made at each build and committed nowhere: a setting that is add
 thinking of it, and two changes at once do not meet in a generated file.
 """
 
-import logging
-import posixpath
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +19,6 @@ from docs.generate import commands, events, linked, metrics, settings, training 
 from mmorient.cli import mmorient  # noqa: E402
 from worker.cli import moderate  # noqa: E402
 
-# As mkdocs's own loggers, so that --strict counts the warnings.
-_log = logging.getLogger("mkdocs.hooks.linked")
-
 PAGES: dict[str, Callable[[], str]] = {
     "reference/settings.md": settings.page,
     "reference/metrics.md": metrics.page,
@@ -32,6 +27,12 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/moderate.md": lambda: commands.page(moderate, "moderate", with_settings=True),
     "reference/mmorient.md": lambda: commands.page(mmorient, "mmorient", with_settings=False),
 }
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put into the navigation what a pattern there stands for, so that a new decision is in it by itself."""
+    config.nav = _expanded(config.nav, Path(config.docs_dir))
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -43,14 +44,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     while waiting:
         path, markdown = waiting.pop()
         for target in linked.targets(markdown, path):
-            if files.get_file_from_path(linked.site_path(target)) or not (ROOT / target).is_file():
-                continue  # of what is missing, mkdocs itself says so
-            if target.startswith(linked.DOCS):
+            there = linked.site_path(target, ROOT)
+            # Of what is missing mkdocs itself says so.
+            if files.get_file_from_path(there) or target.startswith(linked.DOCS) or not (ROOT / target).exists():
                 continue
-            file = _beside(config, target)
+            file = _beside(config, target, there)
             files.append(file)
-            if target.endswith(".md"):
-                waiting.append((target, file.content_string))
+            waiting.append((there if (ROOT / there).is_file() else target, file.content_string))
     return files
 
 
@@ -60,12 +60,31 @@ def on_page_markdown(markdown: str, *, page: Any, config: MkDocsConfig, files: F
     known = {file.src_uri for file in files}
 
     def place(path: str) -> str | None:
-        there = linked.site_path(path)
+        there = linked.site_path(path, ROOT)
         return there if there in known else None
 
-    outside = not (ROOT / linked.DOCS / page.file.src_uri).is_file() and page.file.src_uri not in PAGES
-    path = page.file.src_uri if outside else f"{linked.DOCS}{page.file.src_uri}"
-    return linked.rewritten(markdown, path, place)
+    source: str = page.file.src_uri
+    if (ROOT / linked.DOCS / source).is_file() or source in PAGES:
+        source = f"{linked.DOCS}{source}"
+    elif not (ROOT / source).is_file():
+        source = source.removesuffix(".md")
+    return linked.rewritten(markdown, source, place)
+
+
+def _expanded(nav: Any, folder: Path) -> Any:
+    if isinstance(nav, dict):
+        return {title: _expanded(below, folder) for title, below in nav.items()}
+    if not isinstance(nav, list):
+        return nav
+    return [
+        one
+        for below in nav
+        for one in (
+            sorted(str(file.relative_to(folder)) for file in folder.glob(below))
+            if isinstance(below, str) and "*" in below
+            else [_expanded(below, folder)]
+        )
+    ]
 
 
 def _outside(nav: Any, files: Files) -> list[str]:
@@ -77,10 +96,10 @@ def _outside(nav: Any, files: Files) -> list[str]:
     return [nav] if isinstance(nav, str) and not files.get_file_from_path(nav) and (ROOT / nav).is_file() else []
 
 
-def _beside(config: MkDocsConfig, path: str) -> File:
-    file = ROOT / path
-    content = file.read_text(encoding="utf-8") if path.endswith(".md") else linked.listing(file, path)
-    made = File.generated(config, linked.site_path(path), content=content)
-    made.inclusion = InclusionLevel.INCLUDED
-    _log.debug("%s is taken in from %s", made.src_uri, posixpath.dirname(path) or "the root")
+def _beside(config: MkDocsConfig, path: str, there: str) -> File:
+    """Return a file or folder of the repository as a page of the site."""
+    is_page = (ROOT / there).is_file()
+    content = (ROOT / there).read_text(encoding="utf-8") if is_page else linked.listing(path, ROOT)
+    made = File.generated(config, there, content=content)
+    made.inclusion = InclusionLevel.INCLUDED if is_page else InclusionLevel.NOT_IN_NAV
     return made

@@ -1,4 +1,4 @@
-"""Files outside docs/ that pages link to become part of the site: Markdown as a page, all else as a listing.
+"""Files and folders outside docs/ that pages link to become part of the site: Markdown as a page, else as a listing.
 
 A link says where a file is in the repository, so that it works for who reads it there; here it is turned into one that
 works on the site. A file of the repository has its path on the site, those of docs/ have it without `docs/`.
@@ -13,6 +13,7 @@ _LINK = re.compile(r"(?<=\]\()(?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?(?=\))")
 _FENCED = re.compile(r"^(?P<fence> *```).*?^(?P=fence) *$", re.MULTILINE | re.DOTALL)
 _LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml", ".sh": "sh"}
 DOCS = "docs/"
+README = "README.md"
 
 
 def prose(markdown: str) -> Iterator[tuple[str, bool]]:
@@ -57,16 +58,21 @@ def rewritten(markdown: str, path: str, place: Callable[[str], str | None]) -> s
     return "".join(_LINK.sub(link, text) if is_prose else text for text, is_prose in prose(markdown))
 
 
-def site_path(path: str) -> str:
-    """Return the source path on the site of a file of the repository."""
+def site_path(path: str, root: Path) -> str:
+    """Return the source path on the site of a file or folder of the repository."""
+    if (root / path / README).is_file():
+        return f"{path}/{README}"
     if path.startswith(DOCS):
         return path.removeprefix(DOCS)
     return path if path.endswith(".md") else f"{path}.md"
 
 
-def listing(file: Path, path: str) -> str:
-    """Return the page that shows a file that is no Markdown."""
-    text = file.read_text(encoding="utf-8")
+def listing(path: str, root: Path) -> str:
+    """Return the page that shows a folder, or a file that is no Markdown."""
+    if (root / path).is_dir():
+        names = sorted(one.name for one in (root / path).iterdir() if one.is_file())
+        return f"# `{path}/`\n\n" + "".join(f"- [{name}]({posixpath.basename(path)}/{name})\n" for name in names)
+    text = (root / path).read_text(encoding="utf-8")
     # A fence longer than any in the file.
-    fence = "`" * max(3, *(len(found) + 1 for found in re.findall(r"`{3,}", text)), 3)
-    return f"# `{path}`\n\n{fence}{_LANGUAGES.get(file.suffix, 'text')}\n{text.rstrip()}\n{fence}\n"
+    fence = "`" * max([3, *(len(found) + 1 for found in re.findall(r"`{3,}", text))])
+    return f"# `{path}`\n\n{fence}{_LANGUAGES.get(Path(path).suffix, 'text')}\n{text.rstrip()}\n{fence}\n"
