@@ -60,8 +60,9 @@ def blocks_of(markdown: str, page: str) -> Iterator[Block]:
             yield Block(page, line, tuple(commands(text)), shown)
         elif fence["language"] == "text" and text.startswith(_PROMPT):
             for number, part in enumerate(re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]):
-                command, _, shown = part.partition("\n")
-                yield Block(page, line + number, (command,), shown)
+                lines = part.splitlines()
+                end = next(place for place, one in enumerate(lines, start=1) if not one.endswith("\\"))
+                yield Block(page, line + number, ("\n".join(lines[:end]),), "\n".join(lines[end:]))
 
 
 def commands(script: str) -> Iterator[str]:

@@ -186,7 +186,8 @@ def _write_commands(folder: Path, port: int) -> None:
         "python": f'exec {python} "$@"',
         "mmorient": f'exec {python} -m mmorient "$@"',
         # The pages' port may be taken on this machine.
-        "moderate": f'[ "$1" = run ] && shift && set -- run --http-port {port} "$@"\nexec {python} -m worker "$@"',
+        "moderate": f'case "$1" in run|doctor) set -- "$1" --http-port {port} "${{@:2}}";; esac\n'
+        f'exec {python} -m worker "$@"',
     }
     # With the machine's own PATH: a double that asks for the real command must not find itself.
     path = shlex.quote(os.environ["PATH"])

@@ -24,7 +24,8 @@ Said:
 three
 ```
 ```text
-$ echo four
+$ echo four \\
+  and more
 four
 $ echo five
 ```
@@ -37,10 +38,11 @@ def test_blocks_hold_whole_commands_and_what_they_answer() -> None:
     assert [(block.line, len(block.commands), block.shown) for block in found] == [
         (2, 2, "one two\n"),
         (13, 1, ""),
-        (20, 1, "four\n"),
+        (20, 1, "four"),
         (21, 1, ""),
     ]
     assert found[0].commands == ("echo one \\\n  two", "cat <<'END'\na (\nEND")
+    assert found[2].commands == ("echo four \\\n  and more",)
     assert found[3].commands == ("echo five",)
     assert list(commands("for a in 1 2; do\n  echo $a\ndone\n# no\n\nls")) == [
         "for a in 1 2; do\n  echo $a\ndone",
