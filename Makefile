@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: help demo test chaos setup lint lock bench clean
+.PHONY: help demo test chaos setup lint lock bench docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -41,6 +41,10 @@ lock: ## resolve the pinned ranges anew
 bench: setup ## measure the stream against the bare model
 	@$(BIN)/python -m bench.stream
 
+docs: setup ## build the documentation site into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "site/index.html"
+
 clean: ## stop local stacks and remove what make made
 	@test ! -x $(BIN)/moderate || $(BIN)/moderate stack down
-	rm -rf .venv .stack .stack-demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .stack .stack-demo site .mypy_cache .ruff_cache .pytest_cache

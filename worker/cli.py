@@ -1,6 +1,7 @@
 """The `moderate` command."""
 
 import asyncio
+import ssl
 import sys
 from typing import Any, NoReturn
 
@@ -102,7 +103,24 @@ def read_settings(options: dict[str, Any]) -> Settings:
     """
     settings = load_settings(nested(options))
     configure_logs(settings.log.level, settings.log.format)
+    refuse_missing_authority(settings)
     return with_local_stack(settings)
+
+
+def refuse_missing_authority(settings: Settings) -> None:
+    """Read the certificate authority's file, where one is named, before a client does in the middle of something.
+
+    Raises:
+        SettingsError: there is none, or it holds no certificates.
+    """
+    file = settings.kafka.ssl_cafile
+    if file is None:
+        return
+    try:
+        ssl.create_default_context(cafile=str(file))
+    except (OSError, ssl.SSLError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else "no certificates in PEM can be read"
+        raise SettingsError(f"MODERATE_KAFKA__SSL_CAFILE: {reason} (got {str(file)!r})") from error
 
 
 def refuse_missing_files(settings: Settings) -> None:

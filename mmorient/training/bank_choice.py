@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from mmorient.bank import Bank
+from mmorient.errors import DataError
 from mmorient.labels import TASKS
 from mmorient.model import MmOrient, PostTensors
 from mmorient.training.data import TRAIN, Example
@@ -18,6 +19,26 @@ from mmorient.training.vectors import Vectors
 NEAR_DUPLICATE = 0.98
 """Cosine from which two posts of one stratum say the same."""
 _CLASSES_OF = ("sentiment", "sarcasm", "offensiveness")
+_OWN_POSTS = 512  # of each source, where the configuration names none of those that are there
+
+
+def bank_counts(examples: Sequence[Example], counts: Mapping[str, int], own: Collection[str]) -> dict[str, int]:
+    """How many reference posts each source gives: as configured, or 512 of each where it names none of those there.
+
+    Args:
+        examples: All that training reads.
+        counts: Source to how many, as configured.
+        own: Sources that may give some where none is configured; training adds others of its own making.
+
+    Raises:
+        DataError: The bank would be empty.
+    """
+    there = {one.source for one in examples if one.split == TRAIN and one.text}
+    chosen = {source: counts[source] for source in counts if source in there}
+    chosen = chosen or dict.fromkeys(sorted(there & set(own)), _OWN_POSTS)
+    if not chosen:
+        raise DataError("no example of the split train has a text that is not nearly one of the split val")
+    return chosen
 
 
 def draw_bank(examples: Sequence[Example], counts: Mapping[str, int], seed: int) -> list[int]:

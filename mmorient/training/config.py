@@ -33,7 +33,7 @@ class TrainConfig(BaseModel):
         lesson_weight: Of what they say in the loss.
         muted: ``source/head`` pairs that teach nothing when the picture is dropped: a meme's words alone are labelled
             for what the whole meme says.
-        bank: Source to reference posts.
+        bank: Source to reference posts; 512 of each source where none of these is there.
         bank_steps: So often the state is saved and the bank embedded anew.
         swaps: Copies of each text that names an identity group, with another group in its place (fairness).
         uncounted: Sources that do not decide which epoch is the best: labels near chance, or other questions.

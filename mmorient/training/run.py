@@ -14,7 +14,7 @@ from mmorient.errors import DataError
 from mmorient.moderator import Moderator
 from mmorient.reference import REFERENCE, Reference, count_labels, save_reference
 from mmorient.saving import save_calibration
-from mmorient.training.bank_choice import draw_bank
+from mmorient.training.bank_choice import bank_counts, draw_bank
 from mmorient.training.calibrating import Fit, calibrate, describe
 from mmorient.training.config import TrainConfig
 from mmorient.training.data import VAL, Example, read_all
@@ -53,7 +53,8 @@ def train(
         teachers: Checkpoints that are asked about texts without a label.
 
     Raises:
-        DataError: A set is laid out otherwise, there is none, or ``work`` holds the state of another run.
+        DataError: A set is laid out otherwise, there is none, none teaches anything, or ``work`` holds the state of
+            another run.
         CheckpointError: A pretrained encoder's package is missing, or ``start`` cannot be trained further.
     """
     examples = read_all(data)
@@ -61,6 +62,8 @@ def train(
     checkpoint = None if start is None else load_checkpoint(start)
     _claim(work / "run.json", config, len(examples), checkpoint, teachers)
     prepared = prepare(examples, config, work, checkpoint, teachers)
+    counts = bank_counts(prepared.data.examples, config.bank, {one.source for one in examples})
+    config = config.model_copy(update={"bank": counts})
     model = (fresh_model(config) if checkpoint is None else model_of(checkpoint, config)).to(device)
     bank = draw_bank(prepared.data.examples, config.bank, config.seed)
     data_set = prepared.data

@@ -16,7 +16,7 @@ from mmorient.encoders import packages
 from mmorient.errors import DataError
 from mmorient.training import joint_training
 from mmorient.training.ablation import ROWS, ablate, table
-from mmorient.training.bank_choice import choose_bank, class_counts, draw_bank
+from mmorient.training.bank_choice import bank_counts, choose_bank, class_counts, draw_bank
 from mmorient.training.batches import epochs_of
 from mmorient.training.config import TrainConfig, read_config
 from mmorient.training.data import Example, read_all
@@ -127,6 +127,16 @@ def test_dropped_modalities_and_muted_labels(data: Path, tmp_path: Path) -> None
     column = prepared.data.heads.index("sarcasm")
     assert (batch.weights[had, column] == 0).all()
     assert (batch.weights[had, prepared.data.heads.index("humour")] == 0.5).all()
+
+
+def test_own_posts_fill_the_bank_where_no_configured_set_is_there() -> None:
+    """What is configured wins; else each source of one's own gives some; no training post is said in one line."""
+    own = Example("posts", "train", "it rains", None, {"sarcasm": 0})
+    made = replace(own, source="plain")
+    assert bank_counts([own, made], {"memotion": 9}, {"posts"}) == {"posts": 512}
+    assert bank_counts([own, replace(own, source="memotion")], {"memotion": 9}, {"posts"}) == {"memotion": 9}
+    with pytest.raises(DataError, match="no example of the split train"):
+        bank_counts([replace(own, split="val")], {"memotion": 9}, {"posts"})
 
 
 def test_layers_learn_at_their_own_rates() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from worker.cli import moderate
+from worker.cli import moderate, read_settings
 from worker.errors import SettingsError
 from worker.options import nested
 from worker.settings import load_settings
@@ -35,6 +35,19 @@ def test_a_bad_setting_is_named_in_one_line(
     with pytest.raises(SettingsError, match=words) as caught:
         load_settings()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "no such file"), ("no PEM", "no certificates")])
+def test_an_authority_that_cannot_be_read_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, words: str
+) -> None:
+    """A missing or broken certificate authority is named before anything connects."""
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    monkeypatch.setenv("MODERATE_KAFKA__SSL_CAFILE", str(file))
+    with pytest.raises(SettingsError, match=f"MODERATE_KAFKA__SSL_CAFILE: {words}"):
+        read_settings({})
 
 
 def test_options_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,199 @@
+"""Doubles of commands that cannot be run as they stand: they check what they are given, and say what they would do.
+
+`python -m tests.docs.doubles NAME ARGUMENT…`. What they check is what a page can get wrong: paths, names, targets.
+"""
+
+import json
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.docs.pages import ROOT
+
+_OVERLAYS = ROOT / "deploy" / "kubernetes" / "overlays"
+_KINDS = {"sts": "statefulset", "deploy": "deployment", "po": "pod", "pods": "pod", "cm": "configmap", "jobs": "job"}
+_WITH_VALUE = frozenset(
+    ["-n", "-k", "-f", "-t", "-c", "-l", "-o", "-p", "--namespace", "--file", "--tag", "--target", "--timeout", "--for"]
+)
+_OF_PODS = {"pod", "node", "namespace"}
+
+
+class WrongError(Exception):
+    """A page gives a command what it cannot take."""
+
+
+def kubectl(arguments: Sequence[str]) -> None:
+    """Build kustomizations for real and validate them; of all else, look that what is named is there."""
+    words = _without_options(arguments)
+    inside = list(arguments)[list(arguments).index("--") + 1 :] if "--" in arguments else []
+    if inside[:1] in (["moderate"], ["mmorient"]):
+        parsed(inside)
+    if words[0] == "kustomize":
+        print(_built(words[1]))
+    elif "-k" in arguments:
+        for document in _documents(_built(_option(arguments, "-k", ""))):
+            _validate(document)
+            print(f"{document['kind'].lower()}/{document['metadata']['name']}: {words[0]}")
+    elif words[0] == "create":
+        print(f"{' '.join(words[1:])}: would be created")
+    else:
+        if patch := _option(arguments, "-p", ""):
+            json.loads(patch)
+        known = _known()
+        for kind, name in _resources(words):
+            if kind not in _OF_PODS and (kind, name) not in known:
+                raise WrongError(f"no overlay has {kind}/{name}; there are {sorted(known)}")
+        print(f"kubectl {' '.join(arguments)}: would be asked of a cluster")
+
+
+def docker(arguments: Sequence[str]) -> None:
+    """Read the compose file or the Dockerfile, and look that what is named is there."""
+    words = _without_options(arguments)
+    if words[:1] == ["compose"]:
+        services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+        if words[1] not in {"up", "down", "ps", "logs", "exec", "config", "build", "restart", "stop"}:
+            raise WrongError(f"docker compose {words[1]}")
+        for service in words[2:3] if words[1] == "exec" else words[2:]:
+            if service not in services:
+                raise WrongError(f"no service {service}; there are {', '.join(services)}")
+    elif words[:1] in (["build"], ["bud"]):
+        file = ROOT / _option(arguments, "-f", "Dockerfile")
+        target = _option(arguments, "--target", "")
+        if target and not re.search(
+            rf"^FROM .* AS {target}$", file.read_text(encoding="utf-8"), re.MULTILINE | re.IGNORECASE
+        ):
+            raise WrongError(f"{file}: no stage {target}")
+    print(f"docker {' '.join(arguments)}: would be asked of an engine")
+
+
+def make(arguments: Sequence[str]) -> None:
+    """Look that the targets are there."""
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for word in _without_options(arguments):
+        if "=" not in word and word not in targets:
+            raise WrongError(f"no target {word}; there are {', '.join(targets)}")
+    print(f"make {' '.join(arguments)}: would be made")
+
+
+def pip(arguments: Sequence[str]) -> None:
+    """Look that the extras are there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].keys()
+    named = {extra for word in arguments for part in re.findall(r"\[(.+)\]", word) for extra in part.split(",")}
+    if unknown := named - extras:
+        raise WrongError(f"no extra {min(unknown)}; there are {', '.join(extras)}")
+    print(f"pip {' '.join(arguments)}: would be installed")
+
+
+def git(arguments: Sequence[str]) -> None:
+    """Take what is asked for."""
+    print(f"git {' '.join(arguments)}: would be asked of a repository")
+
+
+def pytest(arguments: Sequence[str]) -> None:
+    """Look that the tests are there; they are run by themselves."""
+    for word in _without_options(arguments):
+        if not (ROOT / word.partition("::")[0]).exists():
+            raise WrongError(f"{word}: no such test")
+    print(f"pytest {' '.join(arguments)}: would be run")
+
+
+def parsed(arguments: Sequence[str]) -> None:
+    """Read a command line of `moderate` or `mmorient` as it would, without doing what it says."""
+    import click
+
+    from mmorient.cli import mmorient
+    from worker.cli import moderate
+
+    command: click.Command = {"moderate": moderate, "mmorient": mmorient}[arguments[0]]
+    rest = list(arguments[1:])
+    while isinstance(command, click.Group):
+        command = command.commands[rest.pop(0)]
+    command.make_context(arguments[0], rest)
+    print(f"{' '.join(arguments)}: would be run")
+
+
+DOUBLES: dict[str, Callable[[Sequence[str]], None]] = {
+    "kubectl": kubectl,
+    "docker": docker,
+    "buildah": docker,
+    "make": make,
+    "pip": pip,
+    "git": git,
+    "pytest": pytest,
+    "parsed": parsed,
+}
+
+
+def _without_options(arguments: Sequence[str]) -> list[str]:
+    """Return the words before -- that are neither options nor the values of those that take one."""
+    given = list(arguments)
+    given = given[: given.index("--")] if "--" in given else given
+    return [
+        word
+        for before, word in zip(["", *given], given, strict=False)
+        if not word.startswith("-") and before not in _WITH_VALUE
+    ]
+
+
+def _option(arguments: Sequence[str], name: str, default: str) -> str:
+    given = list(arguments)
+    return given[given.index(name) + 1] if name in given else default
+
+
+def _built(folder: str) -> str:
+    from tests.deploy.tools import kustomize
+
+    return kustomize(Path(folder))
+
+
+def _documents(text: str) -> Iterator[dict[str, Any]]:
+    yield from (document for document in yaml.safe_load_all(text) if document)
+
+
+def _validate(document: dict[str, Any]) -> None:
+    import kubernetes_validate
+
+    if "." not in document["apiVersion"].partition("/")[0] or ".k8s.io/" in document["apiVersion"]:
+        kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+
+
+def _known() -> set[tuple[str, str]]:
+    """Return kind and name of all that the overlays hold; a page that asks often has them built once."""
+    kept = Path(os.environ["DOUBLES_NOTES"]) / "known.json"
+    if not kept.exists():
+        found = [
+            (document["kind"].lower(), document["metadata"]["name"])
+            for overlay in sorted(_OVERLAYS.iterdir())
+            for document in _documents(_built(str(overlay)))
+        ]
+        kept.write_text(json.dumps(found), encoding="utf-8")
+    return {(kind, name) for kind, name in json.loads(kept.read_text(encoding="utf-8"))}
+
+
+def _resources(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Return what is named: KIND/NAME anywhere, or KIND NAME behind the verb."""
+    for word in words[1:]:
+        if re.fullmatch(r"[a-z]+/[a-z0-9.-]+", word):
+            kind, _, name = word.partition("/")
+            yield _KINDS.get(kind, kind), name
+    if len(words) > 2 and words[0] in {"get", "describe", "patch", "delete", "scale"} and "/" not in words[1]:
+        yield _KINDS.get(words[1], words[1]), words[2]
+
+
+def main() -> None:
+    """Be the double that the first argument names."""
+    try:
+        DOUBLES[sys.argv[1]](sys.argv[2:])
+    except WrongError as error:
+        sys.exit(f"{' '.join(sys.argv[1:])}: {error}")
+
+
+if __name__ == "__main__":
+    main()

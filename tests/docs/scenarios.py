@@ -1,0 +1,205 @@
+"""What each page takes for granted. A page with commands that is not named here fails its test."""
+
+import json
+import shutil
+import time
+
+from tests.deploy import tools
+from tests.docs.pages import ROOT
+from tests.docs.scene import Scenario, Scene
+from tests.docs.secured import secured_broker
+from tests.worker.checkpoints import recalibrated
+
+_SETTLE_SECONDS = 60.0
+_POSTS = 100  # of which a shadow's share is some
+
+
+def stack(scene: Scene) -> None:
+    """A broker and a Redis are up, with topics."""
+    scene.do("moderate stack up")
+    scene.do("moderate topics create --partitions 4")
+
+
+def new_checkpoint(scene: Scene) -> None:
+    """`models/new` and `models/old` are there: the shipped one with other temperatures, and the shipped one."""
+    (scene.folder / "models").mkdir(exist_ok=True)
+    recalibrated(scene.folder / "models" / "new", 1.6)
+    (scene.folder / "models" / "old").symlink_to(ROOT / "mmorient" / "checkpoints" / "compact")
+
+
+def a_worker(scene: Scene) -> None:
+    """A worker runs, in another terminal than the page's."""
+    scene.worker = scene.shell.start("moderate run")
+    scene.do(f"curl -sf --retry 90 --retry-delay 1 --retry-all-errors 127.0.0.1:{scene.port}/readyz")
+
+
+def posts(scene: Scene) -> None:
+    """Posts are on the topic, one of them called p-1017."""
+    lines = [
+        json.dumps({"id": f"p-{number}", "text": f"oh great, monday number {number}"})
+        for number in range(1000, 1000 + _POSTS)
+    ]
+    (scene.folder / "given.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    scene.do("moderate import given.jsonl --name given")
+
+
+def labelled(scene: Scene) -> None:
+    """Posts are on the topic, and their labels beside them; with a shadow, the shadow's too."""
+    posts(scene)
+    _wait(scene, "moderate labels p-1017")
+    _wait(scene, f"curl -s 127.0.0.1:{scene.port}/metrics | grep '^moderate_posts_labelled_total {_POSTS}'")
+
+
+def labelled_by_both(scene: Scene) -> None:
+    """As above, with a shadow that saw some of the posts."""
+    _wait(scene, f"curl -s 127.0.0.1:{scene.port}/metrics | grep '^moderate_shadow_ready 1'")
+    labelled(scene)
+    _wait(scene, "MODERATE_LOG__LEVEL=error moderate diff --no-posts 'labels.{task}' 'labels.{task}.shadow'")
+
+
+def dead_letters(scene: Scene) -> None:
+    """Posts that are too long, and no posts, are on the topic; the worker has dead-lettered them."""
+    long = [json.dumps({"id": f"p-{29 + number}", "community": "cooking", "text": "a" * 30_000}) for number in range(8)]
+    (scene.folder / "given.jsonl").write_text("\n".join([*long, "\x1b[31m evil"]) + "\n", encoding="utf-8")
+    scene.shell.run("export MODERATE_BATCH__MAX_TEXT_CHARS=20000", 10)
+    a_worker(scene)
+    scene.do("moderate import given.jsonl --name given --malformed send")
+    _wait(scene, "moderate dead-letters list | grep '^9 dead letters'")
+
+
+def kubectl(scene: Scene) -> None:
+    """kubectl is there, or the test is skipped with the reason."""
+    del scene
+    tools.kubectl()
+
+
+def a_worker_with_a_name(scene: Scene) -> None:
+    """A worker runs under a name that survives it; its process id is in `worker-0.pid`."""
+    scene.do("moderate run --kafka-group-instance-id worker-0 >worker-0.log 2>&1 & echo $! >worker-0.pid")
+    scene.do(f"curl -sf --retry 90 --retry-delay 1 --retry-all-errors 127.0.0.1:{scene.port}/readyz")
+
+
+def mended(scene: Scene) -> None:
+    """The limit is raised and the worker started again."""
+    scene.end_worker()
+    scene.do("unset MODERATE_BATCH__MAX_TEXT_CHARS")
+    a_worker(scene)
+
+
+def archive(scene: Scene) -> None:
+    """`archive/` holds posts."""
+    (scene.folder / "archive").mkdir(exist_ok=True)
+    lines = [json.dumps({"id": f"a-{number}", "text": f"a post of the past, number {number}"}) for number in range(12)]
+    (scene.folder / "archive" / "2023.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def topic_of_2023(scene: Scene) -> None:
+    """The topic of an archive is there."""
+    scene.do("MODERATE_KAFKA__POSTS_TOPIC=posts-2023 moderate topics create")
+
+
+def two_label_files(scene: Scene) -> None:
+    """`old.jsonl` and `new.jsonl` are the labels of two checkpoints."""
+    scene.do("mmorient label samples/posts.jsonl > old.jsonl", 0, 1)
+    entries = [json.loads(line) for line in (scene.folder / "old.jsonl").read_text(encoding="utf-8").splitlines()]
+    for entry in entries[::3]:
+        for label in entry["labels"].values():
+            label["label"], *_ = sorted(label["probabilities"], key=label["probabilities"].__getitem__)
+    (scene.folder / "new.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+
+
+def own_posts(scene: Scene) -> None:
+    """`DATA` is a folder of labelled posts, `ours` a checkpoint to be calibrated."""
+    (scene.folder / "DATA").mkdir()
+    said = (
+        ("rains on my parade again", "negative,sarcastic"),
+        ("sings like a bird in spring", "positive,not_sarcastic"),
+    )
+    whose = (("train", "he"), ("val", "she"), ("val", "it"))
+    rows = [f"{who} {what},{split},{labels}" for split, who in whose for what, labels in said]
+    (scene.folder / "DATA" / "ours.csv").write_text(
+        "\n".join(["text,split,sentiment,sarcasm", *rows]) + "\n", encoding="utf-8"
+    )
+    shutil.copytree(ROOT / "mmorient" / "checkpoints" / "compact", scene.folder / "ours")
+
+
+def secured(scene: Scene) -> None:
+    """A broker asks for a log-in over TLS; `ca.pem` is its authority."""
+    folder = scene.folder.parent / "secured"
+    scene.notes["broker"] = scene.end.enter_context(secured_broker(folder, "moderation", "correct-horse-battery"))
+    shutil.copy(folder / "ca.pem", scene.folder / "ca.pem")
+
+
+def _wait(scene: Scene, command: str) -> None:
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while (done := scene.shell.run(command, 60.0)).status != 0:
+        assert time.monotonic() < deadline, f"{command}: {done.output[-2000:]}"
+        time.sleep(0.2)
+
+
+def _letter(scene: Scene) -> dict[str, str]:
+    """Return the dead letter of the post that is no JSON."""
+    letters = json.loads(scene.do("moderate dead-letters list --by letter --json"))["groups"]
+    return next(letter for letter in letters if "characters" not in letter["error"])
+
+
+def _kafka(scene: Scene) -> str:
+    return str(json.loads(scene.do("moderate stack status --json"))["kafka"])
+
+
+def _redis(scene: Scene) -> str:
+    return str(json.loads(scene.do("moderate stack status --json"))["redis"])
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "README.md": Scenario(
+        before=(new_checkpoint, archive, own_posts),
+        replaced={"broker:9092": _kafka, "redis://cache:6379/0": _redis},
+        ahead={
+            "moderate diff 'labels.{task}'": labelled_by_both,
+            "moderate import archive/": topic_of_2023,
+            "moderate diff old.jsonl": two_label_files,
+        },
+        statuses={"mmorient label samples/posts.jsonl": (1,), "moderate diff": (0, 3)},
+        parsed={
+            "mmorient train": "docs/how-to/own-posts.md",
+            "mmorient fairness": "docs/new-checkpoint.md",
+            "mmorient ablate": "tests/mmorient/test_joint_training.py",
+        },
+    ),
+    "docs/index.md": Scenario(),
+    "docs/tutorial.md": Scenario(samples=496),
+    "docs/how-to/own-posts.md": Scenario(),
+    "docs/how-to/own-checkpoint.md": Scenario(before=(new_checkpoint, stack)),
+    "docs/how-to/secured-kafka.md": Scenario(
+        before=(secured,), replaced={"broker.example:9094": lambda scene: scene.notes["broker"]}
+    ),
+    "docs/backfill.md": Scenario(before=(new_checkpoint, stack, posts)),
+    "docs/new-checkpoint.md": Scenario(
+        before=(new_checkpoint, own_posts, stack),
+        ahead={"curl -s 127.0.0.1:8080/metrics | grep ^moderate_shadow": labelled_by_both},
+        statuses={"moderate diff": (0, 3)},
+    ),
+    "docs/dead-letters.md": Scenario(
+        before=(stack, dead_letters),
+        ahead={"moderate dead-letters replay --error characters --limit": mended},
+        differs=frozenset({"header"}),  # an import writes none
+        replaced={
+            "posts.dead-letter[0]@4": lambda scene: _letter(scene)["dead_letter"],
+            "posts[0]@21": lambda scene: _letter(scene)["post"],
+        },
+    ),
+    "docs/how-to/kubernetes.md": Scenario(before=(kubectl,)),
+    "docs/upgrades.md": Scenario(
+        before=(kubectl, stack, a_worker_with_a_name),
+        replaced={"/opt/moderation-0.2.0/bin/moderate": lambda _: "moderate"},
+    ),
+    "docs/doctor.md": Scenario(statuses={"MODERATE_KAFKA_GROUP_ID=x": (1,)}),
+    "deploy/runbook.md": Scenario(
+        before=(kubectl, stack, dead_letters),
+        statuses={"moderate dead-letters show --stage poison": (0, 1)},
+    ),
+    "docs/reference/http.md": Scenario(before=(stack, a_worker)),
+    "docs/reference/exit-codes.md": Scenario(before=(stack,)),
+    "docs/explanation/labels-and-neighbours.md": Scenario(samples=496),
+}

@@ -1,0 +1,201 @@
+"""Where a page is played: a folder that looks like the project's, the commands on the PATH, a terminal."""
+
+import os
+import shlex
+import shutil
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.docs.doubles import DOUBLES
+from tests.docs.pages import ROOT, Block, missing
+from tests.docs.shell import Done, Running, Shell
+
+_SECONDS = 240.0
+_READY_SECONDS = 120.0
+# What a page may name of the project; samples are cut short, and what commands write goes beside.
+_LINKED = ("bench", "deploy", "docker-compose.yml", "docs", "mmorient", "pyproject.toml", "schemas", "tests", "worker")
+_PAGES_ADDRESS = "127.0.0.1:8080"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What a page takes for granted, and what of it is another here.
+
+    Attributes:
+        before: makes what the page takes for granted.
+        ahead: a command's beginning to what is made right before it.
+        replaced: what stands on the page to what it is here; each must occur.
+        statuses: a command's beginning to the exit codes that the page means; 0 where not named.
+        parsed: a command's beginning to where it is run instead, because it takes minutes: here it is only parsed.
+        differs: first words of shown lines that depend on more than the page.
+        samples: how many of the sample posts are there.
+    """
+
+    before: Sequence[Callable[["Scene"], None]] = ()
+    ahead: Mapping[str, Callable[["Scene"], None]] = field(default_factory=dict)
+    replaced: Mapping[str, Callable[["Scene"], str]] = field(default_factory=dict)
+    statuses: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    parsed: Mapping[str, str] = field(default_factory=dict)
+    differs: frozenset[str] = frozenset()
+    samples: int = 48
+
+
+@dataclass
+class Scene:
+    """A terminal in a folder.
+
+    Attributes:
+        folder: the reader's.
+        port: of the worker's pages.
+        end: what closes with it.
+        notes: by name, what a scenario's steps tell one another.
+    """
+
+    folder: Path
+    port: int
+    shell: Shell
+    scenario: Scenario
+    end: ExitStack
+    notes: dict[str, str] = field(default_factory=dict)
+    worker: Running | None = None
+    used: set[str] = field(default_factory=set)
+
+    def play(self, block: Block) -> None:
+        """Run a block's commands as a reader would, and hold what they answer against what the page shows."""
+        answered = [self._play(block, command) for command in block.commands]
+        doubled = {command.split()[0] for command in block.commands} & DOUBLES.keys()
+        if block.shown and not doubled:
+            said = "\n".join(answered)
+            lost = [word for word in missing(block.shown, said) if word not in self.scenario.differs]
+            assert not lost, f"{block} shows {lost}; the answer was:\n{said}"
+
+    def do(self, command: str, *statuses: int) -> str:
+        """Run a command that is not on the page; fail where its exit code is none of those named (0)."""
+        done = self.shell.run(command, _SECONDS)
+        assert done.status in (statuses or (0,)), f"{command}: exit code {done.status}\n{done.output[-3000:]}"
+        return done.output
+
+    def end_worker(self) -> None:
+        """Press Ctrl-C where a worker runs; fail where it does not end in order."""
+        if self.worker is not None:
+            done, self.worker = self.shell.stop(self.worker), None
+            assert done.status == 0, f"the worker ended with {done.status}:\n{done.output[-3000:]}"
+
+    def _play(self, block: Block, command: str) -> str:
+        for start, prepare in self.scenario.ahead.items():
+            if command.startswith(start) and start not in self.used:
+                prepare(self)
+                self.used.add(start)
+        text = command.replace(_PAGES_ADDRESS, f"127.0.0.1:{self.port}")
+        for old, new in self.scenario.replaced.items():
+            if old in text:
+                text = text.replace(old, new(self))
+                self.used.add(old)
+        if start := _first(self.scenario.parsed, command):
+            self.used.add(start)
+            text = f"parsed {text}"
+        elif runs_until_stopped(text):
+            return self._in_another_terminal(block, text)
+        done = self.shell.run(text, _SECONDS)
+        start = _first(self.scenario.statuses, command)
+        self.used.add(start)
+        expected = self.scenario.statuses.get(start, (0,))
+        assert done.status in expected, f"{block}: `{command}` ended with {done.status}\n{done.output[-3000:]}"
+        return done.output
+
+    def _in_another_terminal(self, block: Block, command: str) -> str:
+        self.end_worker()
+        self.worker = self.shell.start(command)
+        deadline = time.monotonic() + _READY_SECONDS
+        while not self._is_ready():
+            said = self.worker.log.read_text(encoding="utf-8")[-3000:]
+            assert self.shell.runs(self.worker), f"{block}: `{command}` ended\n{said}"
+            assert time.monotonic() < deadline, f"{block}: `{command}` is not ready\n{said}"
+            time.sleep(0.2)
+        return self.worker.log.read_text(encoding="utf-8")
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def runs_until_stopped(command: str) -> bool:
+    """Return whether a reader would give a command a terminal of its own: a worker in the foreground."""
+    words = shlex.split(command, comments=True)
+    while words and "=" in words[0]:
+        words.pop(0)
+    return words[:2] == ["moderate", "run"] and not {"&", "||", "&&", "--help"} & set(words)
+
+
+def _first(starts: Mapping[str, object], command: str) -> str:
+    return next((start for start in starts if command.startswith(start)), "")
+
+
+@contextmanager
+def scene(folder: Path, scenario: Scenario) -> Iterator[Scene]:
+    """Give a scene; its end stops what its page left running.
+
+    Args:
+        folder: an empty one.
+        scenario: of the page.
+    """
+    reader, notes = folder / "reader", folder / "notes"
+    for made in (reader, notes, reader / ".venv" / "bin", reader / "samples"):
+        made.mkdir(parents=True)
+    for name in _LINKED:
+        (reader / name).symlink_to(ROOT / name)
+    # A picture must lie in the folder of its posts.
+    shutil.copytree(ROOT / "samples" / "pictures", reader / "samples" / "pictures")
+    posts = (ROOT / "samples" / "posts.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (reader / "samples" / "posts.jsonl").write_text("".join(posts[: scenario.samples]), encoding="utf-8")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    binaries = reader / ".venv" / "bin"
+    _write_commands(binaries, port)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODERATE_")} | {
+        "PATH": f"{binaries}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "DOUBLES_NOTES": str(notes),
+        # Workers, a shadow and commands share the machine.
+        "OMP_NUM_THREADS": "1",
+    }
+    with ExitStack() as end, Shell(reader, notes, environment) as shell:
+        made_scene = Scene(reader, port, shell, scenario, end)
+        try:
+            yield made_scene
+            made_scene.end_worker()
+        finally:
+            shell.run("moderate stack down", 60.0)
+
+
+def _write_commands(folder: Path, port: int) -> None:
+    """Write the commands of the installed project, and the doubles."""
+    python = shlex.quote(sys.executable)
+    scripts = {
+        "python": f'exec {python} "$@"',
+        "mmorient": f'exec {python} -m mmorient "$@"',
+        # The pages' port may be taken on this machine.
+        "moderate": f'case "$1" in run|doctor) set -- "$1" --http-port {port} "${{@:2}}";; esac\n'
+        f'exec {python} -m worker "$@"',
+    }
+    # With the machine's own PATH: a double that asks for the real command must not find itself.
+    path = shlex.quote(os.environ["PATH"])
+    scripts |= {name: f'PATH={path} exec {python} -m tests.docs.doubles {name} "$@"' for name in DOUBLES}
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/bash\n{script}\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+    (folder / "activate").write_text(f"export PATH={shlex.quote(str(folder))}:$PATH\n", encoding="utf-8")
+
+
+__all__ = ["Done", "Scenario", "Scene", "runs_until_stopped", "scene"]
