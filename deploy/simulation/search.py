@@ -1,0 +1,47 @@
+"""Which settings by lag meet the objective at the least cost: all of a grid are tried."""
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+
+from deploy.simulation.figures import Figures
+from deploy.simulation.scenarios import DEAD, RECOVERY_SECONDS, SPIKE, Verdict, judge, load_of
+from deploy.simulation.outcome import outcome
+from deploy.simulation.settings import Settings, by_lag
+from deploy.simulation.simulate import run
+
+LAG_SECONDS = (2.0, 5.0, 10.0, 20.0, 40.0)
+WINDOW_SECONDS = (60, 300, 600, 1200)
+MIN_REPLICAS = (1, 2, 3)
+PARTITIONS = (6, 12, 24)
+
+
+def candidates(figures: Figures, *, leave_on_stop: bool) -> Iterator[Settings]:
+    """Give every point of the grid."""
+    for partitions, least, lag, window in product(PARTITIONS, MIN_REPLICAS, LAG_SECONDS, WINDOW_SECONDS):
+        yield by_lag(partitions, least, lag, window, figures.posts_per_second, leave_on_stop=leave_on_stop)
+
+
+def search(tried: Iterable[Settings], figures: Figures, seed: int = 1) -> Iterator[Verdict]:
+    """Give the verdict of each that recovers in time; a day is simulated for those alone.
+
+    Args:
+        tried: settings.
+        figures: of the workers.
+        seed: of what is left to chance.
+    """
+    for settings in tried:
+        if all(
+            outcome(run(load_of(name, settings.partitions, seed), settings, figures)).recovery_seconds
+            <= RECOVERY_SECONDS
+            for name in (SPIKE, DEAD)
+        ):
+            yield judge(settings, figures, seeds=(seed,))
+
+
+def front(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Return those of which no other is both cheaper and less late, cheapest first (the Pareto front)."""
+    best: list[Verdict] = []
+    for verdict in sorted(verdicts, key=lambda each: (each.cost, each.wave.p99)):
+        if not best or verdict.wave.p99 < best[-1].wave.p99:
+            best.append(verdict)
+    return best
