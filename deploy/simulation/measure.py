@@ -51,7 +51,7 @@ class Lab:
         self._stack = stack
         self._runs = 0
         self.written = [0] * PARTITIONS
-        self.wrote: list[tuple[float, int, int]] = []
+        self.wrote: list[tuple[float, int]] = []
 
     async def start(self, name: str) -> tuple[WorkerProcess, float]:
         """Start a worker and wait until it is ready; return it and the seconds that this took."""
@@ -70,13 +70,13 @@ class Lab:
     async def write(self, producer: AIOKafkaProducer, values: list[bytes], began: float) -> None:
         """Write posts over the partitions by their shares, and note when."""
         sent = []
-        for number, value in enumerate(values):
+        for value in values:
             # The partition that is furthest behind its share.
             total = sum(self.written) + 1
             partition = max(range(PARTITIONS), key=lambda p: SHARES[p] * total - self.written[p])
             self.written[partition] += 1
             sent.append(await producer.send(self.kafka.posts_topic, value, partition=partition))
-            self.wrote.append((time.monotonic() - began, partition, number))
+            self.wrote.append((time.monotonic() - began, partition))
         await asyncio.gather(*sent)
 
 
@@ -104,7 +104,7 @@ async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, fo
     record: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),
-        "load_average_before": os.getloadavg()[0],
+        "load_average_before": round(os.getloadavg()[0], 1),
         "session_timeout_seconds": SESSION_SECONDS,
     }
     async with AsyncExitStack() as stack:
@@ -116,7 +116,7 @@ async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, fo
         stack.push_async_callback(producer.stop)
         record["start_seconds"], record["stop_seconds"] = await starts_and_stops(lab, args.repeat)
         record["burst"] = await burst(lab, admin, producer, args)
-    record["load_average_after"] = os.getloadavg()[0]
+    record["load_average_after"] = round(os.getloadavg()[0], 1)
     record["start_seconds_median"] = statistics.median(record["start_seconds"])
     record["stop_seconds_median"] = statistics.median(record["stop_seconds"])
     args.record.write_text(json.dumps(record) + "\n", encoding="utf-8")
@@ -156,7 +156,7 @@ async def burst(
         while True:
             offsets = await offsets_of(admin, lab.kafka)
             now = time.monotonic() - began
-            samples.append((round(now, 2), [offset - start for offset, start in zip(offsets, start_offsets)]))
+            samples.append((round(now, 2), [offset - start for offset, start in zip(offsets, start_offsets, strict=True)]))
             await asyncio.sleep(SAMPLE_SECONDS)
 
     async def trickle() -> None:
@@ -172,7 +172,7 @@ async def burst(
     events.append((time.monotonic() - began, "second process started"))
     second, _ = await lab.start("w-1")
     events.append((time.monotonic() - began, "second ready"))
-    await asyncio.sleep(max(0.0, began + args.leave - time.monotonic()))
+    await asyncio.sleep(args.stay)
     events.append((time.monotonic() - began, "second told to stop"))
     await second.stop()
     events.append((time.monotonic() - began, "second ended"))
@@ -185,7 +185,7 @@ async def burst(
         "posts_per_second_one_worker": round(rate, 1),
         "posts": args.posts,
         "events": [(round(at, 2), what) for at, what in events],
-        "written": [(round(at, 2), partition) for at, partition, _ in lab.wrote],
+        "written": [(round(at, 1), partition) for at, partition in lab.wrote],
         "committed": samples,
     }
 
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5, help="starts and stops")
     parser.add_argument("--posts", type=int, default=1500, help="posts of the burst")
     parser.add_argument("--trickle", type=float, default=8.0, help="posts a second after it")
-    parser.add_argument("--leave", type=float, default=45.0, help="second at which the second worker is told to stop")
+    parser.add_argument("--stay", type=float, default=15.0, help="seconds that the second worker labels")
     parser.add_argument("--seconds", type=float, default=75.0, help="length of the trickle")
     run_on_own_stack(measure, parser.parse_args())
 
