@@ -21,6 +21,7 @@ class Figures:
         resume_seconds: from a dead broker's return to the first labels.
         fetch_posts: posts that one fetch of a partition holds, of one with much behind.
         session_timeout_seconds: that the partitions of a worker wait which did not leave the group.
+        cpu_idle, cpu_flat_out: use of the processors as a share of the request, beside no posts and without a rest.
         schedule_seconds: from a pod's creation to its process's start.
     """
 
@@ -32,6 +33,8 @@ class Figures:
     resume_seconds: float
     fetch_posts: float
     session_timeout_seconds: float
+    cpu_idle: float
+    cpu_flat_out: float
     schedule_seconds: float
 
     @classmethod

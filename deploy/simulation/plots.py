@@ -7,20 +7,21 @@ import numpy as np
 
 from deploy.simulation.load import Array
 from deploy.simulation.outcome import TARGET_SECONDS, lag_seconds
-from deploy.simulation.scenarios import DEAD, SPIKE, WAVE, Verdict
+from deploy.simulation.scenarios import SPIKE, WAVE, Verdict
 from deploy.simulation.simulate import Run
 
-# Told apart in grey and by those who do not see red and green.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#8c8c8c")
-_STYLES = ("-", "--", "-.", ":")
+# Told apart in grey too, and by those who do not see red and green. The last one drawn is what matters.
+_NAIVE = (("#d55e00", "-"), ("#009e73", "--"), ("#cc79a7", "-."), ("#8c8c8c", ":"))
+_CHOSEN = {"color": "#0072b2", "linestyle": "-", "linewidth": 2.0}
+_MARKERS = (("#d55e00", "o"), ("#009e73", "s"), ("#cc79a7", "v"))
 
 
 def plot_scenario(runs: Sequence[Run], path: Path) -> None:
     """Draw one load under several settings: arrivals, lag and cost over time.
 
     Args:
-        runs: of one load, each with its own settings.
-        path: SVG to write.
+        runs: of one load, each with its own settings; the chosen ones last.
+        path: picture to write.
     """
     figure, (arrivals, lag, replicas, cost) = _figure(4, (9.0, 8.4))
     load = runs[0].load
@@ -32,7 +33,11 @@ def plot_scenario(runs: Sequence[Run], path: Path) -> None:
     arrivals.plot(at, _blocks(load.arrivals.sum(axis=1)[start:end], step).mean(axis=1), color="#333333")
     arrivals.set_ylabel("posts written\na second")
     for number, run in enumerate(runs):
-        look = {"color": _COLOURS[number], "linestyle": _STYLES[number], "label": run.settings.name, "linewidth": 1.3}
+        look = dict(_CHOSEN)
+        if number < len(runs) - 1:
+            colour, style = _NAIVE[number]
+            look = {"color": colour, "linestyle": style, "linewidth": 1.0, "alpha": 0.85}
+        look["label"] = run.settings.name
         worst = _blocks(lag_seconds(run).max(axis=1)[start:end], step).max(axis=1)
         lag.plot(at, np.maximum(worst, 0.5), **look)
         replicas.plot(at, _blocks(run.replicas[start:end], step).mean(axis=1), **look)
@@ -61,20 +66,20 @@ def plot_search(verdicts: Sequence[Verdict], chosen: Verdict, others: Sequence[V
         verdicts: that recover in time.
         chosen: of them.
         others: naive ones, whether they recover or not.
-        path: SVG to write.
+        path: picture to write.
     """
     figure, (axes,) = _figure(1, (9.0, 4.6))
-    for number, least in enumerate(sorted({verdict.settings.min_replicas for verdict in verdicts})):
-        group = [verdict for verdict in verdicts if verdict.settings.min_replicas == least]
+    for number, target in enumerate(sorted({verdict.settings.cpu_target for verdict in verdicts})):
+        group = [verdict for verdict in verdicts if verdict.settings.cpu_target == target]
         axes.scatter(
             [verdict.cost for verdict in group],
             [verdict.wave.p99 for verdict in group],
             s=22,
-            color=_COLOURS[number % 3],
-            marker="osv"[number % 3],
+            color=_MARKERS[number][0],
+            marker=_MARKERS[number][1],
             alpha=0.7,
             linewidths=0,
-            label=f"by lag, {least} replicas at least",
+            label=f"by lag and CPU at {100 * target:.0f} %" if target else "by lag",
         )
     axes.scatter([chosen.cost], [chosen.wave.p99], s=150, facecolors="none", edgecolors="black", label="chosen")
     for verdict in others:
@@ -97,11 +102,11 @@ def plot_validation(measured: Mapping[str, Array], simulated: Mapping[str, Array
     Args:
         measured, simulated: `at` in seconds and `posts` that wait.
         title: what was run, and the error.
-        path: SVG to write.
+        path: picture to write.
     """
     figure, (axes,) = _figure(1, (9.0, 3.8))
-    axes.plot(measured["at"], measured["posts"], color=_COLOURS[0], label="measured")
-    axes.plot(simulated["at"], simulated["posts"], color=_COLOURS[1], linestyle="--", label="simulated")
+    axes.plot(measured["at"], measured["posts"], color=_NAIVE[0][0], label="measured")
+    axes.plot(simulated["at"], simulated["posts"], color=_CHOSEN["color"], linestyle="--", label="simulated")
     axes.set(xlabel="seconds since the burst", ylabel="posts that wait", title=title, ylim=(0, None), xlim=(0, None))
     axes.title.set_fontsize(10)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
@@ -116,8 +121,7 @@ def _figure(rows, size):  # type: ignore[no-untyped-def]  # matplotlib's types a
 
     mpl.rcParams.update({
         "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,
-        # The same bytes each time, and text that scales.
-        "svg.hashsalt": "simulation", "svg.fonttype": "path",
+        "savefig.dpi": 110,
     })  # fmt: skip
     figure, axes = plt.subplots(rows, 1, figsize=size, layout="constrained", sharex=True, squeeze=False)
     return figure, list(axes[:, 0])
@@ -130,12 +134,9 @@ def _plain_ticks(axes):  # type: ignore[no-untyped-def]
         axis.set_major_formatter(ScalarFormatter())
         axis.set_minor_formatter(NullFormatter())
     axes.set_xticks([50, 60, 70, 80, 100, 150, 200, 300])
-    axes.set_yticks([10, 20, 30, 50, 100, 200])
+    axes.set_yticks([1, 2, 5, 10, 20, 50, 100])
 
 
 def _blocks(values: Array, step: int) -> Array:
     """Cut a series into rows of `step`, [t] -> [t / step, step]."""
     return np.asarray(values)[: len(values) // step * step].reshape(-1, step)
-
-
-__all__ = ["DEAD", "plot_scenario", "plot_search", "plot_validation"]

@@ -1,7 +1,7 @@
 """What settings are held against: three loads, and the objective."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 
 from deploy.simulation.figures import Figures
@@ -81,17 +81,23 @@ def judge(
         seeds: of what is left to chance.
         mean: posts a second.
     """
-    found = [{name: outcome(done) for name, done in runs(settings, figures, seed, mean).items()} for seed in seeds]
-    return Verdict(settings, *(_worst([each[name] for each in found]) for name in _MAKERS))
+    found = []
+    for seed in seeds:
+        outcomes = {name: outcome(done) for name, done in runs(settings, figures, seed, mean).items()}
+        found.append(Verdict(settings, outcomes[WAVE], outcomes[SPIKE], outcomes[DEAD]))
+    return worst(found)
 
 
-def _worst(outcomes: list[Outcome]) -> Outcome:
-    return Outcome(
-        p50=max(each.p50 for each in outcomes),
-        p99=max(each.p99 for each in outcomes),
-        longest=max(each.longest for each in outcomes),
-        late_share=max(each.late_share for each in outcomes),
-        recovery_seconds=max(each.recovery_seconds for each in outcomes),
-        replica_hours=max(each.replica_hours for each in outcomes),
-        rebalances=max(each.rebalances for each in outcomes),
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the worst figure of each kind among verdicts on the same settings."""
+    return Verdict(
+        verdicts[0].settings,
+        _worst([each.wave for each in verdicts]),
+        _worst([each.spike for each in verdicts]),
+        _worst([each.dead for each in verdicts]),
     )
+
+
+def _worst(outcomes: Sequence[Outcome]) -> Outcome:
+    rows = [astuple(each) for each in outcomes]
+    return Outcome(*(max(column) for column in zip(*rows, strict=True)))

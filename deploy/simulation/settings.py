@@ -22,10 +22,10 @@ class Settings:
         name: in tables.
         partitions: of the posts' topic.
         min_replicas, max_replicas: bounds.
-        metric: lag by KEDA, the processor's use, or nothing.
+        metric: lag by KEDA, the processor's use, whichever of both asks for more, or nothing.
         trigger: of KEDA.
         up, down: the autoscaler's `behavior`.
-        cpu_target: share of the request, for the metric cpu.
+        cpu_target: share of the request, for the processor's use.
         leave_on_stop: whether a worker that ends in order leaves the group at once (`kafka.leave_on_stop`).
     """
 
@@ -33,7 +33,7 @@ class Settings:
     partitions: int
     min_replicas: int
     max_replicas: int
-    metric: Literal["lag", "cpu", "fixed"] = "lag"
+    metric: Literal["lag", "cpu", "both", "fixed"] = "lag"
     trigger: Trigger = Trigger(lag_threshold=10)
     up: Rules = DEFAULT_UP
     down: Rules = DEFAULT_DOWN
@@ -48,7 +48,7 @@ def by_lag(
     window_seconds: int,
     posts_per_second: float,
     *,
-    name: str = "",
+    cpu_target: float | None = None,
     leave_on_stop: bool = True,
 ) -> Settings:
     """Return settings by lag, of the shape that is shipped.
@@ -59,15 +59,18 @@ def by_lag(
         lag_seconds: of work that a worker may be behind.
         window_seconds: for which nobody may have asked for more before one goes.
         posts_per_second: of one worker.
-        name: in tables.
+        cpu_target: share of the request, for a second trigger by the processors' use; None for none.
         leave_on_stop: see `Settings`.
     """
     down_period = max(60, min(300, window_seconds // 5))
     return Settings(
-        name or f"{lag_seconds:g} s, {window_seconds} s, {min_replicas} to {partitions}",
+        f"{lag_seconds:g} s{f', CPU {100 * cpu_target:.0f} %' if cpu_target else ''}; "
+        f"{window_seconds} s; {min_replicas} to {partitions}",
         partitions,
         min_replicas,
         partitions,
+        metric="both" if cpu_target else "lag",
+        cpu_target=cpu_target or 0.0,
         trigger=Trigger(threshold(posts_per_second, lag_seconds), polling_seconds=15, fallback_replicas=min_replicas),
         up=UP,
         down=Rules(window_seconds, (Policy("Pods", 1, down_period),)),
@@ -88,7 +91,7 @@ def threshold(posts_per_second: float, lag_seconds: float) -> int:
 
 
 def naive(partitions: int, mean_replicas: int) -> tuple[Settings, ...]:
-    """Return what one would write down without measuring: two that scale, and as many as the mean needs."""
+    """Return what one would write down without measuring: by lag, by use, and as many workers as the mean needs."""
     return (
         # The example of KEDA's page on its Kafka scaler, which has no `behavior`; nobody waits before scaling down.
         Settings(
@@ -100,6 +103,7 @@ def naive(partitions: int, mean_replicas: int) -> tuple[Settings, ...]:
             down=Rules(0, DEFAULT_DOWN.policies),
         ),
         Settings("CPU at 80 %", partitions, 1, partitions, metric="cpu"),
+        Settings("CPU at 60 %", partitions, 1, partitions, metric="cpu", cpu_target=0.6),
         Settings("fixed, the mean's", partitions, mean_replicas, mean_replicas, metric="fixed"),
     )
 
@@ -117,6 +121,8 @@ def load_chosen(path: Path = CHOSEN) -> Settings:
         entries["partitions"],
         entries["minReplicaCount"],
         entries["maxReplicaCount"],
+        metric="both",
+        cpu_target=entries["cpu"]["value"] / 100,
         trigger=Trigger(
             trigger["lagThreshold"],
             polling_seconds=entries["pollingInterval"],

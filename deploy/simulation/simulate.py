@@ -17,7 +17,8 @@ from deploy.simulation.workers import Fleet
 
 # When in its rounds the autoscaler asks; KEDA's own loop runs at the rounds' start.
 ASKS_AT = 7
-_CPU_WINDOW_SECONDS = 30
+# What the metrics server averages over, in rounds of the autoscaler.
+_CPU_ROUNDS = 2
 # Nodes are not alike: seconds that starts take beyond the least, used in turn.
 _STARTS = (0.0, 4.0, 1.0, 8.0, 2.0, 6.0, 3.0)
 
@@ -76,15 +77,25 @@ def run(
         rate = float(load.arrivals[:60].mean(axis=0).sum())
         needed = int(rate / figures.posts_per_second * 1.2) + 1
         fleet.begin(min(settings.max_replicas, max(settings.min_replicas, needed)))
-    for now, arrived in enumerate(readable.tolist()):
-        dead = bool(load.dead[now])
+    now = 0
+    while now < load.seconds:
         if plan is not None:
             plan(now, fleet)
-        fleet.step(now, arrived, dead=dead)
-        done[now] = fleet.done
-        replicas[now] = fleet.paid
+            until = now + 1
+        else:
+            until = min(load.seconds, control.next_look(now) + 1)
+        skipped = None if load.dead[now:until].any() else fleet.skip(now, readable[now:until])
+        if skipped is not None:
+            done[now:until] = skipped
+            replicas[now:until] = fleet.paid
+        else:
+            for second, arrived in enumerate(readable[now:until].tolist(), now):
+                fleet.step(second, arrived, dead=bool(load.dead[second]))
+                done[second] = fleet.done
+                replicas[second] = fleet.paid
+        now = until
         if plan is None:
-            control.step(now, ends[now], dead=dead)
+            control.look(now - 1, ends[now - 1], dead=bool(load.dead[now - 1]))
     return Run(load, settings, done, replicas, fleet.rebalances)
 
 
@@ -97,26 +108,33 @@ class _Control:
         self._asks_at = asks_at
         self._scaler = KafkaScaler(settings.trigger)
         self._autoscaler = Autoscaler(settings.min_replicas, settings.max_replicas, settings.up, settings.down)
-        self._busy: deque[dict[int, float]] = deque(maxlen=_CPU_WINDOW_SECONDS)
+        self._labelled: deque[dict[int, float]] = deque(maxlen=_CPU_ROUNDS)
 
-    def step(self, now: int, ends: Array, *, dead: bool) -> None:
+    def next_look(self, now: int) -> int:
+        """Return the next second, from `now` on, at which KEDA's loop runs or the autoscaler asks."""
+        polling = self._settings.trigger.polling_seconds
+        return now + min(-now % polling, (self._asks_at - now) % SYNC_SECONDS)
+
+    def look(self, now: int, ends: Array, *, dead: bool) -> None:
         """Ask and scale where it is time to."""
         settings, fleet = self._settings, self._fleet
         if settings.metric == "fixed":
             return
-        if settings.metric == "cpu":
-            self._busy.append(fleet.busy)
-        elif now % settings.trigger.polling_seconds == 0:
+        if settings.metric != "cpu" and now % settings.trigger.polling_seconds == 0:
             if dead:
                 self._scaler.fail_to_poll()
             else:
                 self._scaler.poll(*self._offsets(ends))
         if now % SYNC_SECONDS != self._asks_at % SYNC_SECONDS:
             return
-        wanted = self._by_cpu() if settings.metric == "cpu" else self._by_lag(ends, dead=dead)
-        if wanted is None:
+        self._labelled.append(fleet.take_labelled())
+        by_lag = None if settings.metric == "cpu" else self._by_lag(ends, dead=dead)
+        by_cpu = None if settings.metric == "lag" else self._by_cpu()
+        wanted = [count for count in (by_lag, by_cpu) if count is not None]
+        # With one metric unknown the autoscaler takes the others' word for more replicas, not for fewer.
+        if not wanted or (settings.metric == "both" and len(wanted) < 2 and max(wanted) < fleet.replicas):
             return
-        new = self._autoscaler.scale(now, fleet.replicas, wanted)
+        new = self._autoscaler.scale(now, fleet.replicas, max(wanted))
         if new != fleet.replicas:
             fleet.scale(now, new)
 
@@ -131,13 +149,15 @@ class _Control:
         return replicas_for_average(value, self._settings.trigger.lag_threshold, replicas)
 
     def _by_cpu(self) -> int:
-        fleet = self._fleet
+        fleet, figures = self._fleet, self._fleet.figures
+        most = figures.posts_per_second * SYNC_SECONDS * len(self._labelled)
         ready = [
-            sum(second.get(ordinal, 0.0) for second in self._busy) / len(self._busy) for ordinal in fleet.ready
+            figures.cpu_idle
+            + (figures.cpu_flat_out - figures.cpu_idle) * sum(each.get(ordinal, 0.0) for each in self._labelled) / most
+            for ordinal in fleet.ready
         ]
-        return replicas_for_utilization(
-            ready, fleet.replicas - len(ready), self._settings.cpu_target, fleet.replicas
-        )
+        unready = fleet.replicas - len(ready)
+        return replicas_for_utilization(ready, unready, self._settings.cpu_target, fleet.replicas)
 
 
 def replay(load: Load, figures: Figures, events: dict[int, int]) -> Run:

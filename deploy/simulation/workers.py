@@ -4,7 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from deploy.simulation.figures import Figures
+from deploy.simulation.load import Array
 
 POD = "moderation-worker-"
 
@@ -56,7 +59,7 @@ class Fleet:
     members: set[int] = field(default_factory=set)
     owned: dict[int, list[int]] = field(default_factory=dict)
     ready: list[int] = field(default_factory=list)
-    busy: dict[int, float] = field(default_factory=dict)
+    labelled: dict[int, float] = field(default_factory=dict)
     rebalances: int = 0
     _gone: dict[int, float] = field(default_factory=dict)
     _draining: list[float] = field(default_factory=list)
@@ -66,6 +69,7 @@ class Fleet:
     _next_change: float = math.inf
 
     def __post_init__(self) -> None:
+        self._ownership: Array = np.zeros((self.partitions, 0))
         self.waiting = [0.0] * self.partitions
         self.done = [0.0] * self.partitions
 
@@ -118,7 +122,6 @@ class Fleet:
             waiting[partition] += posts
         if self._draining:
             self._draining = [until for until in self._draining if until > now]
-        self.busy = {}
         if dead:
             # Sessions and lanes begin anew when the broker is back.
             self._paused_until = now + 1 + self.figures.resume_seconds
@@ -128,7 +131,37 @@ class Fleet:
         available = min(1.0, max(0.0, now + 1 - self._paused_until))
         if available > 0.0:
             for ordinal in self.ready:
-                self.busy[ordinal] = self._label(ordinal, self.figures.posts_per_second * available)
+                posts = self._label(ordinal, self.figures.posts_per_second * available)
+                self.labelled[ordinal] = self.labelled.get(ordinal, 0.0) + posts
+
+    def skip(self, now: int, arrived: Array) -> Array | None:
+        """Live through seconds in which every worker keeps up and nothing changes; None where one does not.
+
+        Args:
+            now: the first second.
+            arrived: [t, p] posts that can be read from then on.
+        """
+        if (
+            self._next_change <= now + len(arrived)
+            or self._paused_until > now
+            or self._draining
+            or len(self.ready) < len(self.owned)
+            or sum(self.waiting) > 0.0
+        ):
+            return None
+        posts = arrived @ self._ownership  # [t, p] @ [p, w] -> [t, w]
+        if posts.max() > self.figures.posts_per_second:
+            return None
+        for ordinal, count in zip(self.owned, posts.sum(axis=0).tolist(), strict=True):
+            self.labelled[ordinal] = self.labelled.get(ordinal, 0.0) + count
+        done = np.cumsum(arrived, axis=0) + self.done
+        self.done = done[-1].tolist()
+        return done
+
+    def take_labelled(self) -> dict[int, float]:
+        """Return the posts that each pod labelled since this was asked last."""
+        labelled, self.labelled = self.labelled, {}
+        return labelled
 
     def _change_members(self, now: float) -> None:
         changed = False
@@ -155,13 +188,16 @@ class Fleet:
     def _look(self) -> None:
         """Note who labels, and when that changes next: asked for in every second, changed in few."""
         self.ready = [ordinal for ordinal in self.pods if ordinal in self.members and ordinal not in self._gone]
+        self._ownership = np.zeros((self.partitions, len(self.owned)))
+        for column, owned in enumerate(self.owned.values()):
+            self._ownership[owned, column] = 1.0
         self._next_change = min(
             (*self._gone.values(), *(pod.ready_at for ordinal, pod in self.pods.items() if ordinal not in self.ready)),
             default=math.inf,
         )
 
     def _label(self, ordinal: int, budget: float) -> float:
-        """Label up to `budget` posts of a worker's partitions, and return the share of its speed that this took.
+        """Label up to `budget` posts of a worker's partitions, and return how many there were.
 
         Partitions take turns: a batch comes from what was fetched of one partition until that is used up.
         """
@@ -173,7 +209,7 @@ class Fleet:
                 labelled += waiting[partition]
                 done[partition] += waiting[partition]
                 waiting[partition] = 0.0
-            return labelled / self.figures.posts_per_second
+            return labelled
         left = budget
         turns = self._turns.setdefault(ordinal, [])
         while left > 1e-9:
@@ -190,4 +226,4 @@ class Fleet:
                 turns[0] = (partition, posts - taken)
             else:
                 turns.pop(0)
-        return budget / self.figures.posts_per_second
+        return budget

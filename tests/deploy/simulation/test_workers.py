@@ -23,6 +23,8 @@ FIGURES = Figures(
     resume_seconds=5.0,
     fetch_posts=200.0,
     session_timeout_seconds=45.0,
+    cpu_idle=0.1,
+    cpu_flat_out=0.9,
     schedule_seconds=5.0,
 )
 
