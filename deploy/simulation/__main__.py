@@ -8,7 +8,7 @@ import click
 from deploy.simulation import report
 from deploy.simulation.figures import Figures
 from deploy.simulation.scenarios import MEAN_POSTS_PER_SECOND, SPIKE, judge, load_of, runs
-from deploy.simulation.search import candidates, finals, front, search
+from deploy.simulation.search import finals, front, read_found, search, write_found
 from deploy.simulation.settings import Settings, load_chosen, naive
 
 HERE = Path(__file__).parent
@@ -60,41 +60,63 @@ def sensitivity() -> None:
 
 
 @main.command("search")
-@click.option("--leave-on-stop/--stay", default=True, help="workers that end in order leave the group, or not")
-@click.option("--plot", type=click.Path(path_type=Path), help="picture of all that recover in time")
-def search_command(*, leave_on_stop: bool, plot: Path | None) -> None:
-    """Try a grid of settings, which takes about a quarter of an hour, and print the front of cost and lag."""
-    figures = Figures.load()
+def search_command() -> None:
+    """Try a grid of settings, which takes some ten minutes, and write search.csv."""
     found = []
-    for verdict in search(candidates(figures, leave_on_stop=leave_on_stop), figures):
-        click.echo(" | ".join(report.row(verdict)), err=True)
-        found.append(verdict)
-    click.echo(report.table(report.HEAD, [report.row(verdict) for verdict in front(found)]))
-    click.echo("\nThe cheapest of few rebalances, worst of three seeds and of workers of 0.8 times the speed:\n")
-    click.echo(report.table(report.HEAD, [report.row(verdict) for verdict in finals(found, figures)]))
-    if plot is not None:
-        from deploy.simulation.plots import plot_search
+    for point in search(Figures.load()):
+        click.echo(point, err=True)
+        found.append(point)
+    write_found(found)
 
-        verdicts = [judge(settings, figures) for settings in compared(figures)]
-        plot_search(found, verdicts[-1], verdicts[:-1], plot)
+
+@main.command("front")
+def front_command() -> None:
+    """Print the front of cost and lag among what the search found."""
+    head = ("lag, s", "CPU, %", "window, s", "replicas", "replica hours", "p99 lag, s", "longest, s", "rebalances",
+            "spike: recovery, s", "dead broker: recovery, s")  # fmt: skip
+    rows = (
+        (
+            f"{point.lag_seconds:g}",
+            str(point.cpu_percent or "none"),
+            str(point.window_seconds),
+            f"{point.min_replicas} to {point.partitions}",
+            f"{point.replica_hours:.1f}",
+            *(f"{value:.0f}" for value in (point.p99, point.longest, point.rebalances)),
+            *(f"{value:.0f}" for value in (point.spike_recovery_seconds, point.dead_recovery_seconds)),
+        )
+        for point in front(read_found())
+    )
+    click.echo(report.table(head, rows))
+
+
+@main.command("finals")
+def finals_command() -> None:
+    """Try the cheapest of each window again, with other seeds and other workers, and print the worst."""
+    rows = []
+    for verdict in finals(read_found(), Figures.load()):
+        rows.append(report.row(verdict))
+        click.echo(" | ".join(rows[-1]), err=True)
+    click.echo(report.table(report.HEAD, rows))
 
 
 @main.command()
-@click.option("--folder", default=HERE / "plots", type=click.Path(path_type=Path), help="where the pictures go")
+@click.option("--folder", default=HERE / "pictures", type=click.Path(path_type=Path), help="where the pictures go")
 def plots(folder: Path) -> None:
-    """Draw the three loads under all compared settings."""
-    from deploy.simulation.plots import plot_scenario
+    """Draw the three loads under all compared settings, and what the search found."""
+    from deploy.simulation.plots import plot_scenario, plot_search
 
     figures = Figures.load()
     folder.mkdir(exist_ok=True)
     found = [runs(settings, figures, 1) for settings in compared(figures)]
+    verdicts = [judge(settings, figures) for settings in compared(figures)]
+    plot_search(read_found(), verdicts[-1], verdicts[:-1], folder / "search.png")
     for name in found[0]:
         plot_scenario([each[name] for each in found], folder / f"{name.replace(' ', '-')}.png")
 
 
 @main.command()
-@click.option("--record", default=HERE / "record.json", type=click.Path(path_type=Path, exists=True), help="of `measure`")
-@click.option("--plot", default=HERE / "plots" / "validation.png", type=click.Path(path_type=Path), help="picture")
+@click.option("--record", default=HERE / "record.json", type=click.Path(path_type=Path, exists=True), help="measured")
+@click.option("--plot", default=HERE / "pictures" / "validation.png", type=click.Path(path_type=Path), help="picture")
 def validate(record: Path, plot: Path) -> None:
     """Hold the simulation against a real run of two workers."""
     from deploy.simulation.plots import plot_validation
@@ -108,12 +130,17 @@ def validate(record: Path, plot: Path) -> None:
 
 @main.command()
 @click.option("--posts-per-second", type=click.FloatRange(min=0, min_open=True), required=True, help="of one worker")
-@click.option("--mean", type=click.FloatRange(min=0, min_open=True), help="posts a second of your stream  [default: in the tables' ratio]")
+@click.option(
+    "--mean",
+    type=click.FloatRange(min=0, min_open=True),
+    help="posts a second of your stream, on average; unset: as large for these workers as the tables' is",
+)
 @click.option("--start-seconds", type=click.FloatRange(min=0), help="from a process's start to its part in the group")
-def values(posts_per_second: float, mean: float | None, start_seconds: float | None) -> None:
+@click.option("--cpu/--no-cpu", "by_cpu", default=True, help="whether processors are what labels; not on a GPU")
+def values(*, posts_per_second: float, mean: float | None, start_seconds: float | None, by_cpu: bool) -> None:
     """Print the values for workers of another speed, and try them."""
     figures = Figures.load()
-    chosen, changed, same_ratio = report.for_rate(load_chosen(), figures, posts_per_second)
+    chosen, changed, same_ratio = report.for_rate(load_chosen(), figures, posts_per_second, by_cpu=by_cpu)
     if start_seconds is not None:
         changed = replace(changed, start_seconds=start_seconds)
     mean = mean or same_ratio
@@ -123,6 +150,7 @@ def values(posts_per_second: float, mean: float | None, start_seconds: float | N
         raise click.UsageError(str(error)) from error
     verdict = judge(chosen, changed, mean=mean)
     click.echo(f'lagThreshold: "{chosen.trigger.lag_threshold}"')
+    click.echo(f"cpu: {f'{chosen.cpu_target:.0%}' if by_cpu else 'no such trigger'}")
     click.echo(f"minReplicaCount: {chosen.min_replicas}")
     click.echo(f"maxReplicaCount: {chosen.max_replicas}")
     click.echo(f"partitions: {chosen.partitions}")

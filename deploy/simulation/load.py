@@ -43,7 +43,7 @@ class Load:
     @property
     def partitions(self) -> int:
         """Partitions of the topic."""
-        return self.arrivals.shape[1]
+        return int(self.arrivals.shape[1])
 
 
 @lru_cache
@@ -72,7 +72,8 @@ def wave(mean: float, partitions: int, seed: int, *, days: int = 1, exponent: fl
     """
     generator = np.random.default_rng(seed)
     rate = mean * _day_shape(np.arange(days * DAY_SECONDS)) * _noise(generator, days * DAY_SECONDS)
-    return _load("daily wave", rate, partitions, generator, (0, days * DAY_SECONDS), exponent)
+    expected = rate[:, None] * np.array(shares(partitions, exponent))  # [t] * [p] -> [t, p]
+    return _load("daily wave", expected, generator, (0, days * DAY_SECONDS))
 
 
 def spike(mean: float, partitions: int, seed: int, *, factor: float = 10.0, exponent: float = _EXPONENT) -> Load:
@@ -89,7 +90,8 @@ def spike(mean: float, partitions: int, seed: int, *, factor: float = 10.0, expo
     start, end = 3600, 4200
     rate = mean * _noise(generator, end + 7200)
     rate[start:end] *= factor
-    return _load("tenfold spike", rate, partitions, generator, (start, end), exponent)
+    expected = rate[:, None] * np.array(shares(partitions, exponent))
+    return _load("tenfold spike", expected, generator, (start, end))
 
 
 def dead_broker(
@@ -112,7 +114,8 @@ def dead_broker(
     rate[start:end] = 0.0
     if not lost:
         rate[end : end + 60] += withheld / 60
-    load = _load("dead broker", rate, partitions, generator, (start, end), exponent)
+    expected = rate[:, None] * np.array(shares(partitions, exponent))
+    load = _load("dead broker", expected, generator, (start, end))
     load.dead[start:end] = True
     return load
 
@@ -137,9 +140,6 @@ def _noise(generator: np.random.Generator, seconds: int) -> Array:
     return np.asarray(np.exp(_NOISE * np.interp(np.arange(seconds) / 60, np.arange(points), values)))
 
 
-def _load(
-    name: str, rate: Array, partitions: int, generator: np.random.Generator, disturbed: tuple[int, int], exponent: float
-) -> Load:
-    expected = rate[:, None] * np.array(shares(partitions, exponent))  # [t] * [p] -> [t, p]
+def _load(name: str, expected: Array, generator: np.random.Generator, disturbed: tuple[int, int]) -> Load:
     arrivals = generator.poisson(expected).astype(np.float64)
-    return Load(name, arrivals, np.zeros(len(rate), dtype=np.bool_), disturbed)
+    return Load(name, arrivals, np.zeros(len(expected), dtype=np.bool_), disturbed)

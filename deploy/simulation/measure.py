@@ -1,7 +1,7 @@
 """What the simulation takes from a real stack: `nice -n 5 python -m deploy.simulation.measure RECORD.json`.
 
 One Kafka, one Redis and up to two workers of one thread each on this machine: how long a worker takes to start and to
-stop, how fast it labels, and the lag, partition by partition, through a burst in which a second worker joins and leaves.
+stop, how fast it labels, and the lag, partition by partition, through a burst in which a second one joins and leaves.
 """
 
 import argparse
@@ -156,7 +156,9 @@ async def burst(
         while True:
             offsets = await offsets_of(admin, lab.kafka)
             now = time.monotonic() - began
-            samples.append((round(now, 2), [offset - start for offset, start in zip(offsets, start_offsets, strict=True)]))
+            samples.append(
+                (round(now, 2), [offset - start for offset, start in zip(offsets, start_offsets, strict=True)])
+            )
             await asyncio.sleep(SAMPLE_SECONDS)
 
     async def trickle() -> None:
@@ -192,7 +194,7 @@ async def burst(
 
 async def until_done(lab: Lab, admin: AIOKafkaAdminClient) -> None:
     """Return when all that was written is committed."""
-    while await offsets_of(admin, lab.kafka) != lab.written:
+    while await offsets_of(admin, lab.kafka) != lab.written:  # noqa: ASYNC110 - the broker is another process
         await asyncio.sleep(0.1)
 
 

@@ -47,7 +47,9 @@ async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, fo
                     await producer.send(kafka.posts_topic, value, partition=number % PARTITIONS)
                 written += posts
                 await producer.flush()
-                while await committed(admin, kafka.group_id, kafka.posts_topic) < written:
+                while (  # noqa: ASYNC110 - the broker is another process
+                    await committed(admin, kafka.group_id, kafka.posts_topic) < written
+                ):
                     await asyncio.sleep(0.1)
                 if not posts:
                     await asyncio.sleep(10.0)

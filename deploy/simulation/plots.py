@@ -8,6 +8,7 @@ import numpy as np
 from deploy.simulation.load import Array
 from deploy.simulation.outcome import TARGET_SECONDS, lag_seconds
 from deploy.simulation.scenarios import SPIKE, WAVE, Verdict
+from deploy.simulation.search import Point
 from deploy.simulation.simulate import Run
 
 # Told apart in grey too, and by those who do not see red and green. The last one drawn is what matters.
@@ -49,7 +50,9 @@ def plot_scenario(runs: Sequence[Run], path: Path) -> None:
     lag.set_ylabel("lag of the slowest\npartition, seconds")
     replicas.set_ylabel("replicas\npaid for")
     cost.set_ylabel("cost so far,\nreplica hours")
-    cost.set_xlabel("hour of the day" if wave else f"minutes since the {'spike' if load.name == SPIKE else 'outage'} began")
+    cost.set_xlabel(
+        "hour of the day" if wave else f"minutes since the {'spike' if load.name == SPIKE else 'outage'} began"
+    )
     for axes in (arrivals, lag, replicas, cost):
         axes.set_xlim(at[0], at[-1])
         if not wave:
@@ -59,27 +62,27 @@ def plot_scenario(runs: Sequence[Run], path: Path) -> None:
     figure.savefig(path)
 
 
-def plot_search(verdicts: Sequence[Verdict], chosen: Verdict, others: Sequence[Verdict], path: Path) -> None:
+def plot_search(points: Sequence[Point], chosen: Verdict, others: Sequence[Verdict], path: Path) -> None:
     """Draw cost against lag of all settings that were tried.
 
     Args:
-        verdicts: that recover in time.
+        points: that recover in time.
         chosen: of them.
         others: naive ones, whether they recover or not.
         path: picture to write.
     """
     figure, (axes,) = _figure(1, (9.0, 4.6))
-    for number, target in enumerate(sorted({verdict.settings.cpu_target for verdict in verdicts})):
-        group = [verdict for verdict in verdicts if verdict.settings.cpu_target == target]
+    for number, percent in enumerate(sorted({point.cpu_percent for point in points})):
+        group = [point for point in points if point.cpu_percent == percent]
         axes.scatter(
-            [verdict.cost for verdict in group],
-            [verdict.wave.p99 for verdict in group],
+            [point.replica_hours for point in group],
+            [point.p99 for point in group],
             s=22,
             color=_MARKERS[number][0],
             marker=_MARKERS[number][1],
             alpha=0.7,
             linewidths=0,
-            label=f"by lag and CPU at {100 * target:.0f} %" if target else "by lag",
+            label=f"by lag and CPU at {percent} %" if percent else "by lag",
         )
     axes.scatter([chosen.cost], [chosen.wave.p99], s=150, facecolors="none", edgecolors="black", label="chosen")
     for verdict in others:

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from deploy.simulation.figures import Figures
-from deploy.simulation.scenarios import MEAN_POSTS_PER_SECOND, Verdict, judge
 from deploy.simulation.load import shares
+from deploy.simulation.scenarios import MEAN_POSTS_PER_SECOND, Verdict, judge
+from deploy.simulation.search import SLOWER
 from deploy.simulation.settings import Settings, threshold, with_trigger
 
 # A spike of ten times the mean and the time to recover from it, both ten minutes: (10 + 1) / 2 times the mean.
 PEAK_FACTOR = 5.5
-# Beyond that, for the time in which workers start.
-SPARE = 1.4
 PARTITION_COUNTS = (6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)
 
 HEAD = (
@@ -60,23 +59,37 @@ def disturbed(verdict: Verdict) -> list[str]:
 
 
 def switches(chosen: Settings) -> Iterator[Settings]:
-    """Give the chosen settings with one switch changed each."""
+    """Give the chosen settings with one switch changed each, and two that know what was measured but not of lag."""
     yield replace(chosen, name="as chosen")
-    yield with_trigger(chosen, "without `limitToPartitionsWithLag`", limit_to_partitions_with_lag=False)
-    yield with_trigger(chosen, "with `excludePersistentLag`", exclude_persistent_lag=True)
-    yield with_trigger(chosen, "with `useCachedMetrics`", use_cached_metrics=True)
+    by_lag = replace(chosen, name="without the `cpu` trigger", metric="lag")
+    yield by_lag
+    yield replace(chosen, name="without the `kafka` trigger", metric="cpu")
     yield replace(chosen, name="without `leave_on_stop`", leave_on_stop=False)
-    yield replace(chosen, name="up: the autoscaler's own rules", up=Settings("", 1, 1, 1).up)
+    yield with_trigger(by_lag, "lag alone, with `excludePersistentLag`", exclude_persistent_lag=True)
+    yield with_trigger(
+        by_lag,
+        "lag alone, with that and `limitToPartitionsWithLag`",
+        exclude_persistent_lag=True,
+        limit_to_partitions_with_lag=True,
+    )
+    yield with_trigger(by_lag, "lag alone, with `useCachedMetrics`", use_cached_metrics=True)
+    yield replace(by_lag, name="lag alone, without `leave_on_stop`", leave_on_stop=False)
+    partitions = chosen.partitions
+    yield Settings("CPU at 60 %, all else Kubernetes' own", partitions, 1, partitions, metric="cpu", cpu_target=0.6)
+    yield Settings("four replicas, the peak's, fixed", partitions, 4, 4, metric="fixed")
 
 
 def variations(figures: Figures) -> Iterator[tuple[str, Figures]]:
     """Give the figures with one changed each."""
     yield "as measured", figures
+    yield "a process takes 23 s to start (median beside other work)", replace(figures, start_seconds=23.0)
     for seconds in (5.0, 60.0, 180.0):
         yield f"a pod's process starts after {seconds:.0f} s", replace(figures, schedule_seconds=seconds)
-    for factor in (0.5, 2.0):
+    for factor in (0.8, 1.5):
         rate = factor * figures.posts_per_second
         yield f"a worker labels {rate:.0f} posts/s, unknown to the threshold", replace(figures, posts_per_second=rate)
+    for use in (0.68, 1.0):
+        yield f"flat out it uses {100 * use:.0f} % of its request", replace(figures, cpu_flat_out=use)
     for seconds in (1.0, 5.0, 15.0):
         yield f"a rebalance pauses for {seconds:.0f} s", replace(figures, rebalance_seconds=seconds)
     for posts in (100.0, 10_000.0):
@@ -91,7 +104,9 @@ def sensitivity(chosen: Settings, figures: Figures) -> Iterator[tuple[str, Verdi
         yield f"{mean:.0f} posts/s on average", judge(chosen, figures, mean=mean)
 
 
-def for_rate(chosen: Settings, figures: Figures, posts_per_second: float) -> tuple[Settings, Figures, float]:
+def for_rate(
+    chosen: Settings, figures: Figures, posts_per_second: float, *, by_cpu: bool = True
+) -> tuple[Settings, Figures, float]:
     """Return the chosen settings for workers of another speed, their figures, and the mean load that they are for.
 
     Lag is counted in seconds of work: what is chosen is a number of those, and the threshold is that many of a
@@ -101,10 +116,15 @@ def for_rate(chosen: Settings, figures: Figures, posts_per_second: float) -> tup
         chosen: for the measured speed.
         figures: measured.
         posts_per_second: of one worker.
+        by_cpu: whether the processors' use says how much a worker has to do; on a GPU it does not.
     """
     factor = posts_per_second / figures.posts_per_second
     seconds = round(chosen.trigger.lag_threshold / figures.posts_per_second)
-    changed = with_trigger(chosen, "for this speed", lag_threshold=threshold(posts_per_second, seconds))
+    changed = with_trigger(
+        chosen if by_cpu else replace(chosen, metric="lag"),
+        "for this speed",
+        lag_threshold=threshold(posts_per_second, seconds),
+    )
     # A fetch is bytes, not seconds: it holds what it holds.
     return changed, replace(figures, posts_per_second=posts_per_second), MEAN_POSTS_PER_SECOND * factor
 
@@ -123,9 +143,9 @@ def for_stream(settings: Settings, figures: Figures, mean: float) -> Settings:
     Raises:
         ValueError: a single partition would be more than one worker can label, however many there are.
     """
-    needed = PEAK_FACTOR * mean / figures.posts_per_second
+    needed = PEAK_FACTOR * mean / (SLOWER * figures.posts_per_second)
     for partitions in PARTITION_COUNTS:
-        if partitions >= needed * SPARE and max(shares(partitions)) * needed <= 1.0:
+        if partitions >= needed and max(shares(partitions)) * needed <= 1.0:
             least = max(settings.min_replicas, round(mean / figures.posts_per_second))
             return replace(settings, partitions=partitions, min_replicas=least, max_replicas=partitions)
     raise ValueError(

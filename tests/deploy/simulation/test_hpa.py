@@ -3,7 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.simulation.hpa import DEFAULT_DOWN, Autoscaler, Policy, Rules, replicas_for_average, replicas_for_utilization
+from deploy.simulation.hpa import (
+    DEFAULT_DOWN,
+    Autoscaler,
+    Policy,
+    Rules,
+    replicas_for_average,
+    replicas_for_utilization,
+)
 
 AT_ONCE = Rules(0, (Policy("Percent", 100, 15),))
 

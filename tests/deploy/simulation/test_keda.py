@@ -15,7 +15,7 @@ def test_no_more_replicas_are_asked_for_than_there_are_partitions() -> None:
 
 
 def test_the_cap_divides_integers() -> None:
-    """39 posts at 10 a replica are no more than three partitions' worth, as Go divides; the autoscaler then asks for 4."""
+    """39 posts at 10 a replica pass as three partitions' worth, as Go divides; the autoscaler then asks for four."""
     assert capped_lag([39, 0, 0], Trigger(10)) == 39
     assert capped_lag([40, 0, 0], Trigger(10)) == 30
 

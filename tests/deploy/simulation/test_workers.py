@@ -67,7 +67,11 @@ def test_partitions_go_round_the_members_as_the_worker_s_assignor_deals_them() -
     st.lists(st.tuples(st.integers(1, 59), st.integers(1, 8)), max_size=6),
     st.booleans(),
 )
-def test_posts_are_conserved(posts: list[int], scalings: list[tuple[int, int]], leave: bool) -> None:
+def test_posts_are_conserved(
+    posts: list[int],
+    scalings: list[tuple[int, int]],
+    leave: bool,  # noqa: FBT001
+) -> None:
     """What came is done or waits, no offset goes back, and nobody labels faster than workers can."""
     fleet = Fleet(FIGURES, 6, leave)
     fleet.begin(2)
