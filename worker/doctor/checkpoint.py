@@ -112,6 +112,8 @@ class Checkpoint:
             refuse_missing_files(self._settings)
         except SettingsError as error:
             variable = str(error).partition(":")[0]
+            if "REFERENCE" in variable:
+                return failure(str(error), f"let {variable} name a file that `mmorient reference` made, or unset it")
             return failure(str(error), f"let {variable} name the folder of a checkpoint (`mmorient inspect FOLDER`)")
         return ok(f"{self._settings.checkpoint or 'the one that comes with the worker'}")
 
