@@ -1,4 +1,4 @@
-"""What KEDA's Kafka scaler says: `pkg/scalers/kafka_scaler.go` and `pkg/fallback/fallback.go` of kedacore/keda 2.17.
+"""What KEDA's Kafka scaler says, after `pkg/scalers/kafka_scaler.go` (`getLagForPartition`, `getTotalLag`) of kedacore/keda.
 
 KEDA does not scale between one and many by itself. It creates a HorizontalPodAutoscaler and answers that one's
 questions; `pollingInterval` is only the pace of its own loop, which decides between zero and one. Each answer is
