@@ -148,8 +148,8 @@ def for_stream(settings: Settings, figures: Figures, mean: float) -> Settings:
     for partitions in PARTITION_COUNTS:
         if partitions >= needed and max(shares(partitions)) * needed <= 1.0:
             least = max(settings.min_replicas, round(mean / figures.posts_per_second))
-            # Twice what is needed, while workers start and a backlog grows; more only costs.
-            most = min(partitions, math.ceil(2 * needed))
+            # More than is needed, while workers start and a backlog grows; more only costs.
+            most = min(partitions, math.ceil(2.5 * needed))
             return replace(settings, partitions=partitions, min_replicas=least, max_replicas=most)
     raise ValueError(
         f"{mean:.0f} posts/s in workers of {figures.posts_per_second:.0f}: with {PARTITION_COUNTS[-1]} partitions too, "
