@@ -1,4 +1,4 @@
-"""The HorizontalPodAutoscaler's formulas: `pkg/controller/podautoscaler` of kubernetes/kubernetes 1.34.
+"""The HorizontalPodAutoscaler's formulas: `pkg/controller/podautoscaler` of kubernetes/kubernetes.
 
 `replica_calculator.go` (`GetExternalPerPodMetricReplicas`, `GetResourceReplicas`) turns a metric into a number of
 replicas; `horizontal.go` (`stabilizeRecommendationWithBehaviors`, `convertDesiredReplicasWithBehaviorRate`) holds it

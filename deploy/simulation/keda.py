@@ -1,9 +1,10 @@
-"""What KEDA's Kafka scaler says: `pkg/scalers/kafka_scaler.go` and `pkg/fallback/fallback.go` of kedacore/keda 2.17.
+"""What KEDA's Kafka scaler says: `getLagForPartition` and `getTotalLag` of `pkg/scalers/kafka_scaler.go`.
 
 KEDA does not scale between one and many by itself. It creates a HorizontalPodAutoscaler and answers that one's
 questions; `pollingInterval` is only the pace of its own loop, which decides between zero and one. Each answer is
 computed anew, unless the trigger says `useCachedMetrics`: then it is what the loop found last. Loop and answers share
-one scaler, so with `excludePersistentLag` each of them moves the offsets that the other compares with.
+one scaler, so with `excludePersistentLag` each of them moves the offsets that the other compares with. This, the cache
+and the fallback are taken from KEDA's documentation, the arithmetic from its source.
 """
 
 from collections.abc import Sequence

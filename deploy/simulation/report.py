@@ -1,5 +1,6 @@
 """The README's tables, as Markdown."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -147,8 +148,10 @@ def for_stream(settings: Settings, figures: Figures, mean: float) -> Settings:
     for partitions in PARTITION_COUNTS:
         if partitions >= needed and max(shares(partitions)) * needed <= 1.0:
             least = max(settings.min_replicas, round(mean / figures.posts_per_second))
-            return replace(settings, partitions=partitions, min_replicas=least, max_replicas=partitions)
+            # More than is needed, while workers start and a backlog grows; more only costs.
+            most = min(partitions, math.ceil(2.5 * needed))
+            return replace(settings, partitions=partitions, min_replicas=least, max_replicas=most)
     raise ValueError(
-        f"{mean:.0f} posts/s in workers of {figures.posts_per_second:.0f} posts/s: the busiest author alone is more "
-        f"than one worker can label, with {PARTITION_COUNTS[-1]} partitions too; key the posts by post, not by author"
+        f"{mean:.0f} posts/s in workers of {figures.posts_per_second:.0f}: with {PARTITION_COUNTS[-1]} partitions too, "
+        "the busiest author is more in a tenfold spike than one worker recovers from; key posts by post, not by author"
     )

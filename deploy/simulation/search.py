@@ -25,8 +25,8 @@ PARTITIONS = (12, 16, 24)
 FEWEST = 2
 # A rebalance stops every partition, and now and then for longer than its median: ten an hour at most.
 MAX_REBALANCES = 240
-# Of each window.
-FINALISTS = 5
+# Of each window and partition count.
+FINALISTS = 3
 SEEDS = (1, 2, 3)
 # One worker's speed in several measurements of a day: 74 to 98 posts a second.
 SLOWER = 0.8
@@ -72,24 +72,26 @@ def search(figures: Figures, seed: int = 1) -> Iterator[Point]:
         figures: of the workers.
         seed: of what is left to chance.
     """
-    possible: dict[int, bool] = {}
+    able = {partitions: _can_recover(partitions, figures, seed) for partitions in PARTITIONS}
     for point in grid():
-        partitions, settings = point.partitions, point.settings(figures)
-        if partitions not in possible:
-            # With all replicas there from the start: if a partition is too hot then, no threshold helps.
-            all_there = Settings("all", partitions, partitions, partitions, metric="fixed")
-            possible[partitions] = _recovers(all_there, figures, seed)
-        if possible[partitions] and _recovers(settings, figures, seed):
+        settings = point.settings(figures)
+        if able[point.partitions] and _recovers(settings, figures, seed):
             verdict = judge(settings, figures, seeds=(seed,))
             yield replace(
                 point,
                 replica_hours=round(verdict.cost, 1),
-                p99=round(verdict.wave.p99),
+                p99=float(round(verdict.wave.p99)),
                 longest=verdict.wave.longest,
                 rebalances=verdict.wave.rebalances,
                 spike_recovery_seconds=verdict.spike.recovery_seconds,
                 dead_recovery_seconds=verdict.dead.recovery_seconds,
             )
+
+
+def _can_recover(partitions: int, figures: Figures, seed: int) -> bool:
+    """Return whether workers that are all there from the start recover: where a partition is too hot, none do."""
+    all_there = Settings("all", partitions, partitions, partitions, metric="fixed")
+    return _recovers(all_there, figures, seed)
 
 
 def _recovers(settings: Settings, figures: Figures, seed: int) -> bool:
@@ -112,9 +114,9 @@ def finals(points: Iterable[Point], figures: Figures) -> Iterator[Verdict]:
         replace(figures, cpu_flat_out=SLOWER * figures.cpu_flat_out),
     )
     met = [each for each in points if each.min_replicas >= FEWEST and each.p99 <= TARGET_SECONDS]
-    for window in WINDOW_SECONDS:
-        of_window = [each for each in met if each.window_seconds == window]
-        for each in sorted(of_window, key=lambda point: (point.replica_hours, point.p99))[:FINALISTS]:
+    for window, partitions in product(WINDOW_SECONDS, PARTITIONS):
+        alike = [each for each in met if (each.window_seconds, each.partitions) == (window, partitions)]
+        for each in sorted(alike, key=lambda point: (point.replica_hours, point.p99))[:FINALISTS]:
             yield worst([judge(each.settings(figures), changed, seeds=SEEDS) for changed in others])
 
 

@@ -10,6 +10,7 @@ from deploy.simulation import report
 from deploy.simulation.__main__ import compared
 from deploy.simulation.figures import Figures
 from deploy.simulation.scenarios import Verdict, judge
+from deploy.simulation.search import read_found
 from deploy.simulation.settings import CHOSEN, by_lag, load_chosen, threshold
 from deploy.simulation.validation import compare
 
@@ -24,11 +25,12 @@ def verdicts() -> list[Verdict]:
     return [judge(settings, figures) for settings in compared(figures)]
 
 
-def test_the_chosen_settings_meet_the_objective_and_the_naive_ones_do_not(verdicts: list[Verdict]) -> None:
-    """A wave's p99 of a minute, and ten minutes to recover from a spike and from a dead broker."""
+def test_the_chosen_settings_beat_the_naive_ones(verdicts: list[Verdict]) -> None:
+    """They meet the objective, and what else does so costs more."""
     *naive, chosen = verdicts
     assert chosen.meets
-    assert [verdict.settings.name for verdict in naive if verdict.meets] == []
+    assert len(naive) == 3
+    assert all(chosen.rank < verdict.rank for verdict in naive)
 
 
 def test_the_table_of_the_readme_is_what_comes_out(verdicts: list[Verdict]) -> None:
@@ -67,8 +69,8 @@ def test_a_threshold_is_seconds_of_work_in_two_digits() -> None:
 
 
 def test_a_stream_that_no_number_of_partitions_can_take_is_named() -> None:
-    """One author of 3 % of 10,000 posts a second is more than a worker of 50 labels."""
-    with pytest.raises(ValueError, match="the busiest author alone"):
+    """One author of 3 % of 10,000 posts a second is more than a worker of 56 labels."""
+    with pytest.raises(ValueError, match="the busiest author is more"):
         report.for_stream(load_chosen(), Figures.load(), 10_000)
 
 
@@ -108,3 +110,20 @@ def _policy(entry: dict[str, object]) -> tuple[str, str, str]:
 def test_the_folder_is_where_the_test_looks() -> None:
     """A move of the manifests is noticed here."""
     assert Path(OVERLAY).parts[-4:] == ("deploy", "kubernetes", "overlays", "keda")
+
+
+def test_what_the_search_found_comes_out_again() -> None:
+    """The point of the grid that was chosen, with its line of search.csv."""
+    chosen, figures = load_chosen(), Figures.load()
+    (point,) = (
+        point
+        for point in read_found()
+        if (point.partitions, point.min_replicas) == (chosen.partitions, chosen.min_replicas)
+        and (point.lag_seconds, point.window_seconds) == (10.0, chosen.down.stabilization_seconds)
+        and point.cpu_percent == round(100 * chosen.cpu_target)
+    )
+    verdict = judge(point.settings(figures), figures)
+    assert round(verdict.cost, 1) == point.replica_hours
+    assert (round(verdict.wave.p99), verdict.wave.rebalances) == (point.p99, point.rebalances)
+    assert verdict.spike.recovery_seconds == point.spike_recovery_seconds
+    assert verdict.dead.recovery_seconds == point.dead_recovery_seconds
