@@ -144,7 +144,7 @@ async def poison(lab: Lab) -> None:
     await feed(stream.servers.kafka, stream.posts, [pictured("p-0", "moderate-test:abort")], 1)
     seat = await lab.seat("poison", stream, variables={"PYTHONPATH": str(HOOKS)})
     lab.keep_doing(_restart(seat))
-    await lab.fires("poison", "ModerationPoison/ticket")
+    await lab.fires("poison", "ModerationPoison/ticket", seconds=500)
     restarts = asyncio.create_task(lab.fires("poison", "ModerationWorkerRestarts/ticket"))
     while not restarts.done():
         await seat.kill()
