@@ -84,9 +84,9 @@ PROCESSES = [
         alerts=("ModerationLoopLate",),
     ),
     graph(
-        "Restarts within an hour",
+        "Restarts within two hours",
         "A rollout is one. Three are a ticket.",
-        [target(f"changes(process_start_time_seconds{{{WORKERS}}}[1h])", "{{instance}}")],
+        [target(f"changes(process_start_time_seconds{{{WORKERS}}}[2h])", "{{instance}}")],
         width=6,
         steps=((3, RED),),
         alerts=("ModerationWorkerRestarts",),

@@ -208,7 +208,7 @@ SAVED = f"""sum(
   label_replace(label_replace(
     {rate("moderate_cache_lookups_total", "namespace, job, content", HITS)},
     "part", "texts", "content", "text"), "part", "pictures", "content", "image")
-  * on (namespace, job, part) group_left () group:moderate_encode_seconds:mean1h{{{GROUP}}})"""
+  * on (namespace, job, part) group_left () group:moderate_encode_seconds:mean{{{GROUP}}})"""
 LOOKUPS = "moderate_cache_lookups_total"
 CACHE = [
     graph(
