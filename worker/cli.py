@@ -13,6 +13,7 @@ from worker.backfill.cli import backfill
 from worker.dead_letters.cli import dead_letters
 from worker.demo.cli import demo
 from worker.diff.cli import diff
+from worker.doctor.cli import doctor
 from worker.errors import SettingsError, WorkerError
 from worker.label_search.cli import labels
 from worker.logs import configure_logs
@@ -38,6 +39,7 @@ moderate.add_command(diff)
 moderate.add_command(dead_letters)
 moderate.add_command(labels)
 moderate.add_command(import_)
+moderate.add_command(doctor)
 
 
 @moderate.command()

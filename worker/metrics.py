@@ -259,6 +259,24 @@ for _name, _unit, _meaning in (
 _computed("counter", "process_cpu_seconds_total", "seconds", "Total user and system CPU time spent in seconds.")
 
 
+# There from the start: Prometheus sees how much a series has grown, not that it has begun.
+for _stage, _reasons in (
+    ("decode", ("empty", "no_json", "no_post", "too_long")),
+    ("media", ("nothing_usable",)),
+    ("infer", ("model_error", "no_memory")),
+    ("poison", ("poison",)),
+):
+    for _reason in _reasons:
+        DEAD_LETTERS.labels(_stage, _reason)
+for _reason in ("fenced", "timeout", "connection", "other"):
+    LANES_FAILED.labels(_reason)
+for _kind in ("timeout", "error", "full", "slow", "garbage", "wrong_size"):
+    CACHE_FAILURES.labels(_kind)
+for _access in ("find", "store"):
+    # A worker that never had an answer of Redis has a share of failures, too.
+    CACHE_SECONDS.labels(_access)
+
+
 @contextmanager
 def exported(*collectors: Collector) -> Iterator[None]:
     """Export what these compute, within the block."""

@@ -263,11 +263,18 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
         if first["type"] == "extra_forbidden":
             # Its value stays unsaid: what a setting of a later version holds may be a secret.
             raise SettingsError(f"{name}: this version knows no such setting") from error
-        raise SettingsError(f"{name}: {_plain(first['msg'])} (got {first['input']!r})") from error
+        raise SettingsError(f"{name}: {_plain(first['msg'])}{_given(name, first['input'])}") from error
     except Exception as error:  # pydantic-settings wraps broken JSON in its own error
         if type(error).__name__ != "SettingsError":
             raise
         raise SettingsError(str(error)) from error
+
+
+def _given(name: str, value: object) -> str:
+    # A rule over a group is given all of it, its secrets too.
+    if isinstance(value, dict | BaseModel) or "PASSWORD" in name:
+        return ""
+    return f" (got {value!r})"
 
 
 def _plain(message: str) -> str:

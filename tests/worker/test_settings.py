@@ -115,3 +115,13 @@ def test_without_a_broker_the_way_out_is_said(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "moderate stack up" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_no_refusal_says_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule over a whole group is broken: its other values, secrets among them, stay unsaid."""
+    monkeypatch.setenv("MODERATE_KAFKA__SASL_PASSWORD", "hunter2")
+    monkeypatch.setenv("MODERATE_KAFKA__HEARTBEAT_INTERVAL_SECONDS", "20")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert "heartbeat_interval_seconds" in str(refused.value)
+    assert "hunter2" not in str(refused.value)

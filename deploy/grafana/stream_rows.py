@@ -1,0 +1,319 @@
+"""What the dashboard shows of the stream: in time, where the time goes, the cache, failures.
+
+The text of a panel stands behind its (i), and says what to do.
+"""
+# ruff: noqa: INP001 - beside the script that uses it, no package
+
+from panels import (
+    BLUE,
+    GREEN,
+    GROUP,
+    RED,
+    WORKERS,
+    YELLOW,
+    graph,
+    mean,
+    quantile,
+    rate,
+    stat,
+    states,
+    target,
+)
+
+KEEPING_UP = [
+    stat(
+        "Alerts that fire",
+        "Start here: each has a section in the runbook, linked at the top.",
+        f'count(ALERTS{{alertname=~"Moderation.*", alertstate="firing", {GROUP}}}) or vector(0)',
+        steps=((1, RED),),
+        decimals=0,
+    ),
+    stat(
+        "Workers ready",
+        "Ready: model loaded, broker reachable, every partition of its own open. None: nothing is labelled.",
+        f"sum(instance:moderate_ready:min{{{GROUP}}})",
+        base=RED,
+        steps=((1, GREEN),),
+        decimals=0,
+        alerts=("ModerationNoWorkerReady", "ModerationWorkerNotReady"),
+    ),
+    stat(
+        "Oldest post without labels",
+        "Promised are 10 s. If it grows: posts a second below say whether less is labelled than comes.",
+        f"max(group:moderate_lag_seconds:max{{{GROUP}}})",
+        unit="s",
+        steps=((10, YELLOW), (60, RED)),
+        alerts=("ModerationLabelsLate",),
+    ),
+    stat(
+        "Posts that wait",
+        "Many with a small age are a burst; few with a great age are a stuck partition.",
+        f"sum(group:moderate_lag_posts:sum{{{GROUP}}})",
+        base=BLUE,
+        decimals=0,
+        alerts=("ModerationLabelsLate",),
+    ),
+    stat(
+        "Latency, 99 %",
+        "From a post's Kafka timestamp to the commit of its labels, within the last five minutes.",
+        f"max(group:moderate_latency_seconds:p99_5m{{{GROUP}}})",
+        unit="s",
+        steps=((5, YELLOW), (10, RED)),
+        alerts=("ModerationLatencyBudget",),
+    ),
+    stat(
+        "Late posts, last hour",
+        "Waited longer than 10 s. One per cent is allowed; at 14.4 % a page comes.",
+        f"max(group:moderate_late_posts:share1h{{{GROUP}}})",
+        unit="percentunit",
+        steps=((0.01, YELLOW), (0.144, RED)),
+        minimum=0,
+        alerts=("ModerationLatencyBudget",),
+    ),
+    stat(
+        "Partitions without a worker",
+        "Nobody labels them. Some seconds are a rebalance; minutes are not.",
+        f"sum(group:moderate_partitions_unowned:count{{{GROUP}}})",
+        steps=((1, RED),),
+        decimals=0,
+        alerts=("ModerationPartitionsUnowned",),
+    ),
+    stat(
+        "Partitions that stand still",
+        "Nothing labelled for a minute, though posts wait.",
+        f"sum(group:moderate_partitions_stalled:count{{{GROUP}}})",
+        steps=((1, RED),),
+        decimals=0,
+        alerts=("ModerationPartitionsStalled",),
+    ),
+    graph(
+        "Age of the oldest post, by partition",
+        "One partition alone is stuck, or has a burst of one key. All of them: too few workers, or the broker.",
+        [target(f"topk(8, max by (partition) (moderate_lag_seconds{{{WORKERS}}}))", "partition {{partition}}")],
+        unit="s",
+        steps=((60, RED),),
+        alerts=("ModerationLabelsLate", "ModerationPartitionsStalled"),
+    ),
+    graph(
+        "Latency",
+        "The line: 10 s, which 99 % of the posts shall keep.",
+        [target(quantile(share, "moderate_latency_seconds"), f"p{share * 100:.0f}") for share in (0.5, 0.9, 0.99)],
+        unit="s",
+        steps=((10, RED),),
+        alerts=("ModerationLatencyBudget",),
+    ),
+    graph(
+        "Posts a second",
+        "Read above labelled: falling behind. Nothing read and nothing waits: the producers write nothing.",
+        [target(rate(f"moderate_posts_{what}_total", "job"), what) for what in ("read", "labelled")]
+        + [target(rate("moderate_dead_letters_total", "job"), "dead letters")],
+        unit="reqps",
+    ),
+    graph(
+        "Posts that wait, over time",
+        "From the oldest post without committed labels to the end, all partitions.",
+        [target(f"sum(max by (partition) (moderate_lag_posts{{{WORKERS}}}))", "posts")],
+    ),
+    graph(
+        "Partitions",
+        "Open on all workers together should be the topic's. Opening for long: the broker refuses, or an output "
+        "topic has too few partitions.",
+        [
+            target(f"max(moderate_topic_partitions{{{GROUP}}})", "of the topic"),
+            target(f"sum by (state) (moderate_lanes{{{WORKERS}}})", "{{state}}"),
+            target(f"max(group:moderate_partitions_unowned:count{{{GROUP}}})", "without a worker"),
+        ],
+        alerts=("ModerationPartitionsUnowned",),
+    ),
+    graph(
+        "Partitions of each worker",
+        "Uneven for long: a worker that owns none is one too many.",
+        [target(f'moderate_lanes{{{WORKERS}, state="open"}}', "{{instance}}")],
+        stacked=True,
+    ),
+]
+
+TIME = [
+    graph(
+        "A batch in its stages",
+        "Mean time in each stage, waiting included. infer grows: the device is the limit. publish: the broker. "
+        "media: slow picture servers. embed: pictures to decode, or Redis.",
+        [target(mean("moderate_stage_seconds", "stage"), "{{stage}}")],
+        width=12,
+        stacked=True,
+        unit="s",
+    ),
+    graph(
+        "The slowest stages",
+        "99 % of the batches are below.",
+        [target(quantile(0.99, "moderate_stage_seconds", "stage"), "{{stage}}")],
+        width=12,
+        unit="s",
+    ),
+    graph(
+        "The device is busy",
+        "Share of time in which the torch thread works. Near 100 % with a growing lag: more workers, or a GPU. Low "
+        "with a growing lag: it waits for something else.",
+        [target(f"rate(moderate_model_seconds_total{{{WORKERS}}}[$__rate_interval])", "{{instance}}")],
+        width=6,
+        unit="percentunit",
+        maximum=1,
+        steps=((0.9, YELLOW),),
+        alerts=("ModerationLabelsLate",),
+    ),
+    graph(
+        "The model's time by part",
+        "Seconds a second. texts and pictures: the encoders. posts: all after them.",
+        [target(rate("moderate_model_call_seconds_total", "part"), "{{part}}")],
+        width=6,
+        stacked=True,
+        unit="s",
+    ),
+    graph(
+        "Time of one item",
+        "What a text or a picture costs the encoder. If it grows, threads fight for processors, or texts are longer.",
+        [
+            target(
+                f"{rate('moderate_model_call_seconds_total', 'part')} / {rate('moderate_model_items_total', 'part')}",
+                "{{part}}",
+            )
+        ],
+        width=6,
+        unit="s",
+    ),
+    graph(
+        "Commits",
+        "One transaction a slice. Above a second: look at the broker before anything else.",
+        [target(quantile(share, "moderate_commit_seconds"), f"p{share * 100:.0f}") for share in (0.5, 0.99)],
+        width=6,
+        unit="s",
+    ),
+    graph(
+        "Posts in a batch",
+        "Batches grow with the backlog, up to batch.max_posts.",
+        [target(mean("moderate_batch_posts", "job"), "mean")],
+        width=12,
+    ),
+    graph(
+        "Bytes between fetch and commit",
+        "At batch.max_in_flight_bytes (64 MiB as shipped) nothing more is fetched.",
+        [target(f"moderate_in_flight_bytes{{{WORKERS}}}", "{{instance}}")],
+        width=12,
+        unit="bytes",
+    ),
+]
+
+HITS = WORKERS + ', result="hit"'
+SAVED = f"""sum(
+  label_replace(label_replace(
+    {rate("moderate_cache_lookups_total", "namespace, job, content", HITS)},
+    "part", "texts", "content", "text"), "part", "pictures", "content", "image")
+  * on (namespace, job, part) group_left () group:moderate_encode_seconds:mean1h{{{GROUP}}})"""
+LOOKUPS = "moderate_cache_lookups_total"
+CACHE = [
+    graph(
+        "Hits",
+        "Share of texts and pictures that Redis had. Falls after a new checkpoint with other encoders, and when Redis "
+        "lost its memory.",
+        [target(f"{rate(LOOKUPS, 'content', HITS)} / {rate(LOOKUPS, 'content')}", "{{content}}")],
+        unit="percentunit",
+        minimum=0,
+        maximum=1,
+    ),
+    graph(
+        "Seconds saved and spent, a second",
+        "Saved: hits, times what an encoder takes for one. Spent: in requests to Redis. Spent above saved for days: "
+        "do without.",
+        [target(SAVED, "saved on the device"), target(rate("moderate_cache_seconds_sum", "access"), "{{access}}")],
+        unit="s",
+    ),
+    graph(
+        "Time of one request",
+        "At redis.slow_seconds (0.1 as shipped) on average Redis is left alone for a while.",
+        [
+            target(quantile(0.99, "moderate_cache_seconds", "access"), "{{access}} p99"),
+            target(mean("moderate_cache_seconds", "access"), "{{access}} mean"),
+        ],
+        unit="s",
+        steps=((0.1, YELLOW),),
+        alerts=("ModerationCacheFailing",),
+    ),
+]
+
+FAILURES = [
+    graph(
+        "Dead letters",
+        "decode: a producer writes something else. media: picture servers, for posts without a text. infer: the "
+        "model cannot read them. poison: they killed a worker. `moderate dead-letters list` quotes them.",
+        [target(rate("moderate_dead_letters_total", "stage, reason") + " > 0", "{{stage}}: {{reason}}")],
+        stacked=True,
+        unit="reqps",
+        empty="none",
+        alerts=("ModerationDeadLetters", "ModerationPoison"),
+    ),
+    graph(
+        "Pictures that cannot be used",
+        "Their posts are labelled by what is left. http_status, fetch_…: their servers, or the way out of the "
+        "cluster. forbidden_address: private addresses, which are never asked.",
+        [target(rate("moderate_media_unavailable_total", "reason"), "{{reason}}")],
+        stacked=True,
+        unit="reqps",
+        empty="none",
+        alerts=("ModerationMediaUnavailable",),
+    ),
+    graph(
+        "Share of posts and pictures that fail",
+        "Posts: a ticket above 5 %, a page above 50 %. Pictures: a ticket above 20 %.",
+        [
+            target(f"group:moderate_dead_letters:share15m{{{GROUP}}}", "posts: dead letters"),
+            target(f"group:moderate_media_unavailable:share15m{{{GROUP}}}", "pictures: unavailable"),
+        ],
+        unit="percentunit",
+        minimum=0,
+        alerts=("ModerationDeadLetters", "ModerationMediaUnavailable"),
+    ),
+    graph(
+        "Claims that break",
+        "A few: a rebalance, or a broker that restarts. Many that are fenced: two deployments with one group id.",
+        [
+            target(
+                f"sum by (reason) (increase(moderate_lanes_failed_total{{{WORKERS}}}[$__rate_interval])) > 0",
+                "{{reason}}",
+            )
+        ],
+        width=6,
+        empty="none",
+        alerts=("ModerationLanesBreak",),
+    ),
+    graph(
+        "Redis failures",
+        "Labels go on without it.",
+        [target(rate("moderate_cache_failures_total", "kind") + " > 0", "{{kind}}")],
+        width=6,
+        unit="reqps",
+        empty="none",
+        alerts=("ModerationCacheFailing",),
+    ),
+    graph(
+        "Posts gone without labels",
+        "Retention was shorter than the backlog. They have no labels for good, unless an archive has them.",
+        [target(f"sum(increase(moderate_records_gone_total{{{WORKERS}}}[$__rate_interval]))", "posts")],
+        width=6,
+        steps=((1, RED),),
+        alerts=("ModerationRecordsGone",),
+    ),
+    states(
+        "Redis is asked",
+        "No: it failed and is left alone for some seconds; or there is none.",
+        [target(f"moderate_cache_available{{{WORKERS}}}", "{{instance}}")],
+        6,
+        alerts=("ModerationCacheFailing",),
+    ),
+    states(
+        "Ready, and why not",
+        "The three checks of /readyz, by worker.",
+        [target(f"moderate_ready{{{WORKERS}}}", "{{instance}} {{check}}")],
+        24,
+        alerts=("ModerationNoWorkerReady", "ModerationBrokerUnreachable", "ModerationWorkerNotReady"),
+    ),
+]
