@@ -95,7 +95,7 @@ def archive(scene: Scene) -> None:
 
 def topic_of_2023(scene: Scene) -> None:
     """The topic of an archive is there."""
-    scene.do("MODERATE_KAFKA__POSTS_TOPIC=posts-2023 moderate topics create")
+    scene.do("MODERATE_KAFKA__POSTS_TOPIC=posts-2023 moderate topics create --partitions 12")
 
 
 def two_label_files(scene: Scene) -> None:

@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -170,13 +171,18 @@ def scene(folder: Path, scenario: Scenario) -> Iterator[Scene]:
         # Workers, a shadow and commands share the machine.
         "OMP_NUM_THREADS": "1",
     }
-    with ExitStack() as end, Shell(reader, notes, environment) as shell:
-        made_scene = Scene(reader, port, shell, scenario, end)
-        try:
+    with ExitStack() as end:
+        end.callback(_stop_stack, reader, environment)
+        with Shell(reader, notes, environment) as shell:
+            made_scene = Scene(reader, port, shell, scenario, end)
             yield made_scene
             made_scene.end_worker()
-        finally:
-            shell.run("moderate stack down", 60.0)
+
+
+def _stop_stack(folder: Path, environment: Mapping[str, str]) -> None:
+    # The page's own terminal may hang, and is gone.
+    command = [sys.executable, "-m", "worker", "stack", "down"]
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=120)
 
 
 def _write_commands(folder: Path, port: int) -> None:

@@ -72,7 +72,8 @@ class Shell:
 
     def start(self, command: str) -> Running:
         """Start a command that runs until it is told to stop."""
-        script, log, status = self._files(f"{command} &\n")
+        # exec: what is told to stop is the command, not a shell around it.
+        script, log, status = self._files(f"(\nexec env {command}\n) &\n")
         self._say(f". {script} </dev/null >{log} 2>&1; echo $! >{status}.draft; mv {status}.draft {status}\n")
         self._wait(status.exists, 10.0, command, log)
         return Running(command, int(status.read_text(encoding="utf-8")), log)
