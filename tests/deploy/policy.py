@@ -213,7 +213,8 @@ def _trigger(trigger: Document, settings: dict[str, str], built: list[Document])
     ):
         if asked.get(key) != settings.get(variable):
             yield f"{key} is {asked.get(key)!r}, the worker's {variable} {settings.get(variable)!r}"
-    wanted = {"limitToPartitionsWithLag": "true", "excludePersistentLag": "true", "allowIdleConsumers": "false"}
+    # Why lag that stands still counts: deploy/simulation/README.md.
+    wanted = {"limitToPartitionsWithLag": "true", "excludePersistentLag": "false", "allowIdleConsumers": "false"}
     yield from (f"{key} is not {value}" for key, value in wanted.items() if asked.get(key) != value)
     if int(asked.get("activationLagThreshold", -1)) < 0 or int(asked.get("lagThreshold", 0)) < 1:
         yield "its thresholds are missing"

@@ -73,7 +73,7 @@ def test_every_variable_named_under_deploy_is_a_setting() -> None:
         (path.relative_to(ROOT), variable)
         for path in (ROOT / "deploy").rglob("*")
         if path.is_file()
-        for variable in re.findall(r"MODERATE_[A-Z0-9_]*[A-Z0-9]", path.read_text(encoding="utf-8"))
+        for variable in re.findall(r"MODERATE_[A-Z0-9_]*[A-Z0-9]", path.read_text(encoding="utf-8", errors="ignore"))
     }
     assert named
     assert {(path, variable) for path, variable in named if variable not in setting_variables()} == set()

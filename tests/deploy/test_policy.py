@@ -151,7 +151,7 @@ WRONGS: dict[str, tuple[Wrong, str]] = {
     "other group": (lambda b: _metadata(b).update(consumerGroup="x"), "consumerGroup is 'x'"),
     "other topic": (lambda b: _metadata(b).update(topic="x"), "topic is 'x'"),
     "other broker": (lambda b: _metadata(b).update(bootstrapServers="x"), "bootstrapServers is 'x'"),
-    "persistent lag": (lambda b: _metadata(b).pop("excludePersistentLag"), "excludePersistentLag is not true"),
+    "persistent lag": (lambda b: _metadata(b).pop("excludePersistentLag"), "excludePersistentLag is not false"),
     "no threshold": (lambda b: _metadata(b).pop("lagThreshold"), "thresholds are missing"),
     "no log-in": (
         lambda b: _spec(b, "ScaledObject")["triggers"][0].update(authenticationRef={"name": "x"}),
