@@ -121,6 +121,7 @@ class RedisCache:
         self._all = Breaker(retry_after_seconds, clock)
         self._writes = Breaker(retry_after_seconds, clock)
         self._average_seconds = 0.0
+        CACHE_AVAILABLE.set(1)
 
     async def __aenter__(self) -> Self:
         return self
