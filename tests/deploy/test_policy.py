@@ -88,6 +88,7 @@ WRONGS: dict[str, tuple[Wrong, str]] = {
     "no seccomp": (lambda b: _pod(b)["securityContext"].pop("seccompProfile"), "no seccomp"),
     "token": (lambda b: _pod(b).update(automountServiceAccountToken=True), "token"),
     "host network": (lambda b: _pod(b).update(hostNetwork=True), "hostNetwork"),
+    "process 1": (lambda b: _pod(b).pop("shareProcessNamespace"), "does not hear SIGTERM"),
     "host path": (lambda b: _pod(b)["volumes"].append({"name": "x", "hostPath": {"path": "/"}}), "is a hostPath"),
     "no size limit": (lambda b: _pod(b)["volumes"][0].update(emptyDir={}), "has no limit"),
     "no grace": (lambda b: _pod(b).pop("terminationGracePeriodSeconds"), "how long its end"),
