@@ -15,6 +15,7 @@ $uv pip install --constraint requirements.lock --override /tmp/overrides.txt --r
 if [ -z "$index" ]; then
     # What torch asks when it starts; the rest is stood in for.
     $uv pip install --no-deps --constraint requirements.lock nvidia-cuda-runtime nvidia-cuda-cupti
+    find "$VIRTUAL_ENV"/lib/python3*/site-packages/nvidia -name '*.so*' ! -name 'libcudart.so*' ! -name 'libcupti.so*' -delete
     "$VIRTUAL_ENV/bin/python" deploy/image/without_cuda.py "$VIRTUAL_ENV"/lib/python3*/site-packages
 fi
 rm /tmp/overrides.txt

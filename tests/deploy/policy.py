@@ -40,6 +40,8 @@ def _pod(workload: Workload) -> Iterator[str]:
     for shared in ("hostNetwork", "hostPID", "hostIPC"):
         if pod.get(shared):
             yield f"shares the node's {shared}"
+    if pod.get("shareProcessNamespace") is not True:
+        yield "its process is number 1, which does not hear SIGTERM while it starts"
     if context.get("runAsNonRoot") is not True or not context.get("runAsUser"):
         yield "may run as root"
     if context.get("seccompProfile", {}).get("type") != "RuntimeDefault":

@@ -74,6 +74,8 @@ def test_our_services_are_locked_down() -> None:
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert [mount.partition(":")[0] for mount in service["tmpfs"]] == ["/tmp"]  # noqa: S108 - the container's own
         assert not service.get("privileged")
+        # Else it is process 1, which does not hear SIGTERM while it starts.
+        assert service["init"]
         assert "user" not in service
 
 

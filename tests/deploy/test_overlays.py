@@ -115,8 +115,8 @@ def test_a_pod_is_a_static_member_by_its_name(bare_environment: pytest.MonkeyPat
     (workload,) = workloads(built)
     settings = settings_of(workload.containers[0], built, bare_environment)
     assert settings.kafka.group_instance_id == "moderation-worker-0"
-    # Measured: a restart takes 14 s beside other work (deploy/README.md); a pod is scheduled and started besides.
-    assert settings.kafka.session_timeout_seconds >= 2 * 14
+    # Measured: a restart takes up to 18 s (deploy/README.md); a pod is scheduled and started besides.
+    assert settings.kafka.session_timeout_seconds >= 2 * 18
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu", "keda", "shadow", "backfill"])
@@ -149,10 +149,10 @@ def test_memory_holds_the_trial_beside_the_worker(bare_environment: pytest.Monke
         (workload,) = workloads(built)
         (container,) = workload.containers
         settings = settings_of(container, built, bare_environment)
-        # Measured in MB (deploy/README.md): 830 a loaded model, at most 430 above it.
-        needed = models * 830e6 + 430e6 + settings.guard.trial_memory_bytes
+        # Measured in MB (deploy/README.md): 560 a process with a loaded model, at most 430 above it.
+        needed = models * 560e6 + 430e6 + settings.guard.trial_memory_bytes
         assert needed <= _bytes(container["resources"]["limits"]["memory"])
-        assert _bytes(container["resources"]["requests"]["memory"]) >= (models - 1) * 830e6 + 430e6
+        assert _bytes(container["resources"]["requests"]["memory"]) >= (models - 1) * 560e6 + 430e6
 
 
 def _bytes(quantity: str) -> float:

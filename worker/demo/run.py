@@ -182,8 +182,7 @@ class Demo:
             await producer.stop()
 
     def _summary(self, outcome: Outcome, metrics: Mapping[str, float], seconds: float, exit_code: int) -> None:
-        hits = metrics.get('moderate_cache_lookups_total{result="hit"}', 0)
-        misses = metrics.get('moderate_cache_lookups_total{result="miss"}', 0)
+        hits, misses = (_look_ups(metrics, result) for result in ("hit", "miss"))
         ordered = sorted(self.latencies_seconds) or [0.0]
         show = self.console.print
         show()
@@ -194,6 +193,11 @@ class Demo:
         show(f"posts a second    {len(self.rows) / seconds:.1f} (fed at {self.posts_per_second:g})")
         show(f"latency           p50 {statistics.median(ordered):.3f} s, p99 {_percentile(ordered, 0.99):.3f} s")
         show(f"worker            stopped with exit code {exit_code}; its log: {self.folder / 'worker.log'}")
+
+
+def _look_ups(metrics: Mapping[str, float], result: str) -> float:
+    name = "moderate_cache_lookups_total{"
+    return sum(value for key, value in metrics.items() if key.startswith(name) and f'result="{result}"' in key)
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:
