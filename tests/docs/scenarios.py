@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from datetime import UTC, datetime, timedelta
 
 from tests.deploy import tools
 from tests.docs.pages import ROOT
@@ -103,8 +104,9 @@ def two_label_files(scene: Scene) -> None:
     scene.do("mmorient label samples/posts.jsonl > old.jsonl", 0, 1)
     entries = [json.loads(line) for line in (scene.folder / "old.jsonl").read_text(encoding="utf-8").splitlines()]
     for entry in entries[::3]:
-        for label in entry["labels"].values():
-            label["label"], *_ = sorted(label["probabilities"], key=label["probabilities"].__getitem__)
+        for task in ("sentiment", "sarcasm", "offensiveness"):
+            label = entry["labels"][task]
+            label["label"] = min(label["probabilities"], key=label["probabilities"].__getitem__)
     (scene.folder / "new.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
 
 
@@ -137,6 +139,10 @@ def _wait(scene: Scene, command: str) -> None:
         time.sleep(0.2)
 
 
+def _ago(*, hours: float) -> str:
+    return (datetime.now(UTC) - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _letter(scene: Scene) -> dict[str, str]:
     """Return the dead letter of the post that is no JSON."""
     letters = json.loads(scene.do("moderate dead-letters list --by letter --json"))["groups"]
@@ -163,9 +169,12 @@ SCENARIOS: dict[str, Scenario] = {
         statuses={"mmorient label samples/posts.jsonl": (1,), "moderate diff": (0, 3)},
         parsed={
             "mmorient train": "docs/how-to/own-posts.md",
-            "mmorient fairness": "docs/new-checkpoint.md",
+            "mmorient evaluate": "docs/how-to/own-posts.md",
+            "mmorient calibrate": "docs/how-to/own-posts.md",
+            "mmorient fairness": "tests/mmorient/test_fairness.py",
             "mmorient ablate": "tests/mmorient/test_joint_training.py",
         },
+        samples=24,
     ),
     "docs/index.md": Scenario(),
     "docs/tutorial.md": Scenario(samples=496),
@@ -179,6 +188,13 @@ SCENARIOS: dict[str, Scenario] = {
         before=(new_checkpoint, own_posts, stack),
         ahead={"curl -s 127.0.0.1:8080/metrics | grep ^moderate_shadow": labelled_by_both},
         statuses={"moderate diff": (0, 3)},
+        # Of the page's day: what was written within the last hour.
+        replaced={
+            "2026-11-21T17:00:00Z": lambda _: _ago(hours=1),
+            "2026-11-21T18:00:00Z": lambda _: _ago(hours=0),
+            "2026-11-21T18:12:00Z": lambda _: _ago(hours=0),
+        },
+        parsed={"mmorient fairness": "tests/mmorient/test_fairness.py"},
     ),
     "docs/dead-letters.md": Scenario(
         before=(stack, dead_letters),
