@@ -159,7 +159,7 @@ def _redis(scene: Scene) -> str:
 
 SCENARIOS: dict[str, Scenario] = {
     "README.md": Scenario(
-        before=(new_checkpoint, archive, own_posts),
+        before=(new_checkpoint, archive, own_posts, kubectl),
         replaced={"broker:9092": _kafka, "redis://cache:6379/0": _redis},
         ahead={
             "moderate diff 'labels.{task}'": labelled_by_both,
