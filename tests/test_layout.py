@@ -1,6 +1,8 @@
 """The walls between the rooms."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,13 @@ def test_checkpoints_are_never_pickles() -> None:
         text = path.read_text(encoding="utf-8")
         assert "pickle.load" not in text, path
         assert text.count("torch.load(") == text.count("weights_only=True"), path
+
+
+def test_commands_that_only_read_topics_load_no_torch() -> None:
+    """It takes seconds, and who looks for a dead letter or a label needs no model."""
+    modules = "worker.dead_letters.commands, worker.dead_letters.replay_command, worker.label_search.command"
+    loaded = subprocess.run(
+        [sys.executable, "-c", f"import sys, {modules}; print('torch' in sys.modules)"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert loaded.stdout.strip() == "False"

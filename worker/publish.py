@@ -3,12 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
-from mmorient import Moderator, PostLabels
-from mmorient import TaskLabel as ModelLabel
 from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Source, TaskLabel
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import Item, OutgoingRecord
+
+# Commands that only read dead letters import this too, and torch takes seconds.
+if TYPE_CHECKING:
+    from mmorient import Moderator, PostLabels
+    from mmorient import TaskLabel as ModelLabel
 
 # Number and count of the parts of a dead letter that is larger than its topic takes: joined, they are its bytes.
 PART_HEADER = "moderate.part"
@@ -68,7 +72,9 @@ class PublishStage:
             self._label(item, item.post.id, item.labels, topic, tasks) for topic, tasks in self._tasks_by_topic.items()
         ]
 
-    def _label(self, item: Item, post_id: str, labels: PostLabels, topic: str, tasks: Sequence[str]) -> OutgoingRecord:
+    def _label(
+        self, item: Item, post_id: str, labels: "PostLabels", topic: str, tasks: Sequence[str]
+    ) -> OutgoingRecord:
         record = item.record
         value: Label | LabelSet
         answers = {task: _answer(labels.tasks[task]) for task in tasks}
@@ -141,7 +147,7 @@ class PublishStage:
         ]
 
 
-def stamp_of(moderator: Moderator) -> ModelStamp:
+def stamp_of(moderator: "Moderator") -> ModelStamp:
     """Return what the labels of a model say of it."""
     identity = moderator.identity
     return ModelStamp(
@@ -167,7 +173,7 @@ def is_first_part(headers: Sequence[tuple[str, bytes]]) -> bool:
     return dict(headers).get(PART_HEADER, b"1/").startswith(b"1/")
 
 
-def _answer(label: ModelLabel) -> TaskLabel:
+def _answer(label: "ModelLabel") -> TaskLabel:
     intensity = label.intensity and Intensity(
         label=label.intensity.label, probabilities=dict(label.intensity.probabilities)
     )
