@@ -40,7 +40,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, page in PAGES.items():
         files.append(File.generated(config, path, content=page()))
     waiting = [(f"{linked.DOCS}{file.src_uri}", file.content_string) for file in files.documentation_pages()]
-    waiting += [("mkdocs.yml", f"[]({path})") for path in _outside(config.nav, files)]
+    in_nav = _outside(config.nav, files)
+    waiting += [("mkdocs.yml", f"[]({path})") for path in in_nav]
     while waiting:
         path, markdown = waiting.pop()
         for target in linked.targets(markdown, path):
@@ -49,6 +50,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             if files.get_file_from_path(there) or target.startswith(linked.DOCS) or not (ROOT / target).exists():
                 continue
             file = _beside(config, target, there)
+            # What is only linked to is reached by its link.
+            file.inclusion = InclusionLevel.INCLUDED if there in in_nav else InclusionLevel.NOT_IN_NAV
             files.append(file)
             waiting.append((there if (ROOT / there).is_file() else target, file.content_string))
     return files
@@ -100,6 +103,4 @@ def _beside(config: MkDocsConfig, path: str, there: str) -> File:
     """Return a file or folder of the repository as a page of the site."""
     is_page = (ROOT / there).is_file()
     content = (ROOT / there).read_text(encoding="utf-8") if is_page else linked.listing(path, ROOT)
-    made = File.generated(config, there, content=content)
-    made.inclusion = InclusionLevel.INCLUDED if is_page else InclusionLevel.NOT_IN_NAV
-    return made
+    return File.generated(config, there, content=content)

@@ -6,6 +6,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +16,14 @@ from typing import Any
 import yaml
 
 from tests.docs.pages import ROOT
+from worker.options import setting_variables
 
 _OVERLAYS = ROOT / "deploy" / "kubernetes" / "overlays"
 _KINDS = {"sts": "statefulset", "deploy": "deployment", "po": "pod", "pods": "pod", "cm": "configmap", "jobs": "job"}
-_WITH_VALUE = frozenset(
-    ["-n", "-k", "-f", "-t", "-c", "-l", "-o", "-p", "--namespace", "--file", "--tag", "--target", "--timeout", "--for"]
-)
+_WITH_VALUE = frozenset({
+    *("-n", "-k", "-f", "-t", "-c", "-l", "-o", "-p", "-e", "--namespace", "--file", "--tag", "--target", "--timeout"),
+    *("--for", "--scale", "--tmpfs", "--cap-drop"),
+})  # fmt: skip
 _OF_PODS = {"pod", "node", "namespace"}
 
 
@@ -55,21 +58,41 @@ def kubectl(arguments: Sequence[str]) -> None:
 def docker(arguments: Sequence[str]) -> None:
     """Read the compose file or the Dockerfile, and look that what is named is there."""
     words = _without_options(arguments)
-    if words[:1] == ["compose"]:
-        services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
-        if words[1] not in {"up", "down", "ps", "logs", "exec", "config", "build", "restart", "stop"}:
-            raise WrongError(f"docker compose {words[1]}")
-        for service in words[2:3] if words[1] == "exec" else words[2:]:
-            if service not in services:
-                raise WrongError(f"no service {service}; there are {', '.join(services)}")
-    elif words[:1] in (["build"], ["bud"]):
-        file = ROOT / _option(arguments, "-f", "Dockerfile")
-        target = _option(arguments, "--target", "")
-        if target and not re.search(
-            rf"^FROM .* AS {target}$", file.read_text(encoding="utf-8"), re.MULTILINE | re.IGNORECASE
-        ):
-            raise WrongError(f"{file}: no stage {target}")
+    if words[0] == "compose":
+        _compose(words[1:], _option(arguments, "--scale", ""))
+    elif words[0] in {"build", "bud"}:
+        _stage(_option(arguments, "-f", "Dockerfile"), _option(arguments, "--target", ""))
+    elif words[0] == "run":
+        given = {word.partition("=")[0] for word in arguments if word.startswith("MODERATE_")}
+        if unknown := given - setting_variables():
+            raise WrongError(f"no setting {min(unknown)}")
     print(f"docker {' '.join(arguments)}: would be asked of an engine")
+
+
+def _compose(words: Sequence[str], scale: str) -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    if words[0] not in {"up", "down", "ps", "logs", "exec", "config", "build", "restart", "stop"}:
+        raise WrongError(f"docker compose {words[0]}")
+    inside = list(words[2:]) if words[0] == "exec" else []
+    named = words[1:2] if inside else words[1:]
+    for service in [*named, *([scale.partition("=")[0]] if scale else [])]:
+        if service not in services:
+            raise WrongError(f"no service {service}; there are {', '.join(services)}")
+    if inside[:1] in (["moderate"], ["mmorient"]):
+        parsed(inside)
+
+
+def _stage(file: str, target: str) -> None:
+    stages = re.findall(r"^FROM .* AS (\S+)$", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE | re.IGNORECASE)
+    if target and target not in stages:
+        raise WrongError(f"{file}: no stage {target}; there are {', '.join(stages)}")
+
+
+def build_image(arguments: Sequence[str]) -> None:
+    """Read the script that builds an image without a daemon, and look that its target is there."""
+    subprocess.run(["bash", "-n", str(ROOT / "deploy" / "build_image.sh")], check=True)
+    _stage("deploy/Dockerfile", arguments[0])
+    print(f"deploy/build_image.sh {' '.join(arguments)}: would be run")
 
 
 def make(arguments: Sequence[str]) -> None:
@@ -123,6 +146,7 @@ DOUBLES: dict[str, Callable[[Sequence[str]], None]] = {
     "kubectl": kubectl,
     "docker": docker,
     "buildah": docker,
+    "build_image": build_image,
     "make": make,
     "pip": pip,
     "git": git,
