@@ -70,7 +70,9 @@ def monitored(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Ite
         # A start takes longer than the two minutes of ModerationNoWorkerReady, divided by 60.
         lab.scrape(seat, "healthy")
         texts = [post(f"t-{n}", text=f"a remark of its own, number {n}") for n in range(90)]
-        values = [*texts, *sample_posts(FOLDER, 20), b"no json"]
+        mixed = [*texts, *sample_posts(FOLDER, 20)]
+        # One every nine seconds: the dashboard's shortest window is twenty.
+        values = [value for start in range(0, len(mixed), 27) for value in (*mixed[start : start + 27], b"no json")]
         feeding = lab.keep_doing(feed_for_ever(servers.kafka, stream.posts, values, _PARTITIONS, rate=3))
         return Monitored(lab, loop, seat, feeding)
 
