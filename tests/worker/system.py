@@ -282,6 +282,17 @@ class Stream:
             await admin.close()
 
 
+@asynccontextmanager
+async def administrator(stream: Stream) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Give an administrator."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=stream.servers.kafka)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
 def post(identifier: str, **fields: Any) -> bytes:
     """Return a Post's bytes."""
     return json.dumps({"id": identifier, **fields}, ensure_ascii=False).encode()

@@ -8,19 +8,19 @@ import os
 import random
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.protocol.admin import CreateAclsRequest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from tests.worker.system import TASKS, Position, Servers, Stream, Worker, headers_of, post
+from tests.worker.system import TASKS, Position, Servers, Stream, Worker, administrator, headers_of, post
 from worker.stack.kafka import KafkaRecipe
 from worker.stack.server import Server
 
@@ -55,17 +55,6 @@ async def own(own_broker: str, tmp_path: Path, request: pytest.FixtureRequest) -
         yield Stream(Servers(own_broker, ""), name, tmp_path, stack)
 
 
-@asynccontextmanager
-async def connected(stream: Stream) -> AsyncIterator[AIOKafkaAdminClient]:
-    """Give an administrator."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=stream.servers.kafka)
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
-
-
 async def stand_at(stream: Stream, offset: int, group: str) -> None:
     """Let a group without members stand at an offset of partition 0."""
     consumer = AIOKafkaConsumer(bootstrap_servers=stream.servers.kafka, group_id=group, enable_auto_commit=False)
@@ -80,7 +69,7 @@ async def stand_at(stream: Stream, offset: int, group: str) -> None:
 
 async def limit(stream: Stream, sizes: Mapping[str, int]) -> None:
     """Let topics take batches of so many bytes."""
-    async with connected(stream) as admin:
+    async with administrator(stream) as admin:
         for topic, size in sizes.items():
             await admin.alter_configs(
                 [ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": str(size)})]
@@ -130,7 +119,7 @@ def texts(count: int, name: str = "p") -> list[bytes]:
 
 async def grow(stream: Stream, topics: Sequence[str], partitions: int) -> None:
     """Give topics more partitions."""
-    async with connected(stream) as admin:
+    async with administrator(stream) as admin:
         await admin.create_partitions({topic: NewPartitions(partitions) for topic in topics})
 
 
@@ -196,7 +185,7 @@ async def test_offsets_out_of_range(stream: Stream) -> None:
     await stand_at(stream, 10, stream.name)
     await stand_at(stream, 10, groups["stop"])
     await stand_at(stream, 1_000, groups["beyond"])
-    async with connected(stream) as admin:
+    async with administrator(stream) as admin:
         await admin.delete_records({TopicPartition(stream.posts, 0): RecordsToDelete(before_offset=40)})
     stopping = await stream.start("stop", KAFKA__GROUP_ID=groups["stop"], KAFKA__RECORDS_GONE="stop")
     beyond = await stream.start("beyond", KAFKA__GROUP_ID=groups["beyond"])
@@ -216,7 +205,7 @@ async def test_offsets_out_of_range(stream: Stream) -> None:
 async def test_gaps_between_offsets(own: Stream) -> None:
     """Transactions, an aborted one among them, on a compacted topic: what a reader sees is labelled once, no more."""
     compacted = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
-    async with connected(own) as admin:
+    async with administrator(own) as admin:
         await admin.create_topics([NewTopic(own.posts, 1, 1, topic_configs=compacted)])
     await own.create_topics(1)
     producer = AIOKafkaProducer(bootstrap_servers=own.servers.kafka, transactional_id=f"{own.name}-feed")
@@ -271,7 +260,7 @@ async def test_gaps_between_offsets(own: Stream) -> None:
 
 async def deny(stream: Stream, kind: int, name: str, operation: int) -> None:
     """Let the broker refuse an operation on one resource and allow all others, as it does where nothing is said."""
-    async with connected(stream) as admin:
+    async with administrator(stream) as admin:
         for done, permission in ((ALL, ALLOW), (operation, DENY)):
             response = await admin._send_request(
                 CreateAclsRequest(kind, name, LITERAL, "User:ANONYMOUS", "*", done, permission)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tests.worker.doctor.helpers import administrator, make_topics, outputs
+from tests.worker.doctor.helpers import make_topics, outputs
 from tests.worker.doctor.secured import (
     DESCRIBE_CONFIGS,
     GROUP,
@@ -30,7 +30,7 @@ from tests.worker.doctor.secured import (
     certificate,
     rule,
 )
-from tests.worker.system import TASKS, Servers, Stream
+from tests.worker.system import TASKS, Servers, Stream, administrator
 from worker.cli import moderate
 from worker.deployment import Deployment
 from worker.doctor import command

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from tests.worker.system import TASKS, Stream
+from tests.worker.system import TASKS, Stream, administrator
 from worker.deployment import Deployment, assignor_of
 
 PARTITIONS = 2
@@ -16,17 +16,6 @@ PARTITIONS = 2
 def outputs(stream: Stream) -> list[str]:
     """Return the topics that a worker writes to."""
     return [*map(stream.label_topic, TASKS), stream.dead]
-
-
-@asynccontextmanager
-async def administrator(stream: Stream) -> AsyncIterator[AIOKafkaAdminClient]:
-    """Give an administrator."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=stream.servers.kafka)
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
 
 
 async def make_topics(stream: Stream, **changed: NewTopic | None) -> None:

@@ -17,8 +17,8 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from redis import Redis
 
 from tests.worker.doctor.conftest import Doctor, settings_of
-from tests.worker.doctor.helpers import PARTITIONS, administrator, closed_port, make_topics, outputs, silent_port
-from tests.worker.system import Stream, post
+from tests.worker.doctor.helpers import PARTITIONS, closed_port, make_topics, outputs, silent_port
+from tests.worker.system import Stream, administrator, post
 from tests.worker.test_kafka_faults import check_once, lines
 
 ROOT = Path(__file__).parents[3]

@@ -6,10 +6,10 @@ import json
 import pytest
 
 from tests.worker.doctor.conftest import Doctor, Place, Secured, check, logged_in, settings_of
-from tests.worker.doctor.helpers import administrator, closed_port, make_topics, silent_port
+from tests.worker.doctor.helpers import closed_port, make_topics, silent_port
 from tests.worker.doctor.secured import GROUP, READ, TOPIC, TRANSACTIONAL_ID, WRITE, rule
 from tests.worker.redis_servers import served
-from tests.worker.system import Stream
+from tests.worker.system import Stream, administrator
 
 SETTINGS = {
     "a value that is none": (

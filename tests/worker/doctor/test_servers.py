@@ -9,13 +9,13 @@ from aiokafka.admin import NewTopic, RecordsToDelete
 from tests.worker.doctor.conftest import Doctor, Place, check, settings_of
 from tests.worker.doctor.helpers import (
     PARTITIONS,
-    administrator,
     closed_port,
     make_topics,
     member,
     silent_port,
     stand_at,
 )
+from tests.worker.system import administrator
 from worker.deployment import Deployment
 
 Break = Callable[[Place], Awaitable[dict[str, str]]]
