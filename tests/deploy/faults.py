@@ -20,8 +20,8 @@ from tests.deploy.feeding import feed, feed_for_ever
 from tests.deploy.lab import Lab, Seat
 from tests.worker.checkpoints import SHIPPED, recalibrated
 from tests.worker.redis_servers import address_of
-from tests.worker.system import Servers, Stream, post
-from tests.worker.test_kafka_faults import HOOKS, connected, grow, stand_at, texts
+from tests.worker.system import Servers, Stream, administrator, post
+from tests.worker.test_kafka_faults import HOOKS, grow, stand_at, texts
 from tests.worker.test_poison import pictured
 from worker.stack.kafka import KafkaRecipe
 from worker.stack.redis import RedisRecipe
@@ -44,7 +44,7 @@ async def old_posts(lab: Lab) -> None:
     await stream.create_topics(2)
     await feed(kafka, stream.posts, texts(100), 2)
     await stand_at(stream, 10, stream.name)
-    async with connected(stream) as admin:
+    async with administrator(stream) as admin:
         await admin.delete_records({TopicPartition(stream.posts, 0): RecordsToDelete(before_offset=40)})
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
