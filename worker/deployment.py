@@ -5,8 +5,10 @@ a part of the other's posts onto its own topics. The second one to come is refus
 """
 
 import json
+import time
 from dataclasses import asdict, dataclass
 from typing import Any, Self
+from uuid import uuid4
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
@@ -42,6 +44,11 @@ class Deployment:
 
     def __str__(self) -> str:
         return f"{self.posts} to {', '.join(sorted({topic for _, topic in self.routes}))} and {self.dead_letters}"
+
+
+def new_incarnation() -> str:
+    """Return a name for this process, unlike any other's; names sort by when their processes began."""
+    return f"{time.time_ns() // 1_000_000:012x}{uuid4().hex[:4]}"
 
 
 def assignor_of(deployment: Deployment, worker: str) -> type[AbstractPartitionAssignor]:
@@ -96,10 +103,11 @@ async def member_id_of(admin: AIOKafkaAdminClient, group_id: str, instance_id: s
 
 
 async def refuse_namesakes(admin: AIOKafkaAdminClient, group_id: str, instance_id: str, worker: str) -> None:
-    """Check that the group's static member `instance_id` is this process; ask only after it has joined.
+    """Check that no older process is the group's static member `instance_id`; ask only after this one has joined.
 
     Two processes of one name evict each other at every heartbeat, for ever: aiokafka's heartbeat does not say
-    the name, so the broker cannot tell the one that it evicted that it was fenced.
+    the name, so the broker cannot tell the one that it evicted that it was fenced. The younger gives way, and not
+    whichever asks first: a name that is given twice by mistake must not end the worker that had it.
 
     Args:
         admin: client of the broker.
@@ -107,12 +115,12 @@ async def refuse_namesakes(admin: AIOKafkaAdminClient, group_id: str, instance_i
         worker: incarnation of this process.
 
     Raises:
-        FatalError: another process has taken the name.
+        FatalError: an older process has the name.
     """
     for _, client_host, metadata in await _namesakes(admin, group_id, instance_id):
-        if _said(metadata).get("worker", worker) != worker:
+        if _said(metadata).get("worker", worker) < worker:
             raise FatalError(
-                f"group_instance_id {instance_id} of group {group_id} was taken by another process "
+                f"group_instance_id {instance_id} of group {group_id} is held by another process "
                 f"at {client_host}: give each worker a MODERATE_KAFKA__GROUP_INSTANCE_ID of its own"
             )
 

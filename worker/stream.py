@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
@@ -18,6 +17,7 @@ from schemas import ModelStamp
 from worker.bounded import BoundedRun, Restraint
 from worker.committed import Committed
 from worker.consume import ConsumeStage
+from worker.deployment import new_incarnation
 from worker.drift import Drift
 from worker.errors import FatalError
 from worker.health import Health
@@ -227,7 +227,7 @@ def _terms(settings: Settings, *, bounded: bool) -> LaneTerms:
     kafka, batch = settings.kafka, settings.batch
     return LaneTerms(
         group_id=kafka.group_id,
-        worker=uuid4().hex[:12],
+        worker=new_incarnation(),
         timeout_seconds=kafka.transaction_timeout_seconds,
         in_flight=batch.max_posts * batch.max_in_flight,
         bounded=bounded,

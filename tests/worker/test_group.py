@@ -55,7 +55,7 @@ async def test_a_stranger_with_our_transactional_id_is_named(stream: Stream) -> 
 
 
 async def test_static_members_come_back_and_impostors_end(stream: Stream) -> None:
-    """A member that restarts under its name moves nobody's partitions; one that takes another's name ends it."""
+    """A member that restarts under its name moves nobody's partitions; one that takes another's name is ended."""
     await stream.create_topics(4)
     static = {"KAFKA__SESSION_TIMEOUT_SECONDS": "30"}
     other = await (await stream.start("other", KAFKA__GROUP_INSTANCE_ID="pod-0", **static)).ready()
@@ -70,12 +70,12 @@ async def test_static_members_come_back_and_impostors_end(stream: Stream) -> Non
     check_once(await stream.labels(), positions, stream)
     assert (len(lines(other, "partitions_assigned")), len(lines(other, "partitions_given_up"))) == moves
     impostor = await stream.start("impostor", KAFKA__GROUP_INSTANCE_ID="pod-1", **static)
-    reason = await complaint(again)
+    reason = await complaint(impostor)
     assert "group_instance_id" in reason
     positions += await stream.feed(texts(40, "taken"), 4)
     await stream.settled(positions, 60)
     check_once(await stream.labels(), positions, stream)
-    assert await impostor.end() == 0
+    assert await again.end() == 0
     assert await other.end() == 0
 
 

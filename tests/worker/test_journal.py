@@ -21,7 +21,7 @@ def test_a_string_that_is_no_journal_is_none(metadata: str | None) -> None:
 
 def test_a_note_survives_its_string() -> None:
     """What was written is what is read, and short enough for a broker's default limit."""
-    note = Journal("named", "a" * 12, suspects=2**31, single_until=2**62, named_until=2**62, deaths=3, alone=2**62)
+    note = Journal("named", "a" * 16, suspects=2**31, single_until=2**62, named_until=2**62, deaths=3, alone=2**62)
     assert Journal.loads(note.dumps()) == note
     assert len(note.dumps()) < 4096
 

@@ -9,16 +9,7 @@ import structlog
 
 from worker.logs import RepeatFilter, configure_logs
 
-
-@pytest.fixture(autouse=True)
-def keep_logging() -> object:
-    """Put the root logger back afterwards."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("kept_logging")
 
 
 def test_lines_are_json_off_a_terminal() -> None:

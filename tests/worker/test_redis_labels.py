@@ -22,8 +22,8 @@ async def metric(worker: Worker, name: str) -> float:
 
 
 async def cache_hits(worker: Worker) -> float:
-    """Return how many embeddings a worker has found in Redis."""
-    return await metric(worker, 'moderate_cache_lookups_total{result="hit"}')
+    """Return how many texts' embeddings a worker has found in Redis."""
+    return await metric(worker, 'moderate_cache_lookups_total{content="text",result="hit"}')
 
 
 async def test_labels_are_those_of_a_run_without_redis(stream: Stream, tmp_path: Path) -> None:

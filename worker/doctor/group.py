@@ -23,7 +23,8 @@ from worker.slices import name_of
 _POLL_MILLISECONDS = 500
 _LAG_SHARE = 0.5
 _OFFSETS_MINUTES = 7 * 24 * 60  # Kafka's default
-_NOBODY = "nobody"
+# As an incarnation: younger than every other.
+_NOBODY = "~"
 _OTHER_GROUP = "set another MODERATE_KAFKA__GROUP_ID for one of the two"
 
 
@@ -117,7 +118,7 @@ class Group:
             if await self._beside.runs():
                 return ok(f"{name}, held by the worker that runs here")
             return failure(
-                str(error).partition(": ")[0].replace("was taken by another process", "is held by a live worker"),
+                str(error).partition(": ")[0].replace("another process", "a live worker"),
                 "give each worker a MODERATE_KAFKA__GROUP_INSTANCE_ID of its own, such as its pod's name",
             )
         return ok(f"{name}, held by nobody")

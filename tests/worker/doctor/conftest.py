@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import re
 import shutil
@@ -82,8 +81,9 @@ class Doctor:
 
 
 @pytest.fixture
-def doctor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Doctor]:
+def doctor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept_logging: None) -> Doctor:
     """Give a doctor, in an empty folder."""
+    del kept_logging
     (tmp_path / "here").mkdir(exist_ok=True)
     monkeypatch.chdir(tmp_path / "here")
     # Its child finds the same code there.
@@ -91,9 +91,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Doctor]:
     # What concerns the process itself would stay with the tests'.
     monkeypatch.setattr(command, "_NICENESS", 0)
     monkeypatch.setattr(command, "_end_soon", lambda _: None)
-    level = logging.root.manager.disable
-    yield Doctor(monkeypatch)
-    logging.disable(level)
+    return Doctor(monkeypatch)
 
 
 def settings_of(stream: Stream, port: int | None = None, **settings: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.worker.system import TASKS, Stream, administrator
-from worker.deployment import Deployment, assignor_of
+from worker.deployment import Deployment, assignor_of, new_incarnation
 
 PARTITIONS = 2
 
@@ -63,7 +63,7 @@ async def member(stream: Stream, deployment: Deployment, name: str | None = None
         group_id=stream.name,
         group_instance_id=name,
         enable_auto_commit=False,
-        partition_assignment_strategy=[assignor_of(deployment, "somebody")],
+        partition_assignment_strategy=[assignor_of(deployment, new_incarnation())],
     )
     await consumer.start()
     try:
