@@ -20,8 +20,8 @@ from tests.deploy.feeding import feed, feed_for_ever
 from tests.deploy.lab import Lab, Seat
 from tests.worker.checkpoints import SHIPPED, recalibrated
 from tests.worker.redis_servers import address_of
-from tests.worker.system import Servers, Stream, administrator, post
-from tests.worker.test_kafka_faults import HOOKS, grow, stand_at, texts
+from tests.worker.system import Servers, Stream, administrator, post, stand_at
+from tests.worker.test_kafka_faults import HOOKS, grow, texts
 from tests.worker.test_poison import pictured
 from worker.stack.kafka import KafkaRecipe
 from worker.stack.redis import RedisRecipe
@@ -43,7 +43,7 @@ async def old_posts(lab: Lab) -> None:
     kafka = stream.servers.kafka
     await stream.create_topics(2)
     await feed(kafka, stream.posts, texts(100), 2)
-    await stand_at(stream, 10, stream.name)
+    await stand_at(stream, 10)
     async with administrator(stream) as admin:
         await admin.delete_records({TopicPartition(stream.posts, 0): RecordsToDelete(before_offset=40)})
     with socket.socket() as probe:

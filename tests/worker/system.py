@@ -206,10 +206,8 @@ class Stream:
         self, isolation_level: str, topics: Sequence[str]
     ) -> AsyncIterator[tuple[AIOKafkaConsumer, dict[TopicPartition, int]]]:
         """Give a consumer of all partitions of topics, and their ends."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.servers.kafka)
-        await admin.start()
-        described = await admin.describe_topics(list(topics))
-        await admin.close()
+        async with administrator(self) as admin:
+            described = await admin.describe_topics(list(topics))
         sources = [
             TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]
         ]
@@ -251,35 +249,28 @@ class Stream:
     async def settled(self, positions: Sequence[Position], seconds: float) -> None:
         """Wait until the group's committed offsets have passed all positions and no transaction is open any more."""
         wanted = {partition: max(o for p, o in positions if p == partition) for partition, _ in positions}
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.servers.kafka)
-        await admin.start()
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    try:
-                        offsets = await admin.list_consumer_group_offsets(self.name)
-                    except KafkaError:
-                        # The first group of a fresh broker waits for the offsets topic.
-                        offsets = {}
-                    done = {
-                        source.partition: entry.offset
-                        for source, entry in offsets.items()
-                        if source.topic == self.posts
-                    }
-                    if all(done.get(partition, 0) > end for partition, end in wanted.items()):
-                        break
-                    await asyncio.sleep(0.2)
-                # The marker on the offsets may be written before those on the labels.
-                topics = [topic for topic in await admin.list_topics() if topic.startswith(f"{self.name}.")]
-                while True:
-                    async with self._reader("read_committed", topics) as (_, stable):
-                        pass
-                    async with self._reader("read_uncommitted", topics) as (_, ends):
-                        pass
-                    if stable == ends:
-                        return
-        finally:
-            await admin.close()
+        async with administrator(self) as admin, asyncio.timeout(seconds):
+            while True:
+                try:
+                    offsets = await admin.list_consumer_group_offsets(self.name)
+                except KafkaError:
+                    # The first group of a fresh broker waits for the offsets topic.
+                    offsets = {}
+                done = {
+                    source.partition: entry.offset for source, entry in offsets.items() if source.topic == self.posts
+                }
+                if all(done.get(partition, 0) > end for partition, end in wanted.items()):
+                    break
+                await asyncio.sleep(0.2)
+            # The marker on the offsets may be written before those on the labels.
+            topics = [topic for topic in await admin.list_topics() if topic.startswith(f"{self.name}.")]
+            while True:
+                async with self._reader("read_committed", topics) as (_, stable):
+                    pass
+                async with self._reader("read_uncommitted", topics) as (_, ends):
+                    pass
+                if stable == ends:
+                    return
 
 
 @asynccontextmanager
@@ -291,6 +282,20 @@ async def administrator(stream: Stream) -> AsyncIterator[AIOKafkaAdminClient]:
         yield admin
     finally:
         await admin.close()
+
+
+async def stand_at(stream: Stream, offset: int, group: str | None = None) -> None:
+    """Let a group without members, the stream's unless another is named, stand at an offset of partition 0."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=stream.servers.kafka, group_id=group or stream.name, enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        source = TopicPartition(stream.posts, 0)
+        consumer.assign([source])
+        await consumer.commit({source: offset})
+    finally:
+        await consumer.stop()
 
 
 def post(identifier: str, **fields: Any) -> bytes:

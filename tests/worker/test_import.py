@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError
 from pyarrow import parquet
 
-from tests.worker.system import Stream, post
+from tests.worker.system import Stream, administrator, post
 
 PARTITIONS = 3
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -52,11 +52,9 @@ def write(path: Path, values: Sequence[Mapping[str, Any] | bytes]) -> Path:
 
 async def create_topic(stream: Stream) -> None:
     """Create the posts topic with a broker's usual limits, whatever the local stack has."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=stream.servers.kafka)
-    await admin.start()
-    limits = {"max.message.bytes": "1048588", "retention.ms": str(7 * 24 * 3600 * 1000)}
-    await admin.create_topics([NewTopic(stream.posts, PARTITIONS, 1, topic_configs=limits)])
-    await admin.close()
+    async with administrator(stream) as admin:
+        limits = {"max.message.bytes": "1048588", "retention.ms": str(7 * 24 * 3600 * 1000)}
+        await admin.create_topics([NewTopic(stream.posts, PARTITIONS, 1, topic_configs=limits)])
 
 
 async def partitions_of(stream: Stream, keys: Sequence[bytes]) -> dict[bytes, int]:
@@ -71,15 +69,12 @@ async def partitions_of(stream: Stream, keys: Sequence[bytes]) -> dict[bytes, in
 
 async def rows_done(stream: Stream, name: str) -> int:
     """Return the offset of an import's group."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=stream.servers.kafka)
-    await admin.start()
-    try:
-        offsets = await admin.list_consumer_group_offsets(f"{stream.name}.import.{name}")
+    async with administrator(stream) as admin:
+        try:
+            offsets = await admin.list_consumer_group_offsets(f"{stream.name}.import.{name}")
+        except KafkaError:
+            return -1  # the first group of a fresh broker waits for the offsets topic
         return max((entry.offset for entry in offsets.values()), default=-1)
-    except KafkaError:
-        return -1  # the first group of a fresh broker waits for the offsets topic
-    finally:
-        await admin.close()
 
 
 async def test_every_post_arrives_once_over_kill_9(stream: Stream, tmp_path: Path) -> None:

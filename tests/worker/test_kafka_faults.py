@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.protocol.admin import CreateAclsRequest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from tests.worker.system import TASKS, Position, Servers, Stream, Worker, administrator, headers_of, post
+from tests.worker.system import TASKS, Position, Servers, Stream, Worker, administrator, headers_of, post, stand_at
 from worker.stack.kafka import KafkaRecipe
 from worker.stack.server import Server
 
@@ -53,18 +53,6 @@ async def own(own_broker: str, tmp_path: Path, request: pytest.FixtureRequest) -
     name = re.sub(r"[^a-zA-Z0-9._-]+", "-", f"{request.node.name}-{os.getpid()}")
     async with AsyncExitStack() as stack:
         yield Stream(Servers(own_broker, ""), name, tmp_path, stack)
-
-
-async def stand_at(stream: Stream, offset: int, group: str) -> None:
-    """Let a group without members stand at an offset of partition 0."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=stream.servers.kafka, group_id=group, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        source = TopicPartition(stream.posts, 0)
-        consumer.assign([source])
-        await consumer.commit({source: offset})
-    finally:
-        await consumer.stop()
 
 
 async def limit(stream: Stream, sizes: Mapping[str, int]) -> None:
@@ -182,7 +170,7 @@ async def test_offsets_out_of_range(stream: Stream) -> None:
     await stream.create_topics(1)
     positions = await stream.feed(texts(50), 1)
     groups = {name: f"{stream.name}-{name}" for name in ("stop", "beyond")}
-    await stand_at(stream, 10, stream.name)
+    await stand_at(stream, 10)
     await stand_at(stream, 10, groups["stop"])
     await stand_at(stream, 1_000, groups["beyond"])
     async with administrator(stream) as admin:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin import NewTopic, RecordsToDelete
 from aiokafka.partitioner import DefaultPartitioner
 
 from tests.worker.dead_letters.letters import Draft, question, write
-from tests.worker.system import TASKS, Stream, post
+from tests.worker.system import TASKS, Stream, administrator, post
 from worker.bounds import Range, parse_bound
 from worker.errors import FatalError
 from worker.label_search.command import Wanted, find_labels
@@ -138,9 +138,8 @@ async def test_labels_of_other_keys_partitions_and_topics(stream: Stream, find: 
     number = partition_of(b"u-9", 4)
     other = next(f"p-{n}" for n in range(99) if partition_of(b"p-%d" % n, 4) != number)
     shadow = f"{stream.name}.shadow.sarcasm"
-    admin = AIOKafkaAdminClient(bootstrap_servers=stream.servers.kafka)
-    await admin.start()
-    await admin.create_topics([NewTopic(shadow, 4, 1)])
+    async with administrator(stream) as admin:
+        await admin.create_topics([NewTopic(shadow, 4, 1)])
     await fill(
         stream, stream.label_topic("sarcasm"), [label(stream, other, "sarcasm", 0, partition=number)], number, b"u-9"
     )
@@ -160,10 +159,10 @@ async def test_labels_of_other_keys_partitions_and_topics(stream: Stream, find: 
     assert await checkpoints(key="u-9", patterns=(shadow,)) == [NEW]
     with pytest.raises(FatalError, match="no topic is called"):
         await find(other, patterns=("nothing-*",))
-    await admin.delete_records({TopicPartition(stream.posts, number): RecordsToDelete(before_offset=1)})
+    async with administrator(stream) as admin:
+        await admin.delete_records({TopicPartition(stream.posts, number): RecordsToDelete(before_offset=1)})
     found = await find(other, key="u-9")
     assert [entry["there"] for entry in found if entry["kind"] == "post"] == [False]
-    await admin.close()
 
 
 async def test_the_command_answers_in_lines_that_harm_no_terminal(stream: Stream) -> None:

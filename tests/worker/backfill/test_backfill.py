@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+from aiokafka.admin import NewPartitions, RecordsToDelete
 
 from tests.worker.checkpoints import recalibrated
-from tests.worker.system import TASKS, Labels, Position, Stream, post
+from tests.worker.system import TASKS, Labels, Position, Stream, administrator, post
 
 PARTITIONS = 3
 
@@ -129,8 +129,6 @@ async def test_a_range_ends_wherever_its_end_lies(stream: Stream) -> None:
     A partition that is added after the beginning is not part of it.
     """
     await stream.create_topics(2)
-    admin = AIOKafkaAdminClient(bootstrap_servers=stream.servers.kafka)
-    await admin.start()
     written = 0
     for codec in (None, "gzip", "snappy", "lz4", "zstd"):
         producer = AIOKafkaProducer(
@@ -145,7 +143,8 @@ async def test_a_range_ends_wherever_its_end_lies(stream: Stream) -> None:
             await (producer.commit_transaction() if commits else producer.abort_transaction())
             written += 9
         await producer.stop()
-    await admin.delete_records({TopicPartition(stream.posts, 0): RecordsToDelete(before_offset=3)})
+    async with administrator(stream) as admin:
+        await admin.delete_records({TopicPartition(stream.posts, 0): RecordsToDelete(before_offset=3)})
     again = Again(stream)
     log = await again.run("all")
     assert '"offsets": 3' in log
@@ -159,16 +158,16 @@ async def test_a_range_ends_wherever_its_end_lies(stream: Stream) -> None:
     # Frozen, then grown: by records and by a partition.
     process = await again.start("grown", "--max-posts-per-second", "5")
     await until_begun(stream, "grown")
-    for topic in (
-        stream.posts,
-        *map(again.pattern("grown").format_map, ({"task": t} for t in (*TASKS, "dead-letter"))),
-    ):
-        await admin.create_partitions({topic: NewPartitions(3)})
+    async with administrator(stream) as admin:
+        for topic in (
+            stream.posts,
+            *map(again.pattern("grown").format_map, ({"task": t} for t in (*TASKS, "dead-letter"))),
+        ):
+            await admin.create_partitions({topic: NewPartitions(3)})
     await stream.feed(texts(30), 3)
     async with asyncio.timeout(60):
         assert await process.wait() == 0
     assert (await again.values("grown"))["sarcasm"].keys() == sarcasm.keys()
-    await admin.close()
 
 
 async def until_begun(stream: Stream, name: str) -> None:
@@ -191,10 +190,8 @@ async def test_a_new_head_over_cached_posts_needs_no_encoder(stream: Stream, tmp
     said: dict[str, Any] = json.loads(output)
     assert (said["sampled_posts"], said["cached_share"], sum(said["offsets"].values())) == (30, 1.0, 30)
     assert said["cost"] == pytest.approx(said["seconds"] / 1000)
-    admin = AIOKafkaAdminClient(bootstrap_servers=stream.servers.kafka)
-    await admin.start()
-    assert not [topic for topic in await admin.list_topics() if f"{stream.name}.new" in topic]
-    await admin.close()
+    async with administrator(stream) as admin:
+        assert not [topic for topic in await admin.list_topics() if f"{stream.name}.new" in topic]
     await again.run("new", "--to", "10", CHECKPOINT=str(other))
     old, new = await again.values("old"), await again.values("new")
     assert old["sarcasm"].keys() == new["sarcasm"].keys()

@@ -7,12 +7,11 @@ import signal
 from unittest.mock import AsyncMock
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tests.worker.dead_letters.conftest import Replays
 from tests.worker.dead_letters.letters import Draft, replayed, write
-from tests.worker.system import Stream, headers_of, post
+from tests.worker.system import Stream, administrator, headers_of, post
 from worker.dead_letters import replay_command
 from worker.dead_letters.claim import Claim
 from worker.errors import FatalError
@@ -169,11 +168,9 @@ async def test_what_the_posts_topic_does_not_take_is_refused_by_name(
     if not limit_is_known:
         # As for one who may not describe topics.
         monkeypatch.setattr(replay_command, "max_message_bytes", AsyncMock(return_value=None))
-    admin = AIOKafkaAdminClient(bootstrap_servers=stream.servers.kafka)
-    await admin.start()
-    limit = {"max.message.bytes": "20000"}
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, stream.posts, configs=limit)])
-    await admin.close()
+    async with administrator(stream) as admin:
+        limit = {"max.message.bytes": "20000"}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, stream.posts, configs=limit)])
     sizes = [100, 15_000, 40_000, 200, 15_000, 300]
     positions = await write(stream, [Draft(random.Random(n).randbytes(size), n) for n, size in enumerate(sizes)])
     answer = await replays()
@@ -188,19 +185,17 @@ async def test_a_topic_that_was_made_anew_has_no_replays(stream: Stream, replays
     await stream.create_topics(1)
     await write(stream, [Draft(b"?", 1)])
     assert await replays() == {"selected": 1, "replayed": 1}
-    admin = AIOKafkaAdminClient(bootstrap_servers=stream.servers.kafka)
-    await admin.start()
-    described = await admin.describe_topics([stream.dead, f"{stream.dead}.replays"])
-    assert [len(topic["partitions"][0]["replicas"]) for topic in described] == [1, 1]
-    await admin.delete_topics([stream.dead, stream.posts, *map(stream.label_topic, ("sentiment", "sarcasm"))])
-    await admin.delete_topics([stream.label_topic("offensiveness")])
-    while set(await admin.list_topics()) & {stream.dead, stream.posts}:
-        await asyncio.sleep(0.05)
+    async with administrator(stream) as admin:
+        described = await admin.describe_topics([stream.dead, f"{stream.dead}.replays"])
+        assert [len(topic["partitions"][0]["replicas"]) for topic in described] == [1, 1]
+        await admin.delete_topics([stream.dead, stream.posts, *map(stream.label_topic, ("sentiment", "sarcasm"))])
+        await admin.delete_topics([stream.label_topic("offensiveness")])
+        while set(await admin.list_topics()) & {stream.dead, stream.posts}:
+            await asyncio.sleep(0.05)
     await stream.create_topics(2)
     await write(stream, [Draft(b"?", 2), Draft(b"?", 3, 1)])
     assert await replays() == {"selected": 2, "replayed": 2}
     assert set(await replayed(stream)) == {f"{stream.posts}[0]@2", f"{stream.posts}[1]@3"}
-    await admin.close()
 
 
 async def test_the_rate_is_kept(stream: Stream) -> None:

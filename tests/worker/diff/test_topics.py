@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
 from tests.worker.diff.conftest import Ran, Run
-from tests.worker.system import Position, Stream, post
+from tests.worker.system import Position, Stream, administrator, post
 
 PARTITIONS = 2
 POSTS = 60
@@ -70,10 +70,8 @@ async def write(
 
 async def make_topics(stream: Stream, *names: str) -> None:
     """Make topics of two partitions."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=stream.servers.kafka)
-    await admin.start()
-    await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
-    await admin.close()
+    async with administrator(stream) as admin:
+        await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
 
 
 Compare = Callable[..., Awaitable[Ran]]

@@ -4,7 +4,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.worker.system import TASKS, Stream, administrator
@@ -40,18 +40,6 @@ async def led(admin: AIOKafkaAdminClient, topic: str) -> bool:
     """Return whether every partition of a topic has a leader."""
     (found,) = await admin.describe_topics([topic])
     return bool(found["partitions"]) and all(part["leader"] >= 0 for part in found["partitions"])
-
-
-async def stand_at(stream: Stream, offset: int) -> None:
-    """Let the stream's group, without members, stand at an offset of partition 0."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=stream.servers.kafka, group_id=stream.name, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        source = TopicPartition(stream.posts, 0)
-        consumer.assign([source])
-        await consumer.commit({source: offset})
-    finally:
-        await consumer.stop()
 
 
 @asynccontextmanager

@@ -13,9 +13,8 @@ from tests.worker.doctor.helpers import (
     make_topics,
     member,
     silent_port,
-    stand_at,
 )
-from tests.worker.system import administrator
+from tests.worker.system import administrator, stand_at
 from worker.deployment import Deployment
 
 Break = Callable[[Place], Awaitable[dict[str, str]]]
@@ -30,20 +29,18 @@ async def too_few_partitions(place: Place) -> dict[str, str]:
     return {}
 
 
-async def compacted_labels(place: Place) -> dict[str, str]:
-    configs = {"cleanup.policy": "compact"}
-    await make_topics(
-        place.stream, sarcasm=NewTopic(place.stream.label_topic("sarcasm"), PARTITIONS, 1, topic_configs=configs)
-    )
+async def _configured_labels(place: Place, configs: dict[str, str]) -> dict[str, str]:
+    topic = NewTopic(place.stream.label_topic("sarcasm"), PARTITIONS, 1, topic_configs=configs)
+    await make_topics(place.stream, sarcasm=topic)
     return {}
+
+
+async def compacted_labels(place: Place) -> dict[str, str]:
+    return await _configured_labels(place, {"cleanup.policy": "compact"})
 
 
 async def tiny_labels(place: Place) -> dict[str, str]:
-    configs = {"max.message.bytes": "500"}
-    await make_topics(
-        place.stream, sarcasm=NewTopic(place.stream.label_topic("sarcasm"), PARTITIONS, 1, topic_configs=configs)
-    )
-    return {}
+    return await _configured_labels(place, {"max.message.bytes": "500"})
 
 
 async def small_dead_letters(place: Place) -> dict[str, str]:
@@ -54,11 +51,7 @@ async def small_dead_letters(place: Place) -> dict[str, str]:
 
 
 async def too_few_in_sync(place: Place) -> dict[str, str]:
-    configs = {"min.insync.replicas": "2"}
-    await make_topics(
-        place.stream, sarcasm=NewTopic(place.stream.label_topic("sarcasm"), PARTITIONS, 1, topic_configs=configs)
-    )
-    return {}
+    return await _configured_labels(place, {"min.insync.replicas": "2"})
 
 
 async def long_transactions(place: Place) -> dict[str, str]:
