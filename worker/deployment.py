@@ -117,12 +117,31 @@ async def refuse_namesakes(admin: AIOKafkaAdminClient, group_id: str, instance_i
     Raises:
         FatalError: an older process has the name.
     """
+    client_host = await holder_of(admin, group_id, instance_id, older_than=worker)
+    if client_host is not None:
+        raise FatalError(
+            f"group_instance_id {instance_id} of group {group_id} is held by another process "
+            f"at {client_host}: give each worker a MODERATE_KAFKA__GROUP_INSTANCE_ID of its own"
+        )
+
+
+async def holder_of(
+    admin: AIOKafkaAdminClient, group_id: str, instance_id: str, *, older_than: str | None = None
+) -> str | None:
+    """Return the host of the worker that is the group's static member `instance_id`; None where there is none.
+
+    A member that says nothing of its process (an earlier version) is let be.
+
+    Args:
+        admin: client of the broker.
+        group_id, instance_id: of the member.
+        older_than: incarnation; only a process that began before it counts.
+    """
     for _, client_host, metadata in await _namesakes(admin, group_id, instance_id):
-        if _said(metadata).get("worker", worker) < worker:
-            raise FatalError(
-                f"group_instance_id {instance_id} of group {group_id} is held by another process "
-                f"at {client_host}: give each worker a MODERATE_KAFKA__GROUP_INSTANCE_ID of its own"
-            )
+        worker = _said(metadata).get("worker")
+        if worker is not None and (older_than is None or str(worker) < older_than):
+            return client_host
+    return None
 
 
 async def _namesakes(admin: AIOKafkaAdminClient, group_id: str, instance_id: str) -> list[tuple[str, str, bytes]]:

@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.structs import OffsetAndMetadata
 
-from worker.deployment import Deployment, refuse_namesakes, refuse_strangers
+from worker.deployment import Deployment, holder_of, refuse_strangers
 from worker.doctor.broker import Broker
 from worker.doctor.examination import Check
 from worker.doctor.findings import Outcome, failure, listed, ok, skipped, warning
@@ -23,8 +23,6 @@ from worker.slices import name_of
 _POLL_MILLISECONDS = 500
 _LAG_SHARE = 0.5
 _OFFSETS_MINUTES = 7 * 24 * 60  # Kafka's default
-# As an incarnation: younger than every other.
-_NOBODY = "~"
 _OTHER_GROUP = "set another MODERATE_KAFKA__GROUP_ID for one of the two"
 
 
@@ -112,13 +110,13 @@ class Group:
         name = self._settings.group_instance_id
         if name is None:
             return ok("no static name: a restart moves partitions")
-        try:
-            await refuse_namesakes(await self._broker.admin(), self._settings.group_id, name, _NOBODY)
-        except FatalError as error:
+        group = self._settings.group_id
+        client_host = await holder_of(await self._broker.admin(), group, name)
+        if client_host is not None:
             if await self._beside.runs():
                 return ok(f"{name}, held by the worker that runs here")
             return failure(
-                str(error).partition(": ")[0].replace("another process", "a live worker"),
+                f"group_instance_id {name} of group {group} is held by a live worker at {client_host}",
                 "give each worker a MODERATE_KAFKA__GROUP_INSTANCE_ID of its own, such as its pod's name",
             )
         return ok(f"{name}, held by nobody")
