@@ -14,9 +14,9 @@ import faust
 from faust.app.base import BootStrategy
 
 from worker.bounded import BoundedRun
-from worker.health import Health, add_pages
 from worker.settings import Settings
 from worker.stream import SHELL_LOGGER, StreamService
+from worker.telemetry.health import Health, add_pages
 
 
 class _ShellBoot(BootStrategy):

@@ -18,10 +18,10 @@ from worker.diff.cli import diff
 from worker.doctor.cli import doctor
 from worker.errors import SettingsError, WorkerError
 from worker.label_search.cli import labels
-from worker.logs import configure_logs
 from worker.options import nested, settings_options
 from worker.settings import Settings, load_settings
 from worker.stack.cli import stack
+from worker.telemetry.logs import configure_logs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

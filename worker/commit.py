@@ -19,7 +19,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
 from worker.items import OutgoingRecord
-from worker.metrics import COMMIT_SECONDS
+from worker.telemetry.metrics import COMMIT_SECONDS
 
 
 async def commit(

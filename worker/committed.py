@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import structlog
 
-from worker.drift import Drift
 from worker.items import Item
-from worker.metrics import DEAD_LETTERS, LABELS, LATENCY_SECONDS, MEDIA_UNAVAILABLE, POSTS_LABELLED
 from worker.shadow import NoShadow, Shadow
-from worker.timing import StageTime
-from worker.tracing import NoTraces, Traces
+from worker.telemetry.drift import Drift
+from worker.telemetry.metrics import DEAD_LETTERS, LABELS, LATENCY_SECONDS, MEDIA_UNAVAILABLE, POSTS_LABELLED
+from worker.telemetry.timeline import StageTime
+from worker.telemetry.tracing import NoTraces, Traces
 
 log = structlog.get_logger(__name__)
 

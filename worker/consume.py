@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from worker.errors import FatalError
 from worker.lanes import Lanes
 from worker.links import REFUSED
-from worker.metrics import POSTS_READ, RECORDS_GONE
 from worker.slices import Slice, name_of, record_bytes
+from worker.telemetry.metrics import POSTS_READ, RECORDS_GONE
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from mmorient import Embedding, Frame, Picture, PictureError, PostEmbeddings, de
 from worker.cache import EmbeddingCache, content_key
 from worker.items import Item, usable
 from worker.media import reject_if_empty
-from worker.metrics import CACHE_LOOKUPS
+from worker.telemetry.metrics import CACHE_LOOKUPS
 from worker.watch import Watch
 
 if TYPE_CHECKING:

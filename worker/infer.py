@@ -21,7 +21,7 @@ from worker.embed import EmbeddingTable
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import Item, usable
 from worker.memory import Portions, is_device_dead
-from worker.metrics import MODEL_CALL_SECONDS, MODEL_ITEMS, MODEL_SECONDS
+from worker.telemetry.metrics import MODEL_CALL_SECONDS, MODEL_ITEMS, MODEL_SECONDS
 
 log = structlog.get_logger(__name__)
 

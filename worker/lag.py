@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from worker.lane import Lane
 from worker.lanes import Lanes
-from worker.metrics import LAG_POSTS, LAG_SECONDS, STALLED_SECONDS, TOPIC_PARTITIONS, exported
+from worker.telemetry.metrics import LAG_POSTS, LAG_SECONDS, STALLED_SECONDS, TOPIC_PARTITIONS, exported
 
 log = structlog.get_logger(__name__)
 

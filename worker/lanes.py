@@ -14,8 +14,8 @@ from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaTimeou
 from worker.errors import FatalError
 from worker.lane import Lane, LaneTerms
 from worker.links import REFUSED, KafkaLinks
-from worker.metrics import ASSIGNMENTS, LANES, LANES_FAILED
 from worker.slices import name_of
+from worker.telemetry.metrics import ASSIGNMENTS, LANES, LANES_FAILED
 
 log = structlog.get_logger(__name__)
 

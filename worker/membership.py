@@ -11,12 +11,12 @@ from aiokafka.errors import KafkaError
 
 from worker.deployment import Deployment, member_id_of, refuse_namesakes, refuse_strangers
 from worker.errors import FatalError, LaneError
-from worker.health import Health
 from worker.lanes import Lanes
 from worker.leaving import leave
 from worker.links import REFUSED, KafkaLinks
 from worker.offsets import begin_at_the_end
 from worker.outputs import Outputs
+from worker.telemetry.health import Health
 
 log = structlog.get_logger(__name__)
 

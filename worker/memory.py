@@ -11,8 +11,8 @@ import torch
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from worker.metrics import DEVICE_MEMORY_BYTES
 from worker.retry import waits
+from worker.telemetry.metrics import DEVICE_MEMORY_BYTES
 
 log = structlog.get_logger(__name__)
 

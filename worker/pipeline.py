@@ -14,12 +14,12 @@ from worker.committed import Committed
 from worker.consume import ConsumeStage
 from worker.errors import LaneError, PoisonError
 from worker.journal import Care
-from worker.metrics import BATCH_POSTS, IN_FLIGHT_BYTES
 from worker.pace import Pace
 from worker.publish import PublishStage
 from worker.slices import Slice
 from worker.stages import Stages
-from worker.timing import StageTime, Timeline
+from worker.telemetry.metrics import BATCH_POSTS, IN_FLIGHT_BYTES
+from worker.telemetry.timeline import StageTime, Timeline
 from worker.trial import Trial
 
 log = structlog.get_logger(__name__)

@@ -18,10 +18,10 @@ from worker.handover import HandedPost
 from worker.items import Item, OutgoingRecord
 from worker.lane import BROKEN
 from worker.links import KafkaLinks
-from worker.logs import configure_logs
 from worker.publish import PublishStage, stamp_of
 from worker.settings import Settings
 from worker.stages import Stages, load_moderator, open_cache
+from worker.telemetry.logs import configure_logs
 from worker.topics import create_like, max_message_bytes
 from worker.watch import Watch
 

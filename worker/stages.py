@@ -17,9 +17,9 @@ from worker.fetch import HttpFetcher
 from worker.infer import InferStage
 from worker.items import Item
 from worker.media import MediaStage
-from worker.metrics import CACHE_FAILURES
 from worker.settings import RedisSettings, Settings
-from worker.timing import Timeline
+from worker.telemetry.metrics import CACHE_FAILURES
+from worker.telemetry.timeline import Timeline
 from worker.watch import Watch
 
 

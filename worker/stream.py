@@ -18,23 +18,23 @@ from worker.bounded import BoundedRun, Restraint
 from worker.committed import Committed
 from worker.consume import ConsumeStage
 from worker.deployment import new_incarnation
-from worker.drift import Drift
 from worker.errors import FatalError
-from worker.health import Health
 from worker.lag import Lag
 from worker.lane import LaneTerms
 from worker.lanes import Lanes
 from worker.links import KafkaLinks
 from worker.membership import Membership
 from worker.memory import DeviceMemory
-from worker.metrics import BUILD_INFO, MODEL_INFO, exported
 from worker.pace import Pace
 from worker.pipeline import Pipeline
 from worker.publish import PublishStage, stamp_of
 from worker.settings import Settings
 from worker.shadow import NoShadow, shadow_of
 from worker.stages import Stages, load_moderator, open_cache
-from worker.tracing import traces_of
+from worker.telemetry.drift import Drift
+from worker.telemetry.health import Health
+from worker.telemetry.metrics import BUILD_INFO, MODEL_INFO, exported
+from worker.telemetry.tracing import traces_of
 from worker.trial import Trial
 from worker.watch import Watch, end_within
 

@@ -1,7 +1,7 @@
-"""The metrics' page, from `worker.metrics`."""
+"""The metrics' page, from `worker.telemetry.metrics`."""
 
 from docs.generate.tables import code, table
-from worker.metrics import METRICS
+from worker.telemetry.metrics import METRICS
 
 _HEAD = """\
 # Metrics

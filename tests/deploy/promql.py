@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import yaml
 
 from tests.deploy.prometheus_server import RULES
-from worker.metrics import METRICS
+from worker.telemetry.metrics import METRICS
 
 # Of every scraped series.
 TARGET = frozenset({"namespace", "job", "instance"})

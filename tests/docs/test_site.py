@@ -18,8 +18,8 @@ from mmorient.cli import mmorient
 from schemas import EVENTS
 from tests.docs.pages import ROOT
 from worker.cli import moderate
-from worker.metrics import METRICS
 from worker.options import setting_variables
+from worker.telemetry.metrics import METRICS
 
 _ASSETS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 _PAGES_OF_A_LINK = ("canonical", "next", "prev", "edit")

@@ -6,10 +6,10 @@ from typing import Any
 
 from tests.worker.records import item_of
 from worker.committed import Committed
-from worker.drift import Drift
 from worker.journal import Care
 from worker.pace import Pace
 from worker.pipeline import Pipeline
+from worker.telemetry.drift import Drift
 
 
 class OneLane:

@@ -15,9 +15,9 @@ from worker.child import packed_settings, unpacked_settings
 from worker.errors import InvalidRecordError, SettingsError
 from worker.handover import HandedPost
 from worker.items import Item
-from worker.metrics import REGISTRY
 from worker.settings import KafkaSettings, Settings, ShadowSettings
 from worker.shadow import Shadow, is_chosen, shadow_settings
+from worker.telemetry.metrics import REGISTRY
 from worker.topics import shadow_topics
 
 SAMPLES = [

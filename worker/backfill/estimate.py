@@ -14,9 +14,9 @@ from worker.bounded import Restraint
 from worker.bounds import Range
 from worker.items import Item, Record
 from worker.links import KafkaLinks
-from worker.metrics import total
 from worker.reading import connected_reader, read_ranges
 from worker.stages import Stages, load_moderator, open_cache
+from worker.telemetry.metrics import total
 from worker.watch import Watch
 
 _SAMPLE_POSTS = 512

@@ -25,8 +25,8 @@ from worker.doctor.settings import GivenSettings, SettingsChecks
 from worker.doctor.topics import Topics
 from worker.doctor.transactions import Transactions
 from worker.errors import SettingsError, WorkerError
-from worker.logs import configure_logs
 from worker.settings import Settings
+from worker.telemetry.logs import configure_logs
 
 _NICENESS = 5  # a live worker on this machine comes first
 _END_SECONDS = 2.0

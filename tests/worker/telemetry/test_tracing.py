@@ -13,10 +13,10 @@ from tests.worker.records import StandInRecord, item_of
 from tests.worker.system import Stream, headers_of, post
 from worker.errors import InvalidRecordError
 from worker.items import Item
-from worker.metrics import sample
 from worker.settings import load_settings
-from worker.timing import StageTime
-from worker.tracing import NoTraces, Traces, spans_address, traces_of
+from worker.telemetry.metrics import sample
+from worker.telemetry.timeline import StageTime
+from worker.telemetry.tracing import NoTraces, Traces, spans_address, traces_of
 
 STAGES = ["decode", "media", "drawn", "embed", "infer", "publish"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from worker.metrics import STAGE_SECONDS
+from worker.telemetry.metrics import STAGE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

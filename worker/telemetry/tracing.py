@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from worker.items import Item
-from worker.metrics import SPANS_DROPPED
 from worker.settings import Settings
-from worker.timing import StageTime
+from worker.telemetry.metrics import SPANS_DROPPED
+from worker.telemetry.timeline import StageTime
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -10,7 +10,7 @@ from typing import Any
 import faust
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from worker.metrics import LOOP_LAG_MAX_SECONDS, LOOP_LAG_SECONDS, READY, REGISTRY
+from worker.telemetry.metrics import LOOP_LAG_MAX_SECONDS, LOOP_LAG_SECONDS, READY, REGISTRY
 
 _BEAT_SECONDS = 0.25
 _BEATS_A_MINUTE = 240

@@ -7,7 +7,7 @@ import logging
 import pytest
 import structlog
 
-from worker.logs import RepeatFilter, configure_logs
+from worker.telemetry.logs import RepeatFilter, configure_logs
 
 pytestmark = pytest.mark.usefixtures("kept_logging")
 

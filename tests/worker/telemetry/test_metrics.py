@@ -8,7 +8,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.worker.system import Stream, Worker, post
-from worker.metrics import METRICS, REGISTRY
+from worker.telemetry.metrics import METRICS, REGISTRY
 
 Samples = dict[str, list[tuple[Mapping[str, str], float]]]
 

@@ -8,7 +8,7 @@ import pytest
 
 from mmorient import PostLabels, TaskLabel, stability_index
 from mmorient.reference import Reference, count_labels
-from worker.drift import Drift
+from worker.telemetry.drift import Drift
 
 
 def said(sarcastic: float) -> PostLabels:

@@ -1,0 +1,1 @@
+"""What the worker says of itself: metrics, traces, logs, health, drift. It reads what the stages made and changes nothing."""
