@@ -14,8 +14,8 @@ import faust
 from faust.app.base import BootStrategy
 
 from worker.bounded import BoundedRun
+from worker.service import SHELL_LOGGER, StreamService
 from worker.settings import Settings
-from worker.stream import SHELL_LOGGER, StreamService
 from worker.telemetry.health import Health, add_pages
 
 

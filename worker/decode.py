@@ -9,7 +9,7 @@ from mmorient import post_text
 from schemas import Post
 from worker.errors import InvalidRecordError
 from worker.items import Item
-from worker.watch import Watch
+from worker.watchdog import Watch
 
 _QUOTE_CHARS = 80
 # Above this, parsing takes milliseconds (inline pictures): long enough to be felt by the event loop.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from mmorient import PictureError, decode_picture, post_text
 from worker.cache import content_key
 from worker.items import Item, usable
-from worker.watch import Watch
+from worker.watchdog import Watch
 
 if TYPE_CHECKING:
     # Importing it loads OpenCV and onnxruntime, which only a checkpoint that reads pictures needs.

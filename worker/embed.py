@@ -14,7 +14,7 @@ from worker.cache import EmbeddingCache, content_key
 from worker.items import Item, usable
 from worker.media import reject_if_empty
 from worker.telemetry.metrics import CACHE_LOOKUPS
-from worker.watch import Watch
+from worker.watchdog import Watch
 
 if TYPE_CHECKING:
     # Importing it loads OpenCV and onnxruntime, which only a checkpoint that reads pictures needs.

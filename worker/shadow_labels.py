@@ -23,7 +23,7 @@ from worker.settings import Settings
 from worker.stages import Stages, load_moderator, open_cache
 from worker.telemetry.logs import configure_logs
 from worker.topics import create_like, max_message_bytes
-from worker.watch import Watch
+from worker.watchdog import Watch
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from worker.media import MediaStage
 from worker.settings import RedisSettings, Settings
 from worker.telemetry.metrics import CACHE_FAILURES
 from worker.telemetry.timeline import Timeline
-from worker.watch import Watch
+from worker.watchdog import Watch
 
 
 async def load_moderator(settings: Settings) -> Moderator:

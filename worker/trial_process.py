@@ -10,7 +10,7 @@ from worker.child import become_child, read_message, read_settings
 from worker.items import Item
 from worker.settings import Settings
 from worker.stages import Stages, load_moderator
-from worker.watch import Watch
+from worker.watchdog import Watch
 
 
 @dataclass(frozen=True)

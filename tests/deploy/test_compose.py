@@ -13,8 +13,8 @@ import yaml
 from tests.deploy.manifests import ROOT
 from tests.deploy.tools import promtool
 from worker.options import setting_variables
+from worker.service import _END_SECONDS
 from worker.settings import load_settings
-from worker.stream import _END_SECONDS
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from tests.deploy.manifests import KUBERNETES, OVERLAYS, ROOT, Document, environment, of_kind, overlay, workloads
 from worker.cli import moderate
 from worker.options import setting_variables
+from worker.service import _END_SECONDS
 from worker.settings import Settings, load_settings
-from worker.stream import _END_SECONDS
 
 CRDS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parent / "crds").glob("*.json")}
 

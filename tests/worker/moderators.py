@@ -18,7 +18,7 @@ from worker.fetch import HttpFetcher
 from worker.infer import InferStage
 from worker.items import Item
 from worker.media import MediaStage, MediumError
-from worker.watch import Watch
+from worker.watchdog import Watch
 
 
 class MemoryCache:

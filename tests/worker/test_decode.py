@@ -8,7 +8,7 @@ from tests.worker.records import StandInRecord
 from worker.decode import decode, parse_post
 from worker.errors import InvalidRecordError
 from worker.items import Item
-from worker.watch import Watch
+from worker.watchdog import Watch
 
 
 @pytest.mark.parametrize(

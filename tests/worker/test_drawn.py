@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tests.worker.records import item_of
 from worker.drawn import DrawnTextStage
 from worker.items import Item
-from worker.watch import Watch
+from worker.watchdog import Watch
 
 pytest.importorskip("onnxruntime")
 

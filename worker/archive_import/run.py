@@ -19,7 +19,7 @@ from worker.archive_import.records import ImportRecord, Outcome, RecordMaker
 from worker.errors import FatalError, LaneError, SettingsError
 from worker.lane import BROKEN
 from worker.links import KafkaLinks
-from worker.pace import Pace
+from worker.rate_limit import Pace
 
 _TRANSACTION_ROWS = 1000
 _TRANSACTION_BYTES = 8 * 1024 * 1024

@@ -17,7 +17,7 @@ from worker.links import KafkaLinks
 from worker.reading import connected_reader, read_ranges
 from worker.stages import Stages, load_moderator, open_cache
 from worker.telemetry.metrics import total
-from worker.watch import Watch
+from worker.watchdog import Watch
 
 _SAMPLE_POSTS = 512
 _SAMPLE_SECONDS = 20.0

@@ -16,8 +16,8 @@ from worker.dead_letters.letters import Letter
 from worker.dead_letters.reading import Joiner, read_letters
 from worker.dead_letters.selecting import Selection, Verdict, verdict
 from worker.errors import InvalidRecordError
-from worker.pace import Pace
 from worker.positions import Position
+from worker.rate_limit import Pace
 
 _MAX_POSTS = 500
 _SECONDS_AT_ONCE = 0.25

@@ -17,7 +17,7 @@ from worker.dead_letters.question import Question, progress_over
 from worker.dead_letters.replay import DryRun, Outcome, Terms, Writer, claimed, replay
 from worker.dead_letters.selecting import POISON, Verdict
 from worker.errors import FatalError
-from worker.pace import Pace
+from worker.rate_limit import Pace
 from worker.reading import connected_reader, partitions_of
 from worker.terminal import harmless
 from worker.topics import max_message_bytes

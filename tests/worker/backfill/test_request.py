@@ -6,7 +6,7 @@ from worker.backfill.following import _Lines
 from worker.backfill.request import Request, backfill_settings
 from worker.bounds import parse_bound
 from worker.errors import SettingsError
-from worker.pace import Pace
+from worker.rate_limit import Pace
 from worker.settings import Settings
 
 LIVE = Settings(_env_file=None)

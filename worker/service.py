@@ -25,9 +25,9 @@ from worker.lanes import Lanes
 from worker.links import KafkaLinks
 from worker.membership import Membership
 from worker.memory import DeviceMemory
-from worker.pace import Pace
 from worker.pipeline import Pipeline
 from worker.publish import PublishStage, stamp_of
+from worker.rate_limit import Pace
 from worker.settings import Settings
 from worker.shadow import NoShadow, shadow_of
 from worker.stages import Stages, load_moderator, open_cache
@@ -36,7 +36,7 @@ from worker.telemetry.health import Health
 from worker.telemetry.metrics import BUILD_INFO, MODEL_INFO, exported
 from worker.telemetry.tracing import traces_of
 from worker.trial import Trial
-from worker.watch import Watch, end_within
+from worker.watchdog import Watch, end_within
 
 log = structlog.get_logger(__name__)
 
