@@ -20,11 +20,11 @@ from aiokafka import AIOKafkaProducer
 from PIL import Image
 
 from bench.on_stack import run_on_own_stack
+from worker.broker.clients import KafkaLinks
+from worker.broker.topics import create_topics
 from worker.demo.worker_process import WorkerProcess, start_worker
-from worker.links import KafkaLinks
 from worker.settings import KafkaSettings, Settings
 from worker.stack.ports import free_ports
-from worker.topics import create_topics
 
 PARTITIONS = 12
 MEGABYTE = 1024 * 1024

@@ -28,11 +28,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from bench.on_stack import committed, run_on_own_stack, write
 from bench.stream import make_posts
 from tests.worker.checkpoints import recalibrated
+from worker.broker.clients import KafkaLinks
+from worker.broker.topics import create_topics
 from worker.demo.worker_process import start_worker
-from worker.links import KafkaLinks
 from worker.settings import KafkaSettings
 from worker.stack.ports import free_ports
-from worker.topics import create_topics
 
 PARTITIONS = 4
 _LOOK_SECONDS = 0.05

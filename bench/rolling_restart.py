@@ -22,13 +22,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from bench.on_stack import run_on_own_stack
 from bench.stream import make_posts
-from worker.bounds import Bound, freeze
+from worker.broker.clients import KafkaLinks
+from worker.broker.range_reader import connected_reader, partitions_of
+from worker.broker.ranges import Bound, freeze
+from worker.broker.topics import create_topics
 from worker.demo.worker_process import WorkerProcess, start_worker
-from worker.links import KafkaLinks
-from worker.reading import connected_reader, partitions_of
 from worker.settings import KafkaSettings
 from worker.stack.ports import free_ports
-from worker.topics import create_topics
 
 TOPIC = "labels.sarcasm"
 Place = tuple[int, int]

@@ -21,13 +21,13 @@ from aiokafka import AIOKafkaProducer
 
 from bench.on_stack import run_on_own_stack
 from bench.stream import PARTITIONS, make_posts, stream_rate
-from worker.bounds import Bound, Range, freeze
+from worker.broker.clients import KafkaLinks
+from worker.broker.range_reader import connected_reader, partitions_of, read_ranges
+from worker.broker.ranges import Bound, Range, freeze
+from worker.broker.topics import create_topics
 from worker.demo.worker_process import WorkerProcess, start_worker
-from worker.links import KafkaLinks
-from worker.reading import connected_reader, partitions_of, read_ranges
 from worker.settings import KafkaSettings
 from worker.stack.ports import free_ports
-from worker.topics import create_topics
 
 SHIPPED = Path(__file__).parent.parent / "mmorient" / "checkpoints" / "compact"
 TOPIC = "labels.sarcasm"

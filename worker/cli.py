@@ -53,7 +53,7 @@ def run(**options: Any) -> None:
     settings = read_settings(options)
     refuse_missing_files(settings)
     from worker.app import run_worker
-    from worker.topics import shadow_topics
+    from worker.broker.topics import shadow_topics
 
     shadow_topics(settings)  # or one line why there can be none
     run_worker(settings)
@@ -77,8 +77,8 @@ def topics() -> None:
 def create(partitions: int, replication_factor: int, **options: Any) -> None:
     """Create the topics that are missing, with --shadow the shadow's too; refuse partition counts that do not match."""
     settings = read_settings(options)
-    from worker.links import KafkaLinks
-    from worker.topics import create_topics, shadow_topics
+    from worker.broker.clients import KafkaLinks
+    from worker.broker.topics import create_topics, shadow_topics
 
     beside = sorted(set(shadow_topics(settings).values()))
 

@@ -7,9 +7,9 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from worker.broker.clients import REFUSED
 from worker.errors import FatalError
 from worker.lanes import Lanes
-from worker.links import REFUSED
 from worker.slices import Slice, name_of, record_bytes
 from worker.telemetry.metrics import POSTS_READ, RECORDS_GONE
 

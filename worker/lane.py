@@ -33,11 +33,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalOperation, IllegalStateError, KafkaError
 
-from worker.commit import commit
+from worker.broker.group_offsets import committed, oldest_offset
+from worker.broker.transaction import commit
 from worker.errors import FatalError, LaneError
 from worker.items import Item, OutgoingRecord, Record
 from worker.journal import Care, Caution, Journal
-from worker.offsets import committed, oldest_offset
 from worker.slices import Slice, fitting, name_of
 
 log = structlog.get_logger(__name__)

@@ -11,9 +11,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaTimeoutError, ProducerFenced
 
+from worker.broker.clients import REFUSED, KafkaLinks
 from worker.errors import FatalError
 from worker.lane import Lane, LaneTerms
-from worker.links import REFUSED, KafkaLinks
 from worker.slices import name_of
 from worker.telemetry.metrics import ASSIGNMENTS, LANES, LANES_FAILED
 

@@ -9,13 +9,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from worker.deployment import Deployment, member_id_of, refuse_namesakes, refuse_strangers
+from worker.broker.clients import REFUSED, KafkaLinks
+from worker.broker.group_members import Deployment, member_id_of, refuse_namesakes, refuse_strangers
+from worker.broker.group_offsets import begin_at_the_end
+from worker.broker.output_topics import Outputs
+from worker.broker.static_member import leave
 from worker.errors import FatalError, LaneError
 from worker.lanes import Lanes
-from worker.leaving import leave
-from worker.links import REFUSED, KafkaLinks
-from worker.offsets import begin_at_the_end
-from worker.outputs import Outputs
 from worker.telemetry.health import Health
 
 log = structlog.get_logger(__name__)

@@ -15,14 +15,14 @@ from mode import Service
 from mmorient import MmOrientError, Moderator, load_reference
 from schemas import ModelStamp
 from worker.bounded import BoundedRun, Restraint
+from worker.broker.clients import KafkaLinks
+from worker.broker.group_members import new_incarnation
 from worker.committed import Committed
 from worker.consume import ConsumeStage
-from worker.deployment import new_incarnation
 from worker.errors import FatalError
 from worker.lag import Lag
 from worker.lane import LaneTerms
 from worker.lanes import Lanes
-from worker.links import KafkaLinks
 from worker.membership import Membership
 from worker.memory import DeviceMemory
 from worker.pipeline import Pipeline

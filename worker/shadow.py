@@ -18,12 +18,12 @@ from hashlib import blake2b
 
 import structlog
 
+from worker.broker.topics import shadow_topics
 from worker.child import Child
 from worker.handover import HandedPost
 from worker.items import Item, usable
 from worker.settings import Settings
 from worker.telemetry.metrics import SHADOW_ENDS, SHADOW_POSTS, SHADOW_READY, SHADOW_WAITING_BYTES, SHADOW_WAITING_POSTS
-from worker.topics import shadow_topics
 
 log = structlog.get_logger(__name__)
 

@@ -11,18 +11,18 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from mmorient import MmOrientError
+from worker.broker.clients import KafkaLinks
+from worker.broker.topics import create_like, max_message_bytes
+from worker.broker.transaction import write
 from worker.child import read_message
-from worker.commit import write
 from worker.errors import WorkerError
 from worker.handover import HandedPost
 from worker.items import Item, OutgoingRecord
 from worker.lane import BROKEN
-from worker.links import KafkaLinks
 from worker.publish import PublishStage, stamp_of
 from worker.settings import Settings
 from worker.stages import Stages, load_moderator, open_cache
 from worker.telemetry.logs import configure_logs
-from worker.topics import create_like, max_message_bytes
 from worker.watchdog import Watch
 
 log = structlog.get_logger(__name__)

@@ -21,11 +21,11 @@ from aiokafka.errors import KafkaError
 
 from bench.on_stack import run_on_own_stack
 from bench.stream import make_posts
+from worker.broker.clients import KafkaLinks
+from worker.broker.topics import create_topics
 from worker.demo.worker_process import WorkerProcess, start_worker
-from worker.links import KafkaLinks
 from worker.settings import KafkaSettings
 from worker.stack.ports import free_ports
-from worker.topics import create_topics
 
 PARTITIONS = 6
 # Keys are skewed, so partitions are.

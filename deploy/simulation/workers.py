@@ -24,7 +24,7 @@ class Pod:
 
 
 def assign(ordinals: Sequence[int], partitions: int) -> dict[int, list[int]]:
-    """Return each member's partitions: round robin over the members' names, as `worker/deployment.py` has it.
+    """Return each member's partitions: round robin over the members' names, as `worker/broker/group_members.py` has it.
 
     Args:
         ordinals: of the group's members.

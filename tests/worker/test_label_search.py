@@ -10,7 +10,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from tests.worker.dead_letters.letters import Draft, question, write
 from tests.worker.system import TASKS, Stream, administrator, post
-from worker.bounds import Range, parse_bound
+from worker.broker.ranges import Range, parse_bound
 from worker.errors import FatalError
 from worker.label_search.command import Wanted, find_labels
 from worker.label_search.searching import partition_of, windows

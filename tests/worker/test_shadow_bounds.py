@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from tests.worker.checkpoints import SHIPPED
 from tests.worker.records import item_of
 from tests.worker.test_shadow import chosen
+from worker.broker.topics import shadow_topics
 from worker.child import packed_settings, unpacked_settings
 from worker.errors import InvalidRecordError, SettingsError
 from worker.handover import HandedPost
@@ -18,7 +19,6 @@ from worker.items import Item
 from worker.settings import KafkaSettings, Settings, ShadowSettings
 from worker.shadow import Shadow, is_chosen, shadow_settings
 from worker.telemetry.metrics import REGISTRY
-from worker.topics import shadow_topics
 
 SAMPLES = [
     {"result": result, "reason": reason}

@@ -10,13 +10,13 @@ from aiokafka.structs import OffsetAndMetadata
 from schemas import DeadLetter, Replay
 from tests.worker.test_lane import SOURCE, Partners, accept, lane_of
 from worker.backfill.starting import _plans
+from worker.broker.clients import KafkaLinks
+from worker.broker.group_members import Deployment, assignor_of, member_id_of, refuse_strangers
 from worker.cache import content_key
-from worker.deployment import Deployment, assignor_of, member_id_of, refuse_strangers
 from worker.entries import FORMAT
 from worker.errors import FatalError, SettingsError
 from worker.journal import VERSION, Care, Caution, Journal
 from worker.lane import LaneTerms
-from worker.links import KafkaLinks
 from worker.settings import KafkaSettings, load_settings
 
 NOTE = {"state": "open", "worker": "other", "suspects": 9}

@@ -28,7 +28,7 @@ NEXT = (
     # Entries of another form in the cache.
     ("worker/entries.py", 'FORMAT = b"2"\n', 'FORMAT = b"3"\n'),
     # More that a member says of itself.
-    ("worker/deployment.py", '"worker": worker}', '"worker": worker, "release": "next"}'),
+    ("worker/broker/group_members.py", '"worker": worker}', '"worker": worker, "release": "next"}'),
     # A setting that the version before does not know.
     (
         "worker/settings.py",

@@ -101,7 +101,7 @@ class _Command:
         from worker.archive_import.records import RecordMaker
         from worker.archive_import.run import Import
         from worker.archive_import.terms import terms_of
-        from worker.links import KafkaLinks
+        from worker.broker.clients import KafkaLinks
 
         kafka = self.settings.kafka
         links = KafkaLinks(kafka.bootstrap_servers or "", kafka)
@@ -133,7 +133,7 @@ class _Command:
         from mmorient import ArchiveError, Place
         from worker.archive_import.records import RecordMaker
         from worker.archive_import.terms import terms_of
-        from worker.links import KafkaLinks
+        from worker.broker.clients import KafkaLinks
 
         kafka = self.settings.kafka
         links = KafkaLinks(kafka.bootstrap_servers or "", kafka)

@@ -6,8 +6,8 @@ from aiokafka.structs import OffsetAndMetadata
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mmorient import Place
+from worker.broker.group_offsets import committed
 from worker.errors import FatalError
-from worker.offsets import committed
 
 
 class Progress(BaseModel):

@@ -16,9 +16,9 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from mmorient import ArchiveError
 from worker.archive_import.progress import Progress, progress_of
 from worker.archive_import.records import ImportRecord, Outcome, RecordMaker
+from worker.broker.clients import KafkaLinks
 from worker.errors import FatalError, LaneError, SettingsError
 from worker.lane import BROKEN
-from worker.links import KafkaLinks
 from worker.rate_limit import Pace
 
 _TRANSACTION_ROWS = 1000

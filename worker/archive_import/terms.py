@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.partitioner import murmur2
 
+from worker.broker.clients import KafkaLinks
+from worker.broker.topics import partition_counts, topic_configs
 from worker.errors import FatalError
-from worker.links import KafkaLinks
-from worker.topics import partition_counts, topic_configs
 
 _FOR_EVER = 2**63 - 1
 _NAMES = (

@@ -11,10 +11,10 @@ from aiokafka import TopicPartition
 from worker.backfill.request import Request
 from worker.backfill.starting import frozen_ranges
 from worker.bounded import Restraint
-from worker.bounds import Range
+from worker.broker.clients import KafkaLinks
+from worker.broker.range_reader import connected_reader, read_ranges
+from worker.broker.ranges import Range
 from worker.items import Item, Record
-from worker.links import KafkaLinks
-from worker.reading import connected_reader, read_ranges
 from worker.stages import Stages, load_moderator, open_cache
 from worker.telemetry.metrics import total
 from worker.watchdog import Watch

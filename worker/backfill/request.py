@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from pydantic import ValidationError
 
-from worker.bounds import Bound
+from worker.broker.ranges import Bound
 from worker.errors import SettingsError
 from worker.settings import KafkaSettings, Settings
 

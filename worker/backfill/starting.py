@@ -15,14 +15,14 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from worker.backfill.request import Request
-from worker.bounds import Range, freeze
+from worker.broker.clients import KafkaLinks
+from worker.broker.group_offsets import all_committed, begin
+from worker.broker.range_reader import connected_reader
+from worker.broker.ranges import Range, freeze
+from worker.broker.topics import create_topics, partition_counts, replication_factor
 from worker.errors import FatalError, LaneError, SettingsError
 from worker.journal import Journal, Plan
-from worker.links import KafkaLinks
-from worker.offsets import all_committed, begin
-from worker.reading import connected_reader
 from worker.slices import name_of
-from worker.topics import create_topics, partition_counts, replication_factor
 
 log = structlog.get_logger(__name__)
 

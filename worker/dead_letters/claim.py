@@ -17,14 +17,14 @@ from datetime import UTC, datetime
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
 
-from worker.commit import write
+from worker.broker.clients import KafkaLinks
+from worker.broker.positions import Position
+from worker.broker.transaction import write
 from worker.dead_letters.ledger import Ledger, entry_of, read_ledger
 from worker.dead_letters.letters import Letter
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import OutgoingRecord
 from worker.lane import BROKEN
-from worker.links import KafkaLinks
-from worker.positions import Position
 from worker.publish import ATTEMPT_HEADER, REPLAY_OF_HEADER
 from worker.slices import name_of
 

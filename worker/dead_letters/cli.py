@@ -78,9 +78,9 @@ def show(position: str | None, raw: bool, as_json: bool, **options: Any) -> None
     if raw and as_json:
         raise SettingsError("--raw and --json exclude each other")
     question = _question(options)
+    from worker.broker.positions import Position
     from worker.dead_letters.commands import show_letters
     from worker.once import run_once
-    from worker.positions import Position
 
     place = None if position is None else Position.parse(position)
     run_once(show_letters(question, place, raw=raw, as_json=as_json))
@@ -138,7 +138,7 @@ def _question(options: dict[str, Any]) -> "Question":
     Raises:
         SettingsError: one of them cannot be used.
     """
-    from worker.bounds import parse_bound, parse_partitions
+    from worker.broker.ranges import parse_bound, parse_partitions
     from worker.cli import read_settings
     from worker.dead_letters.question import Question
     from worker.dead_letters.selecting import Selection

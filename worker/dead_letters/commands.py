@@ -4,14 +4,14 @@ import sys
 
 import click
 
+from worker.broker.positions import Position
+from worker.broker.range_reader import connected_reader
 from worker.dead_letters import listing as listings
 from worker.dead_letters import showing
 from worker.dead_letters.letters import Letter
 from worker.dead_letters.question import Question, progress_over
 from worker.dead_letters.reading import Joiner, find_letters, read_letters
 from worker.errors import FatalError
-from worker.positions import Position
-from worker.reading import connected_reader
 
 _SHOWN_LETTERS = 10
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from worker.bounds import Range
+from worker.broker.positions import Position
+from worker.broker.range_reader import read_ranges
+from worker.broker.ranges import Range
 from worker.dead_letters.letters import reason_in
-from worker.positions import Position
 from worker.publish import REPLAY_OF_HEADER, is_first_part
-from worker.reading import read_ranges
 
 _PAUSE_SECONDS = 0.2
 Marks = Mapping[TopicPartition, int]

@@ -15,12 +15,12 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from pydantic import ValidationError
 
 from schemas import Replay, Source
-from worker.bounds import Bound, freeze
+from worker.broker.positions import Position
+from worker.broker.range_reader import read_ranges
+from worker.broker.ranges import Bound, freeze
 from worker.dead_letters.letters import Letter
 from worker.errors import FatalError
 from worker.items import OutgoingRecord
-from worker.positions import Position
-from worker.reading import read_ranges
 
 _USABLE_SECONDS = 20.0
 

@@ -10,7 +10,7 @@ from aiokafka.structs import ConsumerRecord
 from pydantic import ValidationError
 
 from schemas import DeadLetter, own_headers
-from worker.positions import Position
+from worker.broker.positions import Position
 from worker.publish import ATTEMPT_HEADER, PART_HEADER, REPLAY_OF_HEADER
 
 Headers = Sequence[tuple[str, bytes]]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from tqdm import tqdm
 
-from worker.bounds import Bound, Range
+from worker.broker.clients import KafkaLinks
+from worker.broker.ranges import Bound, Range
 from worker.dead_letters.ledger import Ledger, read_ledger_if_there
 from worker.dead_letters.reading import ranges_of
 from worker.dead_letters.selecting import Selection
-from worker.links import KafkaLinks
 from worker.settings import KafkaSettings
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator, Mapping
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from worker.bounds import Bound, Range, freeze
+from worker.broker.clients import KafkaLinks
+from worker.broker.positions import Position
+from worker.broker.range_reader import partitions_of, read_ranges
+from worker.broker.ranges import Bound, Range, freeze
 from worker.dead_letters.letters import Letter, part_of, reason_in
 from worker.errors import FatalError
-from worker.links import KafkaLinks
-from worker.positions import Position
-from worker.reading import partitions_of, read_ranges
 from worker.slices import name_of
 
 _Parts = list[ConsumerRecord]

@@ -9,14 +9,14 @@ from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from worker.bounds import Range
+from worker.broker.positions import Position
+from worker.broker.ranges import Range
 from worker.dead_letters.claim import Claim
 from worker.dead_letters.ledger import Ledger
 from worker.dead_letters.letters import Letter
 from worker.dead_letters.reading import Joiner, read_letters
 from worker.dead_letters.selecting import Selection, Verdict, verdict
 from worker.errors import InvalidRecordError
-from worker.positions import Position
 from worker.rate_limit import Pace
 
 _MAX_POSTS = 500

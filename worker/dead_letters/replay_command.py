@@ -9,7 +9,9 @@ from typing import Any
 import click
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from worker.bounds import Range
+from worker.broker.range_reader import connected_reader, partitions_of
+from worker.broker.ranges import Range
+from worker.broker.topics import max_message_bytes
 from worker.dead_letters.claim import Claim
 from worker.dead_letters.following import Aftermath, Marks, follow
 from worker.dead_letters.ledger import create_ledger, ledger_topic
@@ -18,9 +20,7 @@ from worker.dead_letters.replay import DryRun, Outcome, Terms, Writer, claimed, 
 from worker.dead_letters.selecting import POISON, Verdict
 from worker.errors import FatalError
 from worker.rate_limit import Pace
-from worker.reading import connected_reader, partitions_of
 from worker.terminal import harmless
-from worker.topics import max_message_bytes
 
 _OVERHEAD_BYTES = 1024  # of a batch
 _WORDS = {

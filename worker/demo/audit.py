@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas import DeadLetter
-from worker.links import KafkaLinks
+from worker.broker.clients import KafkaLinks
+from worker.broker.topics import partition_counts
 from worker.publish import is_first_part
-from worker.topics import partition_counts
 
 Position = tuple[int, int]  # partition and offset in the posts topic
 

@@ -22,14 +22,14 @@ from rich.progress import (
 )
 
 from schemas import DeadLetter
+from worker.broker.clients import KafkaLinks
+from worker.broker.topics import create_topics, output_topics
 from worker.demo.audit import Audit, Outcome, Position, read_back
 from worker.demo.pictures import serve_pictures
 from worker.demo.samples import FOLDER, Sample, read_samples
 from worker.demo.view import Row, print_dead_letter, print_header, print_row
 from worker.demo.worker_process import start_worker
-from worker.links import KafkaLinks
 from worker.settings import KafkaSettings
-from worker.topics import create_topics, output_topics
 
 _PARTITIONS = 4
 _READY_SECONDS = 180.0

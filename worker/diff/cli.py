@@ -63,7 +63,7 @@ def diff(**options: Any) -> None:
     topic:NAME and file:NAME say which is meant.
     """
     _check_extra()
-    from worker.bounds import parse_bound, parse_partitions
+    from worker.broker.ranges import parse_bound, parse_partitions
     from worker.diff.request import Request, parse_limits
     from worker.diff.sources import parse_source
 
@@ -105,10 +105,10 @@ async def _compare(request: "Request", settings: "Settings", folder: Path, follo
     from contextlib import AsyncExitStack
     from dataclasses import replace
 
+    from worker.broker.clients import KafkaLinks
     from worker.diff.session import Session
     from worker.diff.sources import existing_topics
     from worker.diff.topics import topic_reader
-    from worker.links import KafkaLinks
 
     async with AsyncExitStack() as stack:
         reader = None

@@ -11,12 +11,12 @@ from aiokafka import TopicPartition
 from pydantic import ValidationError
 
 from schemas import Post
-from worker.bounds import Range
+from worker.broker.range_reader import read_ranges
+from worker.broker.ranges import Range
 from worker.diff.files import COLUMNS, read_files
 from worker.diff.lines import Intake, Tally
 from worker.diff.store import Store
 from worker.diff.topics import TopicReader
-from worker.reading import read_ranges
 
 # Upper ends of the slices by length, characters.
 _LENGTHS = ((20, "1-20"), (80, "21-80"), (280, "81-280"))

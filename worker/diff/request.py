@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.bounds import Bound
+from worker.broker.ranges import Bound
 from worker.diff.sources import Source
 from worker.errors import SettingsError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiokafka import TopicPartition
 
-from worker.bounds import Range
+from worker.broker.ranges import Range
 from worker.diff.comparing import compare
 from worker.diff.files import read_files, read_truth
 from worker.diff.lines import Intake, Tally

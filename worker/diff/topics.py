@@ -9,13 +9,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from tqdm import tqdm
 
-from worker.bounds import Bound, Range, freeze
+from worker.broker.clients import KafkaLinks
+from worker.broker.range_reader import connected_reader, read_ranges
+from worker.broker.ranges import Bound, Range, freeze
+from worker.broker.topics import partition_counts
 from worker.diff.files import PIECE_BYTES, PIECE_RECORDS, text_of
 from worker.diff.lines import Origin, Records
 from worker.errors import FatalError
-from worker.links import KafkaLinks
-from worker.reading import connected_reader, read_ranges
-from worker.topics import partition_counts
 
 Take = Callable[[Records], None]
 

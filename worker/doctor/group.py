@@ -8,15 +8,15 @@ from aiokafka import TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.structs import OffsetAndMetadata
 
-from worker.deployment import Deployment, holder_of, refuse_strangers
+from worker.broker.group_members import Deployment, holder_of, refuse_strangers
+from worker.broker.group_offsets import all_committed
+from worker.broker.range_reader import connected_reader
 from worker.doctor.broker import Broker
 from worker.doctor.examination import Check
 from worker.doctor.findings import Outcome, failure, listed, ok, skipped, warning
 from worker.doctor.pages import WorkerBeside
 from worker.doctor.topics import Topics
 from worker.errors import FatalError
-from worker.offsets import all_committed
-from worker.reading import connected_reader
 from worker.settings import KafkaSettings
 from worker.slices import name_of
 

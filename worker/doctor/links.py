@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection, create_conn
 
-from worker.links import KafkaLinks
+from worker.broker.clients import KafkaLinks
 
 _REQUEST_MILLISECONDS = 8_000
 

@@ -22,13 +22,13 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest
 
+from worker.broker.range_reader import connected_reader
+from worker.broker.topics import output_topics
 from worker.doctor.broker import Broker
 from worker.doctor.examination import Check
 from worker.doctor.findings import Outcome, failure, listed, ok
 from worker.doctor.topics import Topics
-from worker.reading import connected_reader
 from worker.settings import KafkaSettings
-from worker.topics import output_topics
 
 GROUP, TRANSACTION = 0, 1
 _NO_PRODUCER = 2**63 - 1

@@ -12,12 +12,12 @@ from aiokafka.helpers import create_ssl_context
 from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 
+from worker.broker.topics import shadow_topics
 from worker.doctor.examination import Check
 from worker.doctor.findings import Outcome, failure, listed, ok, skipped, warning
 from worker.errors import SettingsError
 from worker.options import nested, setting_variables
 from worker.settings import KafkaSettings, Settings, load_settings
-from worker.topics import shadow_topics
 
 _PREFIX = "MODERATE_"
 _UNKNOWN = "extra_forbidden"

@@ -8,12 +8,12 @@ from typing import Any
 from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 from aiokafka.protocol.metadata import MetadataRequest
 
+from worker.broker.topics import check_counts, output_topics, shadow_topics, topic_configs
 from worker.doctor.broker import Broker
 from worker.doctor.examination import Check
 from worker.doctor.findings import Outcome, failure, listed, ok, warning
 from worker.errors import FatalError
 from worker.settings import Settings
-from worker.topics import check_counts, output_topics, shadow_topics, topic_configs
 
 _CONFIGS = ("cleanup.policy", "max.message.bytes", "min.insync.replicas", "retention.ms")
 _FEWEST_REPLICAS = 2

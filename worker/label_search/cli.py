@@ -46,7 +46,7 @@ def labels(
     Looks into the one partition that the post's key has by Kafka's default partitioner; the key is taken
     to be the id.
     """
-    from worker.bounds import parse_bound
+    from worker.broker.ranges import parse_bound
     from worker.cli import read_settings
     from worker.label_search.command import Wanted, find_labels
     from worker.once import run_once

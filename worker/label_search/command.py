@@ -12,20 +12,20 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 from tqdm import tqdm
 
-from worker.bounds import Bound, Range, freeze
+from worker.broker.clients import KafkaLinks
+from worker.broker.positions import Position
+from worker.broker.range_reader import connected_reader, read_ranges
+from worker.broker.ranges import Bound, Range, freeze
+from worker.broker.topics import partition_counts
 from worker.dead_letters.ledger import ledger_topic
 from worker.dead_letters.letters import Letter
 from worker.errors import FatalError
 from worker.label_search.searching import Found, partition_of, search
 from worker.label_search.showing import as_json as found_as_json
 from worker.label_search.showing import is_post, lines_of, post_json, post_line
-from worker.links import KafkaLinks
-from worker.positions import Position
-from worker.reading import connected_reader, read_ranges
 from worker.settings import KafkaSettings
 from worker.slices import name_of
 from worker.terminal import harmless
-from worker.topics import partition_counts
 
 _ID_CHARS = 80
 

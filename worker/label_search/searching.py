@@ -9,12 +9,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.structs import ConsumerRecord
 
-from worker.bounds import Range
+from worker.broker.positions import Position
+from worker.broker.range_reader import read_ranges
+from worker.broker.ranges import Range
 from worker.dead_letters.letters import Letter, part_of
 from worker.dead_letters.reading import read_letters
-from worker.positions import Position
 from worker.publish import is_first_part
-from worker.reading import read_ranges
 
 _FIRST_WINDOW = 4_096
 _LARGEST_WINDOW = 65_536

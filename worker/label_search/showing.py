@@ -7,9 +7,9 @@ from typing import Any
 
 from aiokafka.structs import ConsumerRecord
 
+from worker.broker.positions import Position
 from worker.dead_letters.letters import Letter
 from worker.label_search.searching import Found
-from worker.positions import Position
 from worker.terminal import harmless, iso, moment
 
 _TEXT_CHARS = 160

@@ -48,7 +48,7 @@ def test_partitions_go_round_the_members_as_the_worker_s_assignor_deals_them() -
     from aiokafka.cluster import ClusterMetadata
     from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 
-    from worker.deployment import Deployment, assignor_of
+    from worker.broker.group_members import Deployment, assignor_of
 
     class Cluster(ClusterMetadata):
         def partitions_for_topic(self, topic: str) -> set[int]:  # noqa: ARG002

@@ -4,7 +4,7 @@ import pytest
 
 from worker.backfill.following import _Lines
 from worker.backfill.request import Request, backfill_settings
-from worker.bounds import parse_bound
+from worker.broker.ranges import parse_bound
 from worker.errors import SettingsError
 from worker.rate_limit import Pace
 from worker.settings import Settings

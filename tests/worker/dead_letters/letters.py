@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from tests.worker.system import TASKS, Stream, headers_of
-from worker.bounds import parse_bound
+from worker.broker.ranges import parse_bound
 from worker.dead_letters.question import Question
 from worker.dead_letters.selecting import Selection
 from worker.settings import KafkaSettings

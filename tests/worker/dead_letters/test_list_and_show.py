@@ -8,9 +8,9 @@ import pytest
 
 from tests.worker.dead_letters.letters import Draft, question, write
 from tests.worker.system import Stream, post
+from worker.broker.positions import Position
 from worker.dead_letters.commands import list_letters, show_letters
 from worker.errors import FatalError
-from worker.positions import Position
 
 HOSTILE = "\x1b]0;owned\x07\u202e\x9b31m"
 NINE = 1_790_845_200_000  # 2026-10-01 09:00 UTC

@@ -30,8 +30,8 @@ from tests.worker.doctor.secured import (
     rule,
 )
 from tests.worker.system import TASKS, Servers, Stream, administrator
+from worker.broker.group_members import Deployment
 from worker.cli import moderate
-from worker.deployment import Deployment
 from worker.doctor import command
 from worker.stack.server import Server
 

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.worker.system import TASKS, Stream, administrator
-from worker.deployment import Deployment, assignor_of, new_incarnation
+from worker.broker.group_members import Deployment, assignor_of, new_incarnation
 
 PARTITIONS = 2
 

@@ -15,7 +15,7 @@ from tests.worker.doctor.helpers import (
     silent_port,
 )
 from tests.worker.system import administrator, stand_at
-from worker.deployment import Deployment
+from worker.broker.group_members import Deployment
 
 Break = Callable[[Place], Awaitable[dict[str, str]]]
 

@@ -8,8 +8,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
+from worker.broker.clients import KafkaLinks
 from worker.errors import LaneError
-from worker.links import KafkaLinks
 
 log = structlog.get_logger(__name__)
 

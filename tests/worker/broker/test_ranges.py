@@ -8,10 +8,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from tests.worker.system import Servers
-from worker.bounds import Bound, Range, freeze, parse_bound, parse_partitions
+from worker.broker.clients import KafkaLinks
+from worker.broker.range_reader import connected_reader, read_ranges
+from worker.broker.ranges import Bound, Range, freeze, parse_bound, parse_partitions
 from worker.errors import SettingsError
-from worker.links import KafkaLinks
-from worker.reading import connected_reader, read_ranges
 from worker.settings import KafkaSettings
 
 EARLIEST, LATEST = Bound("earliest"), Bound("latest")

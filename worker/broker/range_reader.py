@@ -9,11 +9,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
-from worker.bounds import Range
+from worker.broker.clients import KafkaLinks
+from worker.broker.ranges import Range
+from worker.broker.topics import partition_counts
 from worker.errors import FatalError
-from worker.links import KafkaLinks
 from worker.slices import name_of
-from worker.topics import partition_counts
 
 log = structlog.get_logger(__name__)
 

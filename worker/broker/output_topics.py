@@ -6,8 +6,8 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from worker.broker.topics import check_counts, max_message_bytes, output_topics, partition_counts
 from worker.settings import KafkaSettings
-from worker.topics import check_counts, max_message_bytes, output_topics, partition_counts
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from aiokafka.errors import (
 )
 from aiokafka.helpers import create_ssl_context
 
-from worker.deployment import Deployment, assignor_of
+from worker.broker.group_members import Deployment, assignor_of
 from worker.errors import FatalError
 from worker.settings import KafkaSettings
 
