@@ -20,17 +20,17 @@ from worker.broker.group_members import new_incarnation
 from worker.committed import Committed
 from worker.consume import ConsumeStage
 from worker.errors import FatalError
+from worker.labelling.portions import DeviceMemory
+from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.lag import Lag
 from worker.lane import LaneTerms
 from worker.lanes import Lanes
 from worker.membership import Membership
-from worker.memory import DeviceMemory
 from worker.pipeline import Pipeline
 from worker.publish import PublishStage, stamp_of
 from worker.rate_limit import Pace
 from worker.settings import Settings
 from worker.shadow import NoShadow, shadow_of
-from worker.stages import Stages, load_moderator, open_cache
 from worker.telemetry.drift import Drift
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import BUILD_INFO, MODEL_INFO, exported

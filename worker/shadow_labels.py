@@ -18,10 +18,10 @@ from worker.child import read_message
 from worker.errors import WorkerError
 from worker.handover import HandedPost
 from worker.items import Item, OutgoingRecord
+from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.lane import BROKEN
 from worker.publish import PublishStage, stamp_of
 from worker.settings import Settings
-from worker.stages import Stages, load_moderator, open_cache
 from worker.telemetry.logs import configure_logs
 from worker.watchdog import Watch
 

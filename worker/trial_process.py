@@ -5,11 +5,11 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
-from worker.cache import NoCache
 from worker.child import become_child, read_message, read_settings
 from worker.items import Item
+from worker.labelling.cache.redis_cache import NoCache
+from worker.labelling.stages import Stages, load_moderator
 from worker.settings import Settings
-from worker.stages import Stages, load_moderator
 from worker.watchdog import Watch
 
 

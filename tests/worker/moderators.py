@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 
 from mmorient import Embedding, Frame, Moderator, Picture, PostEmbeddings, PostLabels
-from worker.cache import NoCache
-from worker.embed import EmbedStage
-from worker.fetch import HttpFetcher
-from worker.infer import InferStage
 from worker.items import Item
-from worker.media import MediaStage, MediumError
+from worker.labelling.cache.redis_cache import NoCache
+from worker.labelling.embed import EmbedStage
+from worker.labelling.fetch import HttpFetcher
+from worker.labelling.infer import InferStage
+from worker.labelling.media import MediaStage, MediumError
 from worker.watchdog import Watch
 
 

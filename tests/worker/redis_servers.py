@@ -11,7 +11,7 @@ import numpy as np
 from redis import Redis
 
 from mmorient import Embedding
-from worker.cache import RedisCache
+from worker.labelling.cache.redis_cache import RedisCache
 from worker.stack.server import Server
 
 WIDTH = 1024

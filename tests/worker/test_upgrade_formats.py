@@ -12,10 +12,10 @@ from tests.worker.test_lane import SOURCE, Partners, accept, lane_of
 from worker.backfill.starting import _plans
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import Deployment, assignor_of, member_id_of, refuse_strangers
-from worker.cache import content_key
-from worker.entries import FORMAT
 from worker.errors import FatalError, SettingsError
 from worker.journal import VERSION, Care, Caution, Journal
+from worker.labelling.cache.entries import FORMAT
+from worker.labelling.cache.redis_cache import content_key
 from worker.lane import LaneTerms
 from worker.settings import KafkaSettings, load_settings
 

@@ -15,7 +15,7 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, read_ranges
 from worker.broker.ranges import Range
 from worker.items import Item, Record
-from worker.stages import Stages, load_moderator, open_cache
+from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.telemetry.metrics import total
 from worker.watchdog import Watch
 

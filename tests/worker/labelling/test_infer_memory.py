@@ -10,9 +10,9 @@ import torch
 from mmorient import Moderator
 from tests.worker.moderators import Clock, ExplodingModerator, SmallModerator, collected, label, label_with, picture
 from tests.worker.records import item_of
-from worker.cache import NoCache
 from worker.errors import FatalError
-from worker.infer import InferStage
+from worker.labelling.cache.redis_cache import NoCache
+from worker.labelling.infer import InferStage
 
 
 @pytest.mark.parametrize(

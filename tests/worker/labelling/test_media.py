@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 from tests.worker.records import item_of
-from worker.fetch import HttpFetcher
-from worker.media import MediaStage, MediumError
+from worker.labelling.fetch import HttpFetcher
+from worker.labelling.media import MediaStage, MediumError
 
 MAX_BYTES = 1000
 

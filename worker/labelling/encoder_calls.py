@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mmorient import Picture
-from worker.embed import EmbeddingTable
+from worker.labelling.embed import EmbeddingTable
 
 # Between two calls the torch thread looks whether it should end: about a second of work on two cores.
 MAX_TEXTS = 64

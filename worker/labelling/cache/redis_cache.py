@@ -18,8 +18,8 @@ from redis.exceptions import InvalidResponse, OutOfMemoryError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from mmorient import Embedding
-from worker.breaker import Breaker
-from worker.entries import FORMAT, EntryError, is_storable, pack, pack_text, unpack, unpack_text
+from worker.labelling.cache.breaker import Breaker
+from worker.labelling.cache.entries import FORMAT, EntryError, is_storable, pack, pack_text, unpack, unpack_text
 from worker.telemetry.metrics import CACHE_AVAILABLE, CACHE_SECONDS
 
 log = structlog.get_logger(__name__)

@@ -9,8 +9,8 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Protocol
 
 from mmorient import PictureError, decode_picture, post_text
-from worker.cache import content_key
 from worker.items import Item, usable
+from worker.labelling.cache.redis_cache import content_key
 from worker.watchdog import Watch
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mmorient import Embedding, Frame, Picture, PictureError, PostEmbeddings, decode_picture
-from worker.cache import EmbeddingCache, content_key
 from worker.items import Item, usable
-from worker.media import reject_if_empty
+from worker.labelling.cache.redis_cache import EmbeddingCache, content_key
+from worker.labelling.media import reject_if_empty
 from worker.telemetry.metrics import CACHE_LOOKUPS
 from worker.watchdog import Watch
 

@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
 from mmorient import Moderator
-from worker.cache import NoCache, RedisCache
-from worker.decode import decode
-from worker.drawn import DrawnTextStage
-from worker.embed import EmbeddingTable, EmbedStage
-from worker.fetch import HttpFetcher
-from worker.infer import InferStage
 from worker.items import Item
-from worker.media import MediaStage
+from worker.labelling.cache.redis_cache import NoCache, RedisCache
+from worker.labelling.decode import decode
+from worker.labelling.drawn_text import DrawnTextStage
+from worker.labelling.embed import EmbeddingTable, EmbedStage
+from worker.labelling.fetch import HttpFetcher
+from worker.labelling.infer import InferStage
+from worker.labelling.media import MediaStage
 from worker.settings import RedisSettings, Settings
 from worker.telemetry.metrics import CACHE_FAILURES
 from worker.telemetry.timeline import Timeline

@@ -15,7 +15,7 @@ import httpx
 from httpx_secure import SSRFProtectionError, httpx_ssrf_protection
 
 from worker.errors import TransientError
-from worker.media import MediumError
+from worker.labelling.media import MediumError
 from worker.retry import retry
 
 # Request Timeout, Too Early, Too Many Requests; besides these, all of the server's own errors (5xx).

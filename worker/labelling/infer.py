@@ -15,12 +15,12 @@ from typing import Protocol
 import structlog
 
 from mmorient import Embedding, Moderator
-from worker.batch import Content, EncoderCall, picture_calls, text_calls
-from worker.canary import Canary
-from worker.embed import EmbeddingTable
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import Item, usable
-from worker.memory import Portions, is_device_dead
+from worker.labelling.embed import EmbeddingTable
+from worker.labelling.encoder_calls import Content, EncoderCall, picture_calls, text_calls
+from worker.labelling.portions import Portions, is_device_dead
+from worker.labelling.warm_up_post import Canary
 from worker.telemetry.metrics import MODEL_CALL_SECONDS, MODEL_ITEMS, MODEL_SECONDS
 
 log = structlog.get_logger(__name__)

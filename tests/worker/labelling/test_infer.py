@@ -24,9 +24,9 @@ from tests.worker.moderators import (
     picture,
 )
 from tests.worker.records import item_of
-from worker.cache import NoCache
 from worker.errors import FatalError
-from worker.infer import InferStage
+from worker.labelling.cache.redis_cache import NoCache
+from worker.labelling.infer import InferStage
 
 
 @pytest.mark.parametrize("guilty", [[0], [5], [2, 3, 9]])

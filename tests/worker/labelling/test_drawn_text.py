@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.worker.records import item_of
-from worker.drawn import DrawnTextStage
 from worker.items import Item
+from worker.labelling.drawn_text import DrawnTextStage
 from worker.watchdog import Watch
 
 pytest.importorskip("onnxruntime")

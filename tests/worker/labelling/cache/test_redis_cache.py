@@ -11,9 +11,9 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.worker.system import Servers
-from worker.breaker import Breaker
-from worker.cache import NoCache, RedisCache, content_key
-from worker.entries import pack, unpack
+from worker.labelling.cache.breaker import Breaker
+from worker.labelling.cache.entries import pack, unpack
+from worker.labelling.cache.redis_cache import NoCache, RedisCache, content_key
 
 VECTOR = np.arange(6, dtype=np.float16)
 

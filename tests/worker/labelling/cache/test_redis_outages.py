@@ -23,7 +23,7 @@ from tests.worker.redis_servers import (
     is_back,
     served,
 )
-from worker.entries import pack
+from worker.labelling.cache.entries import pack
 from worker.stack.server import Server
 
 

@@ -17,7 +17,7 @@ from tests.worker.redis_servers import (
     found,
     served,
 )
-from worker.entries import pack
+from worker.labelling.cache.entries import pack
 from worker.stack.server import Server
 
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tests.worker.records import StandInRecord
-from worker.decode import decode, parse_post
 from worker.errors import InvalidRecordError
 from worker.items import Item
+from worker.labelling.decode import decode, parse_post
 from worker.watchdog import Watch
 
 

@@ -1,0 +1,1 @@
+"""Embeddings in Redis: entries, their look-up, and the circuit breaker. A label never depends on what Redis answers."""
