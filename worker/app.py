@@ -13,7 +13,7 @@ from typing import Any, NoReturn, cast
 import faust
 from faust.app.base import BootStrategy
 
-from worker.bounded import BoundedRun
+from worker.intake.bounded_run import BoundedRun
 from worker.service import SHELL_LOGGER, StreamService
 from worker.settings import Settings
 from worker.telemetry.health import Health, add_pages

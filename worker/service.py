@@ -14,18 +14,18 @@ from mode import Service
 
 from mmorient import MmOrientError, Moderator, load_reference
 from schemas import ModelStamp
-from worker.bounded import BoundedRun, Restraint
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import new_incarnation
 from worker.committed import Committed
-from worker.consume import ConsumeStage
 from worker.errors import FatalError
+from worker.intake.bounded_run import BoundedRun, Restraint
+from worker.intake.consume import ConsumeStage
+from worker.intake.lag import Lag
+from worker.intake.lane import LaneTerms
+from worker.intake.lanes import Lanes
+from worker.intake.membership import Membership
 from worker.labelling.portions import DeviceMemory
 from worker.labelling.stages import Stages, load_moderator, open_cache
-from worker.lag import Lag
-from worker.lane import LaneTerms
-from worker.lanes import Lanes
-from worker.membership import Membership
 from worker.pipeline import Pipeline
 from worker.publish import PublishStage, stamp_of
 from worker.rate_limit import Pace

@@ -17,9 +17,9 @@ from worker.broker.transaction import write
 from worker.child import read_message
 from worker.errors import WorkerError
 from worker.handover import HandedPost
+from worker.intake.lane import BROKEN
 from worker.items import Item, OutgoingRecord
 from worker.labelling.stages import Stages, load_moderator, open_cache
-from worker.lane import BROKEN
 from worker.publish import PublishStage, stamp_of
 from worker.settings import Settings
 from worker.telemetry.logs import configure_logs

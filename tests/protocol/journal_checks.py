@@ -6,8 +6,8 @@ from unittest.mock import patch
 
 from tests.protocol.journal_model import RECORDS, STEP, UNCOUNTED, Rules, State, broken, done, moves
 from tests.protocol.search import Report, explore
-from worker import journal
-from worker.journal import Journal
+from worker.intake import journal
+from worker.intake.journal import Journal
 
 ANYWHERE = tuple(range(RECORDS))
 

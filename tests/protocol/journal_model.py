@@ -1,7 +1,7 @@
 """The journal that finds the record which kills the process, and what may go wrong between two of its steps.
 
 What is noted, and what follows from a note, is asked of the worker's own `Journal` and `Caution`; the steps around
-them are those of `worker/lane.py` and `worker/pipeline.py`:
+them are those of `worker/intake/lane.py` and `worker/pipeline.py`:
 
     claim    find the journal beside the committed offset, note what is at rest
     accept   a slice where nothing is suspected, several at once; else one step, which is named before it is touched
@@ -22,8 +22,8 @@ from functools import cache
 from typing import NamedTuple
 
 from tests.protocol.search import Move
-from worker import journal
-from worker.journal import Caution, Journal
+from worker.intake import journal
+from worker.intake.journal import Caution, Journal
 
 RECORDS = 5
 STEP = 2

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.worker.records import item_of
 from worker.committed import Committed
-from worker.journal import Care
+from worker.intake.journal import Care
 from worker.pipeline import Pipeline
 from worker.rate_limit import Pace
 from worker.telemetry.drift import Drift

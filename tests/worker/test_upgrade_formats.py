@@ -8,15 +8,15 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from schemas import DeadLetter, Replay
-from tests.worker.test_lane import SOURCE, Partners, accept, lane_of
+from tests.worker.intake.test_lane import SOURCE, Partners, accept, lane_of
 from worker.backfill.starting import _plans
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import Deployment, assignor_of, member_id_of, refuse_strangers
 from worker.errors import FatalError, SettingsError
-from worker.journal import VERSION, Care, Caution, Journal
+from worker.intake.journal import VERSION, Care, Caution, Journal
+from worker.intake.lane import LaneTerms
 from worker.labelling.cache.entries import FORMAT
 from worker.labelling.cache.redis_cache import content_key
-from worker.lane import LaneTerms
 from worker.settings import KafkaSettings, load_settings
 
 NOTE = {"state": "open", "worker": "other", "suspects": 9}

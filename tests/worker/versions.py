@@ -23,8 +23,12 @@ NEXT = (
         '    worker: str = Field("next", serialization_alias="__connect.errors.worker")\n    stage: str = Field(',
     ),
     # Another version of the note beside the offset, with a field more.
-    ("worker/journal.py", "VERSION = 1\n", "VERSION = 2\n"),
-    ("worker/journal.py", "    version: int = VERSION\n", '    version: int = VERSION\n    written_by: str = "next"\n'),
+    ("worker/intake/journal.py", "VERSION = 1\n", "VERSION = 2\n"),
+    (
+        "worker/intake/journal.py",
+        "    version: int = VERSION\n",
+        '    version: int = VERSION\n    written_by: str = "next"\n',
+    ),
     # Entries of another form in the cache.
     ("worker/labelling/cache/entries.py", 'FORMAT = b"2"\n', 'FORMAT = b"3"\n'),
     # More that a member says of itself.

@@ -18,7 +18,7 @@ from worker.archive_import.progress import Progress, progress_of
 from worker.archive_import.records import ImportRecord, Outcome, RecordMaker
 from worker.broker.clients import KafkaLinks
 from worker.errors import FatalError, LaneError, SettingsError
-from worker.lane import BROKEN
+from worker.intake.lane import BROKEN
 from worker.rate_limit import Pace
 
 _TRANSACTION_ROWS = 1000

@@ -72,10 +72,10 @@ def backfill(
     give_way(priority)
     from mmorient import checkpoint_digest
     from worker.backfill.request import Request, backfill_settings
-    from worker.bounded import Restraint
     from worker.broker.clients import KafkaLinks
     from worker.broker.ranges import parse_bound, parse_partitions
     from worker.cli import read_settings, refuse_missing_files
+    from worker.intake.bounded_run import Restraint
     from worker.once import run_once
 
     live = read_settings(options)

@@ -10,10 +10,10 @@ from aiokafka import TopicPartition
 
 from worker.backfill.request import Request
 from worker.backfill.starting import frozen_ranges
-from worker.bounded import Restraint
 from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, read_ranges
 from worker.broker.ranges import Range
+from worker.intake.bounded_run import Restraint
 from worker.items import Item, Record
 from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.telemetry.metrics import total

@@ -14,9 +14,9 @@ from aiokafka.errors import KafkaError
 from tqdm import tqdm
 
 from worker.backfill.starting import Plans
-from worker.bounded import Restraint
 from worker.broker.group_offsets import all_committed
 from worker.errors import FatalError, LaneError
+from worker.intake.bounded_run import Restraint
 from worker.telemetry.metrics import total
 
 log = structlog.get_logger(__name__)

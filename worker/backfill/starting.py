@@ -21,8 +21,8 @@ from worker.broker.range_reader import connected_reader
 from worker.broker.ranges import Range, freeze
 from worker.broker.topics import create_topics, partition_counts, replication_factor
 from worker.errors import FatalError, LaneError, SettingsError
-from worker.journal import Journal, Plan
-from worker.slices import name_of
+from worker.intake.journal import Journal, Plan
+from worker.intake.slices import name_of
 
 log = structlog.get_logger(__name__)
 

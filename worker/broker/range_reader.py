@@ -13,7 +13,7 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.ranges import Range
 from worker.broker.topics import partition_counts
 from worker.errors import FatalError
-from worker.slices import name_of
+from worker.intake.slices import name_of
 
 log = structlog.get_logger(__name__)
 

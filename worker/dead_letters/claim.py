@@ -23,10 +23,10 @@ from worker.broker.transaction import write
 from worker.dead_letters.ledger import Ledger, entry_of, read_ledger
 from worker.dead_letters.letters import Letter
 from worker.errors import FatalError, InvalidRecordError
+from worker.intake.lane import BROKEN
+from worker.intake.slices import name_of
 from worker.items import OutgoingRecord
-from worker.lane import BROKEN
 from worker.publish import ATTEMPT_HEADER, REPLAY_OF_HEADER
-from worker.slices import name_of
 
 _STOP_SECONDS = 5.0
 

@@ -11,7 +11,7 @@ from worker.broker.range_reader import partitions_of, read_ranges
 from worker.broker.ranges import Bound, Range, freeze
 from worker.dead_letters.letters import Letter, part_of, reason_in
 from worker.errors import FatalError
-from worker.slices import name_of
+from worker.intake.slices import name_of
 
 _Parts = list[ConsumerRecord]
 _EARLIEST, _LATEST = Bound("earliest"), Bound("latest")

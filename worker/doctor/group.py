@@ -17,8 +17,8 @@ from worker.doctor.findings import Outcome, failure, listed, ok, skipped, warnin
 from worker.doctor.pages import WorkerBeside
 from worker.doctor.topics import Topics
 from worker.errors import FatalError
+from worker.intake.slices import name_of
 from worker.settings import KafkaSettings
-from worker.slices import name_of
 
 _POLL_MILLISECONDS = 500
 _LAG_SHARE = 0.5

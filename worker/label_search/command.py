@@ -20,11 +20,11 @@ from worker.broker.topics import partition_counts
 from worker.dead_letters.ledger import ledger_topic
 from worker.dead_letters.letters import Letter
 from worker.errors import FatalError
+from worker.intake.slices import name_of
 from worker.label_search.searching import Found, partition_of, search
 from worker.label_search.showing import as_json as found_as_json
 from worker.label_search.showing import is_post, lines_of, post_json, post_line
 from worker.settings import KafkaSettings
-from worker.slices import name_of
 from worker.terminal import harmless
 
 _ID_CHARS = 80

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from aiokafka import TopicPartition
 
+from worker.intake.journal import Care
 from worker.items import Item, Record
-from worker.journal import Care
 
 if TYPE_CHECKING:
-    from worker.lane import Lane
+    from worker.intake.lane import Lane
 
 
 @dataclass(eq=False, slots=True)

@@ -36,9 +36,9 @@ from aiokafka.errors import IllegalOperation, IllegalStateError, KafkaError
 from worker.broker.group_offsets import committed, oldest_offset
 from worker.broker.transaction import commit
 from worker.errors import FatalError, LaneError
+from worker.intake.journal import Care, Caution, Journal
+from worker.intake.slices import Slice, fitting, name_of
 from worker.items import Item, OutgoingRecord, Record
-from worker.journal import Care, Caution, Journal
-from worker.slices import Slice, fitting, name_of
 
 log = structlog.get_logger(__name__)
 

@@ -12,10 +12,10 @@ from aiokafka.structs import OffsetAndMetadata
 
 from tests.worker.records import StandInRecord
 from worker.errors import LaneError
+from worker.intake.journal import Care, Journal
+from worker.intake.lane import Lane, LaneTerms
+from worker.intake.slices import Slice
 from worker.items import OutgoingRecord
-from worker.journal import Care, Journal
-from worker.lane import Lane, LaneTerms
-from worker.slices import Slice
 
 SOURCE = TopicPartition("posts", 3)
 

@@ -15,7 +15,7 @@ from worker.broker.group_offsets import begin_at_the_end
 from worker.broker.output_topics import Outputs
 from worker.broker.static_member import leave
 from worker.errors import FatalError, LaneError
-from worker.lanes import Lanes
+from worker.intake.lanes import Lanes
 from worker.telemetry.health import Health
 
 log = structlog.get_logger(__name__)

@@ -13,8 +13,8 @@ from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaTimeou
 
 from worker.broker.clients import REFUSED, KafkaLinks
 from worker.errors import FatalError
-from worker.lane import Lane, LaneTerms
-from worker.slices import name_of
+from worker.intake.lane import Lane, LaneTerms
+from worker.intake.slices import name_of
 from worker.telemetry.metrics import ASSIGNMENTS, LANES, LANES_FAILED
 
 log = structlog.get_logger(__name__)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.journal import STEP_RECORDS, Caution, Journal
+from worker.intake.journal import STEP_RECORDS, Caution, Journal
 
 
 def claim(found: Journal | None, offset: int = 100, end: int = 1000) -> Caution:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from aiokafka.structs import OffsetAndMetadata
 
+from tests.worker.intake.test_lane import SOURCE, Partners
 from tests.worker.records import StandInRecord
-from tests.worker.test_lane import SOURCE, Partners
 from worker.errors import LaneError
-from worker.journal import Journal, Plan
-from worker.lane import Lane, LaneTerms
+from worker.intake.journal import Journal, Plan
+from worker.intake.lane import Lane, LaneTerms
 
 PLAN = Plan(since=40, until=50, asked="40 to 50", labels="abc")
 FOUND = Journal("closed", "", plan=PLAN)

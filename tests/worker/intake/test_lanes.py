@@ -8,9 +8,9 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced, TopicAuthorizationFailedError
 
-from worker import lanes as lanes_module
 from worker.errors import FatalError
-from worker.lanes import Lanes
+from worker.intake import lanes as lanes_module
+from worker.intake.lanes import Lanes
 
 FIRST, SECOND = TopicPartition("posts", 0), TopicPartition("posts", 1)
 

@@ -15,8 +15,8 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from worker.lane import Lane
-from worker.lanes import Lanes
+from worker.intake.lane import Lane
+from worker.intake.lanes import Lanes
 from worker.telemetry.metrics import LAG_POSTS, LAG_SECONDS, STALLED_SECONDS, TOPIC_PARTITIONS, exported
 
 log = structlog.get_logger(__name__)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 from aiokafka import TopicPartition
 
-from worker.lag import Lag
-from worker.lane import Waiting
+from worker.intake.lag import Lag
+from worker.intake.lane import Waiting
 
 SOURCE = TopicPartition("posts", 3)
 

@@ -9,8 +9,8 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from worker.broker.clients import REFUSED
 from worker.errors import FatalError
-from worker.lanes import Lanes
-from worker.slices import Slice, name_of, record_bytes
+from worker.intake.lanes import Lanes
+from worker.intake.slices import Slice, name_of, record_bytes
 from worker.telemetry.metrics import POSTS_READ, RECORDS_GONE
 
 log = structlog.get_logger(__name__)
