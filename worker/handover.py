@@ -11,7 +11,7 @@ from typing import Self
 
 from schemas import Post
 from worker.items import Item
-from worker.publish import CARRIED_HEADERS
+from worker.output.records import CARRIED_HEADERS
 
 _HEAD = struct.Struct(">I")
 # What the objects of a post take besides their bytes.

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import structlog
 
-from worker.committed import Committed
 from worker.errors import LaneError, PoisonError
 from worker.intake.consume import ConsumeStage
 from worker.intake.journal import Care
 from worker.intake.slices import Slice
 from worker.labelling.stages import Stages
-from worker.publish import PublishStage
+from worker.output.after_commit import Committed
+from worker.output.records import PublishStage
 from worker.rate_limit import Pace
 from worker.telemetry.metrics import BATCH_POSTS, IN_FLIGHT_BYTES
 from worker.telemetry.timeline import StageTime, Timeline

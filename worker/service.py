@@ -16,7 +16,6 @@ from mmorient import MmOrientError, Moderator, load_reference
 from schemas import ModelStamp
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import new_incarnation
-from worker.committed import Committed
 from worker.errors import FatalError
 from worker.intake.bounded_run import BoundedRun, Restraint
 from worker.intake.consume import ConsumeStage
@@ -26,8 +25,9 @@ from worker.intake.lanes import Lanes
 from worker.intake.membership import Membership
 from worker.labelling.portions import DeviceMemory
 from worker.labelling.stages import Stages, load_moderator, open_cache
+from worker.output.after_commit import Committed
+from worker.output.records import PublishStage, stamp_of
 from worker.pipeline import Pipeline
-from worker.publish import PublishStage, stamp_of
 from worker.rate_limit import Pace
 from worker.settings import Settings
 from worker.shadow import NoShadow, shadow_of

@@ -20,7 +20,7 @@ from worker.handover import HandedPost
 from worker.intake.lane import BROKEN
 from worker.items import Item, OutgoingRecord
 from worker.labelling.stages import Stages, load_moderator, open_cache
-from worker.publish import PublishStage, stamp_of
+from worker.output.records import PublishStage, stamp_of
 from worker.settings import Settings
 from worker.telemetry.logs import configure_logs
 from worker.watchdog import Watch

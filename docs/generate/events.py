@@ -8,7 +8,7 @@ from typing import Any
 from docs.generate.tables import code, table
 from schemas import EVENTS, Event
 from schemas.generate import render
-from worker.publish import (
+from worker.output.records import (
     ATTEMPT_HEADER,
     CARRIED_HEADERS,
     DROPPED_HEADER,

@@ -5,8 +5,8 @@ import time
 from typing import Any
 
 from tests.worker.records import item_of
-from worker.committed import Committed
 from worker.intake.journal import Care
+from worker.output.after_commit import Committed
 from worker.pipeline import Pipeline
 from worker.rate_limit import Pace
 from worker.telemetry.drift import Drift

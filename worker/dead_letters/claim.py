@@ -26,7 +26,7 @@ from worker.errors import FatalError, InvalidRecordError
 from worker.intake.lane import BROKEN
 from worker.intake.slices import name_of
 from worker.items import OutgoingRecord
-from worker.publish import ATTEMPT_HEADER, REPLAY_OF_HEADER
+from worker.output.records import ATTEMPT_HEADER, REPLAY_OF_HEADER
 
 _STOP_SECONDS = 5.0
 

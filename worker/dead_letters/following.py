@@ -13,7 +13,7 @@ from worker.broker.positions import Position
 from worker.broker.range_reader import read_ranges
 from worker.broker.ranges import Range
 from worker.dead_letters.letters import reason_in
-from worker.publish import REPLAY_OF_HEADER, is_first_part
+from worker.output.records import REPLAY_OF_HEADER, is_first_part
 
 _PAUSE_SECONDS = 0.2
 Marks = Mapping[TopicPartition, int]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from schemas import DeadLetter, own_headers
 from worker.broker.positions import Position
-from worker.publish import ATTEMPT_HEADER, PART_HEADER, REPLAY_OF_HEADER
+from worker.output.records import ATTEMPT_HEADER, PART_HEADER, REPLAY_OF_HEADER
 
 Headers = Sequence[tuple[str, bytes]]
 _MAX_DIGITS = 9

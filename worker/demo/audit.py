@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from schemas import DeadLetter
 from worker.broker.clients import KafkaLinks
 from worker.broker.topics import partition_counts
-from worker.publish import is_first_part
+from worker.output.records import is_first_part
 
 Position = tuple[int, int]  # partition and offset in the posts topic
 

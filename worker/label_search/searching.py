@@ -14,7 +14,7 @@ from worker.broker.range_reader import read_ranges
 from worker.broker.ranges import Range
 from worker.dead_letters.letters import Letter, part_of
 from worker.dead_letters.reading import read_letters
-from worker.publish import is_first_part
+from worker.output.records import is_first_part
 
 _FIRST_WINDOW = 4_096
 _LARGEST_WINDOW = 65_536

@@ -9,7 +9,7 @@ from schemas import DeadLetter, Label, LabelSet, ModelStamp
 from tests.worker.records import StandInRecord, item_of
 from worker.errors import InvalidRecordError
 from worker.items import Item
-from worker.publish import PublishStage
+from worker.output.records import PublishStage
 
 STAMP = ModelStamp(name="m", checkpoint="sha256:" + "0" * 64, graph_context="bank", precision="fp32")
 ROUTES = {task: f"labels.{task}" for task in ("sentiment", "sarcasm", "offensiveness")}

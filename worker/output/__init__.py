@@ -1,0 +1,1 @@
+"""From labels to outgoing records, and what is counted once they are committed. It sends nothing itself."""
