@@ -14,13 +14,13 @@ from worker.errors import LaneError, PoisonError
 from worker.intake.consume import ConsumeStage
 from worker.intake.journal import Care
 from worker.intake.slices import Slice
+from worker.isolation.trial import Trial
 from worker.labelling.stages import Stages
 from worker.output.after_commit import Committed
 from worker.output.records import PublishStage
 from worker.rate_limit import Pace
 from worker.telemetry.metrics import BATCH_POSTS, IN_FLIGHT_BYTES
 from worker.telemetry.timeline import StageTime, Timeline
-from worker.trial import Trial
 
 log = structlog.get_logger(__name__)
 

@@ -23,6 +23,7 @@ from worker.intake.lag import Lag
 from worker.intake.lane import LaneTerms
 from worker.intake.lanes import Lanes
 from worker.intake.membership import Membership
+from worker.isolation.trial import Trial
 from worker.labelling.portions import DeviceMemory
 from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.output.after_commit import Committed
@@ -35,7 +36,6 @@ from worker.telemetry.drift import Drift
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import BUILD_INFO, MODEL_INFO, exported
 from worker.telemetry.tracing import traces_of
-from worker.trial import Trial
 from worker.watchdog import Watch, end_within
 
 log = structlog.get_logger(__name__)

@@ -19,8 +19,8 @@ from hashlib import blake2b
 import structlog
 
 from worker.broker.topics import shadow_topics
-from worker.child import Child
 from worker.handover import HandedPost
+from worker.isolation.child_process import Child
 from worker.items import Item, usable
 from worker.settings import Settings
 from worker.telemetry.metrics import SHADOW_ENDS, SHADOW_POSTS, SHADOW_READY, SHADOW_WAITING_BYTES, SHADOW_WAITING_POSTS

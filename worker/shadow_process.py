@@ -1,7 +1,7 @@
 """The child of `worker/shadow.py`: `python -m worker.shadow_process`."""
 
-from worker.child import become_child, read_settings
-from worker.yielding import give_way
+from worker.isolation.child_process import become_child, read_settings
+from worker.isolation.priority import give_way
 
 
 def main() -> None:

@@ -19,10 +19,10 @@ from aiokafka.errors import KafkaError
 from tests.deploy.feeding import feed, feed_for_ever
 from tests.deploy.lab import Lab, Seat
 from tests.worker.checkpoints import SHIPPED, recalibrated
+from tests.worker.isolation.test_poison import pictured
 from tests.worker.redis_servers import address_of
 from tests.worker.system import Servers, Stream, administrator, post, stand_at
 from tests.worker.test_kafka_faults import HOOKS, grow, texts
-from tests.worker.test_poison import pictured
 from worker.stack.kafka import KafkaRecipe
 from worker.stack.redis import RedisRecipe
 from worker.stack.server import Server

@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 
 from tests.worker.checkpoints import SHIPPED, recalibrated, stamp_of
+from tests.worker.isolation.test_poison import picture
 from tests.worker.system import TASKS, Labels, Stream, Worker, headers_of, post
-from tests.worker.test_poison import picture
 
 HOUR = {"SHADOW__MAX_LAG_SECONDS": "3600"}
 

@@ -12,9 +12,9 @@ from tests.worker.checkpoints import SHIPPED
 from tests.worker.records import item_of
 from tests.worker.test_shadow import chosen
 from worker.broker.topics import shadow_topics
-from worker.child import packed_settings, unpacked_settings
 from worker.errors import InvalidRecordError, SettingsError
 from worker.handover import HandedPost
+from worker.isolation.child_process import packed_settings, unpacked_settings
 from worker.items import Item
 from worker.settings import KafkaSettings, Settings, ShadowSettings
 from worker.shadow import Shadow, is_chosen, shadow_settings

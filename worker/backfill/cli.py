@@ -6,8 +6,8 @@ from typing import Any, get_args
 import click
 
 from worker.errors import SettingsError
+from worker.isolation.priority import Priority
 from worker.options import settings_options
-from worker.yielding import Priority
 
 
 @click.command()
@@ -66,7 +66,7 @@ def backfill(
     Any number of processes with the same command share the work, and each ends with exit code 0 when all of it is
     done. The same command after a crash goes on where it stopped. Pages are served only with --http-port.
     """
-    from worker.yielding import give_way
+    from worker.isolation.priority import give_way
 
     # Before torch makes its threads, which inherit it.
     give_way(priority)

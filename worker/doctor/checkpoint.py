@@ -5,12 +5,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from worker.child import Child
 from worker.cli import refuse_missing_files
 from worker.doctor.examination import Check
 from worker.doctor.findings import Outcome, failure, ok, skipped, warning
 from worker.doctor.machine import MODEL_BYTES
 from worker.errors import SettingsError
+from worker.isolation.child_process import Child
 from worker.settings import Settings
 
 _MODULE = "worker.doctor.model_process"

@@ -6,7 +6,7 @@ In a process of its own, because it may hang, run out of memory or be killed, an
 import math
 import time
 
-from worker.child import become_child, read_settings
+from worker.isolation.child_process import become_child, read_settings
 
 TEXT = "oh great, another monday"
 

@@ -10,7 +10,7 @@ reads in it which records could have been the cause:
 
 A worker that finds `open` goes through those suspects in small steps and names each step before touching it.
 One that finds a step `named` names its records one by one. One that finds a single record `named` tries it in
-a child process first (`worker/trial.py`): only a record that kills the child is condemned, or one that three workers
+a child process first (`worker/isolation/trial.py`): only a record that kills the child is condemned, or one that three workers
 died of while it was named alone.
 
 Workers of two versions share a group while one replaces the other, so a note says its version. A field that an older

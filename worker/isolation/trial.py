@@ -9,7 +9,7 @@ from contextlib import suppress
 import psutil
 import structlog
 
-from worker.child import Child
+from worker.isolation.child_process import Child
 from worker.items import Item
 from worker.settings import Settings
 
@@ -72,7 +72,7 @@ class Trial:
             self._farewell.cancel()
             self._farewell = None
         if self._child is None:
-            child = _Child(await Child.start("worker.trial_process", self._settings), self._settings)
+            child = _Child(await Child.start("worker.isolation.trial_child", self._settings), self._settings)
             self._child = child if await child.is_ready() else None
             if self._child is None:
                 child.kill()
@@ -89,7 +89,7 @@ class Trial:
 
 
 class _Child:
-    """A child of `worker/trial_process.py`, how long it takes and how large it becomes.
+    """A child of `worker/isolation/trial_child.py`, how long it takes and how large it becomes.
 
     Args:
         child: the process.

@@ -1,11 +1,11 @@
-"""The child of `worker/trial.py`: labels one record after the other and says after each that it is still there."""
+"""The child of `worker/isolation/trial.py`: labels one record after the other and says after each that it is still there."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
-from worker.child import become_child, read_message, read_settings
+from worker.isolation.child_process import become_child, read_message, read_settings
 from worker.items import Item
 from worker.labelling.cache.redis_cache import NoCache
 from worker.labelling.stages import Stages, load_moderator

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.worker.isolation.test_poison import picture, pictured
 from tests.worker.records import StandInRecord
 from tests.worker.system import post
-from tests.worker.test_poison import picture, pictured
+from worker.isolation.trial import Trial
 from worker.items import Item
 from worker.settings import Settings
-from worker.trial import Trial
 
 HOOKS = Path(__file__).parent / "hooks"
 
