@@ -31,7 +31,7 @@ from worker.output.records import PublishStage, stamp_of
 from worker.pipeline import Pipeline
 from worker.rate_limit import Pace
 from worker.settings import Settings
-from worker.shadow import NoShadow, shadow_of
+from worker.shadow.parent import NoShadow, shadow_of
 from worker.telemetry.drift import Drift
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import BUILD_INFO, MODEL_INFO, exported

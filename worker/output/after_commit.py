@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from worker.items import Item
-from worker.shadow import NoShadow, Shadow
+from worker.shadow.parent import NoShadow, Shadow
 from worker.telemetry.drift import Drift
 from worker.telemetry.metrics import DEAD_LETTERS, LABELS, LATENCY_SECONDS, MEDIA_UNAVAILABLE, POSTS_LABELLED
 from worker.telemetry.timeline import StageTime

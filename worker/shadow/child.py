@@ -15,13 +15,13 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.topics import create_like, max_message_bytes
 from worker.broker.transaction import write
 from worker.errors import WorkerError
-from worker.handover import HandedPost
 from worker.intake.lane import BROKEN
 from worker.isolation.child_process import read_message
 from worker.items import Item, OutgoingRecord
 from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.output.records import PublishStage, stamp_of
 from worker.settings import Settings
+from worker.shadow.message import HandedPost
 from worker.telemetry.logs import configure_logs
 from worker.watchdog import Watch
 

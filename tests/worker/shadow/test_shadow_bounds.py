@@ -10,14 +10,14 @@ from pydantic import SecretStr
 
 from tests.worker.checkpoints import SHIPPED
 from tests.worker.records import item_of
-from tests.worker.test_shadow import chosen
+from tests.worker.shadow.test_shadow import chosen
 from worker.broker.topics import shadow_topics
 from worker.errors import InvalidRecordError, SettingsError
-from worker.handover import HandedPost
 from worker.isolation.child_process import packed_settings, unpacked_settings
 from worker.items import Item
 from worker.settings import KafkaSettings, Settings, ShadowSettings
-from worker.shadow import Shadow, is_chosen, shadow_settings
+from worker.shadow.message import HandedPost
+from worker.shadow.parent import Shadow, is_chosen, shadow_settings
 from worker.telemetry.metrics import REGISTRY
 
 SAMPLES = [

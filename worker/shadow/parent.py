@@ -19,15 +19,15 @@ from hashlib import blake2b
 import structlog
 
 from worker.broker.topics import shadow_topics
-from worker.handover import HandedPost
 from worker.isolation.child_process import Child
 from worker.items import Item, usable
 from worker.settings import Settings
+from worker.shadow.message import HandedPost
 from worker.telemetry.metrics import SHADOW_ENDS, SHADOW_POSTS, SHADOW_READY, SHADOW_WAITING_BYTES, SHADOW_WAITING_POSTS
 
 log = structlog.get_logger(__name__)
 
-MODULE = "worker.shadow_process"
+MODULE = "worker.shadow.child_main"
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 # A child that only runs when nobody else does may get nothing for minutes; one that hangs never answers.

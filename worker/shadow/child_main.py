@@ -1,4 +1,4 @@
-"""The child of `worker/shadow.py`: `python -m worker.shadow_process`."""
+"""The child of `worker/shadow/parent.py`: `python -m worker.shadow.child_main`."""
 
 from worker.isolation.child_process import become_child, read_settings
 from worker.isolation.priority import give_way
@@ -12,7 +12,7 @@ def main() -> None:
     if settings is None:
         return
     # Only now: these start threads, which inherit the priority.
-    from worker.shadow_labels import serve
+    from worker.shadow.child import serve
 
     serve(settings, say)
 
