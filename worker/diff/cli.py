@@ -13,7 +13,7 @@ from worker.errors import SettingsError
 from worker.options import nested, settings_options
 
 if TYPE_CHECKING:
-    from worker.diff.report import Report
+    from worker.diff.compare.report import Report
     from worker.diff.request import Request
     from worker.settings import Settings
 
@@ -64,8 +64,8 @@ def diff(**options: Any) -> None:
     """
     _check_extra()
     from worker.broker.ranges import parse_bound, parse_partitions
+    from worker.diff.read.sources import parse_source
     from worker.diff.request import Request, parse_limits
-    from worker.diff.sources import parse_source
 
     take = options.pop
     partitions, posts = take("partitions"), take("posts")
@@ -92,7 +92,7 @@ def diff(**options: Any) -> None:
         raise SettingsError(f"--html: no such folder: {html.parent}")
     settings = _settings(options, needs_broker=request.reads_topics)
     from worker.diff.following import Follow
-    from worker.diff.showing import Show
+    from worker.diff.show.showing import Show
 
     show = Show(as_json=as_json, html=html)
     with TemporaryDirectory(prefix="moderate-diff-") as folder:
@@ -106,9 +106,9 @@ async def _compare(request: "Request", settings: "Settings", folder: Path, follo
     from dataclasses import replace
 
     from worker.broker.clients import KafkaLinks
+    from worker.diff.read.sources import existing_topics
+    from worker.diff.read.topics import topic_reader
     from worker.diff.session import Session
-    from worker.diff.sources import existing_topics
-    from worker.diff.topics import topic_reader
 
     async with AsyncExitStack() as stack:
         reader = None

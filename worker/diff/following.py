@@ -4,9 +4,9 @@ import asyncio
 import signal
 from dataclasses import dataclass
 
-from worker.diff.report import Report
+from worker.diff.compare.report import Report
 from worker.diff.session import Session
-from worker.diff.showing import Show
+from worker.diff.show.showing import Show
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.broker.ranges import Bound
-from worker.diff.sources import Source
+from worker.diff.read.sources import Source
 from worker.errors import SettingsError
 
 

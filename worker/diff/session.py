@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING
 from aiokafka import TopicPartition
 
 from worker.broker.ranges import Range
-from worker.diff.comparing import compare
-from worker.diff.files import read_files, read_truth
-from worker.diff.lines import Intake, Tally
-from worker.diff.moved import most_moved
-from worker.diff.notices import Seen, notices_of
-from worker.diff.pairs import Joined, join
-from worker.diff.posts import describe, posts_from_files, posts_from_topics, whole_from_files, whole_from_topics
-from worker.diff.report import Comparison, FailOver, ModelShare, Moved, Posts, Report, Side
-from worker.diff.report import Range as ReportedRange
+from worker.diff.compare.comparing import compare
+from worker.diff.compare.moved import most_moved
+from worker.diff.compare.notices import Seen, notices_of
+from worker.diff.compare.pairs import Joined, join
+from worker.diff.compare.report import Comparison, FailOver, ModelShare, Moved, Posts, Report, Side
+from worker.diff.compare.report import Range as ReportedRange
+from worker.diff.compare.verdict import verdict
+from worker.diff.read.files import read_files, read_truth
+from worker.diff.read.lines import Intake, Tally
+from worker.diff.read.posts import describe, posts_from_files, posts_from_topics, whole_from_files, whole_from_topics
+from worker.diff.read.sources import Source
+from worker.diff.read.store import SIDES, SideName, Store
+from worker.diff.read.topics import TopicReader
 from worker.diff.request import Request
-from worker.diff.sources import Source
-from worker.diff.store import SIDES, SideName, Store
-from worker.diff.topics import TopicReader
-from worker.diff.verdict import verdict
 from worker.errors import FatalError
 
 if TYPE_CHECKING:
     from mmorient import Moderator
-    from worker.diff.explaining import Whole
+    from worker.diff.compare.explaining import Whole
 
 
 class Session:
@@ -129,7 +129,7 @@ class Session:
         """
         wanted = report.moved[: self._request.explain]
         # Torch is loaded for those alone who want reasons.
-        from worker.diff.explaining import load_model, with_explanations
+        from worker.diff.compare.explaining import load_model, with_explanations
 
         if not wanted:
             return report

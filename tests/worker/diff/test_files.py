@@ -13,7 +13,7 @@ from pyarrow import parquet
 from schemas import Label
 from tests.worker.diff.conftest import Ran, Run, write_lines
 from tests.worker.diff.made import CLASSES, DEGREES, Made
-from worker.diff.report import Report
+from worker.diff.compare.report import Report
 
 EXAMPLE = Path(__file__).parents[3] / "schemas" / "examples"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.diff.sources import existing_topics, parse_source
+from worker.diff.read.sources import existing_topics, parse_source
 from worker.errors import SettingsError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from worker.diff.statistics import (
+from worker.diff.compare.statistics import (
     Bootstrap,
     bowker,
     elsewhere,

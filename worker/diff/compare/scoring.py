@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.diff.counting import BINS, STEPS, Counts, Distribution, Sure
-from worker.diff.report import AgreementBin, ChangeHistogram, Confidence, Estimate, Histogram, Scores
-from worker.diff.statistics import Bootstrap
+from worker.diff.compare.counting import BINS, STEPS, Counts, Distribution, Sure
+from worker.diff.compare.report import AgreementBin, ChangeHistogram, Confidence, Estimate, Histogram, Scores
+from worker.diff.compare.statistics import Bootstrap
 
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _DECILES = 10

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from schemas import Post
 from worker.broker.range_reader import read_ranges
 from worker.broker.ranges import Range
-from worker.diff.files import COLUMNS, read_files
-from worker.diff.lines import Intake, Tally
-from worker.diff.store import Store
-from worker.diff.topics import TopicReader
+from worker.diff.read.files import COLUMNS, read_files
+from worker.diff.read.lines import Intake, Tally
+from worker.diff.read.store import Store
+from worker.diff.read.topics import TopicReader
 
 # Upper ends of the slices by length, characters.
 _LENGTHS = ((20, "1-20"), (80, "21-80"), (280, "81-280"))

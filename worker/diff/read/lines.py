@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import duckdb
 import pyarrow as pa
 
-from worker.diff.store import SideName, Store
+from worker.diff.read.store import SideName, Store
 
 _NAMED = 5
 _CHUNK = 4096

@@ -13,8 +13,8 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, read_ranges
 from worker.broker.ranges import Bound, Range, freeze
 from worker.broker.topics import partition_counts
-from worker.diff.files import PIECE_BYTES, PIECE_RECORDS, text_of
-from worker.diff.lines import Origin, Records
+from worker.diff.read.files import PIECE_BYTES, PIECE_RECORDS, text_of
+from worker.diff.read.lines import Origin, Records
 from worker.errors import FatalError
 
 Take = Callable[[Records], None]

@@ -2,7 +2,7 @@
 
 Names are stable within `diff/1`; no field is ever missing, what does not apply is null or empty. Shares,
 probabilities and p-values go from 0 to 1, rounded to six decimals; left is the old side, right the new one, and every
-change is right minus left. `python -c "from worker.diff.report import Report; print(Report.model_json_schema())"`
+change is right minus left. `python -c "from worker.diff.compare.report import Report; print(Report.model_json_schema())"`
 prints the JSON Schema.
 """
 

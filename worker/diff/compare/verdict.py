@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from worker.diff.report import ClassShift, Comparison, Estimate, Slice
+from worker.diff.compare.report import ClassShift, Comparison, Estimate, Slice
 from worker.terminal import harmless
 
 SIGNIFICANT = 0.05

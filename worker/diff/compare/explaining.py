@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mmorient import MmOrientError, Moderator, explain_document
-from worker.diff.report import Explanations, Moved
+from worker.diff.compare.report import Explanations, Moved
 from worker.errors import FatalError
 
 Whole = tuple[bytes, Path | None]

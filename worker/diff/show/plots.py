@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from worker.diff.report import AgreementBin, ChangeHistogram, Histogram, ReliabilityBin
+from worker.diff.compare.report import AgreementBin, ChangeHistogram, Histogram, ReliabilityBin
 
 # At 96 pixels an inch narrower than a telephone.
 _INCHES = (3.45, 2.5)

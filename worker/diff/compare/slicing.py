@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from worker.diff.counting import Counts, Facet
-from worker.diff.report import Estimate, Slice
-from worker.diff.statistics import elsewhere, holm, mcnemar, share_interval, stuart_maxwell
+from worker.diff.compare.counting import Counts, Facet
+from worker.diff.compare.report import Estimate, Slice
+from worker.diff.compare.statistics import elsewhere, holm, mcnemar, share_interval, stuart_maxwell
 
 # Below it a slice is shown and nothing is claimed of it.
 FEWEST_POSTS = 30

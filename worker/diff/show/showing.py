@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from worker.diff.report import Report
-from worker.diff.terminal import print_report
+from worker.diff.compare.report import Report
+from worker.diff.show.terminal import print_report
 from worker.errors import FatalError
 
 _LIVE_MOVED = 5
@@ -51,7 +51,7 @@ class Show:
         else:
             print_report(report, _console())
         if self.html is not None:
-            from worker.diff.html import page
+            from worker.diff.show.html import page
 
             try:
                 self.html.write_text(page(report), encoding="utf-8")

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.diff.counting import BINS, Counts, Graded
-from worker.diff.report import Estimate, ReliabilityBin, Truth
-from worker.diff.statistics import Bootstrap, mcnemar
+from worker.diff.compare.counting import BINS, Counts, Graded
+from worker.diff.compare.report import Estimate, ReliabilityBin, Truth
+from worker.diff.compare.statistics import Bootstrap, mcnemar
 
 Figures = NDArray[np.float64]
 

@@ -5,10 +5,10 @@
 from collections.abc import Sequence
 
 from schemas import Source
-from worker.diff.pairs import MILLIONTHS, Joined, Unit
-from worker.diff.posts import texts
-from worker.diff.report import Answer, Moved
-from worker.diff.store import Store
+from worker.diff.compare.pairs import MILLIONTHS, Joined, Unit
+from worker.diff.compare.report import Answer, Moved
+from worker.diff.read.posts import texts
+from worker.diff.read.store import Store
 
 
 def most_moved(store: Store, joined: Joined, count: int, *, from_topics: bool) -> list[Moved]:

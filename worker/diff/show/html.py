@@ -6,12 +6,9 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from worker.diff import plots
-from worker.diff.counting import FACETS
-from worker.diff.page import STYLE, TEMPLATE
-from worker.diff.report import Comparison, Estimate, Moved, RateTest, Report, Slice
-from worker.diff.terminal import chosen
-from worker.diff.verdict import (
+from worker.diff.compare.counting import FACETS
+from worker.diff.compare.report import Comparison, Estimate, Moved, RateTest, Report, Slice
+from worker.diff.compare.verdict import (
     SIGNIFICANT,
     chance,
     direction,
@@ -25,6 +22,9 @@ from worker.diff.verdict import (
     shift_of_rates,
     signed,
 )
+from worker.diff.show import plots
+from worker.diff.show.page import STYLE, TEMPLATE
+from worker.diff.show.terminal import chosen
 from worker.terminal import harmless
 
 _SLICES = 12  # of a facet

@@ -10,9 +10,9 @@ from typing import BinaryIO
 import pyarrow as pa
 from pyarrow import parquet
 
-from worker.diff.lines import Origin, Records
-from worker.diff.sources import STANDARD_INPUT
-from worker.diff.store import Store
+from worker.diff.read.lines import Origin, Records
+from worker.diff.read.sources import STANDARD_INPUT
+from worker.diff.read.store import Store
 from worker.errors import FatalError
 
 PIECE_RECORDS = 50_000

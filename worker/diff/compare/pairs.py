@@ -5,7 +5,7 @@
 from dataclasses import dataclass
 
 from mmorient import TASKS
-from worker.diff.store import SIDES, Store, literal
+from worker.diff.read.store import SIDES, Store, literal
 from worker.errors import FatalError
 from worker.terminal import harmless
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.diff.pairs import MILLIONTHS, Joined, Unit
-from worker.diff.store import Store
+from worker.diff.compare.pairs import MILLIONTHS, Joined, Unit
+from worker.diff.read.store import Store
 
 Counts = NDArray[np.int64]
 FACETS = ("community", "language", "modality", "length")

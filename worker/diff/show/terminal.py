@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker.diff.counting import FACETS
-from worker.diff.report import Comparison, Explanations, Moved, Report, Side, Slice
-from worker.diff.verdict import (
+from worker.diff.compare.counting import FACETS
+from worker.diff.compare.report import Comparison, Explanations, Moved, Report, Side, Slice
+from worker.diff.compare.verdict import (
     SIGNIFICANT,
     chance,
     direction,

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from worker.diff import counting, scoring
-from worker.diff.counting import Counts, Distribution, Facet, Graded, Sure
-from worker.diff.grading import truth_of
-from worker.diff.pairs import Joined, Unit
-from worker.diff.report import ClassShift, Comparison, Estimate, RateTest
-from worker.diff.slicing import flips_share, slices_of
-from worker.diff.statistics import Bootstrap, bowker, holm, mcnemar, stuart_maxwell
-from worker.diff.store import Store
+from worker.diff.compare.counting import Counts, Distribution, Facet, Graded, Sure
+from worker.diff.compare.grading import truth_of
+from worker.diff.compare.pairs import Joined, Unit
+from worker.diff.compare.report import ClassShift, Comparison, Estimate, RateTest
+from worker.diff.compare.slicing import flips_share, slices_of
+from worker.diff.compare.statistics import Bootstrap, bowker, holm, mcnemar, stuart_maxwell
+from worker.diff.read.store import Store
 
 # Values of a facet that are listed; the rest is counted together.
 MOST_VALUES = 200

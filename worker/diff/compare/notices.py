@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from worker.diff.pairs import Joined
-from worker.diff.report import Comparison, Side
+from worker.diff.compare.pairs import Joined
+from worker.diff.compare.report import Comparison, Side
 
 
 @dataclass(frozen=True)

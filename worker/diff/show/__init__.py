@@ -1,0 +1,1 @@
+"""A report for a terminal, as a page, as JSON. It computes nothing."""
