@@ -22,9 +22,9 @@ from PIL import Image
 from bench.on_stack import run_on_own_stack
 from worker.broker.clients import KafkaLinks
 from worker.broker.topics import create_topics
-from worker.demo.worker_process import WorkerProcess, start_worker
+from worker.commands.demo.worker_process import WorkerProcess, start_worker
+from worker.commands.stack.ports import free_ports
 from worker.settings import KafkaSettings, Settings
-from worker.stack.ports import free_ports
 
 PARTITIONS = 12
 MEGABYTE = 1024 * 1024

@@ -30,9 +30,9 @@ from bench.stream import make_posts
 from tests.worker.checkpoints import recalibrated
 from worker.broker.clients import KafkaLinks
 from worker.broker.topics import create_topics
-from worker.demo.worker_process import start_worker
+from worker.commands.demo.worker_process import start_worker
+from worker.commands.stack.ports import free_ports
 from worker.settings import KafkaSettings
-from worker.stack.ports import free_ports
 
 PARTITIONS = 4
 _LOOK_SECONDS = 0.05

@@ -16,7 +16,7 @@ from mmorient import Moderator, Post
 from mmorient.training.compact import compact_config
 from mmorient.training.data import PROBES
 from mmorient.training.untrained import write_untrained
-from worker.demo.samples import FOLDER, read_samples
+from worker.commands.demo.samples import FOLDER, read_samples
 
 
 def seconds_per_post(moderator: Moderator, posts: list[Post]) -> float:

@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from worker.commands.stack.stack import Stack
 from worker.settings import KafkaSettings
-from worker.stack.stack import Stack
 
 Measure = Callable[[argparse.Namespace, KafkaSettings, str, Path], Coroutine[Any, Any, None]]
 

@@ -26,9 +26,9 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, partitions_of
 from worker.broker.ranges import Bound, freeze
 from worker.broker.topics import create_topics
-from worker.demo.worker_process import WorkerProcess, start_worker
+from worker.commands.demo.worker_process import WorkerProcess, start_worker
+from worker.commands.stack.ports import free_ports
 from worker.settings import KafkaSettings
-from worker.stack.ports import free_ports
 
 TOPIC = "labels.sarcasm"
 Place = tuple[int, int]

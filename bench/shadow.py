@@ -25,9 +25,9 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, partitions_of, read_ranges
 from worker.broker.ranges import Bound, Range, freeze
 from worker.broker.topics import create_topics
-from worker.demo.worker_process import WorkerProcess, start_worker
+from worker.commands.demo.worker_process import WorkerProcess, start_worker
+from worker.commands.stack.ports import free_ports
 from worker.settings import KafkaSettings
-from worker.stack.ports import free_ports
 
 SHIPPED = Path(__file__).parent.parent / "mmorient" / "checkpoints" / "compact"
 TOPIC = "labels.sarcasm"

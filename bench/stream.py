@@ -21,10 +21,10 @@ from bench.on_stack import committed, run_on_own_stack, write
 from mmorient import Moderator, Post, decode_picture, post_text
 from worker.broker.clients import KafkaLinks
 from worker.broker.topics import create_topics
-from worker.demo.samples import FOLDER
-from worker.demo.worker_process import start_worker
+from worker.commands.demo.samples import FOLDER
+from worker.commands.demo.worker_process import start_worker
+from worker.commands.stack.ports import free_ports
 from worker.settings import KafkaSettings, Settings
-from worker.stack.ports import free_ports
 
 PARTITIONS = 4
 

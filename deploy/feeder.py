@@ -18,7 +18,7 @@ from pathlib import Path
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
 
-from worker.demo.samples import Sample, read_samples
+from worker.commands.demo.samples import Sample, read_samples
 from worker.settings import load_settings
 
 _PORT = 8000

@@ -55,7 +55,7 @@ def test_checkpoints_are_never_pickles() -> None:
 
 def test_commands_that_only_read_topics_load_no_torch() -> None:
     """It takes seconds, and who looks for a dead letter or a label needs no model."""
-    modules = "worker.dead_letters.commands, worker.dead_letters.replay_command, worker.label_search.command"
+    modules = "worker.commands.dead_letters.commands, worker.commands.dead_letters.replay_command, worker.commands.labels.command"
     loaded = subprocess.run(
         [sys.executable, "-c", f"import sys, {modules}; print('torch' in sys.modules)"],
         cwd=ROOT, capture_output=True, text=True, check=True,

@@ -10,17 +10,17 @@ from typing import Any, NoReturn
 import click
 
 from mmorient.usage import usage_in_one_line
-from worker.archive_import.cli import import_
-from worker.backfill.cli import backfill
-from worker.dead_letters.cli import dead_letters
-from worker.demo.cli import demo
-from worker.diff.cli import diff
-from worker.doctor.cli import doctor
+from worker.commands.backfill.cli import backfill
+from worker.commands.dead_letters.cli import dead_letters
+from worker.commands.demo.cli import demo
+from worker.commands.diff.cli import diff
+from worker.commands.doctor.cli import doctor
+from worker.commands.import_archive.cli import import_
+from worker.commands.labels.cli import labels
+from worker.commands.options import nested, settings_options
+from worker.commands.stack.cli import stack
 from worker.errors import SettingsError, WorkerError
-from worker.label_search.cli import labels
-from worker.options import nested, settings_options
 from worker.settings import Settings, load_settings
-from worker.stack.cli import stack
 from worker.telemetry.logs import configure_logs
 
 
@@ -149,7 +149,7 @@ def with_local_stack(settings: Settings) -> Settings:
     Raises:
         SettingsError: no broker is named and no local stack is up.
     """
-    from worker.stack.stack import Stack
+    from worker.commands.stack.stack import Stack
 
     local = Stack(settings.stack.folder).status()
     kafka = settings.kafka.bootstrap_servers or local.kafka

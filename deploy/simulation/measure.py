@@ -23,9 +23,9 @@ from bench.on_stack import run_on_own_stack
 from bench.stream import make_posts
 from worker.broker.clients import KafkaLinks
 from worker.broker.topics import create_topics
-from worker.demo.worker_process import WorkerProcess, start_worker
+from worker.commands.demo.worker_process import WorkerProcess, start_worker
+from worker.commands.stack.ports import free_ports
 from worker.settings import KafkaSettings
-from worker.stack.ports import free_ports
 
 PARTITIONS = 6
 # Keys are skewed, so partitions are.

@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from docs.generate.settings import GENERAL, group_of, settings
 from docs.generate.tables import code, table
-from worker.options import _option
+from worker.commands.options import _option
 
 Setting = tuple[tuple[str, ...], FieldInfo]
 _SETTINGS: dict[str | None, Setting] = {"__".join(path): (path, field) for path, field in settings()}

@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
 from docs.generate.tables import code, table
-from worker.options import _fields, _option, _plain, _variable
+from worker.commands.options import _fields, _option, _plain, _variable
 from worker.settings import Settings
 
 GENERAL = "general"

@@ -19,10 +19,10 @@ from redis.exceptions import RedisError
 from tests.chaos.feed import Feed
 from tests.chaos.fleet import Fleet, Slot
 from tests.chaos.plan import Step
+from worker.commands.stack.java import find_class_path, find_java
+from worker.commands.stack.server import Server
+from worker.commands.stack.stack import Stack
 from worker.errors import FatalError
-from worker.stack.java import find_class_path, find_java
-from worker.stack.server import Server
-from worker.stack.stack import Stack
 
 _JOIN_SECONDS = 30.0
 _ADDED_PARTITIONS = 2

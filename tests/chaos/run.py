@@ -19,7 +19,7 @@ from tests.chaos.progress import Progress, Sample, Span, recovered_at, stall_aft
 from tests.chaos.quiet import quiet_stream, run_quietly
 from tests.chaos.subjects import CONTROLS, subject
 from tests.worker.system import TASKS, Servers, Stream
-from worker.stack.stack import Stack
+from worker.commands.stack.stack import Stack
 
 # After kill -9 the broker waits this long for its own registration, and a longer pause would fence it: just above the
 # pause of 10 s, so that both come back by themselves and neither takes the run's time.

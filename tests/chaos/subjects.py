@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.chaos.fleet import Subject
 from tests.worker.system import TASKS, Stream
-from worker.stack.ports import free_ports
+from worker.commands.stack.ports import free_ports
 
 HOOKS = Path(__file__).parent.parent / "worker" / "hooks"
 SESSION_SECONDS = 3.0

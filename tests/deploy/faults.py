@@ -23,9 +23,9 @@ from tests.worker.isolation.test_poison import pictured
 from tests.worker.redis_servers import address_of
 from tests.worker.system import Servers, Stream, administrator, post, stand_at
 from tests.worker.test_kafka_faults import HOOKS, grow, texts
-from worker.stack.kafka import KafkaRecipe
-from worker.stack.redis import RedisRecipe
-from worker.stack.server import Server
+from worker.commands.stack.kafka import KafkaRecipe
+from worker.commands.stack.redis import RedisRecipe
+from worker.commands.stack.server import Server
 
 
 @dataclass(frozen=True)

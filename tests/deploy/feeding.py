@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaProducer
 
-from worker.demo.samples import Sample
+from worker.commands.demo.samples import Sample
 
 
 async def feed_for_ever(

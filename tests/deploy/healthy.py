@@ -20,11 +20,11 @@ from tests.deploy.feeding import feed_for_ever, values_of
 from tests.deploy.prometheus_server import Prometheus, prometheus_server
 from worker.broker.clients import KafkaLinks
 from worker.broker.topics import create_topics
-from worker.demo.pictures import serve_pictures
-from worker.demo.samples import FOLDER, read_samples
-from worker.demo.worker_process import start_worker
+from worker.commands.demo.pictures import serve_pictures
+from worker.commands.demo.samples import FOLDER, read_samples
+from worker.commands.demo.worker_process import start_worker
+from worker.commands.stack.stack import Stack
 from worker.settings import KafkaSettings
-from worker.stack.stack import Stack
 
 _PARTITIONS = 4
 _SCRAPE_SECONDS = 5

@@ -12,7 +12,7 @@ import yaml
 
 from tests.deploy.manifests import ROOT
 from tests.deploy.tools import promtool
-from worker.options import setting_variables
+from worker.commands.options import setting_variables
 from worker.service import _END_SECONDS
 from worker.settings import load_settings
 
@@ -51,7 +51,7 @@ def test_every_service_that_is_waited_for_exists_and_says_when_it_is_healthy() -
 
 def test_the_broker_is_the_version_that_keeps_its_markers() -> None:
     """Compose and the local stack run the same Kafka."""
-    from worker.stack.java import KAFKA_VERSION
+    from worker.commands.stack.java import KAFKA_VERSION
 
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.manifests import ROOT
-from worker.options import setting_variables
+from worker.commands.options import setting_variables
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 STAGES = {

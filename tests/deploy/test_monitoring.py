@@ -20,7 +20,7 @@ from tests.deploy.promql import named
 from tests.deploy.test_dashboard import DASHBOARD, filled, targets
 from tests.worker.conftest import servers  # noqa: F401 - a fixture
 from tests.worker.system import Servers, post, sample_posts
-from worker.demo.samples import FOLDER
+from worker.commands.demo.samples import FOLDER
 
 _HEALTHY_SECONDS = 35
 # Nothing to see over a healthy worker on a CPU, without a shadow, that has labelled fewer than 500 posts.

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from tests.deploy.manifests import KUBERNETES, OVERLAYS, ROOT, Document, environment, of_kind, overlay, workloads
 from worker.cli import moderate
-from worker.options import setting_variables
+from worker.commands.options import setting_variables
 from worker.service import _END_SECONDS
 from worker.settings import Settings, load_settings
 

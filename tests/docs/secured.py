@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from worker.stack.java import find_class_path, find_java
-from worker.stack.kafka import KafkaRecipe, answers_kafka
-from worker.stack.server import Server
+from worker.commands.stack.java import find_class_path, find_java
+from worker.commands.stack.kafka import KafkaRecipe, answers_kafka
+from worker.commands.stack.server import Server
 
 _LISTENERS = """\
 listeners=PLAINTEXT://127.0.0.1:{0},CONTROLLER://127.0.0.1:{1},SECURE://127.0.0.1:{2}

@@ -18,7 +18,7 @@ from mmorient.cli import mmorient
 from schemas import EVENTS
 from tests.docs.pages import ROOT
 from worker.cli import moderate
-from worker.options import setting_variables
+from worker.commands.options import setting_variables
 from worker.telemetry.metrics import METRICS
 
 _ASSETS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}

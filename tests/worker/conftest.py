@@ -16,8 +16,8 @@ import pytest
 import structlog
 
 from tests.worker.system import Servers, Stream
-from worker.stack.redis import RedisRecipe
-from worker.stack.server import Server
+from worker.commands.stack.redis import RedisRecipe
+from worker.commands.stack.server import Server
 
 
 @pytest.fixture(scope="session")

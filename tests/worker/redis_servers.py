@@ -11,8 +11,8 @@ import numpy as np
 from redis import Redis
 
 from mmorient import Embedding
+from worker.commands.stack.server import Server
 from worker.labelling.cache.redis_cache import RedisCache
-from worker.stack.server import Server
 
 WIDTH = 1024
 REST_SECONDS = 0.2

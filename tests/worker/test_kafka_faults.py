@@ -21,8 +21,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tests.worker.system import TASKS, Position, Servers, Stream, Worker, administrator, headers_of, post, stand_at
-from worker.stack.kafka import KafkaRecipe
-from worker.stack.server import Server
+from worker.commands.stack.kafka import KafkaRecipe
+from worker.commands.stack.server import Server
 
 HOOKS = Path(__file__).parent / "hooks"
 # How the protocol writes them.

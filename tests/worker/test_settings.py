@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from worker.cli import moderate, read_settings
+from worker.commands.options import nested
 from worker.errors import SettingsError
-from worker.options import nested
 from worker.settings import load_settings
 
 

@@ -9,9 +9,9 @@ from aiokafka.structs import OffsetAndMetadata
 
 from schemas import DeadLetter, Replay
 from tests.worker.intake.test_lane import SOURCE, Partners, accept, lane_of
-from worker.backfill.starting import _plans
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import Deployment, assignor_of, member_id_of, refuse_strangers
+from worker.commands.backfill.starting import _plans
 from worker.errors import FatalError, SettingsError
 from worker.intake.journal import VERSION, Care, Caution, Journal
 from worker.intake.lane import LaneTerms

@@ -17,8 +17,8 @@ from tests.worker.redis_servers import (
     found,
     served,
 )
+from worker.commands.stack.server import Server
 from worker.labelling.cache.entries import pack
-from worker.stack.server import Server
 
 
 async def test_filled_with_garbage(redis: Server, failures: Counter[str]) -> None:

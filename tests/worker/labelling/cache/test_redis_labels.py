@@ -10,8 +10,8 @@ from tests.worker.redis_servers import (
     client_of,
 )
 from tests.worker.system import TASKS, Stream, Worker, post
-from worker.stack.redis import RedisRecipe
-from worker.stack.server import Server
+from worker.commands.stack.redis import RedisRecipe
+from worker.commands.stack.server import Server
 
 
 async def metric(worker: Worker, name: str) -> float:

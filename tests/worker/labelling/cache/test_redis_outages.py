@@ -23,8 +23,8 @@ from tests.worker.redis_servers import (
     is_back,
     served,
 )
+from worker.commands.stack.server import Server
 from worker.labelling.cache.entries import pack
-from worker.stack.server import Server
 
 
 async def test_down_at_the_start(redis: Server, failures: Counter[str]) -> None:

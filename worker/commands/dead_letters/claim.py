@@ -1,0 +1,131 @@
+"""A claim on the dead letters of one partition: posts and ledger entries are written under it, all or nothing.
+
+    1 fence: the producer starts under the transactional id of the partition; a replay before this one can write nothing
+      any more, and what it had under way is settled
+    2 read the ledger's partition to its end: all that was ever replayed
+    3 begin, write posts and entries, commit; again and again
+
+The order is that of the lanes (`docs/commit-protocol.md`), with the ledger in the place of the offset. Whatever breaks
+a transaction ends the claim: whether it was committed is open until the next fence.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
+
+from worker.broker.clients import KafkaLinks
+from worker.broker.positions import Position
+from worker.broker.transaction import write
+from worker.commands.dead_letters.ledger import Ledger, entry_of, read_ledger
+from worker.commands.dead_letters.letters import Letter
+from worker.errors import FatalError, InvalidRecordError
+from worker.intake.lane import BROKEN
+from worker.intake.slices import name_of
+from worker.items import OutgoingRecord
+from worker.output.records import ATTEMPT_HEADER, REPLAY_OF_HEADER
+
+_STOP_SECONDS = 5.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def post_again(letter: Letter, post: Position) -> OutgoingRecord:
+    """Return the post of a letter as it is written to the posts topic again."""
+    headers = [
+        *letter.post_headers,
+        (ATTEMPT_HEADER, str((letter.attempts or 0) + 1).encode()),
+        (REPLAY_OF_HEADER, str(post).encode()),
+    ]
+    return OutgoingRecord(post.topic, letter.key, letter.value, headers)
+
+
+class Claim:
+    """The right to replay the letters of `source`, until somebody else takes it.
+
+    Args:
+        source: a partition of the dead-letter topic.
+        links: makes the producer.
+        ledger_reader: a started consumer for the ledger alone.
+        timeout_seconds: of one transaction, and of taking the claim.
+        now: current time, for the ledger.
+    """
+
+    def __init__(
+        self,
+        source: TopicPartition,
+        links: KafkaLinks,
+        ledger_reader: AIOKafkaConsumer,
+        *,
+        timeout_seconds: float,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self.source = source
+        self.ledger = Ledger({})
+        self._links = links
+        self._ledger_reader = ledger_reader
+        self._timeout_seconds = timeout_seconds
+        self._now = now
+        self._producer: AIOKafkaProducer | None = None
+
+    async def take(self) -> None:
+        """Fence whoever had the claim, then read the ledger (1, 2).
+
+        Raises:
+            FatalError: the broker does not let us, or not in time.
+        """
+        await self.give_up()
+        self._producer = self._links.replayer(self.source)
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._producer.start()  # 1
+                self.ledger = await read_ledger(self._ledger_reader, self.source.topic, [self.source.partition])  # 2
+        except BROKEN as error:
+            raise FatalError(f"{name_of(self.source)} could not be claimed for a replay: {_said(error)}") from error
+
+    async def write(self, letters: Sequence[Letter]) -> None:
+        """Write the posts of some letters and their entries in the ledger as one (3).
+
+        Raises:
+            InvalidRecordError: the broker says that a record is too large; nothing was written, take the claim again.
+            FatalError: nothing was written, or all of it; the claim is over.
+        """
+        assert self._producer is not None  # noqa: S101 - taken before
+        records = [
+            record
+            for letter in letters
+            if (post := letter.post) is not None
+            for record in (post_again(letter, post), entry_of(letter, post, self._now()))
+        ]
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._producer.begin_transaction()
+                await write(self._producer, records, self.source.partition)
+                await self._producer.commit_transaction()
+        except MessageSizeTooLargeError as error:
+            raise InvalidRecordError("replay", "larger than the topic takes") from error
+        except BROKEN as error:
+            raise FatalError(f"the replay of {name_of(self.source)} ended: {_said(error)}") from error
+
+    async def give_up(self) -> None:
+        """Let the producer go. What is not committed by now is dropped at the next fence, or by the broker."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(*BROKEN):
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await producer.stop()
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        reason = "a transaction took too long (MODERATE_KAFKA__TRANSACTION_TIMEOUT_SECONDS)"
+    elif isinstance(error, ProducerFenced | AssertionError):
+        reason = "another replay has taken over, or the broker has given a transaction up"
+    else:
+        reason = repr(error)
+    return f"{reason}; the ledger knows what was replayed, so the same command goes on where this one ended"

@@ -1,0 +1,120 @@
+"""The findings in a few sentences: what flips, in which direction, where most, and whether that may be chance."""
+
+from collections.abc import Mapping, Sequence
+
+from worker.commands.diff.compare.report import ClassShift, Comparison, Estimate, Slice
+from worker.commands.terminal import harmless
+
+SIGNIFICANT = 0.05
+
+
+def verdict(tasks: Mapping[str, Comparison]) -> str:
+    """Return what a reader wants to know first."""
+    return " ".join(sentences(tasks))
+
+
+def sentences(tasks: Mapping[str, Comparison]) -> list[str]:
+    """Return the verdict, sentence by sentence: the task that flips most first."""
+    if not tasks:
+        return ["Nothing was compared: no post has labels of the same task on both sides."]
+    flipping = sorted((task for task in tasks if tasks[task].flips), key=lambda task: -tasks[task].share.value)
+    if not flipping:
+        posts = max(one.posts for one in tasks.values())
+        moved = max(one.mean_distance for one in tasks.values())
+        scores = (
+            "and no probability differs" if moved == 0 else f"though probabilities move by up to {moved:.4f} a task"
+        )
+        return [f"No label flips: {_posts(posts)}, {_listed(list(tasks))}, {scores}."]
+    said = [task_sentence(task, tasks[task]) for task in flipping]
+    if still := [task for task in tasks if not tasks[task].flips]:
+        said.append(f"No label of {_listed(still)} flips.")
+    return said
+
+
+def task_sentence(task: str, found: Comparison) -> str:
+    """Return what is to be said of one task that flips."""
+    said = f"{_capital(task)}: {percent(found.share)} of {_posts(found.posts)} flip"
+    shift = direction(found)
+    lean = f", {lean_of(shift)}" if shift else ", as many one way as the other within chance"
+    slice_ = hottest(found.slices)
+    where = "" if slice_ is None else f"; most in {slice_.by} {name_of(slice_)} ({slice_.share.value:.1%})"
+    return f"{said}{lean}{where}."
+
+
+def direction(found: Comparison) -> ClassShift | None:
+    """Return the class whose share changed most beyond chance, if any did."""
+    sure = [shift for shift in found.by_class if shift.p_holm < SIGNIFICANT]
+    # Of two classes the second is what the task asks for.
+    return max(reversed(sure), key=lambda shift: abs(shift.change.value), default=None)
+
+
+def lean_of(shift: ClassShift) -> str:
+    """Return how a class's share changed."""
+    more = "more" if shift.change.value > 0 else "fewer"
+    return f"{more} {plain(shift.name)} ({points(shift.change)} points)"
+
+
+def hottest(slices: Sequence[Slice]) -> Slice | None:
+    """Return the slice that flips most of those that flip more than the other posts beyond chance."""
+    sure = [one for one in slices if is_hot(one)]
+    return max(sure, key=lambda one: one.share.value, default=None)
+
+
+def is_hot(one: Slice) -> bool:
+    """Whether a slice flips more often than the other posts, corrected for the number of slices."""
+    if one.p_elsewhere_holm is None or one.p_elsewhere_holm >= SIGNIFICANT:
+        return False
+    return one.above
+
+
+def name_of(one: Slice) -> str:
+    """Return what a slice is called."""
+    if one.merged:
+        return f"{one.merged} rare ones together"
+    return "none named" if one.value is None else harmless(one.value, 40)
+
+
+def percent(estimate: Estimate, digits: int = 2) -> str:
+    """Return a share with its interval."""
+    return f"{estimate.value:.{digits}%} ({100 * estimate.low:.{digits}f} to {100 * estimate.high:.{digits}f})"
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """Return a change; none at all has no sign."""
+    said = f"{value:+.{digits}f}"
+    return said if float(said) else f"{0:.{digits}f}"
+
+
+def points(estimate: Estimate) -> str:
+    """Return a change of a share with its interval, in points of a hundred."""
+    value, low, high = (signed(100 * part, 2) for part in (estimate.value, estimate.low, estimate.high))
+    return f"{value}, {low} to {high}"
+
+
+def chance(p: float) -> str:
+    """Return a p-value."""
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def plain(name: str) -> str:
+    """Return a class as people write it."""
+    return name.replace("_", " ")
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _posts(count: int) -> str:
+    return f"{count:,} post{'' if count == 1 else 's'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def shift_of_rates(changes: Mapping[str, float]) -> str:
+    """Return the class whose share changed most, and by how many points."""
+    # Of two classes that change alike the second is what the task asks for.
+    name = max(reversed(list(changes)), key=lambda one: abs(changes[one]))
+    return f"{signed(100 * changes[name], 2)} {plain(harmless(name, 40))}" if changes[name] else ""

@@ -1,0 +1,150 @@
+"""The posts that were labelled: community, language, length and text, from their topic or from a file."""
+
+# ruff: noqa: S608 - queries are made of this package's own names and numbers, and of quoted literals
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aiokafka import TopicPartition
+from pydantic import ValidationError
+
+from schemas import Post
+from worker.broker.range_reader import read_ranges
+from worker.broker.ranges import Range
+from worker.commands.diff.read.files import COLUMNS, read_files
+from worker.commands.diff.read.lines import Intake, Tally
+from worker.commands.diff.read.store import Store
+from worker.commands.diff.read.topics import TopicReader
+
+# Upper ends of the slices by length, characters.
+_LENGTHS = ((20, "1-20"), (80, "21-80"), (280, "81-280"))
+_LONGER = "over 280"
+_NO_TEXT = "no text"
+
+
+def posts_from_files(store: Store, intake: Intake, names: Sequence[str], tally: Tally) -> None:
+    """Read posts from files.
+
+    Raises:
+        FatalError: a file cannot be read.
+    """
+    for records in read_files(store, names):
+        intake.posts(records, tally)
+
+
+async def posts_from_topics(
+    store: Store, reader: TopicReader, intake: Intake, tally: Tally, read: dict[TopicPartition, Range]
+) -> list[str]:
+    """Read the posts that joined labels name from their topics, as far as they are still there.
+
+    Args:
+        store: after the join.
+        reader: of the topics.
+        intake: where they go.
+        tally: of what was read.
+        read: what was read already; is brought up to date.
+
+    Returns:
+        Topics that are not there.
+    """
+    rows = store.rows(
+        'SELECT topic, partition, min("offset"), max("offset") + 1 FROM joined WHERE topic IS NOT NULL GROUP BY ALL'
+    )
+    wanted: dict[TopicPartition, Range] = {}
+    missing: set[str] = set()
+    topics = await reader.topics()
+    for topic, partition, first, end in rows:
+        if topic not in topics:
+            missing.add(topic)
+            continue
+        source = TopicPartition(topic, partition)
+        before = read.get(source)
+        # What is new lies behind what was read, as a rule; where older posts joined later, all is read again.
+        since = first if before is None or first < before.since else before.until
+        read[source] = Range(first, end) if before is None else Range(min(first, before.since), max(end, before.until))
+        if since < end:
+            wanted[source] = Range(since, end)
+    there = await reader.still_there(wanted) if wanted else {}
+    await reader.read(there, lambda records: intake.posts(records, tally), "posts")
+    return sorted(missing)
+
+
+def describe(store: Store, *, from_topics: bool) -> int:
+    """Make the table `facet`, a row a joined post with the values it is sliced by; return how many are known.
+
+    Args:
+        store: after the join.
+        from_topics: whether posts are known by their place in Kafka, or by their id.
+    """
+    key = 'topic, partition, "offset"' if from_topics else "post_id"
+    lengths = " ".join(f"WHEN characters <= {end} THEN '{name}'" for end, name in _LENGTHS)
+    store.database.execute(
+        f"""CREATE OR REPLACE TABLE facet AS
+        WITH known AS (
+            SELECT {key}, max_by(community, sequence) AS community, max_by(language, sequence) AS language,
+                max_by(coalesce(characters, 0), sequence) AS characters, true AS known FROM post GROUP BY {key}
+        )
+        SELECT joined.post, community, language, modality, CASE WHEN known IS NULL THEN NULL
+            WHEN characters = 0 THEN '{_NO_TEXT}' {lengths} ELSE '{_LONGER}' END AS length, known
+        FROM joined LEFT JOIN known USING ({key})"""
+    )
+    return int(store.row("SELECT count(*) FROM facet WHERE known")[0])
+
+
+def texts(
+    store: Store, posts: Sequence[int], *, from_topics: bool
+) -> dict[int, tuple[str | None, str | None, str | None]]:
+    """Return text, community and language of joined posts, by number."""
+    key = 'topic, partition, "offset"' if from_topics else "post_id"
+    numbers = ", ".join(map(str, posts)) or "NULL"
+    rows = store.rows(
+        f"SELECT joined.post, text, community, language FROM joined JOIN post USING ({key}) "
+        f"WHERE joined.post IN ({numbers}) ORDER BY sequence"
+    )
+    return {number: (text, community, language) for number, text, community, language in rows}
+
+
+async def whole_from_topics(
+    reader: TopicReader, places: Sequence[tuple[str, int, int]]
+) -> dict[tuple[str, int, int], bytes]:
+    """Return the posts at places (topic, partition, offset), as `mmorient` reads them.
+
+    Only what a Post has is passed on: a field of anyone's cannot name a file of this machine.
+    """
+    topics = await reader.topics()
+    found: dict[tuple[str, int, int], bytes] = {}
+    for topic, partition, offset in places:
+        if topic not in topics:
+            continue
+        there = await reader.still_there({TopicPartition(topic, partition): Range(offset, offset + 1)})
+        async for records in read_ranges(reader.consumer, there):
+            try:
+                post = Post.model_validate_json(records[0].value or b"")
+            except ValidationError:
+                continue
+            found[topic, partition, offset] = post.model_dump_json().encode()
+    return found
+
+
+def whole_from_files(store: Store, names: Sequence[str], wanted: Sequence[str]) -> dict[str, tuple[bytes, Path]]:
+    """Return the posts of ids, each with the folder that its pictures' paths are relative to."""
+    ids = set(wanted)
+    found: dict[str, tuple[bytes, Path]] = {}
+    for records in read_files(store, names, COLUMNS | {"media"}):
+        for place, value in zip(records.places, records.values, strict=True):
+            if value is None or not any(one in value for one in ids):
+                continue
+            post = _object(value)
+            if post.get("id") in ids:
+                found[post["id"]] = (value.encode(), Path(names[place]).parent)
+    return found
+
+
+def _object(value: str) -> Mapping[str, Any]:
+    try:
+        read = json.loads(value)
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}

@@ -1,0 +1,225 @@
+"""The import: rows that are gathered into transactions, each with the place behind its rows.
+
+A killed import has its last transaction whole or not at all, and goes on at the place that the last whole one names.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from mmorient import ArchiveError
+from worker.broker.clients import KafkaLinks
+from worker.commands.import_archive.progress import Progress, progress_of
+from worker.commands.import_archive.records import ImportRecord, Outcome, RecordMaker
+from worker.errors import FatalError, LaneError, SettingsError
+from worker.intake.lane import BROKEN
+from worker.rate_limit import Pace
+
+_TRANSACTION_ROWS = 1000
+_TRANSACTION_BYTES = 8 * 1024 * 1024
+# A fresh broker makes its topic of offsets when the first group asks.
+_ASK_SECONDS = 20.0
+_ASK_AGAIN_SECONDS = 0.2
+
+Report = Callable[[Sequence[Outcome]], None]
+"""Told of the rows of each transaction once it is committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One import.
+
+    Args:
+        links: of the broker.
+        topic: where the records go.
+        name: tells this import from others into the topic.
+        inputs: digest of the archive's files.
+    """
+
+    links: KafkaLinks
+    topic: str
+    name: str
+    inputs: str
+
+    @property
+    def group_id(self) -> str:
+        """The consumer group that holds the progress, and the transactional id of the producer."""
+        return f"{self.links.settings.group_id}.import.{self.name}"
+
+    @property
+    def source(self) -> TopicPartition:
+        """The partition whose offset stands for the progress."""
+        return TopicPartition(self.topic, 0)
+
+    async def progress(self, admin: AIOKafkaAdminClient) -> Progress | None:
+        """Return how far it is; None where it has not begun.
+
+        Raises:
+            FatalError: the broker does not say.
+            SettingsError: an import of this name was begun with another archive.
+        """
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                found = await self._asked(admin)
+        except TimeoutError as error:
+            raise FatalError(f"no answer from the broker about group {self.group_id}") from error
+        if found is not None and found.inputs != self.inputs:
+            raise SettingsError(
+                f"import {self.name} into {self.topic} was begun with other inputs (names or sizes differ); "
+                "name the same ones, or another --name"
+            )
+        return found
+
+    async def _asked(self, admin: AIOKafkaAdminClient) -> Progress | None:
+        while True:
+            try:
+                return await progress_of(admin, self.group_id, self.source)
+            except (LaneError, KafkaError, OSError):
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+
+    def check(self, found: Progress | None, *, resume: bool) -> None:
+        """See whether an import that stands at `found` may go on.
+
+        Raises:
+            SettingsError: it was begun and is not to be resumed.
+        """
+        if found is not None and not found.finished and not resume:
+            raise SettingsError(
+                f"import {self.name} into {self.topic} was begun, {found.rows} rows are done; --resume goes on with it"
+            )
+
+    async def run(
+        self,
+        admin: AIOKafkaAdminClient,
+        maker: RecordMaker,
+        *,
+        resume: bool,
+        max_posts_per_second: float | None,
+        report: Report,
+    ) -> Progress:
+        """Send what is left of the archive.
+
+        Args:
+            admin: client of the broker.
+            maker: makes the records.
+            resume: whether to go on where an import of this name was interrupted.
+            max_posts_per_second: the limit; None for none.
+            report: told of what is done.
+
+        Raises:
+            SettingsError: it was begun by another process meanwhile.
+            FatalError: the broker or the archive failed; what is committed is kept.
+        """
+        progress = Progress(inputs=self.inputs)
+        pace = Pace(max_posts_per_second)
+        # A slow import's transactions are a second's posts, not a burst and a long pause.
+        max_rows = pace.at_once(_TRANSACTION_ROWS)
+        try:
+            async with self._producer() as producer:
+                # Only now: the fence has settled the last transaction of a killed import.
+                found = await self.progress(admin)
+                self.check(found, resume=resume)
+                if found is None:
+                    # At once, so that a second one that starts now finds it begun.
+                    await self._commit(producer, (), progress)
+                else:
+                    progress = found
+                outcomes = maker.outcomes(progress.place, progress.rows)
+                while piece := await asyncio.to_thread(gathered, outcomes, max_rows=max_rows):
+                    await asyncio.sleep(pace.wait_seconds)
+                    progress = _after(progress, piece)
+                    await self._commit(producer, [one.record for one in piece if one.record], progress)
+                    pace.took(len(piece))
+                    report(piece)
+                progress = progress.model_copy(update={"finished": True})
+                await self._commit(producer, (), progress)
+        except ProducerFenced as error:
+            raise FatalError(f"another process took over import {self.name} into {self.topic}") from error
+        except ArchiveError as error:
+            raise FatalError(f"{error} (after {progress.rows} rows; --resume goes on)") from error
+        except BROKEN as error:
+            reason = str(error) or type(error).__name__
+            raise FatalError(f"the broker failed: {reason} (--resume goes on at the last transaction)") from error
+        return progress
+
+    @asynccontextmanager
+    async def _producer(self) -> AsyncIterator[AIOKafkaProducer]:
+        producer = self.links.importer(self.group_id)
+        timeout = self.links.settings.transaction_timeout_seconds
+        try:
+            async with asyncio.timeout(timeout):
+                await producer.start()
+            yield producer
+        finally:
+            with suppress(*BROKEN):
+                async with asyncio.timeout(timeout):
+                    await producer.stop()
+
+    async def _commit(self, producer: AIOKafkaProducer, records: Sequence[ImportRecord], progress: Progress) -> None:
+        async with asyncio.timeout(self.links.settings.transaction_timeout_seconds):
+            await producer.begin_transaction()
+            await _write(producer, self.topic, records)
+            await producer.send_offsets_to_transaction({self.source: progress.offset()}, self.group_id)
+            await producer.commit_transaction()
+
+
+def gathered(
+    outcomes: Iterator[Outcome], *, max_rows: int = _TRANSACTION_ROWS, max_bytes: int = _TRANSACTION_BYTES
+) -> list[Outcome]:
+    """Take the rows of one transaction; none where there are none left."""
+    piece: list[Outcome] = []
+    size = 0
+    for outcome in outcomes:
+        piece.append(outcome)
+        size += outcome.record.size if outcome.record else 0
+        if len(piece) >= max_rows or size >= max_bytes:
+            break
+    return piece
+
+
+def _after(progress: Progress, piece: Sequence[Outcome]) -> Progress:
+    sent = sum(one.record is not None for one in piece)
+    end = piece[-1].end
+    return progress.model_copy(
+        update={
+            "file": end.file,
+            "row": end.row,
+            "sent": progress.sent + sent,
+            "refused": progress.refused + len(piece) - sent,
+        }
+    )
+
+
+async def _write(producer: AIOKafkaProducer, topic: str, records: Sequence[ImportRecord]) -> None:
+    """Send in whole batches a partition."""
+    by_partition: dict[int, list[ImportRecord]] = {}
+    for record in records:
+        by_partition.setdefault(record.partition, []).append(record)
+    deliveries: list[asyncio.Future[object]] = []
+    try:
+        for partition, group in by_partition.items():
+            batch = producer.create_batch()
+            for record in group:
+                if not _append(batch, record):
+                    deliveries.append(await producer.send_batch(batch, topic, partition=partition))
+                    batch = producer.create_batch()
+                    _append(batch, record)
+            deliveries.append(await producer.send_batch(batch, topic, partition=partition))
+    except IllegalOperation as error:
+        # A delivery before this one has broken the transaction, and says by what.
+        failures = [failure for done in deliveries if done.done() and (failure := done.exception())]
+        raise (failures[0] if failures else error) from None
+    for outcome in await asyncio.gather(*deliveries, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+def _append(batch: BatchBuilder, record: ImportRecord) -> bool:
+    appended = batch.append(key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=[])
+    return appended is not None

@@ -1,0 +1,111 @@
+"""What was found of a post, a line each, for a terminal or a program."""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aiokafka.structs import ConsumerRecord
+
+from worker.broker.positions import Position
+from worker.commands.dead_letters.letters import Letter
+from worker.commands.labels.searching import Found
+from worker.commands.terminal import harmless, iso, moment
+
+_TEXT_CHARS = 160
+_CHECKPOINT_CHARS = len("sha256:") + 12
+
+
+def lines_of(found: Found) -> Iterator[str]:
+    """Yield the lines for a terminal: one a task, or one for a dead letter."""
+    when = moment(found.timestamp)
+    if isinstance(found, Letter):
+        reason = found.reason
+        why = f"{reason.stage}: {reason.exception_message}" if reason else "its headers do not say why"
+        attempts = f", after {found.attempts} replays" * bool(found.attempts)
+        yield f"  {when}  dead letter{attempts}, {harmless(why, _TEXT_CHARS)}  at {harmless(str(found.position))}"
+        return
+    model = _mapping(found.label.get("model"))
+    stamp = f"{str(model.get('checkpoint'))[:_CHECKPOINT_CHARS]} {model.get('precision')} {model.get('graph_context')}"
+    for task, answer in _answers(found.label):
+        said = f"{_said(answer):<24}{_intensity(answer):<24}"
+        where = f"{harmless(stamp)}  at {harmless(str(found.position))}"
+        yield f"  {when}  {harmless(task, 20):<14}{harmless(said)}{where}"
+
+
+def as_json(found: Found) -> str:
+    """Return one JSON line."""
+    about: dict[str, Any] = {"position": str(found.position), "written_at": iso(found.timestamp)}
+    if isinstance(found, Letter):
+        reason = found.reason
+        about |= {"kind": "dead_letter", "stage": reason and reason.stage}
+        about |= {"error": reason and reason.exception_message, "attempts": found.attempts}
+    else:
+        about |= {"kind": "label", "value": found.label}
+    return json.dumps(about | {"post": None if found.post is None else str(found.post)})
+
+
+def is_post(record: ConsumerRecord | None, post_id: str) -> bool:
+    """Return whether a record is a post of this id."""
+    return record is not None and _parsed(record).get("id") == post_id
+
+
+def post_line(position: Position, record: ConsumerRecord | None, post_id: str) -> str:
+    """Return the line about a post itself."""
+    where = harmless(str(position))
+    if record is None:
+        return f"{where}: no longer in the topic"
+    post = _parsed(record)
+    if not post:
+        said = (record.value or b"").decode(errors="backslashreplace")
+        return f"{where}, {moment(record.timestamp)}, no JSON object: {harmless(said, _TEXT_CHARS)}"
+    if not is_post(record, post_id):
+        return f"{where}: another post stands there now"
+    text, media = post.get("text"), post.get("media")
+    quoted = f'"{harmless(text, _TEXT_CHARS)}"' if isinstance(text, str) else "(no text)"
+    pictures = f", {len(media)} media" if isinstance(media, list) and media else ""
+    community = f", in {harmless(post['community'], 40)}" if isinstance(post.get("community"), str) else ""
+    return f"{where}, {moment(record.timestamp)}{community}{pictures}: {quoted}"
+
+
+def post_json(position: Position, record: ConsumerRecord | None) -> str:
+    """Return one JSON line about a post itself; bytes that are no UTF-8 as base64."""
+    about: dict[str, Any] = {"position": str(position), "kind": "post", "there": record is not None}
+    if record is not None:
+        about["written_at"] = iso(record.timestamp)
+        try:
+            about["value"] = (record.value or b"").decode()
+        except UnicodeDecodeError:
+            about["value_base64"] = base64.b64encode(record.value).decode()
+    return json.dumps(about)
+
+
+def _answers(label: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    together = label.get("labels")
+    if isinstance(together, dict):
+        for task, answer in together.items():
+            yield task, _mapping(answer)
+    else:
+        yield str(label.get("task")), label
+
+
+def _said(answer: Mapping[str, Any]) -> str:
+    name = str(answer.get("label"))
+    probability = _mapping(answer.get("probabilities")).get(name)
+    return f"{name} {probability:.2f}" if isinstance(probability, int | float) else name
+
+
+def _intensity(answer: Mapping[str, Any]) -> str:
+    inner = answer.get("intensity")
+    return f"({_said(inner)})" if isinstance(inner, dict) else ""
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _parsed(record: ConsumerRecord) -> Mapping[str, Any]:
+    try:
+        return _mapping(json.loads(record.value or b""))
+    except (ValueError, RecursionError):
+        return {}
