@@ -19,7 +19,7 @@ from mmorient.embedding import PictureEmbedder, TextEmbedder
 from mmorient.encoders.lite import Lite
 from mmorient.encoders.minilm import MiniLm
 from mmorient.hima import ElementAttention
-from mmorient.text import TextReader
+from mmorient.input.text import TextReader
 from mmorient.training.compact import GLOBAL_WIDTH, ROWS
 from mmorient.training.pretrained import pretrained_picture, pretrained_text, tokenizer_file
 

@@ -25,9 +25,9 @@ from PIL import Image, ImageOps
 
 from mmorient import PictureError, decode_picture
 from mmorient.encoders.packages import package_file
-from mmorient.ocr.drawn_text import PACKAGE, DrawnText, drawn_text_config
-from mmorient.ocr.reader import PictureReader
-from mmorient.pictures import READING_SIDE_PIXELS
+from mmorient.input.ocr.drawn_text import PACKAGE, DrawnText, drawn_text_config
+from mmorient.input.ocr.reader import PictureReader
+from mmorient.input.pictures import READING_SIDE_PIXELS
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from mmorient import Moderator, Post, decode_picture
+from mmorient.input.ocr.drawn_text import DrawnText, drawn_text_config
 from mmorient.labels import TASKS
-from mmorient.ocr.drawn_text import DrawnText, drawn_text_config
 from mmorient.training.data import VAL, read_memotion
 from mmorient.training.metrics import macro_f1
 

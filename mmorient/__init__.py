@@ -23,12 +23,12 @@ if TYPE_CHECKING:
         PictureError,
     )
     from mmorient.explain.document import explain_document
+    from mmorient.input.pictures import decode_picture
+    from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings
+    from mmorient.input.text import post_text
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
-    from mmorient.pictures import decode_picture
-    from mmorient.posts import Embedding, Frame, Picture, Post, PostEmbeddings
     from mmorient.reference import SCORE_BINS, Reference, load_reference, score_bin, stability_index
-    from mmorient.text import post_text
 
 __all__ = [
     "SCORE_BINS",

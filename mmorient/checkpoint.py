@@ -43,13 +43,13 @@ from mmorient.encoders.building import (
 from mmorient.errors import CheckpointError
 from mmorient.filling import fill
 from mmorient.hima import ElementAttention
+from mmorient.input.ocr import OCR_VERSION
+from mmorient.input.pictures import PICTURE_VERSION
+from mmorient.input.text import TEXT_VERSION
 from mmorient.model import MmOrient, ModelSizes
-from mmorient.ocr import OCR_VERSION
-from mmorient.pictures import PICTURE_VERSION
-from mmorient.text import TEXT_VERSION
 
 if TYPE_CHECKING:
-    from mmorient.ocr.drawn_text import DrawnText
+    from mmorient.input.ocr.drawn_text import DrawnText
 
 EMBEDDING = "embedding.safetensors"
 HEAD = "head.safetensors"
@@ -129,7 +129,7 @@ class Checkpoint:
         if config is None or not (config.ocr or config.inpaint):
             return None
         try:
-            from mmorient.ocr.drawn_text import DrawnText
+            from mmorient.input.ocr.drawn_text import DrawnText
         except ImportError as error:
             raise CheckpointError(
                 self.path / CONFIG, f"reads pictures: pip install 'mm-orient-moderation[ocr]' ({error})"

@@ -13,8 +13,8 @@ from torch.nn import functional
 from mmorient.encoders import PictureEncoder, TextEncoder
 from mmorient.encoders.minilm import token_batch
 from mmorient.hima import Attended, ElementAttention, pool_windows
-from mmorient.posts import Embedding, Frame, Picture
-from mmorient.text import Window
+from mmorient.input.posts import Embedding, Frame, Picture
+from mmorient.input.text import Window
 from mmorient.threads import enough_threads
 
 

@@ -16,14 +16,14 @@ from mmorient.digest import SHIPPED
 from mmorient.embedding import PictureEmbedder, TextEmbedder
 from mmorient.encoders.building import compile_encoder
 from mmorient.errors import CheckpointError
+from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings
+from mmorient.input.text import Window, post_text
 from mmorient.labels import TASKS, PostLabels, task_label
 from mmorient.model import DEGREES, PostTensors
-from mmorient.posts import Embedding, Frame, Picture, Post, PostEmbeddings
 from mmorient.stacking import stack_posts
-from mmorient.text import Window, post_text
 
 if TYPE_CHECKING:
-    from mmorient.ocr.drawn_text import DrawnText
+    from mmorient.input.ocr.drawn_text import DrawnText
 
 DeviceName = Literal["cpu", "auto", "cuda", "mps"]
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

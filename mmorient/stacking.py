@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mmorient.input.posts import Embedding, PostEmbeddings
 from mmorient.model import PostTensors
-from mmorient.posts import Embedding, PostEmbeddings
 
 
 def stack_posts(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmorient.archive.reading import Archive, Place, Row, chunks
 from mmorient.errors import PostError
-from mmorient.lines import read_line, write_line
+from mmorient.input.post_json import read_line, write_line
 
 if TYPE_CHECKING:
     from mmorient.moderator import Moderator

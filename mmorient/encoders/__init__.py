@@ -6,8 +6,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from mmorient.posts import Frame
-from mmorient.text import TextReader
+from mmorient.input.posts import Frame
+from mmorient.input.text import TextReader
 
 __all__ = ["PictureEncoder", "TextEncoder"]
 

@@ -28,8 +28,8 @@ from mmorient.encoders.hugging_face import (
     read_scale,
 )
 from mmorient.errors import CheckpointError
-from mmorient.posts import Frame
-from mmorient.text import WINDOW_TOKENS, TextReader
+from mmorient.input.posts import Frame
+from mmorient.input.text import WINDOW_TOKENS, TextReader
 
 TEXT_FILES = (CONFIG, WEIGHTS, TOKENIZER)
 PICTURE_FILES = (CONFIG, WEIGHTS, PREPROCESSOR)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mmorient.config import HuggingFaceFolder
 from mmorient.digest import file_digest
 from mmorient.errors import CheckpointError
-from mmorient.text import TextReader
+from mmorient.input.text import TextReader
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

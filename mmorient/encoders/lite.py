@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmorient.encoders.efficientnet import REGION_WIDTH, REGIONS, EfficientNetLite
-from mmorient.posts import Frame
+from mmorient.input.posts import Frame
 
 
 class Lite(nn.Module):

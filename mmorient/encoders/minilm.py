@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmorient.encoders import TextEncoder
 from mmorient.encoders.bert import Bert, BertSizes
-from mmorient.text import TextReader
+from mmorient.input.text import TextReader
 
 
 class MiniLm(nn.Module):

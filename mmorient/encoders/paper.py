@@ -32,8 +32,8 @@ from mmorient.encoders.hugging_face import (
 )
 from mmorient.encoders.minilm import mean_over
 from mmorient.errors import CheckpointError
-from mmorient.posts import Frame
-from mmorient.text import WINDOW_TOKENS, TextReader
+from mmorient.input.posts import Frame
+from mmorient.input.text import WINDOW_TOKENS, TextReader
 
 BERT_FILES = (CONFIG, WEIGHTS, TOKENIZER)
 DETR_FILES = (CONFIG, WEIGHTS, PREPROCESSOR)

@@ -11,10 +11,10 @@ from PIL import Image
 
 from mmorient.explain.explanation import Explanation, explain_post
 from mmorient.explain.without import Removal, Without
-from mmorient.lines import Line, read_line
+from mmorient.input.pictures import decode_whole
+from mmorient.input.post_json import Line, read_line
+from mmorient.input.text import post_text
 from mmorient.moderator import Moderator
-from mmorient.pictures import decode_whole
-from mmorient.text import post_text
 
 _JOINER = "\u200d"  # holds emoji together
 _SHORT = 40

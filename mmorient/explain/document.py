@@ -11,8 +11,8 @@ from mmorient.explain.heatmap import RegionReading
 from mmorient.explain.neighbours import Nearest
 from mmorient.explain.without import Without
 from mmorient.explain.words import TextReading
+from mmorient.input.post_json import label_fields
 from mmorient.labels import PostLabels
-from mmorient.lines import label_fields
 from mmorient.moderator import Moderator
 
 SCHEMA = "explanation/1"

@@ -8,9 +8,9 @@ from mmorient.explain.heatmap import RegionReading, read_regions
 from mmorient.explain.neighbours import Nearest, nearest
 from mmorient.explain.without import Removal, Without, moved, reductions
 from mmorient.explain.words import TextReading, read_words
+from mmorient.input.posts import Post, PostEmbeddings
 from mmorient.labels import PostLabels
 from mmorient.moderator import ModelIdentity, Moderator
-from mmorient.posts import Post, PostEmbeddings
 
 
 @dataclass(frozen=True, slots=True)

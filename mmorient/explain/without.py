@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mmorient.input.posts import PostEmbeddings
 from mmorient.labels import PostLabels
-from mmorient.posts import PostEmbeddings
 
 Part = Literal["text", "picture", "pictures", "word"]
 

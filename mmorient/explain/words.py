@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mmorient.text import Window, normalise_word
+from mmorient.input.text import Window, normalise_word
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from mmorient.config import (
     TextEncoderConfig,
 )
 from mmorient.encoders.efficientnet import REGION_WIDTH
-from mmorient.pictures import PICTURE_VERSION
-from mmorient.text import TEXT_VERSION
+from mmorient.input.pictures import PICTURE_VERSION
+from mmorient.input.text import TEXT_VERSION
 
 GLOBAL_WIDTH = 384
 ROWS = {

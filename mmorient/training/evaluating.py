@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mmorient.errors import PictureError
+from mmorient.input.pictures import decode_picture
+from mmorient.input.posts import Picture, Post
 from mmorient.labels import TASKS, PostLabels, Task
 from mmorient.moderator import Moderator
-from mmorient.pictures import decode_picture
-from mmorient.posts import Picture, Post
 from mmorient.training.data import Example
 from mmorient.training.identity import names_identity
 from mmorient.training.intervals import Measure, intervals

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mmorient.input.posts import Post
 from mmorient.labels import PostLabels
-from mmorient.posts import Post
 from mmorient.training.fairness_set import GROUPS, HARMLESS, HOSTILE, PROFANITY, REFERENCE
 from mmorient.training.intervals import RESAMPLES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from mmorient.text import normalise_word
+from mmorient.input.text import normalise_word
 from mmorient.training.data import TRAIN, Example
 
 _SHINGLE = 3

@@ -16,8 +16,8 @@ from mmorient.checkpoint import Checkpoint
 from mmorient.encoders.efficientnet import EfficientNetLite
 from mmorient.errors import CheckpointError
 from mmorient.filling import fill
+from mmorient.input.text import TextReader
 from mmorient.model import ModelSizes
-from mmorient.text import TextReader
 from mmorient.training.batches import TrainingSet, epochs_of
 from mmorient.training.compact import GLOBAL_WIDTH
 from mmorient.training.config import TrainConfig

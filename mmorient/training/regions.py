@@ -18,7 +18,7 @@ from tqdm import tqdm
 from mmorient.encoders.efficientnet import REGION_WIDTH, REGIONS, EfficientNetLite
 from mmorient.encoders.lite import scaled
 from mmorient.errors import PictureError
-from mmorient.pictures import PICTURE_VERSION, decode_picture
+from mmorient.input.pictures import PICTURE_VERSION, decode_picture
 
 _log = logging.getLogger(__name__)
 _ROWS = 8

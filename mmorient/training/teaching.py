@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from mmorient.input.posts import Post
 from mmorient.labels import TASKS
 from mmorient.moderator import Moderator
-from mmorient.posts import Post
 from mmorient.training.data import Example
 from mmorient.training.identity import names_identity, swapped
 

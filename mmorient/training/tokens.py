@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmorient.encoders.minilm import token_batch
-from mmorient.text import TextReader
+from mmorient.input.text import TextReader
 
 
 @dataclass(frozen=True, slots=True)

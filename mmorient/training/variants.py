@@ -20,8 +20,8 @@ from mmorient.config import (
 from mmorient.encoders.clip import PICTURE_FILES, TEXT_FILES
 from mmorient.encoders.hugging_face import describe_folder, load_config
 from mmorient.encoders.paper import BERT_FILES, DETR_FILES
-from mmorient.pictures import PICTURE_VERSION
-from mmorient.text import TEXT_VERSION
+from mmorient.input.pictures import PICTURE_VERSION
+from mmorient.input.text import TEXT_VERSION
 
 CLIP_ROWS = {
     "cpu": Rows(texts=4, pictures=2, posts=8),

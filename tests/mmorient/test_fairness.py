@@ -10,8 +10,8 @@ from string import Formatter
 import pytest
 from click.testing import CliRunner
 
+from mmorient.input.posts import Post
 from mmorient.labels import TASKS, PostLabels, TaskLabel
-from mmorient.posts import Post
 from mmorient.training import fairness_cli
 from mmorient.training.fairness import FairnessPost, FairnessScore, fairness_posts, measure_fairness
 from mmorient.training.fairness_set import GROUPS, HARMLESS, HOSTILE, PROFANITY, REFERENCE, Group

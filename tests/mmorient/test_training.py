@@ -12,8 +12,8 @@ import torch
 
 from mmorient import Moderator
 from mmorient.errors import DataError
+from mmorient.input.posts import Post
 from mmorient.labels import PostLabels, TaskLabel
-from mmorient.posts import Post
 from mmorient.training.calibrating import choose_thresholds, fit, fit_scaling
 from mmorient.training.data import Example, read_all
 from mmorient.training.evaluating import evaluate

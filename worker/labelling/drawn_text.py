@@ -15,7 +15,7 @@ from worker.watchdog import Watch
 
 if TYPE_CHECKING:
     # Importing it loads OpenCV and onnxruntime, which only a checkpoint that reads pictures needs.
-    from mmorient.ocr.drawn_text import DrawnText
+    from mmorient.input.ocr.drawn_text import DrawnText
 
 
 class TextCache(Protocol):

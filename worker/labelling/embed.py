@@ -18,7 +18,7 @@ from worker.watchdog import Watch
 
 if TYPE_CHECKING:
     # Importing it loads OpenCV and onnxruntime, which only a checkpoint that reads pictures needs.
-    from mmorient.ocr.drawn_text import DrawnText
+    from mmorient.input.ocr.drawn_text import DrawnText
 
 # Digests of more than this take milliseconds: long enough to be felt by the event loop.
 _BYTES_FOR_A_THREAD = 1024 * 1024

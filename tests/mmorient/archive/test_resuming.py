@@ -18,9 +18,9 @@ from mmorient.archive.resuming import State, StateFile
 from mmorient.archive.run import label_to
 from mmorient.archive.writing import JsonLinesOutput, Output
 from mmorient.errors import ArchiveUsageError
+from mmorient.input.post_json import Line, write_line
+from mmorient.input.posts import Post
 from mmorient.labels import PostLabels, rounded, task_label
-from mmorient.lines import Line, write_line
-from mmorient.posts import Post
 
 CHUNKS = 12
 FRESH = State(inputs="sha256:in", model={"checkpoint": "sha256:a", "precision": "fp32"})

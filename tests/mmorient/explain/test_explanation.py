@@ -15,7 +15,7 @@ from mmorient.explain.document import document
 from mmorient.explain.explanation import explain_post
 from mmorient.explain.html import page
 from mmorient.explain.terminal import print_case
-from mmorient.lines import read_line
+from mmorient.input.post_json import read_line
 from tests.mmorient.explain.conftest import TEXT
 
 

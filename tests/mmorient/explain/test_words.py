@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mmorient import Moderator
 from mmorient.encoders.packages import package_file
 from mmorient.explain.words import read_words, word_spans
-from mmorient.text import TextReader, Window
+from mmorient.input.text import TextReader, Window
 from tests.mmorient.explain.conftest import TEXT
 
 

@@ -52,7 +52,7 @@ def item_with(content: bytes, **fields: object) -> Item:
 
 async def test_a_post_without_a_text_is_read_off_its_picture() -> None:
     """What is drawn is the text where the post has none; a post's own text stays; what was read is cached."""
-    from mmorient.ocr.drawn_text import DrawnText, drawn_text_config
+    from mmorient.input.ocr.drawn_text import DrawnText, drawn_text_config
 
     cache = MemoryTexts()
     reader = DrawnText(drawn_text_config(ocr=True, inpaint=False))

@@ -15,10 +15,10 @@ from PIL import Image
 
 from mmorient import CheckpointError, Moderator, Post, decode_picture
 from mmorient.checkpoint import CONFIG, load_checkpoint
-from mmorient.lines import read_line
-from mmorient.ocr.drawn_text import DrawnText, drawn_text_config
-from mmorient.ocr.recogniser import TextRecogniser
-from tests.mmorient.ocr.conftest import LINES, drawn, scene
+from mmorient.input.ocr.drawn_text import DrawnText, drawn_text_config
+from mmorient.input.ocr.recogniser import TextRecogniser
+from mmorient.input.post_json import read_line
+from tests.mmorient.input.ocr.conftest import LINES, drawn, scene
 
 TEXT = " ".join(LINES)
 
@@ -179,7 +179,7 @@ import sys
 from mmorient import Moderator, Post, decode_picture
 moderator = Moderator.from_checkpoint({str(untrained)!r})
 assert not {{"cv2", "onnxruntime", "rapidocr_onnxruntime"}} & set(sys.modules)
-import mmorient.ocr.drawn_text
+import mmorient.input.ocr.drawn_text
 assert "rapidocr_onnxruntime" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

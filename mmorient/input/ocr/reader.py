@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmorient.ocr.detector import DETECTOR_SIDE, Boxes, Rgb, TextDetector
-from mmorient.ocr.recogniser import TextRecogniser, cut_line
+from mmorient.input.ocr.detector import DETECTOR_SIDE, Boxes, Rgb, TextDetector
+from mmorient.input.ocr.recogniser import TextRecogniser, cut_line
 
 MAX_TOTAL_COLUMNS = 8192
 """Pixels across of all lines of one picture together, at 48 down: half a second of one core. The rest is not read."""

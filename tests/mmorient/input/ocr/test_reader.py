@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmorient.ocr.detector import TextDetector
-from mmorient.ocr.reader import MAX_TOTAL_COLUMNS, PictureReader
-from mmorient.ocr.recogniser import TextRecogniser
-from tests.mmorient.ocr.conftest import LINES, drawn, pixels, scene
+from mmorient.input.ocr.detector import TextDetector
+from mmorient.input.ocr.reader import MAX_TOTAL_COLUMNS, PictureReader
+from mmorient.input.ocr.recogniser import TextRecogniser
+from tests.mmorient.input.ocr.conftest import LINES, drawn, pixels, scene
 
 
 def refuse(*_: object, **__: object) -> Any:

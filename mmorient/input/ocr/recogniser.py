@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmorient.ocr.detector import Rgb
-from mmorient.ocr.network import Network
+from mmorient.input.ocr.detector import Rgb
+from mmorient.input.ocr.network import Network
 
 LINE_HEIGHT = 48
 MAX_COLUMNS = 1280

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mmorient.errors import PictureError, PostError
+from mmorient.input.pictures import decode_picture
+from mmorient.input.posts import Frame, Picture, Post
+from mmorient.input.text import post_text
 from mmorient.labels import PostLabels, TaskLabel
-from mmorient.pictures import decode_picture
-from mmorient.posts import Frame, Picture, Post
-from mmorient.text import post_text
 
 if TYPE_CHECKING:
-    from mmorient.ocr.drawn_text import DrawnText
+    from mmorient.input.ocr.drawn_text import DrawnText
 
 
 class _Medium(BaseModel):

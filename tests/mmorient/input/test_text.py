@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mmorient import post_text
 from mmorient.encoders.packages import package_file
-from mmorient.text import BUCKETS, WINDOW_TOKENS, TextReader, normalise_word
+from mmorient.input.text import BUCKETS, WINDOW_TOKENS, TextReader, normalise_word
 
 
 @pytest.fixture(scope="module")

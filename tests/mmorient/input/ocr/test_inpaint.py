@@ -3,9 +3,9 @@
 import numpy as np
 from PIL import Image
 
-from mmorient.ocr.inpaint import inpaint, text_mask
-from mmorient.ocr.reader import PictureReader
-from tests.mmorient.ocr.conftest import pixels, scene
+from mmorient.input.ocr.inpaint import inpaint, text_mask
+from mmorient.input.ocr.reader import PictureReader
+from tests.mmorient.input.ocr.conftest import pixels, scene
 
 NONE = np.empty((0, 4, 2), np.float32)
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmorient.ocr.network import Network
+from mmorient.input.ocr.network import Network
 
 Rgb = NDArray[np.uint8]
 """``[H, W, 3]``, RGB."""

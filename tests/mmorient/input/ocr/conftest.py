@@ -13,8 +13,8 @@ pytest.importorskip("cv2")
 pytest.importorskip("onnxruntime")
 
 from mmorient.encoders.packages import package_file
-from mmorient.ocr.drawn_text import PACKAGE, DrawnText, drawn_text_config
-from mmorient.ocr.reader import PictureReader
+from mmorient.input.ocr.drawn_text import PACKAGE, DrawnText, drawn_text_config
+from mmorient.input.ocr.reader import PictureReader
 
 LINES = ("OH GREAT, ANOTHER MONDAY", "I let it ring twice")
 

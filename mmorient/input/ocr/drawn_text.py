@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from mmorient.config import DrawnTextConfig
 from mmorient.encoders.packages import package_file, packaged_file
-from mmorient.ocr import OCR_VERSION
-from mmorient.ocr.detector import Rgb
-from mmorient.ocr.inpaint import inpaint
-from mmorient.ocr.reader import PictureReader
-from mmorient.posts import Frame
+from mmorient.input.ocr import OCR_VERSION
+from mmorient.input.ocr.detector import Rgb
+from mmorient.input.ocr.inpaint import inpaint
+from mmorient.input.ocr.reader import PictureReader
+from mmorient.input.posts import Frame
 
 PACKAGE = "rapidocr-onnxruntime"
 """Its wheel carries the networks; nothing of its code is run."""

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from mmorient.errors import PictureError
-from mmorient.posts import Frame, Picture
+from mmorient.input.posts import Frame, Picture
 
 if TYPE_CHECKING:
-    from mmorient.ocr.drawn_text import DrawnText
+    from mmorient.input.ocr.drawn_text import DrawnText
 
 PICTURE_VERSION = "picture/1"
 """Raise this with any change here that can change a pixel: cached embeddings depend on it."""

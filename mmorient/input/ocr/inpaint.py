@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmorient.ocr.detector import Boxes, Rgb
+from mmorient.input.ocr.detector import Boxes, Rgb
 
 _RADIUS = 3.0  # pixels around a masked one that it is painted from
 
