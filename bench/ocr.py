@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from mmorient import PictureError, decode_picture
-from mmorient.encoders.packages import package_file
 from mmorient.input.ocr.drawn_text import PACKAGE, DrawnText, drawn_text_config
 from mmorient.input.ocr.reader import PictureReader
 from mmorient.input.pictures import READING_SIDE_PIXELS
+from mmorient.package_files import package_file
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 

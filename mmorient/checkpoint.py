@@ -40,8 +40,8 @@ from mmorient.encoders.building import (
     build_text_encoder,
     encoder_identity,
 )
+from mmorient.encoders.weights import fill
 from mmorient.errors import CheckpointError
-from mmorient.filling import fill
 from mmorient.hima import ElementAttention
 from mmorient.input.ocr import OCR_VERSION
 from mmorient.input.pictures import PICTURE_VERSION

@@ -12,10 +12,10 @@ from torch.nn import functional
 
 from mmorient.encoders import PictureEncoder, TextEncoder
 from mmorient.encoders.minilm import token_batch
+from mmorient.encoders.threads import enough_threads
 from mmorient.hima import Attended, ElementAttention, pool_windows
 from mmorient.input.posts import Embedding, Frame, Picture
 from mmorient.input.text import Window
-from mmorient.threads import enough_threads
 
 
 class TextEmbedder:

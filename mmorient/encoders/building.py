@@ -18,7 +18,7 @@ from mmorient.config import (
 )
 from mmorient.encoders.lite import Lite
 from mmorient.encoders.minilm import MiniLm
-from mmorient.filling import fill
+from mmorient.encoders.weights import fill
 
 if TYPE_CHECKING:
     from mmorient.encoders.clip import ClipPicture, ClipText

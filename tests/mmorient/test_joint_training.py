@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from mmorient import TASKS, Moderator, Post, load_reference
+from mmorient import package_files as packages
 from mmorient.cli import mmorient
-from mmorient.encoders import packages
 from mmorient.errors import DataError
 from mmorient.training import joint_training
 from mmorient.training.ablation import ROWS, ablate, table

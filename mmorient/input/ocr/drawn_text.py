@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmorient.config import DrawnTextConfig
-from mmorient.encoders.packages import package_file, packaged_file
 from mmorient.input.ocr import OCR_VERSION
 from mmorient.input.ocr.detector import Rgb
 from mmorient.input.ocr.inpaint import inpaint
 from mmorient.input.ocr.reader import PictureReader
 from mmorient.input.posts import Frame
+from mmorient.package_files import package_file, packaged_file
 
 PACKAGE = "rapidocr-onnxruntime"
 """Its wheel carries the networks; nothing of its code is run."""

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmorient import Moderator
-from mmorient.encoders.packages import package_file
 from mmorient.explain.words import read_words, word_spans
 from mmorient.input.text import TextReader, Window
+from mmorient.package_files import package_file
 from tests.mmorient.explain.conftest import TEXT
 
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmorient import post_text
-from mmorient.encoders.packages import package_file
 from mmorient.input.text import BUCKETS, WINDOW_TOKENS, TextReader, normalise_word
+from mmorient.package_files import package_file
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 pytest.importorskip("cv2")
 pytest.importorskip("onnxruntime")
 
-from mmorient.encoders.packages import package_file
 from mmorient.input.ocr.drawn_text import PACKAGE, DrawnText, drawn_text_config
 from mmorient.input.ocr.reader import PictureReader
+from mmorient.package_files import package_file
 
 LINES = ("OH GREAT, ANOTHER MONDAY", "I let it ring twice")
 

