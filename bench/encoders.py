@@ -15,11 +15,11 @@ from torch import Tensor
 
 from mmorient import Frame, Picture
 from mmorient.config import Rows
-from mmorient.embedding import PictureEmbedder, TextEmbedder
 from mmorient.encoders.lite import Lite
 from mmorient.encoders.minilm import MiniLm
-from mmorient.hima import ElementAttention
 from mmorient.input.text import TextReader
+from mmorient.network.embedders import PictureEmbedder, TextEmbedder
+from mmorient.network.hima import ElementAttention
 from mmorient.training.compact import GLOBAL_WIDTH, ROWS
 from mmorient.training.pretrained import pretrained_picture, pretrained_text, tokenizer_file
 

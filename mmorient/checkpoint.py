@@ -22,7 +22,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mmorient.bank import Bank
 from mmorient.config import (
     FORMAT,
     AnyPictureEncoder,
@@ -42,11 +41,12 @@ from mmorient.encoders.building import (
 )
 from mmorient.encoders.weights import fill
 from mmorient.errors import CheckpointError
-from mmorient.hima import ElementAttention
 from mmorient.input.ocr import OCR_VERSION
 from mmorient.input.pictures import PICTURE_VERSION
 from mmorient.input.text import TEXT_VERSION
-from mmorient.model import MmOrient, ModelSizes
+from mmorient.network.bank import Bank
+from mmorient.network.hima import ElementAttention
+from mmorient.network.mm_orient import MmOrient, ModelSizes
 
 if TYPE_CHECKING:
     from mmorient.input.ocr.drawn_text import DrawnText

@@ -13,14 +13,14 @@ from torch import Tensor
 from mmorient.checkpoint import Checkpoint, load_checkpoint
 from mmorient.config import GraphKind, Precision
 from mmorient.digest import SHIPPED
-from mmorient.embedding import PictureEmbedder, TextEmbedder
 from mmorient.encoders.building import compile_encoder
 from mmorient.errors import CheckpointError
 from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings
 from mmorient.input.text import Window, post_text
 from mmorient.labels import TASKS, PostLabels, task_label
-from mmorient.model import DEGREES, PostTensors
-from mmorient.stacking import stack_posts
+from mmorient.network.embedders import PictureEmbedder, TextEmbedder
+from mmorient.network.mm_orient import DEGREES, PostTensors
+from mmorient.network.post_tensors import stack_posts
 
 if TYPE_CHECKING:
     from mmorient.input.ocr.drawn_text import DrawnText

@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mmorient.bank import Bank
 from mmorient.checkpoint import (
     BANK,
     CALIBRATION,
@@ -22,6 +21,7 @@ from mmorient.checkpoint import (
 )
 from mmorient.config import Calibration, CheckpointConfig
 from mmorient.digest import CONFIG, file_digest
+from mmorient.network.bank import Bank
 
 
 def save_checkpoint(

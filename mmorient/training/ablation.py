@@ -20,10 +20,10 @@ from tqdm import tqdm
 
 from mmorient.encoders.efficientnet import REGION_WIDTH
 from mmorient.encoders.minilm import mean_over
-from mmorient.hima import ElementAttention
 from mmorient.labels import TASKS
-from mmorient.mlc import MultifeatureClassifier
-from mmorient.model import GraphContext, MmOrient, ModelSizes, PostTensors
+from mmorient.network.hima import ElementAttention
+from mmorient.network.mlc import MultifeatureClassifier
+from mmorient.network.mm_orient import GraphContext, MmOrient, ModelSizes, PostTensors
 from mmorient.training.batches import TrainingSet
 from mmorient.training.data import TRAIN, VAL
 from mmorient.training.joint_training import task_loss

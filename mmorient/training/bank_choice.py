@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmorient.bank import Bank
 from mmorient.errors import DataError
 from mmorient.labels import TASKS
-from mmorient.model import MmOrient, PostTensors
+from mmorient.network.bank import Bank
+from mmorient.network.mm_orient import MmOrient, PostTensors
 from mmorient.training.data import TRAIN, Example
 from mmorient.training.vectors import Vectors
 

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from mmorient.config import Calibration, HeadCalibration
 from mmorient.labels import TASKS
-from mmorient.model import task_heads
 from mmorient.moderator import Moderator
+from mmorient.network.mm_orient import task_heads
 from mmorient.training.data import VAL, Example
 from mmorient.training.evaluating import post_of
 from mmorient.training.metrics import Bin, calibration_error, f1_scores, macro_f1, macro_recall, reliability_bins

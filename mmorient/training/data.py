@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmorient.errors import DataError
 from mmorient.labels import TASKS
-from mmorient.model import DEGREES
+from mmorient.network.mm_orient import DEGREES
 
 TRAIN = "train"
 VAL = "val"

@@ -13,9 +13,9 @@ from torch.nn import functional
 from mmorient.encoders.bert import Bert, BertLayer
 from mmorient.encoders.efficientnet import REGION_WIDTH
 from mmorient.encoders.minilm import mean_over
-from mmorient.hima import ElementAttention
-from mmorient.mlc import TaskFeatures
-from mmorient.model import MmOrient, ModelSizes, PostTensors
+from mmorient.network.hima import ElementAttention
+from mmorient.network.mlc import TaskFeatures
+from mmorient.network.mm_orient import MmOrient, ModelSizes, PostTensors
 from mmorient.training.batches import Batch, TrainingSet
 from mmorient.training.config import TrainConfig
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from mmorient.model import GraphContext
+from mmorient.network.mm_orient import GraphContext
 from mmorient.training.batches import TrainingSet, epochs_of
 from mmorient.training.config import TrainConfig
 from mmorient.training.joint_model import JointModel

@@ -12,7 +12,7 @@ from typing import Any
 
 from mmorient.errors import DataError
 from mmorient.labels import TASKS, Task
-from mmorient.model import DEGREES
+from mmorient.network.mm_orient import DEGREES
 from mmorient.training.data import TRAIN, VAL, Example
 
 INTENSITY = "_intensity"

@@ -17,7 +17,7 @@ from mmorient.encoders.efficientnet import EfficientNetLite
 from mmorient.encoders.weights import fill
 from mmorient.errors import CheckpointError
 from mmorient.input.text import TextReader
-from mmorient.model import ModelSizes
+from mmorient.network.mm_orient import ModelSizes
 from mmorient.training.batches import TrainingSet, epochs_of
 from mmorient.training.compact import GLOBAL_WIDTH
 from mmorient.training.config import TrainConfig

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mmorient.labels import TASKS
-from mmorient.model import GraphContext
+from mmorient.network.mm_orient import GraphContext
 from mmorient.training.batches import TrainingSet
 from mmorient.training.data import VAL
 from mmorient.training.joint_model import JointModel

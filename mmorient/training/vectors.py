@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mmorient.model import PostTensors
+from mmorient.network.mm_orient import PostTensors
 
 
 @dataclass(frozen=True, slots=True)

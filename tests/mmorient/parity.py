@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmorient.cmrl import Nodes, adjacency, neighbourhood_mean
-from mmorient.hima import ElementAttention
-from mmorient.model import MmOrient, ModelSizes, PostTensors
+from mmorient.network.cmrl import Nodes, adjacency, neighbourhood_mean
+from mmorient.network.hima import ElementAttention
+from mmorient.network.mm_orient import MmOrient, ModelSizes, PostTensors
 
 TOLERANCE = 1e-5
 GRAPHS = ("img_img", "txt_txt", "img_txt", "txt_img")

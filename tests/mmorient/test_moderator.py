@@ -14,7 +14,7 @@ import torch
 import mmorient
 from mmorient import CheckpointError, Embedding, Moderator, Picture, Post, PostEmbeddings
 from mmorient.config import Precision
-from mmorient.embedding import TextEmbedder
+from mmorient.network.embedders import TextEmbedder
 
 WORDS = [
     "oh",

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mmorient.cmrl import Nodes, SageConvolution, adjacency, neighbourhood_mean
-from mmorient.hima import ElementAttention, pool_windows
-from mmorient.mlc import MultifeatureClassifier, TaskFeatures
-from mmorient.model import GraphContext, MmOrient, ModelSizes, PostTensors
+from mmorient.network.cmrl import Nodes, SageConvolution, adjacency, neighbourhood_mean
+from mmorient.network.hima import ElementAttention, pool_windows
+from mmorient.network.mlc import MultifeatureClassifier, TaskFeatures
+from mmorient.network.mm_orient import GraphContext, MmOrient, ModelSizes, PostTensors
 
 SIZES = ModelSizes(text_vector=6, picture_vector=10, global_vector=5, trunk=(16, 8), probes={"a": 2, "b": 3})
 

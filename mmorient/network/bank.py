@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmorient.model import GraphContext, MmOrient, PostTensors
+from mmorient.network.mm_orient import GraphContext, MmOrient, PostTensors
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from torch.nn import functional
 from mmorient.encoders import PictureEncoder, TextEncoder
 from mmorient.encoders.minilm import token_batch
 from mmorient.encoders.threads import enough_threads
-from mmorient.hima import Attended, ElementAttention, pool_windows
 from mmorient.input.posts import Embedding, Frame, Picture
 from mmorient.input.text import Window
+from mmorient.network.hima import Attended, ElementAttention, pool_windows
 
 
 class TextEmbedder:

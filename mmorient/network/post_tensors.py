@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmorient.input.posts import Embedding, PostEmbeddings
-from mmorient.model import PostTensors
+from mmorient.network.mm_orient import PostTensors
 
 
 def stack_posts(

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor, nn
 
-from mmorient.cmrl import CrossModalRelations, Nodes, Side, adjacency
-from mmorient.hima import ElementAttention
 from mmorient.labels import TASKS
-from mmorient.mlc import MultifeatureClassifier, TaskFeatures
+from mmorient.network.cmrl import CrossModalRelations, Nodes, Side, adjacency
+from mmorient.network.hima import ElementAttention
+from mmorient.network.mlc import MultifeatureClassifier, TaskFeatures
 
 DEGREES = "_degrees"
 
