@@ -32,7 +32,7 @@ def mmorient() -> None:
 def inspect(checkpoint: Path | None, as_json: bool) -> None:
     """Say what a checkpoint holds: the one that comes with the package unless CHECKPOINT is given."""
     refuse_missing(checkpoint)
-    from mmorient.inspecting import describe, readable
+    from mmorient.checkpointing.inspecting import describe, readable
 
     description = describe(checkpoint)
     click.echo(json.dumps(description, indent=2) if as_json else readable(description))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from mmorient.checkpoint import Checkpoint, load_checkpoint
+from mmorient.checkpointing.loading import Checkpoint, load_checkpoint
 from mmorient.config import GraphKind, Precision
 from mmorient.digest import SHIPPED
 from mmorient.encoders.building import compile_encoder

@@ -147,7 +147,7 @@ def _engine(
 
     if workers:
         from mmorient.archive.ray_engine import label_on_ray
-        from mmorient.checkpoint import load_checkpoint
+        from mmorient.checkpointing.loading import load_checkpoint
         from mmorient.digest import SHIPPED
 
         checkpoint = load_checkpoint(options["checkpoint"] or SHIPPED)

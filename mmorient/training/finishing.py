@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmorient.checkpointing.saving import save_checkpoint
 from mmorient.config import Calibration
-from mmorient.saving import save_checkpoint
 from mmorient.training.bank_choice import choose_bank, class_counts, draw_bank, freeze_bank
 from mmorient.training.batches import TrainingSet
 from mmorient.training.compact import compact_config

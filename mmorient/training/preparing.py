@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mmorient.checkpoint import Checkpoint
+from mmorient.checkpointing.loading import Checkpoint
 from mmorient.encoders.efficientnet import EfficientNetLite
 from mmorient.encoders.weights import fill
 from mmorient.errors import CheckpointError

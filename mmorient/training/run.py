@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-from mmorient.checkpoint import Checkpoint, load_checkpoint
+from mmorient.checkpointing.loading import Checkpoint, load_checkpoint
+from mmorient.checkpointing.saving import save_calibration
 from mmorient.errors import DataError
 from mmorient.moderator import Moderator
 from mmorient.reference import REFERENCE, Reference, count_labels, save_reference
-from mmorient.saving import save_calibration
 from mmorient.training.bank_choice import bank_counts, draw_bank
 from mmorient.training.calibrating import Fit, calibrate, describe
 from mmorient.training.config import TrainConfig

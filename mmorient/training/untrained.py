@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mmorient.checkpoint import model_sizes
+from mmorient.checkpointing.loading import model_sizes
+from mmorient.checkpointing.saving import save_checkpoint
 from mmorient.config import Calibration, CheckpointConfig, PictureEncoderConfig
 from mmorient.encoders.efficientnet import REGION_WIDTH
 from mmorient.labels import TASKS
 from mmorient.network.bank import Bank
 from mmorient.network.mm_orient import MmOrient
-from mmorient.saving import save_checkpoint
 from mmorient.training.compact import GLOBAL_WIDTH, compact_config
 from mmorient.training.data import PROBES
 from mmorient.training.pretrained import pretrained_picture, pretrained_text, tokenizer_file

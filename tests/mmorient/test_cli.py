@@ -113,7 +113,7 @@ def test_inspect(run: Run, untrained: Path, moderator: Moderator) -> None:
     assert told["embedding"]["fp32"] == moderator.identity.embedding
     assert list(told["tasks"]) == list(moderator.tasks)
     assert told["bank"]["posts"] == 64
-    from mmorient.inspecting import readable
+    from mmorient.checkpointing.inspecting import readable
 
     assert moderator.identity.checkpoint in readable(told)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from mmorient import CheckpointError, Moderator, Picture, Post, decode_picture
-from mmorient.checkpoint import CONFIG, load_checkpoint
+from mmorient.checkpointing.loading import CONFIG, load_checkpoint
 from mmorient.config import Precision
 from mmorient.digest import file_digest
 from tests.mmorient.test_moderator import HOSTILE, same, shuffled, texts

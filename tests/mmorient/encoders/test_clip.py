@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import CLIPModel
 
 from mmorient import Frame, Moderator, decode_picture
-from mmorient.checkpoint import CONFIG, EMBEDDING, load_checkpoint
+from mmorient.checkpointing.loading import CONFIG, EMBEDDING, load_checkpoint
 from mmorient.config import Precision
 from mmorient.encoders.clip import ClipPicture, ClipText
 from mmorient.encoders.hugging_face import read_scale

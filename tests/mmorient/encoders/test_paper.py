@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import BertModel, CLIPModel, DetrModel
 
 from mmorient import Moderator
-from mmorient.checkpoint import CONFIG, EMBEDDING, load_checkpoint
+from mmorient.checkpointing.loading import CONFIG, EMBEDDING, load_checkpoint
 from mmorient.config import Precision
 from mmorient.encoders.minilm import token_batch
 from mmorient.encoders.paper import PaperPicture, PaperText, smaller

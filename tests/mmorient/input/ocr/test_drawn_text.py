@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from mmorient import CheckpointError, Moderator, Post, decode_picture
-from mmorient.checkpoint import CONFIG, load_checkpoint
+from mmorient.checkpointing.loading import CONFIG, load_checkpoint
 from mmorient.input.ocr.drawn_text import DrawnText, drawn_text_config
 from mmorient.input.ocr.recogniser import TextRecogniser
 from mmorient.input.post_json import read_line

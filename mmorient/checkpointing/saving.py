@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mmorient.checkpoint import (
+from mmorient.checkpointing.loading import (
     BANK,
     CALIBRATION,
     EMBEDDING,

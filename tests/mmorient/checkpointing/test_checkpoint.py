@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mmorient import CheckpointError
-from mmorient.checkpoint import BANK, CALIBRATION, CONFIG, EMBEDDING, HEAD, load_checkpoint
+from mmorient.checkpointing.loading import BANK, CALIBRATION, CONFIG, EMBEDDING, HEAD, load_checkpoint
 from mmorient.digest import SHIPPED, file_digest
 from mmorient.training.untrained import write_untrained
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
-from mmorient.checkpoint import load_checkpoint
+from mmorient.checkpointing.loading import load_checkpoint
 from mmorient.config import Precision
 from mmorient.digest import SHIPPED
 from mmorient.labels import TASKS
