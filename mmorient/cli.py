@@ -11,13 +11,13 @@ from typing import NoReturn
 import click
 
 from mmorient.archive.cli import label
+from mmorient.commands.model_options import refuse_missing
+from mmorient.commands.reference import reference
+from mmorient.commands.usage import usage_in_one_line
 from mmorient.errors import ArchiveUsageError, CheckpointError, MmOrientError
 from mmorient.explain.cli import explain
-from mmorient.model_options import refuse_missing
-from mmorient.reference_cli import reference
 from mmorient.training.cli import ablate, calibrate, evaluate, train
 from mmorient.training.fairness_cli import fairness
-from mmorient.usage import usage_in_one_line
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from mmorient.usage import usage_in_one_line
+from mmorient.commands.usage import usage_in_one_line
 from worker.commands.backfill.cli import backfill
 from worker.commands.dead_letters.cli import dead_letters
 from worker.commands.demo.cli import demo

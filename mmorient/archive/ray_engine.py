@@ -72,7 +72,7 @@ class _Labeller:
     """Holds a moderator; chunks to lines."""
 
     def __init__(self, archive: Archive, options: Mapping[str, Any], checkpoint: str) -> None:
-        from mmorient.model_options import load_moderator
+        from mmorient.commands.model_options import load_moderator
 
         self._archive = archive
         self._moderator: Moderator | None = None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmorient.commands.model_options import load_moderator, model_options, refuse_missing
 from mmorient.errors import PostError
-from mmorient.model_options import load_moderator, model_options, refuse_missing
 
 if TYPE_CHECKING:
     from mmorient.explain.case import Case

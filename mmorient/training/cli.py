@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmorient.model_options import load_moderator, model_options, refuse_missing
+from mmorient.commands.model_options import load_moderator, model_options, refuse_missing
 
 if TYPE_CHECKING:
     from mmorient.moderator import Moderator

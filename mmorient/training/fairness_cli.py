@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmorient.model_options import load_moderator, model_options
+from mmorient.commands.model_options import load_moderator, model_options
 
 if TYPE_CHECKING:
     from mmorient.training.fairness import FairnessScore, Rate

@@ -7,7 +7,7 @@ from typing import IO
 
 import click
 
-from mmorient.model_options import refuse_missing
+from mmorient.commands.model_options import refuse_missing
 
 
 @click.command()
