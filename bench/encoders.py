@@ -20,8 +20,8 @@ from mmorient.encoders.minilm import MiniLm
 from mmorient.input.text import TextReader
 from mmorient.network.embedders import PictureEmbedder, TextEmbedder
 from mmorient.network.hima import ElementAttention
-from mmorient.training.compact import GLOBAL_WIDTH, ROWS
-from mmorient.training.pretrained import pretrained_picture, pretrained_text, tokenizer_file
+from mmorient.training.fitting.compact import GLOBAL_WIDTH, ROWS
+from mmorient.training.fitting.pretrained import pretrained_picture, pretrained_text, tokenizer_file
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 WORDS = "the a of my this rain sun movie great awful monday people never really love hate again today".split()  # noqa: SIM905 - a list of eighteen lines says no more
@@ -45,7 +45,7 @@ def clip() -> tuple[torch.nn.Module, torch.nn.Module, dict[str, Rows]]:
 
     from mmorient.encoders.clip import ClipPicture, ClipText
     from mmorient.encoders.hugging_face import PixelScale
-    from mmorient.training.variants import CLIP_ROWS
+    from mmorient.training.fitting.variants import CLIP_ROWS
 
     text = ClipText(CLIPTextModelWithProjection(CLIPTextConfig()), reader(77))
     scale = PixelScale(224, (0.48, 0.46, 0.41), (0.27, 0.26, 0.28))
@@ -58,7 +58,7 @@ def paper() -> tuple[torch.nn.Module, torch.nn.Module, dict[str, Rows]]:
 
     from mmorient.encoders.bert import Bert, BertSizes
     from mmorient.encoders.paper import PaperPicture, PaperText
-    from mmorient.training.variants import PAPER_ROWS
+    from mmorient.training.fitting.variants import PAPER_ROWS
 
     clip_text, clip_picture, _ = clip()
     sizes = BertSizes(width=768, inner=3072, layers=12)

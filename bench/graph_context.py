@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from mmorient import Moderator, Post
-from mmorient.training.compact import compact_config
-from mmorient.training.data import PROBES
-from mmorient.training.untrained import write_untrained
+from mmorient.training.data.readers import PROBES
+from mmorient.training.fitting.compact import compact_config
+from mmorient.training.fitting.untrained import write_untrained
 from worker.commands.demo.samples import FOLDER, read_samples
 
 

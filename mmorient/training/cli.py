@@ -15,7 +15,7 @@ from mmorient.commands.model_options import load_moderator, model_options, refus
 if TYPE_CHECKING:
     from mmorient.moderator import Moderator
     from mmorient.training.config import TrainConfig
-    from mmorient.training.evaluating import Score
+    from mmorient.training.judging.evaluating import Score
 
 _MEASURES = {"macro_f1": "macro-F1", "macro_recall": "macro-recall", "f1": "F1", "calibration_error": "ECE"}
 _DATA = click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -93,8 +93,8 @@ def calibrate(checkpoint: Path, data: Path, sources: tuple[str, ...], diagram: P
     digest changes.
     """
     refuse_missing(checkpoint)
-    from mmorient.training.calibrating import describe
-    from mmorient.training.data import read_all
+    from mmorient.training.data.readers import read_all
+    from mmorient.training.judging.calibrating import describe
     from mmorient.training.run import calibrate_checkpoint
 
     examples = [example for example in read_all(data) if not sources or example.source in sources]
@@ -115,10 +115,10 @@ def ablate(data: Path, config_file: Path | None, work: Path, *, seeds: int, epoc
     Macro-F1 on the split val, in percent, mean and standard deviation over the seeds.
     """
     config = _prepare(config_file)
-    from mmorient.training.ablation import ablate as run
-    from mmorient.training.ablation import table
-    from mmorient.training.data import read_all
-    from mmorient.training.preparing import prepare
+    from mmorient.training.data.readers import read_all
+    from mmorient.training.fitting.preparing import prepare
+    from mmorient.training.judging.ablation import ablate as run
+    from mmorient.training.judging.ablation import table
 
     prepared = prepare(read_all(data), config, work)
     outcomes = list(run(prepared.data, seeds=seeds, epochs=epochs))
@@ -141,9 +141,9 @@ def evaluate(
     # Said now rather than after an hour of labelling.
     if html is not None and not html.parent.is_dir():
         raise click.UsageError(f"{html.parent}: no such folder")
-    from mmorient.training.data import read_all
-    from mmorient.training.evaluating import evaluate as run
-    from mmorient.training.report import write_report
+    from mmorient.training.data.readers import read_all
+    from mmorient.training.judging.evaluating import evaluate as run
+    from mmorient.training.judging.report import write_report
 
     examples = [
         example for example in read_all(data) if example.split == split and (not sources or example.source in sources)

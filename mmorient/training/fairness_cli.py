@@ -10,7 +10,7 @@ import click
 from mmorient.commands.model_options import load_moderator, model_options
 
 if TYPE_CHECKING:
-    from mmorient.training.fairness import FairnessScore, Rate
+    from mmorient.training.judging.fairness import FairnessScore, Rate
 
 
 @click.command()
@@ -23,7 +23,7 @@ def fairness(*, as_json: bool, **options: Any) -> None:
     are called offensive, recall that of hostile ones. A group with * is named nowhere in the training's own additions.
     """
     moderator = load_moderator(options)
-    from mmorient.training.fairness import measure_fairness
+    from mmorient.training.judging.fairness import measure_fairness
 
     score = measure_fairness(moderator)
     if as_json:

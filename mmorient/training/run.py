@@ -14,16 +14,16 @@ from mmorient.checkpointing.saving import save_calibration
 from mmorient.errors import DataError
 from mmorient.moderator import Moderator
 from mmorient.reference import REFERENCE, Reference, count_labels, save_reference
-from mmorient.training.bank_choice import bank_counts, draw_bank
-from mmorient.training.calibrating import Fit, calibrate, describe
 from mmorient.training.config import TrainConfig
-from mmorient.training.data import VAL, Example, read_all
-from mmorient.training.evaluating import post_of
-from mmorient.training.finishing import finish
-from mmorient.training.joint_training import METRICS, train_jointly
-from mmorient.training.plots import learning_curves, reliability_diagram
-from mmorient.training.preparing import fresh_model, model_of, prepare
-from mmorient.training.validating import validate
+from mmorient.training.data.readers import VAL, Example, read_all
+from mmorient.training.fitting.bank_choice import bank_counts, draw_bank
+from mmorient.training.fitting.finishing import finish
+from mmorient.training.fitting.joint_training import METRICS, train_jointly
+from mmorient.training.fitting.preparing import fresh_model, model_of, prepare
+from mmorient.training.judging.calibrating import Fit, calibrate, describe
+from mmorient.training.judging.evaluating import post_of
+from mmorient.training.judging.plots import learning_curves, reliability_diagram
+from mmorient.training.judging.validating import validate
 
 _log = logging.getLogger(__name__)
 CURVES, RELIABILITY = "curves.png", "reliability.png"

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mmorient import Moderator, Picture, decode_picture
 from mmorient.cli import main
-from mmorient.training.untrained import write_untrained
+from mmorient.training.fitting.untrained import write_untrained
 
 
 @pytest.fixture(scope="session")

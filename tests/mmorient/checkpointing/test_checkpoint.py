@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from mmorient import CheckpointError
 from mmorient.checkpointing.loading import BANK, CALIBRATION, CONFIG, EMBEDDING, HEAD, load_checkpoint
 from mmorient.digest import SHIPPED, file_digest
-from mmorient.training.untrained import write_untrained
+from mmorient.training.fitting.untrained import write_untrained
 
 Change = Callable[[dict[str, Any]], None]
 

@@ -17,9 +17,9 @@ from mmorient.config import Precision
 from mmorient.encoders.clip import ClipPicture, ClipText
 from mmorient.encoders.hugging_face import read_scale
 from mmorient.encoders.minilm import token_batch
-from mmorient.training.data import PROBES
-from mmorient.training.untrained import write_untrained
-from mmorient.training.variants import clip_config
+from mmorient.training.data.readers import PROBES
+from mmorient.training.fitting.untrained import write_untrained
+from mmorient.training.fitting.variants import clip_config
 from tests.mmorient import test_checkpoint, variant_checks
 from tests.mmorient.tiny_models import write_clip
 

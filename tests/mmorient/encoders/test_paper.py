@@ -15,9 +15,9 @@ from mmorient.checkpointing.loading import CONFIG, EMBEDDING, load_checkpoint
 from mmorient.config import Precision
 from mmorient.encoders.minilm import token_batch
 from mmorient.encoders.paper import PaperPicture, PaperText, smaller
-from mmorient.training.data import PROBES
-from mmorient.training.untrained import write_untrained
-from mmorient.training.variants import paper_config
+from mmorient.training.data.readers import PROBES
+from mmorient.training.fitting.untrained import write_untrained
+from mmorient.training.fitting.variants import paper_config
 from tests.mmorient import test_checkpoint, variant_checks
 from tests.mmorient.tiny_models import write_bert, write_clip, write_detr
 

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from mmorient.cli import mmorient
 from mmorient.labels import TASKS
-from mmorient.training.evaluating import Score
-from mmorient.training.metrics import Bin
-from mmorient.training.report import write_report
+from mmorient.training.judging.evaluating import Score
+from mmorient.training.judging.metrics import Bin
+from mmorient.training.judging.report import write_report
 
 VOID = {"meta", "br", "img", "link"}
 ABOUT = {"checkpoint": "made-up <one>", "precision": "fp32", "split": "val", "date": "2030-01-02"}

@@ -13,8 +13,8 @@ from mmorient.errors import DataError
 from mmorient.labels import TASKS
 from mmorient.network.bank import Bank
 from mmorient.network.mm_orient import MmOrient, PostTensors
-from mmorient.training.data import TRAIN, Example
-from mmorient.training.vectors import Vectors
+from mmorient.training.data.readers import TRAIN, Example
+from mmorient.training.fitting.vectors import Vectors
 
 NEAR_DUPLICATE = 0.98
 """Cosine from which two posts of one stratum say the same."""

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from mmorient.errors import DataError
-from mmorient.training.metrics import Bin
-from mmorient.training.plots import learning_curves, reliability_diagram
+from mmorient.training.judging.metrics import Bin
+from mmorient.training.judging.plots import learning_curves, reliability_diagram
 
 pytest.importorskip("matplotlib")
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from mmorient.errors import DataError
-from mmorient.training.data import read_all
-from mmorient.training.posts_file import read_posts
+from mmorient.training.data.posts_file import read_posts
+from mmorient.training.data.readers import read_all
 from tests.mmorient.conftest import encode
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmorient.training.identity import names_identity
+from mmorient.training.data.identity import names_identity
 
 
 @dataclass(frozen=True, slots=True)

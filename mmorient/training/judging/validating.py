@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from mmorient.labels import TASKS
 from mmorient.network.mm_orient import GraphContext
-from mmorient.training.batches import TrainingSet
-from mmorient.training.data import VAL
-from mmorient.training.joint_model import JointModel
-from mmorient.training.metrics import f1_scores, macro_f1, macro_recall
-from mmorient.training.tokens import batches_by_length
+from mmorient.training.data.readers import VAL
+from mmorient.training.data.tokens import batches_by_length
+from mmorient.training.fitting.batches import TrainingSet
+from mmorient.training.fitting.joint_model import JointModel
+from mmorient.training.judging.metrics import f1_scores, macro_f1, macro_recall
 
 # What TweetEval counts, where it is not the macro-F1.
 _F1, _MACRO_RECALL = {("irony", "sarcasm")}, {("sentiment", "sentiment")}

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmorient.training.config import TrainConfig
-from mmorient.training.data import TRAIN, Example
-from mmorient.training.tokens import TokenTable
+from mmorient.training.data.readers import TRAIN, Example
+from mmorient.training.data.tokens import TokenTable
 
 
 @dataclass(frozen=True, slots=True)

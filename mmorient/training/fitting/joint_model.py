@@ -16,8 +16,8 @@ from mmorient.encoders.minilm import mean_over
 from mmorient.network.hima import ElementAttention
 from mmorient.network.mlc import TaskFeatures
 from mmorient.network.mm_orient import MmOrient, ModelSizes, PostTensors
-from mmorient.training.batches import Batch, TrainingSet
 from mmorient.training.config import TrainConfig
+from mmorient.training.fitting.batches import Batch, TrainingSet
 
 _MASK = 103  # [MASK] of BERT's vocabulary
 

@@ -21,10 +21,10 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from mmorient.network.mm_orient import GraphContext
-from mmorient.training.batches import TrainingSet, epochs_of
 from mmorient.training.config import TrainConfig
-from mmorient.training.joint_model import JointModel
-from mmorient.training.resuming import TrainingState, load_state, save_state
+from mmorient.training.fitting.batches import TrainingSet, epochs_of
+from mmorient.training.fitting.joint_model import JointModel
+from mmorient.training.fitting.resuming import TrainingState, load_state, save_state
 
 _log = logging.getLogger(__name__)
 METRICS = "metrics.jsonl"

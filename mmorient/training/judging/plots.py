@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmorient.errors import DataError
-from mmorient.training.metrics import Bin
+from mmorient.training.judging.metrics import Bin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

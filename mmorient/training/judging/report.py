@@ -8,8 +8,8 @@ from itertools import groupby
 from pathlib import Path
 
 from mmorient.explain.style import STYLE
-from mmorient.training.evaluating import Score
-from mmorient.training.metrics import Bin
+from mmorient.training.judging.evaluating import Score
+from mmorient.training.judging.metrics import Bin
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _MEASURES = {"macro_f1": "macro-F1", "macro_recall": "macro-recall", "f1": "F1", "calibration_error": "ECE"}

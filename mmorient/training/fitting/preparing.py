@@ -18,17 +18,17 @@ from mmorient.encoders.weights import fill
 from mmorient.errors import CheckpointError
 from mmorient.input.text import TextReader
 from mmorient.network.mm_orient import ModelSizes
-from mmorient.training.batches import TrainingSet, epochs_of
-from mmorient.training.compact import GLOBAL_WIDTH
 from mmorient.training.config import TrainConfig
-from mmorient.training.data import PROBES, TRAIN, Example
-from mmorient.training.identity import counterfactuals, plain_mentions
-from mmorient.training.joint_model import JointModel
-from mmorient.training.near_duplicates import without_crossing
-from mmorient.training.pretrained import pretrained_picture, pretrained_text, tokenizer_file
-from mmorient.training.regions import fit_projection, region_states
-from mmorient.training.teaching import lessons_of
-from mmorient.training.tokens import TokenTable
+from mmorient.training.data.identity import counterfactuals, plain_mentions
+from mmorient.training.data.near_duplicates import without_crossing
+from mmorient.training.data.readers import PROBES, TRAIN, Example
+from mmorient.training.data.regions import fit_projection, region_states
+from mmorient.training.data.teaching import lessons_of
+from mmorient.training.data.tokens import TokenTable
+from mmorient.training.fitting.batches import TrainingSet, epochs_of
+from mmorient.training.fitting.compact import GLOBAL_WIDTH
+from mmorient.training.fitting.joint_model import JointModel
+from mmorient.training.fitting.pretrained import pretrained_picture, pretrained_text, tokenizer_file
 
 _log = logging.getLogger(__name__)
 

@@ -60,7 +60,7 @@ def read_all(data: Path) -> list[Example]:
         DataError: No set is there, or one is laid out otherwise.
     """
     # That reader makes examples, which are defined here.
-    from mmorient.training.posts_file import read_posts
+    from mmorient.training.data.posts_file import read_posts
 
     folders = [(reader, data / name) for name, reader in _SETS.items()]
     files = sorted(path for pattern in ("*.csv", "*.jsonl") for path in data.glob(pattern))

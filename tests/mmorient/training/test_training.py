@@ -14,11 +14,12 @@ from mmorient import Moderator
 from mmorient.errors import DataError
 from mmorient.input.posts import Post
 from mmorient.labels import PostLabels, TaskLabel
-from mmorient.training.calibrating import choose_thresholds, fit, fit_scaling
-from mmorient.training.data import Example, read_all
-from mmorient.training.evaluating import evaluate
-from mmorient.training.intervals import intervals
-from mmorient.training.metrics import (
+from mmorient.training.data.near_duplicates import without_crossing
+from mmorient.training.data.readers import Example, read_all
+from mmorient.training.judging.calibrating import choose_thresholds, fit, fit_scaling
+from mmorient.training.judging.evaluating import evaluate
+from mmorient.training.judging.intervals import intervals
+from mmorient.training.judging.metrics import (
     calibration_error,
     confusion,
     f1_scores,
@@ -27,7 +28,6 @@ from mmorient.training.metrics import (
     precisions,
     reliability_bins,
 )
-from mmorient.training.near_duplicates import without_crossing
 from tests.mmorient.made_sets import write_sets
 
 

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from mmorient.checkpointing.saving import save_checkpoint
 from mmorient.config import Calibration
-from mmorient.training.bank_choice import choose_bank, class_counts, draw_bank, freeze_bank
-from mmorient.training.batches import TrainingSet
-from mmorient.training.compact import compact_config
 from mmorient.training.config import TrainConfig
-from mmorient.training.joint_model import JointModel
-from mmorient.training.preparing import Prepared
-from mmorient.training.pretrained import tokenizer_file
-from mmorient.training.tokens import batches_by_length
-from mmorient.training.vectors import Vectors
+from mmorient.training.data.tokens import batches_by_length
+from mmorient.training.fitting.bank_choice import choose_bank, class_counts, draw_bank, freeze_bank
+from mmorient.training.fitting.batches import TrainingSet
+from mmorient.training.fitting.compact import compact_config
+from mmorient.training.fitting.joint_model import JointModel
+from mmorient.training.fitting.preparing import Prepared
+from mmorient.training.fitting.pretrained import tokenizer_file
+from mmorient.training.fitting.vectors import Vectors
 
 _log = logging.getLogger(__name__)
 _CHUNK = 64

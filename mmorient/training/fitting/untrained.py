@@ -15,9 +15,9 @@ from mmorient.encoders.efficientnet import REGION_WIDTH
 from mmorient.labels import TASKS
 from mmorient.network.bank import Bank
 from mmorient.network.mm_orient import MmOrient
-from mmorient.training.compact import GLOBAL_WIDTH, compact_config
-from mmorient.training.data import PROBES
-from mmorient.training.pretrained import pretrained_picture, pretrained_text, tokenizer_file
+from mmorient.training.data.readers import PROBES
+from mmorient.training.fitting.compact import GLOBAL_WIDTH, compact_config
+from mmorient.training.fitting.pretrained import pretrained_picture, pretrained_text, tokenizer_file
 
 
 def write_untrained(path: Path, *, seed: int = 0, bank_posts: int = 64, config: CheckpointConfig | None = None) -> None:

@@ -24,11 +24,11 @@ from mmorient.labels import TASKS
 from mmorient.network.hima import ElementAttention
 from mmorient.network.mlc import MultifeatureClassifier
 from mmorient.network.mm_orient import GraphContext, MmOrient, ModelSizes, PostTensors
-from mmorient.training.batches import TrainingSet
-from mmorient.training.data import TRAIN, VAL
-from mmorient.training.joint_training import task_loss
-from mmorient.training.metrics import macro_f1
-from mmorient.training.pretrained import pretrained_text
+from mmorient.training.data.readers import TRAIN, VAL
+from mmorient.training.fitting.batches import TrainingSet
+from mmorient.training.fitting.joint_training import task_loss
+from mmorient.training.fitting.pretrained import pretrained_text
+from mmorient.training.judging.metrics import macro_f1
 
 _log = logging.getLogger(__name__)
 Graph = Literal["self", "bank", "batch"]

@@ -16,9 +16,16 @@ from mmorient.config import Calibration, HeadCalibration
 from mmorient.labels import TASKS
 from mmorient.moderator import Moderator
 from mmorient.network.mm_orient import task_heads
-from mmorient.training.data import VAL, Example
-from mmorient.training.evaluating import post_of
-from mmorient.training.metrics import Bin, calibration_error, f1_scores, macro_f1, macro_recall, reliability_bins
+from mmorient.training.data.readers import VAL, Example
+from mmorient.training.judging.evaluating import post_of
+from mmorient.training.judging.metrics import (
+    Bin,
+    calibration_error,
+    f1_scores,
+    macro_f1,
+    macro_recall,
+    reliability_bins,
+)
 
 # What texts alone are calibrated on where the set is there: its labels were given to the words alone.
 _TEXT_SOURCES = {"sentiment": "sentiment", "sarcasm": "irony", "offensiveness": "offensive"}

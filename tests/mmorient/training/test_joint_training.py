@@ -14,17 +14,17 @@ from mmorient import TASKS, Moderator, Post, load_reference
 from mmorient import package_files as packages
 from mmorient.cli import mmorient
 from mmorient.errors import DataError
-from mmorient.training import joint_training
-from mmorient.training.ablation import ROWS, ablate, table
-from mmorient.training.bank_choice import bank_counts, choose_bank, class_counts, draw_bank
-from mmorient.training.batches import epochs_of
 from mmorient.training.config import TrainConfig, read_config
-from mmorient.training.data import Example, read_all
-from mmorient.training.identity import counterfactuals, names_identity, plain_mentions, swapped
-from mmorient.training.preparing import fresh_model, prepare
+from mmorient.training.data.identity import counterfactuals, names_identity, plain_mentions, swapped
+from mmorient.training.data.readers import Example, read_all
+from mmorient.training.data.teaching import lessons_of
+from mmorient.training.fitting import joint_training
+from mmorient.training.fitting.bank_choice import bank_counts, choose_bank, class_counts, draw_bank
+from mmorient.training.fitting.batches import epochs_of
+from mmorient.training.fitting.preparing import fresh_model, prepare
+from mmorient.training.fitting.vectors import Vectors
+from mmorient.training.judging.ablation import ROWS, ablate, table
 from mmorient.training.run import train
-from mmorient.training.teaching import lessons_of
-from mmorient.training.vectors import Vectors
 from tests.mmorient.made_sets import write_sets
 
 CONFIG = TrainConfig(

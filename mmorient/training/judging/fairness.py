@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mmorient.input.posts import Post
 from mmorient.labels import PostLabels
-from mmorient.training.fairness_set import GROUPS, HARMLESS, HOSTILE, PROFANITY, REFERENCE
-from mmorient.training.intervals import RESAMPLES
+from mmorient.training.judging.fairness_set import GROUPS, HARMLESS, HOSTILE, PROFANITY, REFERENCE
+from mmorient.training.judging.intervals import RESAMPLES
 
 _CHUNK = 256
 _TASK, _OFFENSIVE = "offensiveness", "offensive"

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from mmorient.input.posts import Post
 from mmorient.labels import TASKS, PostLabels, TaskLabel
 from mmorient.training import fairness_cli
-from mmorient.training.fairness import FairnessPost, FairnessScore, fairness_posts, measure_fairness
-from mmorient.training.fairness_set import GROUPS, HARMLESS, HOSTILE, PROFANITY, REFERENCE, Group
-from mmorient.training.identity import _PLAIN, AXES, names_identity
+from mmorient.training.data.identity import _PLAIN, AXES, names_identity
+from mmorient.training.judging.fairness import FairnessPost, FairnessScore, fairness_posts, measure_fairness
+from mmorient.training.judging.fairness_set import GROUPS, HARMLESS, HOSTILE, PROFANITY, REFERENCE, Group
 
 POSTS = fairness_posts()
 TEMPLATES = [template for kinds in (HARMLESS, HOSTILE) for templates in kinds.values() for template in templates]

@@ -1,0 +1,1 @@
+"""A checkpoint held against the truth: calibration, measures, fairness, reports. It changes no weight."""
