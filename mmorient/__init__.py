@@ -68,12 +68,12 @@ _HOMES = {
     "digest": ("checkpoint_digest",),
     "errors": ("ArchiveError", "ArchiveUsageError", "CheckpointError", "DataError", "MmOrientError", "PictureError"),
     "explain.document": ("explain_document",),
+    "input.pictures": ("decode_picture",),
+    "input.posts": ("Embedding", "Frame", "Picture", "Post", "PostEmbeddings"),
+    "input.text": ("post_text",),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),
-    "pictures": ("decode_picture",),
-    "posts": ("Embedding", "Frame", "Picture", "Post", "PostEmbeddings"),
     "reference": ("SCORE_BINS", "Reference", "load_reference", "score_bin", "stability_index"),
-    "text": ("post_text",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -41,7 +41,7 @@ def test_worker_imports_both() -> None:
 def test_the_hot_path_is_not_a_faust_agent() -> None:
     """Only the shell imports Faust, and nothing defines an agent."""
     users = {path.name for path in (ROOT / "worker").rglob("*.py") if {"faust", "mode"} & imported(path)}
-    assert users == {"app.py", "health.py", "stream.py"}
+    assert users == {"app.py", "health.py", "service.py"}
     assert not any(".agent(" in path.read_text(encoding="utf-8") for path in (ROOT / "worker").rglob("*.py"))
 
 
@@ -55,7 +55,8 @@ def test_checkpoints_are_never_pickles() -> None:
 
 def test_commands_that_only_read_topics_load_no_torch() -> None:
     """It takes seconds, and who looks for a dead letter or a label needs no model."""
-    modules = "worker.commands.dead_letters.commands, worker.commands.dead_letters.replay_command, worker.commands.labels.command"
+    commands = ("dead_letters.commands", "dead_letters.replay_command", "labels.command")
+    modules = ", ".join(f"worker.commands.{command}" for command in commands)
     loaded = subprocess.run(
         [sys.executable, "-c", f"import sys, {modules}; print('torch' in sys.modules)"],
         cwd=ROOT, capture_output=True, text=True, check=True,

@@ -1,1 +1,4 @@
-"""A checkpoint on the disk: loaded, saved, inspected. The only code that knows the files of a checkpoint."""
+"""A checkpoint on the disk: loaded, saved and inspected.
+
+Only this folder knows the files of a checkpoint.
+"""

@@ -1,1 +1,4 @@
-"""The network behind the encoders: HIMA, CMRL, MLC and the bank. Tensors in, tensors out; it reads no file."""
+"""The network behind the encoders: HIMA, CMRL, MLC and the bank.
+
+Tensors in, tensors out; it reads no file.
+"""

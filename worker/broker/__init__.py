@@ -1,1 +1,4 @@
-"""Kafka: how clients are made, and what topics, groups, positions and transactions are. It knows no post and no model."""
+"""Kafka: how clients are made, and what topics, groups, positions and transactions are.
+
+Nothing here knows a post or a model.
+"""

@@ -1,1 +1,4 @@
-"""The subcommands of `moderate`, one a folder, and what they share. A command knows no other one, apart from those that the table of imports names."""
+"""The subcommands of `moderate`, one folder each, and what they share.
+
+A command imports another one only where the table of imports in `docs/architecture.md` says so.
+"""

@@ -1,1 +1,4 @@
-"""From the broker to a slice of items: group membership, lanes, their journal. All that decides which record is read when."""
+"""From the broker to a slice of items: group membership, lanes and their journal.
+
+Only this folder decides which record is read when.
+"""

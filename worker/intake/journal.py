@@ -10,8 +10,8 @@ reads in it which records could have been the cause:
 
 A worker that finds `open` goes through those suspects in small steps and names each step before touching it.
 One that finds a step `named` names its records one by one. One that finds a single record `named` tries it in
-a child process first (`worker/isolation/trial.py`): only a record that kills the child is condemned, or one that three workers
-died of while it was named alone.
+a child process first (`worker/isolation/trial.py`): only a record that kills the child is condemned, or one that
+three workers died of while it was named alone.
 
 Workers of two versions share a group while one replaces the other, so a note says its version. A field that an older
 worker may drop without harm is added as it is; anything else, and any change of a plan, raises the version.

@@ -1,1 +1,4 @@
-"""Child processes that a suspicious post may kill, and how they give way to the stream. The stream survives whatever happens in them."""
+"""Child processes that a suspicious post may kill, and the priority that processes run at.
+
+The stream survives whatever happens in a child.
+"""

@@ -1,4 +1,4 @@
-"""The child of `worker/isolation/trial.py`: labels one record after the other and says after each that it is still there."""
+"""The child of `trial.py`: labels one record after the other and says after each that it is still there."""
 
 import asyncio
 from collections.abc import Callable

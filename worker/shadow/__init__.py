@@ -1,1 +1,4 @@
-"""A second checkpoint that labels a share of the live posts in a child process. The stream never waits for it."""
+"""A second checkpoint that labels a share of the live posts in a child process.
+
+The stream never waits for it.
+"""

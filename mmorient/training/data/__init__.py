@@ -1,1 +1,4 @@
-"""Posts with labels: sets read from disk, duplicates left out, tokens and picture regions prepared. It trains nothing."""
+"""Posts with labels: sets are read, duplicates left out, tokens and picture regions prepared.
+
+It trains nothing.
+"""

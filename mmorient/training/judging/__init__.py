@@ -1,1 +1,4 @@
-"""A checkpoint held against the truth: calibration, measures, fairness, reports. It changes no weight."""
+"""A checkpoint held against the truth: calibration, measures, fairness and reports.
+
+It changes no weight.
+"""

@@ -20,7 +20,8 @@ from mmorient.encoders.minilm import token_batch
 from mmorient.training.data.readers import PROBES
 from mmorient.training.fitting.untrained import write_untrained
 from mmorient.training.fitting.variants import clip_config
-from tests.mmorient import test_checkpoint, variant_checks
+from tests.mmorient import variant_checks
+from tests.mmorient.checkpointing import test_checkpoint
 from tests.mmorient.tiny_models import write_clip
 
 CPU = torch.device("cpu")

@@ -18,7 +18,8 @@ from mmorient.encoders.paper import PaperPicture, PaperText, smaller
 from mmorient.training.data.readers import PROBES
 from mmorient.training.fitting.untrained import write_untrained
 from mmorient.training.fitting.variants import paper_config
-from tests.mmorient import test_checkpoint, variant_checks
+from tests.mmorient import variant_checks
+from tests.mmorient.checkpointing import test_checkpoint
 from tests.mmorient.tiny_models import write_bert, write_clip, write_detr
 
 CPU = torch.device("cpu")

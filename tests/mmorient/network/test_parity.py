@@ -9,7 +9,7 @@ import torch
 
 from tests.mmorient.parity import TOLERANCE, differences, main
 
-FILE = Path(__file__).parent / "data" / "mm_orient_small.npz"
+FILE = Path(__file__).parent.parent / "data" / "mm_orient_small.npz"
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from tests.worker.system import TASKS, Stream, Worker, headers_of, post
 
-HOOKS = Path(__file__).parent / "hooks"
+HOOKS = Path(__file__).parent.parent / "hooks"
 
 
 def picture(mark: str = "harmless") -> bytes:

@@ -12,7 +12,7 @@ from worker.isolation.trial import Trial
 from worker.items import Item
 from worker.settings import Settings
 
-HOOKS = Path(__file__).parent / "hooks"
+HOOKS = Path(__file__).parent.parent / "hooks"
 
 
 async def test_the_child_dies_of_the_guilty_and_survives_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent.parent.parent / "samples"
+FOLDER = Path(__file__).parents[3] / "samples"
 # The host that sample addresses name; the demo's own picture server stands in for it.
 SAMPLES_HOST = "http://samples.invalid/"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from schemas import DeadLetter
 from worker.commands.demo.audit import Audit, Outcome
 
-ROOT = Path(__file__).parent.parent.parent.parent
+ROOT = Path(__file__).parents[4]
 TOPICS = ("labels.sentiment", "labels.sarcasm", "labels.offensiveness")
 
 

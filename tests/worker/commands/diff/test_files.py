@@ -15,7 +15,7 @@ from tests.worker.commands.diff.conftest import Ran, Run, write_lines
 from tests.worker.commands.diff.made import CLASSES, DEGREES, Made
 from worker.commands.diff.compare.report import Report
 
-EXAMPLE = Path(__file__).parents[3] / "schemas" / "examples"
+EXAMPLE = Path(__file__).parents[4] / "schemas" / "examples"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ HOSTILE = (
     "<script>alert(1)</script><img src=http://x.example/a onerror=alert(2)>"
     "\x1b[2J\x1b]0;x\x07\u202eabc\u200b{{7*7}}$\\frac"
 )
-CHECKPOINT = Path(__file__).parents[3] / "mmorient" / "checkpoints" / "compact"
+CHECKPOINT = Path(__file__).parents[4] / "mmorient" / "checkpoints" / "compact"
 
 
 class Page(HTMLParser):

@@ -87,7 +87,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept_logging: None) 
     (tmp_path / "here").mkdir(exist_ok=True)
     monkeypatch.chdir(tmp_path / "here")
     # Its child finds the same code there.
-    monkeypatch.setenv("PYTHONPATH", str(Path(command.__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(command.__file__).parents[3]))
     # What concerns the process itself would stay with the tests'.
     monkeypatch.setattr(command, "_NICENESS", 0)
     monkeypatch.setattr(command, "_end_soon", lambda _: None)

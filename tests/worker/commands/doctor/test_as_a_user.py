@@ -21,7 +21,7 @@ from tests.worker.commands.doctor.helpers import PARTITIONS, closed_port, make_t
 from tests.worker.system import Stream, administrator, post
 from tests.worker.test_kafka_faults import check_once, lines
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 LIMIT_SECONDS = 30
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.commands.diff import counting, scoring
+from worker.commands.diff.compare import counting, scoring
 from worker.commands.diff.compare.counting import Counts, Distribution, Facet, Graded, Sure
 from worker.commands.diff.compare.grading import truth_of
 from worker.commands.diff.compare.pairs import Joined, Unit

@@ -2,8 +2,8 @@
 
 Names are stable within `diff/1`; no field is ever missing, what does not apply is null or empty. Shares,
 probabilities and p-values go from 0 to 1, rounded to six decimals; left is the old side, right the new one, and every
-change is right minus left. `python -c "from worker.commands.diff.compare.report import Report; print(Report.model_json_schema())"`
-prints the JSON Schema.
+change is right minus left. The JSON Schema is what
+`python -c "from worker.commands.diff.compare.report import Report; print(Report.model_json_schema())"` prints.
 """
 
 from typing import Annotated, Any, Literal

@@ -1,1 +1,4 @@
-"""A report for a terminal, as a page, as JSON. It computes nothing."""
+"""A report for a terminal, as a page, or as JSON.
+
+It computes nothing.
+"""
