@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from worker.cli import moderate, read_settings
+from worker.cli import moderate
 from worker.commands.options import nested
+from worker.commands.startup import read_settings
 from worker.errors import SettingsError
 from worker.settings import load_settings
 

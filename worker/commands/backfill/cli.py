@@ -73,9 +73,9 @@ def backfill(
     from mmorient import checkpoint_digest
     from worker.broker.clients import KafkaLinks
     from worker.broker.ranges import parse_bound, parse_partitions
-    from worker.cli import read_settings, refuse_missing_files
     from worker.commands.backfill.request import Request, backfill_settings
     from worker.commands.run_once import run_once
+    from worker.commands.startup import read_settings, refuse_missing_files
     from worker.intake.bounded_run import Restraint
 
     live = read_settings(options)

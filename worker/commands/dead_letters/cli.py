@@ -139,9 +139,9 @@ def _question(options: dict[str, Any]) -> "Question":
         SettingsError: one of them cannot be used.
     """
     from worker.broker.ranges import parse_bound, parse_partitions
-    from worker.cli import read_settings
     from worker.commands.dead_letters.question import Question
     from worker.commands.dead_letters.selecting import Selection
+    from worker.commands.startup import read_settings
 
     taken = {name: options.pop(name) for name in ("stages", "errors", "communities", "post_ids")}
     start, end = parse_bound(options.pop("start")), parse_bound(options.pop("end"))

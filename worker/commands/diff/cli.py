@@ -149,7 +149,7 @@ def _end(report: "Report") -> None:
 
 
 def _settings(options: dict[str, Any], *, needs_broker: bool) -> "Settings":
-    from worker.cli import read_settings
+    from worker.commands.startup import read_settings
     from worker.settings import load_settings
 
     return read_settings(options) if needs_broker else load_settings(nested(options))

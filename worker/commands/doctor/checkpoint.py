@@ -5,10 +5,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from worker.cli import refuse_missing_files
 from worker.commands.doctor.examination import Check
 from worker.commands.doctor.findings import Outcome, failure, ok, skipped, warning
 from worker.commands.doctor.machine import MODEL_BYTES
+from worker.commands.startup import refuse_missing_files
 from worker.errors import SettingsError
 from worker.isolation.child_process import Child
 from worker.settings import Settings

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from worker.cli import with_local_stack
 from worker.commands.doctor.broker import Broker
 from worker.commands.doctor.cache import Cache
 from worker.commands.doctor.checkpoint import Checkpoint
@@ -24,6 +23,7 @@ from worker.commands.doctor.report import open_console, print_findings, secrets_
 from worker.commands.doctor.settings import GivenSettings, SettingsChecks
 from worker.commands.doctor.topics import Topics
 from worker.commands.doctor.transactions import Transactions
+from worker.commands.startup import with_local_stack
 from worker.errors import SettingsError, WorkerError
 from worker.settings import Settings
 from worker.telemetry.logs import configure_logs

@@ -61,7 +61,7 @@ def import_(
     --resume: its progress is the offset of the consumer group GROUP.import.NAME.
     """
     from mmorient import ArchiveUsageError, open_archive
-    from worker.cli import read_settings
+    from worker.commands.startup import read_settings
 
     settings = read_settings(options)
     try:

@@ -47,9 +47,9 @@ def labels(
     to be the id.
     """
     from worker.broker.ranges import parse_bound
-    from worker.cli import read_settings
     from worker.commands.labels.command import Wanted, find_labels
     from worker.commands.run_once import run_once
+    from worker.commands.startup import read_settings
 
     wanted = Wanted(
         post_id=post_id,

@@ -1,0 +1,25 @@
+"""`moderate run`."""
+
+import os
+import signal
+from typing import Any
+
+import click
+
+from worker.commands.options import settings_options
+from worker.commands.startup import read_settings, refuse_missing_files
+
+
+@click.command()
+@settings_options()
+def run(**options: Any) -> None:
+    """Run the worker until it is told to stop (SIGTERM or Ctrl-C)."""
+    # Until the shell takes the signal over nothing is in flight; a container's first process would not even hear it.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    settings = read_settings(options)
+    refuse_missing_files(settings)
+    from worker.app import run_worker
+    from worker.broker.topics import shadow_topics
+
+    shadow_topics(settings)  # or one line why there can be none
+    run_worker(settings)

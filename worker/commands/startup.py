@@ -1,0 +1,76 @@
+"""What every command does first: settings read, logs set up, addresses of the local stack filled in."""
+
+import ssl
+from typing import Any
+
+from worker.commands.options import nested
+from worker.commands.stack.stack import Stack
+from worker.errors import SettingsError
+from worker.settings import Settings, load_settings
+from worker.telemetry.logs import configure_logs
+
+
+def read_settings(options: dict[str, Any]) -> Settings:
+    """Read the settings, fill in the local stack's addresses where none are given, and set up the logs.
+
+    Raises:
+        SettingsError: a setting cannot be used, or there is no broker to talk to.
+    """
+    settings = load_settings(nested(options))
+    configure_logs(settings.log.level, settings.log.format)
+    refuse_missing_authority(settings)
+    return with_local_stack(settings)
+
+
+def refuse_missing_authority(settings: Settings) -> None:
+    """Read the certificate authority's file, where one is named, before a client does in the middle of something.
+
+    Raises:
+        SettingsError: there is none, or it holds no certificates.
+    """
+    file = settings.kafka.ssl_cafile
+    if file is None:
+        return
+    try:
+        ssl.create_default_context(cafile=str(file))
+    except (OSError, ssl.SSLError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else "no certificates in PEM can be read"
+        raise SettingsError(f"MODERATE_KAFKA__SSL_CAFILE: {reason} (got {str(file)!r})") from error
+
+
+def refuse_missing_files(settings: Settings) -> None:
+    """Look for checkpoints and reference before torch is loaded, which takes seconds.
+
+    Raises:
+        SettingsError: there is none where one is named.
+    """
+    for variable, folder in (
+        ("MODERATE_CHECKPOINT", settings.checkpoint),
+        ("MODERATE_SHADOW__CHECKPOINT", settings.shadow.checkpoint),
+    ):
+        if folder is not None and not (folder / "config.json").is_file():
+            raise SettingsError(f"{variable}: no checkpoint in {folder} (its config.json is missing)")
+    if (reference := settings.drift.reference) is not None and not reference.is_file():
+        raise SettingsError(f"MODERATE_DRIFT__REFERENCE: there is no file {reference} (`mmorient reference` makes one)")
+
+
+def with_local_stack(settings: Settings) -> Settings:
+    """Return the settings with the local stack's addresses in the place of those not given.
+
+    Raises:
+        SettingsError: no broker is named and no local stack is up.
+    """
+    local = Stack(settings.stack.folder).status()
+    kafka = settings.kafka.bootstrap_servers or local.kafka
+    redis = settings.redis.url if settings.redis.url is not None else local.redis
+    if not kafka:
+        raise SettingsError(
+            "MODERATE_KAFKA__BOOTSTRAP_SERVERS: no broker is named and no local stack is up in "
+            f"{settings.stack.folder} (start one with `moderate stack up`)"
+        )
+    return settings.model_copy(
+        update={
+            "kafka": settings.kafka.model_copy(update={"bootstrap_servers": kafka}),
+            "redis": settings.redis.model_copy(update={"url": redis}),
+        }
+    )

@@ -1,0 +1,49 @@
+"""`moderate topics create`."""
+
+import asyncio
+from typing import Any
+
+import click
+
+from worker.commands.options import settings_options
+from worker.commands.startup import read_settings
+
+
+@click.group()
+def topics() -> None:
+    """The topics of the stream."""
+
+
+@topics.command("create")
+@click.option(
+    "--partitions",
+    default=6,
+    show_default=True,
+    type=click.IntRange(1),
+    help="of the posts topic, where it is missing",
+)
+@click.option("--replication-factor", default=1, show_default=True, type=click.IntRange(1), help="of new topics")
+@settings_options("kafka", "shadow", "stack", "log")
+def create(partitions: int, replication_factor: int, **options: Any) -> None:
+    """Create the topics that are missing, with --shadow the shadow's too; refuse partition counts that do not match."""
+    settings = read_settings(options)
+    from worker.broker.clients import KafkaLinks
+    from worker.broker.topics import create_topics, shadow_topics
+
+    beside = sorted(set(shadow_topics(settings).values()))
+
+    async def work() -> list[str]:
+        async with KafkaLinks(settings.kafka.bootstrap_servers or "", settings.kafka).connected_admin() as admin:
+            return await create_topics(
+                admin,
+                settings.kafka,
+                partitions=partitions,
+                replication_factor=replication_factor,
+                beside=beside,
+            )
+
+    made = asyncio.run(work())
+    for name in made:
+        click.echo(f"created {name}")
+    if not made:
+        click.echo("all topics exist")
