@@ -41,7 +41,7 @@ def test_worker_imports_both() -> None:
 def test_the_hot_path_is_not_a_faust_agent() -> None:
     """Only the shell imports Faust, and nothing defines an agent."""
     users = {path.name for path in (ROOT / "worker").rglob("*.py") if {"faust", "mode"} & imported(path)}
-    assert users == {"app.py", "health.py", "service.py"}
+    assert users == {"app.py", "pages.py", "service.py"}
     assert not any(".agent(" in path.read_text(encoding="utf-8") for path in (ROOT / "worker").rglob("*.py"))
 
 

@@ -14,9 +14,10 @@ import faust
 from faust.app.base import BootStrategy
 
 from worker.intake.bounded_run import BoundedRun
+from worker.pages import add_pages
 from worker.service import SHELL_LOGGER, StreamService
 from worker.settings import Settings
-from worker.telemetry.health import Health, add_pages
+from worker.telemetry.health import Health
 
 
 class _ShellBoot(BootStrategy):

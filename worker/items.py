@@ -75,3 +75,18 @@ class OutgoingRecord:
 def usable(items: Sequence[Item]) -> list[Item]:
     """Return the items that no stage has rejected yet."""
     return [item for item in items if item.rejection is None]
+
+
+def record_bytes(record: Record) -> int:
+    """Return the size of a record's key and value."""
+    return len(record.value or b"") + len(record.key or b"")
+
+
+def fitting(records: Sequence[Record], max_bytes: int) -> Sequence[Record]:
+    """Return the first records that have `max_bytes` together at most."""
+    total = 0
+    for count, record in enumerate(records):
+        total += record_bytes(record)
+        if total > max_bytes:
+            return records[:count]
+    return records

@@ -16,9 +16,9 @@ from worker.intake.journal import Care
 from worker.intake.slices import Slice
 from worker.isolation.trial import Trial
 from worker.labelling.stages import Stages
-from worker.output.after_commit import Committed
+from worker.output.after_commit import AfterCommit
 from worker.output.records import PublishStage
-from worker.rate_limit import Pace
+from worker.rate_limit import RateLimit
 from worker.telemetry.metrics import BATCH_POSTS, IN_FLIGHT_BYTES
 from worker.telemetry.timeline import StageTime, Timeline
 
@@ -34,10 +34,10 @@ class Pipeline:
     Args:
         consume, stages, publish: the rooms.
         trial: tries suspicious records.
-        committed: takes what is committed.
+        after_commit: takes what is committed.
         max_in_flight: batches between fetch and commit.
         max_in_flight_bytes: of their records.
-        pace: how fast records are taken.
+        rate_limit: how fast records are taken.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class Pipeline:
         stages: Stages,
         publish: PublishStage,
         trial: Trial,
-        committed: Committed,
+        after_commit: AfterCommit,
         max_in_flight: int,
         max_in_flight_bytes: int,
-        pace: Pace,
+        rate_limit: RateLimit,
     ) -> None:
         self._consume = consume
         self._stages = stages
         self._publish = publish
         self._trial = trial
-        self._committed = committed
+        self._after_commit = after_commit
         # Few at a time, or many would be suspected of one death; steps may overlap their transactions.
         self._turns = {
             Care.STEP: asyncio.Semaphore(_STEPS_AT_ONCE),
@@ -65,7 +65,7 @@ class Pipeline:
         }
         self._max_in_flight = max_in_flight
         self._max_bytes = max_in_flight_bytes
-        self._pace = pace
+        self._rate_limit = rate_limit
         self._bytes = 0
         self._batches: set[asyncio.Task[None]] = set()
         self._unnamed: dict[Slice, asyncio.Task[None]] = {}
@@ -87,7 +87,7 @@ class Pipeline:
                     max_bytes=self._max_bytes - self._bytes, even_if_larger=not self._bytes
                 )
                 self._count_bytes(slices, 1)
-                self._pace.took(sum(len(piece.items) for piece in slices))
+                self._rate_limit.took(sum(len(piece.items) for piece in slices))
                 for piece in slices:
                     if piece.care is not Care.NONE:
                         # Not in a batch's slot: it waits for its turn, and a trial takes seconds.
@@ -117,10 +117,12 @@ class Pipeline:
         return len(self._batches) >= self._max_in_flight or self._bytes >= self._max_bytes
 
     async def _wait_for_room(self) -> None:
-        while (full := self._is_full) or self._pace.wait_seconds:
+        while (full := self._is_full) or self._rate_limit.wait_seconds:
             self._freed.clear()
             try:
-                async with asyncio.timeout(_STAY_SECONDS if full else min(_STAY_SECONDS, self._pace.wait_seconds)):
+                async with asyncio.timeout(
+                    _STAY_SECONDS if full else min(_STAY_SECONDS, self._rate_limit.wait_seconds)
+                ):
                     await self._freed.wait()
             except TimeoutError:
                 # However slow the model is, max.poll.interval does not pass.
@@ -157,7 +159,7 @@ class Pipeline:
     def _let_go(self, slices: Sequence[Slice]) -> None:
         for piece in slices:
             piece.release()
-            self._committed.forget(piece.items)
+            self._after_commit.forget(piece.items)
         self._count_bytes(slices, -1)
 
     async def _try(self, piece: Slice) -> None:
@@ -186,7 +188,7 @@ class Pipeline:
             _note_dropped(piece, error)
         else:
             publish = StageTime("publish", started_ns, time.time_ns())
-            self._committed.take(piece.items, [*timeline.stages, publish])
+            self._after_commit.take(piece.items, [*timeline.stages, publish])
 
 
 def _note_dropped(piece: Slice, error: LaneError) -> None:

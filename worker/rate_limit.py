@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-class Pace:
+class RateLimit:
     """Says how long to wait until more posts may be taken.
 
     Args:

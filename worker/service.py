@@ -26,17 +26,17 @@ from worker.intake.membership import Membership
 from worker.isolation.trial import Trial
 from worker.labelling.portions import DeviceMemory
 from worker.labelling.stages import Stages, load_moderator, open_cache
-from worker.output.after_commit import Committed
+from worker.output.after_commit import AfterCommit
 from worker.output.records import PublishStage, stamp_of
 from worker.pipeline import Pipeline
-from worker.rate_limit import Pace
+from worker.rate_limit import RateLimit
 from worker.settings import Settings
 from worker.shadow.parent import NoShadow, shadow_of
 from worker.telemetry.drift import Drift
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import BUILD_INFO, MODEL_INFO, exported
 from worker.telemetry.tracing import traces_of
-from worker.watchdog import Watch, end_within
+from worker.watchdog import Watchdog, end_within
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +77,7 @@ class StreamService(Service):
         self._settings = settings
         self._health = health
         self._links = KafkaLinks(settings.kafka.bootstrap_servers or "", settings.kafka)
-        self._watch = Watch(settings.guard.max_work_seconds)
+        self._watch = Watchdog(settings.guard.max_work_seconds)
         self._pipeline: Pipeline | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -155,12 +155,12 @@ class StreamService(Service):
             stack.callback(trial.close)
             traces = traces_of(settings, terms.worker)
             stack.push_async_callback(traces.close)
-            pace = Pace(self._restraint.max_posts_per_second)
+            rate_limit = RateLimit(self._restraint.max_posts_per_second)
             pipeline = Pipeline(
                 consume=ConsumeStage(
                     consumer,
                     lanes,
-                    max_posts=pace.at_once(settings.batch.max_posts),
+                    max_posts=rate_limit.at_once(settings.batch.max_posts),
                     records_gone=settings.kafka.records_gone,
                     bounded=terms.bounded,
                 ),
@@ -172,10 +172,10 @@ class StreamService(Service):
                     stamp=stamp,
                 ),
                 trial=trial,
-                committed=Committed(list(settings.kafka.routes), drift, shadow, traces),
+                after_commit=AfterCommit(list(settings.kafka.routes), drift, traces, [shadow]),
                 max_in_flight=settings.batch.max_in_flight,
                 max_in_flight_bytes=settings.batch.max_in_flight_bytes,
-                pace=pace,
+                rate_limit=rate_limit,
             )
             await membership.join(stack, admin, consumer, lanes, terms.worker)
             self._pipeline = pipeline

@@ -39,7 +39,7 @@ def end_within(seconds: float) -> None:
     faulthandler.dump_traceback_later(seconds, exit=True, file=sys.stderr)
 
 
-class Watch:
+class Watchdog:
     """Knows what is being worked on, and since when.
 
     Args:

@@ -18,7 +18,7 @@ from worker.labelling.embed import EmbedStage
 from worker.labelling.fetch import HttpFetcher
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage, MediumError
-from worker.watchdog import Watch
+from worker.watchdog import Watchdog
 
 
 class MemoryCache:
@@ -148,7 +148,7 @@ def embed_stage(moderator: Moderator, cache: MemoryCache | NoCache, threads: Thr
         picture_width=moderator.picture_width,
         max_pixels=1_000_000,
         decoder=threads,
-        watch=Watch(60),
+        watch=Watchdog(60),
     )
 
 

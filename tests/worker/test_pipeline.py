@@ -6,9 +6,9 @@ from typing import Any
 
 from tests.worker.records import item_of
 from worker.intake.journal import Care
-from worker.output.after_commit import Committed
+from worker.output.after_commit import AfterCommit
 from worker.pipeline import Pipeline
-from worker.rate_limit import Pace
+from worker.rate_limit import RateLimit
 from worker.telemetry.drift import Drift
 
 
@@ -75,10 +75,10 @@ async def test_a_batch_that_ends_makes_room_at_once() -> None:
         stages=stages,
         publish=publish,
         trial=trial,
-        committed=Committed([], Drift([], None, window_posts=1000)),
+        after_commit=AfterCommit([], Drift([], None, window_posts=1000)),
         max_in_flight=2,
         max_in_flight_bytes=10_000,
-        pace=Pace(),
+        rate_limit=RateLimit(),
     )
     running = asyncio.create_task(pipeline.run())
     await asyncio.sleep(1.0)

@@ -17,16 +17,18 @@ _NO_OFFSET = -1
 _BEGIN_SECONDS = 20.0
 
 
-async def committed(admin: AIOKafkaAdminClient, group_id: str, source: TopicPartition) -> OffsetAndMetadata | None:
+async def committed_offset(
+    admin: AIOKafkaAdminClient, group_id: str, source: TopicPartition
+) -> OffsetAndMetadata | None:
     """Return the group's offset of `source` with its metadata string; None where there really is none.
 
     Raises:
         LaneError: the broker did not say.
     """
-    return (await all_committed(admin, group_id, [source])).get(source)
+    return (await committed_offsets(admin, group_id, [source])).get(source)
 
 
-async def all_committed(
+async def committed_offsets(
     admin: AIOKafkaAdminClient, group_id: str, sources: Sequence[TopicPartition]
 ) -> dict[TopicPartition, OffsetAndMetadata]:
     """Return the group's offsets of `sources` with their metadata strings, those left out that have none.
@@ -73,7 +75,7 @@ async def begin(
     try:
         async with asyncio.timeout(timeout_seconds):
             await producer.start()
-            if found := await all_committed(admin, links.settings.group_id, sources):
+            if found := await committed_offsets(admin, links.settings.group_id, sources):
                 return found
             await reader.start()
             chosen = await choose(reader)

@@ -1,9 +1,10 @@
-"""Where a record stands: `topic[partition]@offset`, as messages write it and commands read it."""
+"""How messages write partitions and records, and commands read them: `posts[3]` and `posts[3]@1017`."""
 
 import re
 from dataclasses import dataclass
 from typing import Self
 
+from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from worker.errors import SettingsError
@@ -44,3 +45,8 @@ class Position:
         """Read a place as `str` writes it; None where it is none."""
         found = _WRITTEN.fullmatch(text)
         return found and cls(found[1], int(found[2]), int(found[3]))
+
+
+def name_of(source: TopicPartition) -> str:
+    """Return a partition as messages write it."""
+    return f"{source.topic}[{source.partition}]"

@@ -10,10 +10,10 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
 from worker.broker.clients import KafkaLinks
+from worker.broker.positions import name_of
 from worker.broker.ranges import Range
 from worker.broker.topics import partition_counts
 from worker.errors import FatalError
-from worker.intake.slices import name_of
 
 log = structlog.get_logger(__name__)
 

@@ -14,12 +14,16 @@ import time
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IllegalOperation
+from aiokafka.errors import IllegalOperation, KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
 from worker.items import OutgoingRecord
 from worker.telemetry.metrics import COMMIT_SECONDS
+
+# After one of these the producer cannot be used again. A fenced producer answers its next call with AssertionError or
+# IllegalOperation.
+BROKEN = (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError)
 
 
 async def commit(

@@ -8,9 +8,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from worker.broker.clients import REFUSED
+from worker.broker.positions import name_of
 from worker.errors import FatalError
 from worker.intake.lanes import Lanes
-from worker.intake.slices import Slice, name_of, record_bytes
+from worker.intake.slices import Slice
+from worker.items import record_bytes
 from worker.telemetry.metrics import POSTS_READ, RECORDS_GONE
 
 log = structlog.get_logger(__name__)

@@ -31,21 +31,20 @@ from dataclasses import dataclass
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import IllegalOperation, IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError
 
-from worker.broker.group_offsets import committed, oldest_offset
-from worker.broker.transaction import commit
+from worker.broker.group_offsets import committed_offset, oldest_offset
+from worker.broker.positions import name_of
+from worker.broker.transaction import BROKEN, commit
 from worker.errors import FatalError, LaneError
 from worker.intake.journal import Care, Caution, Journal
-from worker.intake.slices import Slice, fitting, name_of
-from worker.items import Item, OutgoingRecord, Record
+from worker.intake.slices import Slice
+from worker.items import Item, OutgoingRecord, Record, fitting
 
 log = structlog.get_logger(__name__)
 
 _STOP_SECONDS = 5.0
 _UNKNOWN = -1
-# A fenced producer answers its next call with AssertionError or IllegalOperation.
-BROKEN = (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ class Lane:
 
     async def _read(self) -> tuple[int, Caution]:
         terms = self._terms
-        found = await committed(self._admin, terms.group_id, self.source)
+        found = await committed_offset(self._admin, terms.group_id, self.source)
         if found is None:
             offset, journal = await oldest_offset(self._consumer, self.source), None
         else:

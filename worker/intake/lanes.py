@@ -12,9 +12,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaTimeoutError, ProducerFenced
 
 from worker.broker.clients import REFUSED, KafkaLinks
+from worker.broker.positions import name_of
 from worker.errors import FatalError
 from worker.intake.lane import Lane, LaneTerms
-from worker.intake.slices import name_of
 from worker.telemetry.metrics import ASSIGNMENTS, LANES, LANES_FAILED
 
 log = structlog.get_logger(__name__)

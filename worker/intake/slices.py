@@ -1,24 +1,43 @@
-"""A slice: the records of one partition from one fetch, and how partitions and records are named and measured."""
+"""A slice: the records of one partition from one fetch."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from aiokafka import TopicPartition
 
 from worker.intake.journal import Care
-from worker.items import Item, Record
+from worker.items import Item, OutgoingRecord, record_bytes
 
-if TYPE_CHECKING:
-    from worker.intake.lane import Lane
+
+class Claim(Protocol):
+    """What a slice, and whoever labels it, needs of the lane that it came through."""
+
+    @property
+    def source(self) -> TopicPartition:
+        """The partition."""
+        ...
+
+    @property
+    def condemned(self) -> bool:
+        """Whether the record of a slice on trial is poison already."""
+        ...
+
+    async def name(self, piece: "Slice") -> None:
+        """Name a careful slice in the journal, before its records are touched."""
+        ...
+
+    async def settle(self, piece: "Slice", records: Sequence[OutgoingRecord]) -> None:
+        """Publish and commit a slice after the one before it."""
+        ...
 
 
 @dataclass(eq=False, slots=True)
 class Slice:
     """The records of one partition from one fetch: what one transaction settles."""
 
-    lane: "Lane"
+    lane: Claim
     items: list[Item]
     next_offset: int
     before: asyncio.Future[bool] | None
@@ -37,23 +56,3 @@ class Slice:
         """
         if not self.done.done():
             self.done.set_result(settled)
-
-
-def name_of(source: TopicPartition) -> str:
-    """Return a partition as messages write it."""
-    return f"{source.topic}[{source.partition}]"
-
-
-def record_bytes(record: Record) -> int:
-    """Return the size of a record's key and value."""
-    return len(record.value or b"") + len(record.key or b"")
-
-
-def fitting(records: Sequence[Record], max_bytes: int) -> Sequence[Record]:
-    """Return the first records that have `max_bytes` together at most."""
-    total = 0
-    for count, record in enumerate(records):
-        total += record_bytes(record)
-        if total > max_bytes:
-            return records[:count]
-    return records

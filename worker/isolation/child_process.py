@@ -111,7 +111,7 @@ def read_message() -> bytes | None:
     return sys.stdin.buffer.read(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else None
 
 
-def read_settings() -> Settings | None:
+def received_settings() -> Settings | None:
     """Return the settings, which the parent sends first; None where it ended before."""
     message = read_message()
     return None if message is None else unpacked_settings(message)

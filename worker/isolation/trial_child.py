@@ -5,12 +5,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
-from worker.isolation.child_process import become_child, read_message, read_settings
+from worker.isolation.child_process import become_child, read_message, received_settings
 from worker.items import Item
 from worker.labelling.cache.redis_cache import NoCache
 from worker.labelling.stages import Stages, load_moderator
 from worker.settings import Settings
-from worker.watchdog import Watch
+from worker.watchdog import Watchdog
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ async def try_records(settings: Settings, say: Callable[..., None]) -> None:
     """
     async with AsyncExitStack() as stack:
         # The parent watches the time; a limit of our own would only take its place.
-        watch = Watch(float("inf"))
+        watch = Watchdog(float("inf"))
         stages = await Stages.build(stack, settings, await load_moderator(settings), NoCache(), watch)
         await stages.warm_up()
         say(ready=True)
@@ -48,7 +48,7 @@ async def try_records(settings: Settings, say: Callable[..., None]) -> None:
 def main() -> None:
     """Serve the parent until it closes our standard input."""
     say = become_child()
-    settings = read_settings()
+    settings = received_settings()
     if settings is not None:
         # The parent does not always wait for us.
         with suppress(BrokenPipeError):

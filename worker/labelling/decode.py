@@ -9,14 +9,14 @@ from mmorient import post_text
 from schemas import Post
 from worker.errors import InvalidRecordError
 from worker.items import Item
-from worker.watchdog import Watch
+from worker.watchdog import Watchdog
 
 _QUOTE_CHARS = 80
 # Above this, parsing takes milliseconds (inline pictures): long enough to be felt by the event loop.
 _BYTES_FOR_A_THREAD = 256 * 1024
 
 
-async def decode(items: Sequence[Item], *, max_text_chars: int, watch: Watch) -> None:
+async def decode(items: Sequence[Item], *, max_text_chars: int, watch: Watchdog) -> None:
     """Set `post` and `text`, or `rejection`, of every item."""
     if sum(len(item.record.value or b"") for item in items) > _BYTES_FOR_A_THREAD:
         await asyncio.to_thread(_decode_all, items, max_text_chars, watch)
@@ -24,7 +24,7 @@ async def decode(items: Sequence[Item], *, max_text_chars: int, watch: Watch) ->
         _decode_all(items, max_text_chars, watch)
 
 
-def _decode_all(items: Sequence[Item], max_text_chars: int, watch: Watch) -> None:
+def _decode_all(items: Sequence[Item], max_text_chars: int, watch: Watchdog) -> None:
     with watch.doing("decode", [item.position for item in items]):
         for item in items:
             try:

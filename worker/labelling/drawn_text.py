@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from mmorient import PictureError, decode_picture, post_text
 from worker.items import Item, usable
 from worker.labelling.cache.redis_cache import content_key
-from worker.watchdog import Watch
+from worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     # Importing it loads OpenCV and onnxruntime, which only a checkpoint that reads pictures needs.
@@ -48,7 +48,7 @@ class DrawnTextStage:
         drawn_text: "DrawnText | None",
         max_pixels: int,
         decoder: Executor,
-        watch: Watch,
+        watch: Watchdog,
     ) -> None:
         self._cache = cache
         self._drawn_text = drawn_text if drawn_text is not None and drawn_text.reads else None

@@ -14,7 +14,7 @@ from worker.items import Item, usable
 from worker.labelling.cache.redis_cache import EmbeddingCache, content_key
 from worker.labelling.media import reject_if_empty
 from worker.telemetry.metrics import CACHE_LOOKUPS
-from worker.watchdog import Watch
+from worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     # Importing it loads OpenCV and onnxruntime, which only a checkpoint that reads pictures needs.
@@ -65,7 +65,7 @@ class EmbedStage:
         decoder: Executor,
         drawn_text: "DrawnText | None" = None,
         frame: Frame | None = None,
-        watch: Watch,
+        watch: Watchdog,
     ) -> None:
         self._cache = cache
         self._digest = embedding_digest

@@ -20,7 +20,7 @@ from worker.labelling.media import MediaStage
 from worker.settings import RedisSettings, Settings
 from worker.telemetry.metrics import CACHE_FAILURES
 from worker.telemetry.timeline import Timeline
-from worker.watchdog import Watch
+from worker.watchdog import Watchdog
 
 
 async def load_moderator(settings: Settings) -> Moderator:
@@ -73,7 +73,7 @@ class Stages:
         embed: EmbedStage,
         infer: InferStage,
         max_text_chars: int,
-        watch: Watch,
+        watch: Watchdog,
         on_collected: Callable[[Sequence[Item]], None] = lambda _: None,
     ) -> None:
         self._media = media
@@ -91,7 +91,7 @@ class Stages:
         settings: Settings,
         moderator: Moderator,
         cache: NoCache | RedisCache,
-        watch: Watch,
+        watch: Watchdog,
         *,
         on_collected: Callable[[Sequence[Item]], None] = lambda _: None,
         device_share: float = 1.0,

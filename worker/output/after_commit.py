@@ -1,12 +1,12 @@
-"""What is committed is counted: labels, dead letters, latency; and told to those who look at it afterwards."""
+"""What is committed is counted: labels, dead letters and latency. Then observers are told of it."""
 
 import time
 from collections.abc import Sequence
+from typing import Protocol
 
 import structlog
 
 from worker.items import Item
-from worker.shadow.parent import NoShadow, Shadow
 from worker.telemetry.drift import Drift
 from worker.telemetry.metrics import DEAD_LETTERS, LABELS, LATENCY_SECONDS, MEDIA_UNAVAILABLE, POSTS_LABELLED
 from worker.telemetry.timeline import StageTime
@@ -15,27 +15,39 @@ from worker.telemetry.tracing import NoTraces, Traces
 log = structlog.get_logger(__name__)
 
 
-class Committed:
+class Observer(Protocol):
+    """Wants to know what became of items."""
+
+    def offer(self, items: Sequence[Item]) -> None:
+        """Take items whose labels or dead letters are committed."""
+        ...
+
+    def forget(self, items: Sequence[Item]) -> None:
+        """Let go of items that are over, committed or not."""
+        ...
+
+
+class AfterCommit:
     """Takes the items of a slice once its transaction is committed.
 
     Args:
         tasks: that are published.
         drift: counts what the model says.
-        shadow: labels some of the posts a second time.
         traces: writes some of the posts' traces.
+        observers: told of all items, in this order.
     """
 
     def __init__(
         self,
         tasks: Sequence[str],
         drift: Drift,
-        shadow: Shadow | NoShadow | None = None,
         traces: Traces | NoTraces | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self._tasks = tasks
         self._drift = drift
-        self._shadow = shadow or NoShadow()
         self._traces = traces or NoTraces()
+        self._observers = observers
 
     def take(self, items: Sequence[Item], stages: Sequence[StageTime]) -> None:
         """Count the items.
@@ -58,9 +70,11 @@ class Committed:
                 for task in self._tasks:
                     LABELS.labels(task, item.labels.tasks[task].label).inc()
                 self._drift.observe(item.labels)
-        self._shadow.offer(items)
+        for observer in self._observers:
+            observer.offer(items)
         self._traces.write(items, stages)
 
     def forget(self, items: Sequence[Item]) -> None:
         """Let go of what is over, committed or not."""
-        self._shadow.forget(items)
+        for observer in self._observers:
+            observer.forget(items)

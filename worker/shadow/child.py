@@ -13,9 +13,8 @@ from aiokafka.errors import KafkaError
 from mmorient import MmOrientError
 from worker.broker.clients import KafkaLinks
 from worker.broker.topics import create_like, max_message_bytes
-from worker.broker.transaction import write
+from worker.broker.transaction import BROKEN, write
 from worker.errors import WorkerError
-from worker.intake.lane import BROKEN
 from worker.isolation.child_process import read_message
 from worker.items import Item, OutgoingRecord
 from worker.labelling.stages import Stages, load_moderator, open_cache
@@ -23,7 +22,7 @@ from worker.output.records import PublishStage, stamp_of
 from worker.settings import Settings
 from worker.shadow.message import HandedPost
 from worker.telemetry.logs import configure_logs
-from worker.watchdog import Watch
+from worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +52,9 @@ async def _serve(settings: Settings, say: Callable[..., None]) -> None:
         moderator = await load_moderator(settings)
         cache = await open_cache(stack, settings.redis)
         # The parent has more patience: a process that runs when nobody else does may take long over anything.
-        stages = await Stages.build(stack, settings, moderator, cache, Watch(float("inf")), device_share=device_share)
+        stages = await Stages.build(
+            stack, settings, moderator, cache, Watchdog(float("inf")), device_share=device_share
+        )
         await stages.warm_up()
         publish = PublishStage(
             routes=settings.kafka.routes,

@@ -1,6 +1,6 @@
 """The child of `worker/shadow/parent.py`: `python -m worker.shadow.child_main`."""
 
-from worker.isolation.child_process import become_child, read_settings
+from worker.isolation.child_process import become_child, received_settings
 from worker.isolation.priority import give_way
 
 
@@ -8,7 +8,7 @@ def main() -> None:
     """Serve the parent until it closes our standard input."""
     say = become_child()
     give_way("idle")
-    settings = read_settings()
+    settings = received_settings()
     if settings is None:
         return
     # Only now: these start threads, which inherit the priority.

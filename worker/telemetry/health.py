@@ -1,4 +1,4 @@
-"""What the worker knows of its own state, and the pages that say it."""
+"""What the worker knows of its own state."""
 
 import asyncio
 import time
@@ -7,10 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import faust
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
-from worker.telemetry.metrics import LOOP_LAG_MAX_SECONDS, LOOP_LAG_SECONDS, READY, REGISTRY
+from worker.telemetry.metrics import LOOP_LAG_MAX_SECONDS, LOOP_LAG_SECONDS, READY
 
 _BEAT_SECONDS = 0.25
 _BEATS_A_MINUTE = 240
@@ -61,25 +58,3 @@ class Health:
             "broker_reachable": self.broker_reachable,
             "partitions_ready": self.partitions_ready(),
         }
-
-
-def add_pages(app: faust.App, health: Health) -> None:
-    """Serve /livez, /readyz and /metrics on the app's web server."""
-
-    def answer(web: Any, state: tuple[bool, dict[str, Any]]) -> Any:
-        good, details = state
-        return web.json({"status": "ok" if good else "failing", **details}, status=200 if good else 503)
-
-    @app.page("/livez")
-    async def livez(web: Any, _request: Any) -> Any:
-        return answer(web, health.live())
-
-    @app.page("/readyz")
-    async def readyz(web: Any, _request: Any) -> Any:
-        return answer(web, health.ready())
-
-    @app.page("/metrics")
-    async def metrics(web: Any, _request: Any) -> Any:
-        return web.bytes(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    del livez, readyz, metrics

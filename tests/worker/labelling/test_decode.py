@@ -8,7 +8,7 @@ from tests.worker.records import StandInRecord
 from worker.errors import InvalidRecordError
 from worker.items import Item
 from worker.labelling.decode import decode, parse_post
-from worker.watchdog import Watch
+from worker.watchdog import Watchdog
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ async def test_a_batch_keeps_its_good_records() -> None:
     for size in (1, 400_000):
         good = json.dumps({"id": "a", "text": "x", "unknown": "y" * size}).encode()
         items = [Item(StandInRecord(good)), Item(StandInRecord(b"?")), Item(StandInRecord(good))]
-        await decode(items, max_text_chars=100, watch=Watch(60))
+        await decode(items, max_text_chars=100, watch=Watchdog(60))
         assert [item.rejection is None for item in items] == [True, False, True]
         assert items[0].post is not None
         assert items[0].post.id == "a"

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tests.worker.records import item_of
 from worker.items import Item
 from worker.labelling.drawn_text import DrawnTextStage
-from worker.watchdog import Watch
+from worker.watchdog import Watchdog
 
 pytest.importorskip("onnxruntime")
 
@@ -58,7 +58,7 @@ async def test_a_post_without_a_text_is_read_off_its_picture() -> None:
     reader = DrawnText(drawn_text_config(ocr=True, inpaint=False))
     picture = drawn_picture("HELLO WORLD")
     with ThreadPoolExecutor(1) as pool:
-        stage = DrawnTextStage(cache, drawn_text=reader, max_pixels=10**6, decoder=pool, watch=Watch(60))
+        stage = DrawnTextStage(cache, drawn_text=reader, max_pixels=10**6, decoder=pool, watch=Watchdog(60))
         silent, speaking, broken = item_with(picture), item_with(picture, text="mine"), item_with(b"no picture")
         await stage.read([silent, speaking, broken])
         assert (silent.text or "").upper().replace(" ", "") == "HELLOWORLD"
@@ -76,6 +76,6 @@ async def test_nothing_is_read_where_the_checkpoint_does_not_read() -> None:
     cache = MemoryTexts()
     item = item_with(drawn_picture("HELLO"))
     with ThreadPoolExecutor(1) as pool:
-        await DrawnTextStage(cache, drawn_text=None, max_pixels=10**6, decoder=pool, watch=Watch(60)).read([item])
+        await DrawnTextStage(cache, drawn_text=None, max_pixels=10**6, decoder=pool, watch=Watchdog(60)).read([item])
     assert item.text is None
     assert cache.entries == {}

@@ -1,8 +1,5 @@
 """What a backfill would do and cost: counted at the broker, timed on a few posts of the range, written nowhere."""
 
-import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,14 +11,10 @@ from worker.broker.ranges import Range
 from worker.commands.backfill.request import Request
 from worker.commands.backfill.starting import frozen_ranges
 from worker.intake.bounded_run import Restraint
-from worker.items import Item, Record
-from worker.labelling.stages import Stages, load_moderator, open_cache
-from worker.telemetry.metrics import total
-from worker.watchdog import Watch
+from worker.items import Record
+from worker.labelling.speed import measured_speed
 
 _SAMPLE_POSTS = 512
-_SAMPLE_SECONDS = 20.0
-_BATCH_POSTS = 64
 
 
 @dataclass(frozen=True)
@@ -89,7 +82,11 @@ async def estimate(
     """
     ranges = await frozen_ranges(links, request)
     records, offsets = await _sample(links, ranges)
-    speed, cached = await _speed(request, restraint, records) if records else (None, None)
+    speed, cached = None, None
+    if records:
+        speed, cached = await measured_speed(request.settings, records, device_share=restraint.device_share)
+        # Then the limit decides.
+        speed = min(speed, restraint.max_posts_per_second or speed)
     total = sum(part.offsets for part in ranges.values())
     posts = total * len(records) / offsets if offsets else 0.0
     seconds = posts / speed if speed else None
@@ -126,28 +123,6 @@ async def _sample(links: KafkaLinks, ranges: dict[TopicPartition, Range]) -> tup
 def _middle(part: Range, offsets: int) -> Range:
     since = max(part.since, (part.since + part.until - offsets) // 2)
     return Range(since, min(part.until, since + offsets))
-
-
-async def _speed(request: Request, restraint: Restraint, records: Sequence[Record]) -> tuple[float, float | None]:
-    """Return posts a second, and the share of embeddings that the cache had."""
-    settings = request.settings
-    async with AsyncExitStack() as stack:
-        cache = await open_cache(stack, settings.redis)
-        moderator = await load_moderator(settings)
-        stages = await Stages.build(
-            stack, settings, moderator, cache, Watch(float("inf")), device_share=restraint.device_share
-        )
-        await stages.warm_up()
-        started = time.perf_counter()
-        done = 0
-        while done < len(records) and time.perf_counter() - started < _SAMPLE_SECONDS:
-            batch = records[done : done + _BATCH_POSTS]
-            await stages.run([Item(record) for record in batch])
-            done += len(batch)
-        speed = done / (time.perf_counter() - started)
-    hits, misses = (total("moderate_cache_lookups_total", result=result) for result in ("hit", "miss"))
-    limit = restraint.max_posts_per_second
-    return min(speed, limit or speed), hits / (hits + misses) if hits + misses else None
 
 
 def _duration(seconds: float) -> str:

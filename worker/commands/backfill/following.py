@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from tqdm import tqdm
 
-from worker.broker.group_offsets import all_committed
+from worker.broker.group_offsets import committed_offsets
 from worker.commands.backfill.starting import Plans
 from worker.errors import FatalError, LaneError
 from worker.intake.bounded_run import Restraint
@@ -71,7 +71,7 @@ class Backfill:
             FatalError: the group's offsets are gone.
         """
         try:
-            found = await all_committed(admin, self._group_id, list(self._plans))
+            found = await committed_offsets(admin, self._group_id, list(self._plans))
         except (KafkaError, LaneError, OSError) as error:
             log.debug("progress_unknown", error=repr(error))
             return None

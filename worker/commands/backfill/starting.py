@@ -15,14 +15,14 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from worker.broker.clients import KafkaLinks
-from worker.broker.group_offsets import all_committed, begin
+from worker.broker.group_offsets import begin, committed_offsets
+from worker.broker.positions import name_of
 from worker.broker.range_reader import connected_reader
 from worker.broker.ranges import Range, freeze
 from worker.broker.topics import create_topics, partition_counts, replication_factor
 from worker.commands.backfill.request import Request
 from worker.errors import FatalError, LaneError, SettingsError
 from worker.intake.journal import Journal, Plan
-from worker.intake.slices import name_of
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ async def _begun(
 ) -> Mapping[TopicPartition, OffsetAndMetadata]:
     """Return the group's offsets, after writing them where there are none yet."""
     group = links.settings.group_id
-    if found := await all_committed(admin, group, sources):
+    if found := await committed_offsets(admin, group, sources):
         return found
     if resume:
         raise SettingsError(f"--resume: group {group} has no backfill of {request.settings.kafka.posts_topic}")

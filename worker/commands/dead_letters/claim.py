@@ -18,13 +18,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
 
 from worker.broker.clients import KafkaLinks
-from worker.broker.positions import Position
-from worker.broker.transaction import write
+from worker.broker.positions import Position, name_of
+from worker.broker.transaction import BROKEN, write
 from worker.commands.dead_letters.ledger import Ledger, entry_of, read_ledger
 from worker.commands.dead_letters.letters import Letter
 from worker.errors import FatalError, InvalidRecordError
-from worker.intake.lane import BROKEN
-from worker.intake.slices import name_of
 from worker.items import OutgoingRecord
 from worker.output.records import ATTEMPT_HEADER, REPLAY_OF_HEADER
 

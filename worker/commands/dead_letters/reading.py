@@ -6,12 +6,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from worker.broker.clients import KafkaLinks
-from worker.broker.positions import Position
+from worker.broker.positions import Position, name_of
 from worker.broker.range_reader import partitions_of, read_ranges
 from worker.broker.ranges import Bound, Range, freeze
 from worker.commands.dead_letters.letters import Letter, part_of, reason_in
 from worker.errors import FatalError
-from worker.intake.slices import name_of
 
 _Parts = list[ConsumerRecord]
 _EARLIEST, _LATEST = Bound("earliest"), Bound("latest")

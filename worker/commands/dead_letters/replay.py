@@ -17,7 +17,7 @@ from worker.commands.dead_letters.letters import Letter
 from worker.commands.dead_letters.reading import Joiner, read_letters
 from worker.commands.dead_letters.selecting import Selection, Verdict, verdict
 from worker.errors import InvalidRecordError
-from worker.rate_limit import Pace
+from worker.rate_limit import RateLimit
 
 _MAX_POSTS = 500
 _SECONDS_AT_ONCE = 0.25
@@ -108,7 +108,7 @@ async def replay(
     ranges: Mapping[TopicPartition, Range],
     terms: Terms,
     *,
-    pace: Pace,
+    rate_limit: RateLimit,
     writer_of: Callable[[TopicPartition], AbstractAsyncContextManager[Writer]],
     outcome: Outcome,
     on_progress: Callable[[Letter], object],
@@ -119,7 +119,7 @@ async def replay(
         consumer: a started one, of whose assignment this disposes.
         ranges: of the dead-letter topic, as it was before the first post is written: what comes back is not read again.
         terms: what is replayed.
-        pace: how fast.
+        rate_limit: how fast.
         writer_of: gives the writer of a partition.
         outcome: filled in.
         on_progress: told of each letter that was looked at.
@@ -131,7 +131,7 @@ async def replay(
         if part.offsets == 0 or _done(terms, outcome):
             continue
         async with writer_of(source) as writer:
-            work = _Partition(writer, terms, pace, outcome)
+            work = _Partition(writer, terms, rate_limit, outcome)
             joiner = Joiner()
             async with aclosing(read_letters(consumer, {source: part}, joiner)) as letters:
                 async for letter in letters:
@@ -151,10 +151,10 @@ def _done(terms: Terms, outcome: Outcome, waiting: int = 0) -> bool:
 class _Partition:
     """The letters of one partition, on their way into transactions."""
 
-    def __init__(self, writer: Writer, terms: Terms, pace: Pace, outcome: Outcome) -> None:
+    def __init__(self, writer: Writer, terms: Terms, rate_limit: RateLimit, outcome: Outcome) -> None:
         self._writer = writer
         self._terms = terms
-        self._pace = pace
+        self._rate_limit = rate_limit
         self._outcome = outcome
         self._letters: list[Letter] = []
         self._bytes = 0
@@ -187,15 +187,15 @@ class _Partition:
             await self.write_waiting()
         self._letters.append(letter)
         self._bytes += size
-        if len(self._letters) >= self._pace.at_once(_MAX_POSTS, seconds=_SECONDS_AT_ONCE):
+        if len(self._letters) >= self._rate_limit.at_once(_MAX_POSTS, seconds=_SECONDS_AT_ONCE):
             await self.write_waiting()
 
     async def write_waiting(self) -> None:
         """Write what waits."""
         letters, self._letters, self._bytes = self._letters, [], 0
         if letters:
-            await asyncio.sleep(self._pace.wait_seconds)
-            self._pace.took(len(letters))
+            await asyncio.sleep(self._rate_limit.wait_seconds)
+            self._rate_limit.took(len(letters))
             await self._write(letters)
 
     async def _write(self, letters: Sequence[Letter]) -> None:

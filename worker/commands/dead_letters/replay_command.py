@@ -20,7 +20,7 @@ from worker.commands.dead_letters.replay import DryRun, Outcome, Terms, Writer, 
 from worker.commands.dead_letters.selecting import POISON, Verdict
 from worker.commands.terminal import harmless
 from worker.errors import FatalError
-from worker.rate_limit import Pace
+from worker.rate_limit import RateLimit
 
 _OVERHEAD_BYTES = 1024  # of a batch
 _WORDS = {
@@ -76,7 +76,7 @@ async def replay_letters(
                 consumer,
                 ranges,
                 terms,
-                pace=Pace(posts_per_second),
+                rate_limit=RateLimit(posts_per_second),
                 writer_of=writer_of,
                 outcome=outcome,
                 on_progress=lambda letter: progress.update(len(letter.offsets)),

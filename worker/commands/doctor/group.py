@@ -9,7 +9,8 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.structs import OffsetAndMetadata
 
 from worker.broker.group_members import Deployment, holder_of, refuse_strangers
-from worker.broker.group_offsets import all_committed
+from worker.broker.group_offsets import committed_offsets
+from worker.broker.positions import name_of
 from worker.broker.range_reader import connected_reader
 from worker.commands.doctor.broker import Broker
 from worker.commands.doctor.examination import Check
@@ -17,7 +18,6 @@ from worker.commands.doctor.findings import Outcome, failure, listed, ok, skippe
 from worker.commands.doctor.pages import WorkerBeside
 from worker.commands.doctor.topics import Topics
 from worker.errors import FatalError
-from worker.intake.slices import name_of
 from worker.settings import KafkaSettings
 
 _POLL_MILLISECONDS = 500
@@ -125,7 +125,7 @@ class Group:
         topic = self._topics.posts
         sources = [TopicPartition(topic.name, part["partition"]) for part in topic.partitions]
         admin = await self._broker.admin()
-        self._committed = await all_committed(admin, self._settings.group_id, sources)
+        self._committed = await committed_offsets(admin, self._settings.group_id, sources)
         async with connected_reader(self._broker.links) as reader:
             self._oldest = await reader.beginning_offsets(sources)
             self._ends = await reader.end_offsets(sources)

@@ -6,7 +6,7 @@ In a process of its own, because it may hang, run out of memory or be killed, an
 import math
 import time
 
-from worker.isolation.child_process import become_child, read_settings
+from worker.isolation.child_process import become_child, received_settings
 
 TEXT = "oh great, another monday"
 
@@ -14,7 +14,7 @@ TEXT = "oh great, another monday"
 def main() -> None:
     """Say two lines: the device, then the model; the second one may say why there is none."""
     say = become_child()
-    settings = read_settings()
+    settings = received_settings()
     if settings is None:
         return
     import torch

@@ -6,7 +6,7 @@ from aiokafka.structs import OffsetAndMetadata
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mmorient import Place
-from worker.broker.group_offsets import committed
+from worker.broker.group_offsets import committed_offset
 from worker.errors import FatalError
 
 
@@ -53,7 +53,7 @@ async def progress_of(admin: AIOKafkaAdminClient, group_id: str, source: TopicPa
         LaneError, aiokafka.errors.KafkaError: the broker did not say.
         FatalError: the group's offset is no import's.
     """
-    found = await committed(admin, group_id, source)
+    found = await committed_offset(admin, group_id, source)
     if found is None:
         return None
     try:

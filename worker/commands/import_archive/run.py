@@ -15,11 +15,11 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from mmorient import ArchiveError
 from worker.broker.clients import KafkaLinks
+from worker.broker.transaction import BROKEN
 from worker.commands.import_archive.progress import Progress, progress_of
 from worker.commands.import_archive.records import ImportRecord, Outcome, RecordMaker
 from worker.errors import FatalError, LaneError, SettingsError
-from worker.intake.lane import BROKEN
-from worker.rate_limit import Pace
+from worker.rate_limit import RateLimit
 
 _TRANSACTION_ROWS = 1000
 _TRANSACTION_BYTES = 8 * 1024 * 1024
@@ -117,9 +117,9 @@ class Import:
             FatalError: the broker or the archive failed; what is committed is kept.
         """
         progress = Progress(inputs=self.inputs)
-        pace = Pace(max_posts_per_second)
+        rate_limit = RateLimit(max_posts_per_second)
         # A slow import's transactions are a second's posts, not a burst and a long pause.
-        max_rows = pace.at_once(_TRANSACTION_ROWS)
+        max_rows = rate_limit.at_once(_TRANSACTION_ROWS)
         try:
             async with self._producer() as producer:
                 # Only now: the fence has settled the last transaction of a killed import.
@@ -132,10 +132,10 @@ class Import:
                     progress = found
                 outcomes = maker.outcomes(progress.place, progress.rows)
                 while piece := await asyncio.to_thread(gathered, outcomes, max_rows=max_rows):
-                    await asyncio.sleep(pace.wait_seconds)
+                    await asyncio.sleep(rate_limit.wait_seconds)
                     progress = _after(progress, piece)
                     await self._commit(producer, [one.record for one in piece if one.record], progress)
-                    pace.took(len(piece))
+                    rate_limit.took(len(piece))
                     report(piece)
                 progress = progress.model_copy(update={"finished": True})
                 await self._commit(producer, (), progress)

@@ -13,7 +13,7 @@ from aiokafka.structs import ConsumerRecord
 from tqdm import tqdm
 
 from worker.broker.clients import KafkaLinks
-from worker.broker.positions import Position
+from worker.broker.positions import Position, name_of
 from worker.broker.range_reader import connected_reader, read_ranges
 from worker.broker.ranges import Bound, Range, freeze
 from worker.broker.topics import partition_counts
@@ -24,7 +24,6 @@ from worker.commands.labels.showing import as_json as found_as_json
 from worker.commands.labels.showing import is_post, lines_of, post_json, post_line
 from worker.commands.terminal import harmless
 from worker.errors import FatalError
-from worker.intake.slices import name_of
 from worker.settings import KafkaSettings
 
 _ID_CHARS = 80

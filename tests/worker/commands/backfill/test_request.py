@@ -6,7 +6,7 @@ from worker.broker.ranges import parse_bound
 from worker.commands.backfill.following import _Lines
 from worker.commands.backfill.request import Request, backfill_settings
 from worker.errors import SettingsError
-from worker.rate_limit import Pace
+from worker.rate_limit import RateLimit
 from worker.settings import Settings
 
 LIVE = Settings(_env_file=None)
@@ -77,16 +77,20 @@ def test_processes_that_share_a_backfill_agree_on_its_labels() -> None:
 def test_the_pace_counts_from_the_last_posts() -> None:
     """A second's posts cost a second, and a pause earns no burst."""
     now = 100.0
-    pace = Pace(50, clock=lambda: now)
-    assert pace.wait_seconds == 0
-    pace.took(25)
-    assert pace.wait_seconds == pytest.approx(0.5)
+    rate_limit = RateLimit(50, clock=lambda: now)
+    assert rate_limit.wait_seconds == 0
+    rate_limit.took(25)
+    assert rate_limit.wait_seconds == pytest.approx(0.5)
     now = 110.0
-    assert pace.wait_seconds == 0
-    pace.took(50)
-    assert pace.wait_seconds == pytest.approx(1.0)
-    assert (pace.at_once(64), pace.at_once(64, seconds=0.25), pace.at_once(64, seconds=0.001)) == (50, 12, 1)
-    free = Pace(clock=lambda: now)
+    assert rate_limit.wait_seconds == 0
+    rate_limit.took(50)
+    assert rate_limit.wait_seconds == pytest.approx(1.0)
+    assert (rate_limit.at_once(64), rate_limit.at_once(64, seconds=0.25), rate_limit.at_once(64, seconds=0.001)) == (
+        50,
+        12,
+        1,
+    )
+    free = RateLimit(clock=lambda: now)
     assert free.at_once(64) == 64
     free.took(10**9)
     assert free.wait_seconds == 0

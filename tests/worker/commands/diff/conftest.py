@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import worker.cli
+import worker.commands.startup
 from tests.worker.commands.diff.made import Made, make
 
 Run = Callable[..., "Ran"]
@@ -37,7 +38,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """Give `moderate diff`, run in a folder of its own and in this process: loading takes longer than comparing."""
     monkeypatch.chdir(tmp_path)
     # The logs of this process are the other tests'.
-    monkeypatch.setattr(worker.cli, "configure_logs", lambda *_: None)
+    monkeypatch.setattr(worker.commands.startup, "configure_logs", lambda *_: None)
 
     def work(*arguments: object, given: bytes = b"") -> Ran:
         monkeypatch.setattr(sys, "argv", ["moderate", "diff", *map(str, arguments)])
