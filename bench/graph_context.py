@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from mmorient import Moderator, Post
-from mmorient.training.data.readers import PROBES
+from mmorient.training.data.examples import PROBES
 from mmorient.training.fitting.compact import compact_config
 from mmorient.training.fitting.untrained import write_untrained
 from worker.commands.demo.samples import FOLDER, read_samples

@@ -13,7 +13,8 @@ import numpy as np
 from mmorient import Moderator, Post, decode_picture
 from mmorient.input.ocr.drawn_text import DrawnText, drawn_text_config
 from mmorient.labels import TASKS
-from mmorient.training.data.readers import VAL, read_memotion
+from mmorient.training.data.examples import VAL
+from mmorient.training.data.readers import read_memotion
 from mmorient.training.judging.metrics import macro_f1
 
 

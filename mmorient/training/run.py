@@ -15,7 +15,8 @@ from mmorient.errors import DataError
 from mmorient.moderator import Moderator
 from mmorient.reference import REFERENCE, Reference, count_labels, save_reference
 from mmorient.training.config import TrainConfig
-from mmorient.training.data.readers import VAL, Example, read_all
+from mmorient.training.data.examples import VAL, Example
+from mmorient.training.data.readers import read_all
 from mmorient.training.fitting.bank_choice import bank_counts, draw_bank
 from mmorient.training.fitting.finishing import finish
 from mmorient.training.fitting.joint_training import METRICS, train_jointly

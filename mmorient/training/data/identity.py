@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmorient.training.data.readers import TRAIN, Example
+from mmorient.training.data.examples import TRAIN, Example
 
 # Axis to its groups, each a column of forms that stand at the same place in a sentence: singular, plural, adjective.
 AXES: dict[str, tuple[tuple[str, str, str], ...]] = {

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from mmorient.input.text import normalise_word
-from mmorient.training.data.readers import TRAIN, Example
+from mmorient.training.data.examples import TRAIN, Example
 
 _SHINGLE = 3
 _SAME = 0.6

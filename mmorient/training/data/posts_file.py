@@ -13,7 +13,7 @@ from typing import Any
 from mmorient.errors import DataError
 from mmorient.labels import TASKS, Task
 from mmorient.network.mm_orient import DEGREES
-from mmorient.training.data.readers import TRAIN, VAL, Example
+from mmorient.training.data.examples import TRAIN, VAL, Example
 
 INTENSITY = "_intensity"
 _SPLITS = (TRAIN, VAL)

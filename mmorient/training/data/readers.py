@@ -5,17 +5,13 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmorient.errors import DataError
 from mmorient.labels import TASKS
 from mmorient.network.mm_orient import DEGREES
-
-TRAIN = "train"
-VAL = "val"
-PROBES = {"emotion": 4, "sentiment": 3, "hate": 2, "offensive": 2, "sarcasm": 2}
-"""The sets that the task-specific text features are trained on, and their classes."""
+from mmorient.training.data.examples import PROBES, TRAIN, VAL, Example
+from mmorient.training.data.posts_file import read_posts
 
 # MMSD2.0's own placeholders, and what a live post has in their place.
 _PLACEHOLDERS = {"<user>": "@user", "<url>": "http", "<num>": ""}
@@ -29,26 +25,6 @@ _MEMOTION_SENTIMENT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One post of a training set.
-
-    Attributes:
-        source: The set: ``memotion``, ``mvsa``, ``sentiment``, ``irony``, ``offensive``, ``hate``, ``emotion``,
-            ``mmsd2``, ``isarcasm`` or the name of a file of people's own posts.
-        split: ``train`` or ``val``.
-        text: May be empty.
-        picture: Its file, or None.
-        targets: Head name to class; what is not known is not in there. The probes' heads are named ``probe_NAME``.
-    """
-
-    source: str
-    split: str
-    text: str
-    picture: Path | None
-    targets: dict[str, int]
-
-
 def read_all(data: Path) -> list[Example]:
     """Read every set under the folder.
 
@@ -59,9 +35,6 @@ def read_all(data: Path) -> list[Example]:
     Raises:
         DataError: No set is there, or one is laid out otherwise.
     """
-    # That reader makes examples, which are defined here.
-    from mmorient.training.data.posts_file import read_posts
-
     folders = [(reader, data / name) for name, reader in _SETS.items()]
     files = sorted(path for pattern in ("*.csv", "*.jsonl") for path in data.glob(pattern))
     examples = [example for reader, folder in folders if folder.is_dir() for example in reader(folder)]

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from mmorient.input.posts import Post
 from mmorient.labels import TASKS
 from mmorient.moderator import Moderator
+from mmorient.training.data.examples import Example
 from mmorient.training.data.identity import names_identity, swapped
-from mmorient.training.data.readers import Example
 
 HEADS = ("sentiment", "sarcasm", "offensiveness")
 _CHUNK = 512

@@ -13,7 +13,7 @@ from mmorient.errors import DataError
 from mmorient.labels import TASKS
 from mmorient.network.bank import Bank
 from mmorient.network.mm_orient import MmOrient, PostTensors
-from mmorient.training.data.readers import TRAIN, Example
+from mmorient.training.data.examples import TRAIN, Example
 from mmorient.training.fitting.vectors import Vectors
 
 NEAR_DUPLICATE = 0.98

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmorient.training.config import TrainConfig
-from mmorient.training.data.readers import TRAIN, Example
+from mmorient.training.data.examples import TRAIN, Example
 from mmorient.training.data.tokens import TokenTable
 
 

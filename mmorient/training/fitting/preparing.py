@@ -19,9 +19,9 @@ from mmorient.errors import CheckpointError
 from mmorient.input.text import TextReader
 from mmorient.network.mm_orient import ModelSizes
 from mmorient.training.config import TrainConfig
+from mmorient.training.data.examples import PROBES, TRAIN, Example
 from mmorient.training.data.identity import counterfactuals, plain_mentions
 from mmorient.training.data.near_duplicates import without_crossing
-from mmorient.training.data.readers import PROBES, TRAIN, Example
 from mmorient.training.data.regions import fit_projection, region_states
 from mmorient.training.data.teaching import lessons_of
 from mmorient.training.data.tokens import TokenTable

@@ -15,7 +15,7 @@ from mmorient.encoders.efficientnet import REGION_WIDTH
 from mmorient.labels import TASKS
 from mmorient.network.bank import Bank
 from mmorient.network.mm_orient import MmOrient
-from mmorient.training.data.readers import PROBES
+from mmorient.training.data.examples import PROBES
 from mmorient.training.fitting.compact import GLOBAL_WIDTH, compact_config
 from mmorient.training.fitting.pretrained import pretrained_picture, pretrained_text, tokenizer_file
 

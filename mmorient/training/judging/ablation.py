@@ -24,7 +24,7 @@ from mmorient.labels import TASKS
 from mmorient.network.hima import ElementAttention
 from mmorient.network.mlc import MultifeatureClassifier
 from mmorient.network.mm_orient import GraphContext, MmOrient, ModelSizes, PostTensors
-from mmorient.training.data.readers import TRAIN, VAL
+from mmorient.training.data.examples import TRAIN, VAL
 from mmorient.training.fitting.batches import TrainingSet
 from mmorient.training.fitting.joint_training import task_loss
 from mmorient.training.fitting.pretrained import pretrained_text

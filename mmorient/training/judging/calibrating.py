@@ -16,7 +16,7 @@ from mmorient.config import Calibration, HeadCalibration
 from mmorient.labels import TASKS
 from mmorient.moderator import Moderator
 from mmorient.network.mm_orient import task_heads
-from mmorient.training.data.readers import VAL, Example
+from mmorient.training.data.examples import VAL, Example
 from mmorient.training.judging.evaluating import post_of
 from mmorient.training.judging.metrics import (
     Bin,

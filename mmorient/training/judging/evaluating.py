@@ -16,8 +16,8 @@ from mmorient.input.pictures import decode_picture
 from mmorient.input.posts import Picture, Post
 from mmorient.labels import TASKS, PostLabels, Task
 from mmorient.moderator import Moderator
+from mmorient.training.data.examples import Example
 from mmorient.training.data.identity import names_identity
-from mmorient.training.data.readers import Example
 from mmorient.training.judging.intervals import Measure, intervals
 from mmorient.training.judging.metrics import (
     Bin,

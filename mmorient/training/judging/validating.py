@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mmorient.labels import TASKS
 from mmorient.network.mm_orient import GraphContext
-from mmorient.training.data.readers import VAL
+from mmorient.training.data.examples import VAL
 from mmorient.training.data.tokens import batches_by_length
 from mmorient.training.fitting.batches import TrainingSet
 from mmorient.training.fitting.joint_model import JointModel

@@ -17,7 +17,7 @@ from mmorient.config import Precision
 from mmorient.encoders.clip import ClipPicture, ClipText
 from mmorient.encoders.hugging_face import read_scale
 from mmorient.encoders.minilm import token_batch
-from mmorient.training.data.readers import PROBES
+from mmorient.training.data.examples import PROBES
 from mmorient.training.fitting.untrained import write_untrained
 from mmorient.training.fitting.variants import clip_config
 from tests.mmorient import variant_checks

@@ -15,7 +15,7 @@ from mmorient.checkpointing.loading import CONFIG, EMBEDDING, load_checkpoint
 from mmorient.config import Precision
 from mmorient.encoders.minilm import token_batch
 from mmorient.encoders.paper import PaperPicture, PaperText, smaller
-from mmorient.training.data.readers import PROBES
+from mmorient.training.data.examples import PROBES
 from mmorient.training.fitting.untrained import write_untrained
 from mmorient.training.fitting.variants import paper_config
 from tests.mmorient import variant_checks

@@ -15,8 +15,9 @@ from mmorient import package_files as packages
 from mmorient.cli import mmorient
 from mmorient.errors import DataError
 from mmorient.training.config import TrainConfig, read_config
+from mmorient.training.data.examples import Example
 from mmorient.training.data.identity import counterfactuals, names_identity, plain_mentions, swapped
-from mmorient.training.data.readers import Example, read_all
+from mmorient.training.data.readers import read_all
 from mmorient.training.data.teaching import lessons_of
 from mmorient.training.fitting import joint_training
 from mmorient.training.fitting.bank_choice import bank_counts, choose_bank, class_counts, draw_bank

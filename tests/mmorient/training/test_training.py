@@ -14,8 +14,9 @@ from mmorient import Moderator
 from mmorient.errors import DataError
 from mmorient.input.posts import Post
 from mmorient.labels import PostLabels, TaskLabel
+from mmorient.training.data.examples import Example
 from mmorient.training.data.near_duplicates import without_crossing
-from mmorient.training.data.readers import Example, read_all
+from mmorient.training.data.readers import read_all
 from mmorient.training.judging.calibrating import choose_thresholds, fit, fit_scaling
 from mmorient.training.judging.evaluating import evaluate
 from mmorient.training.judging.intervals import intervals
