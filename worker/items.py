@@ -64,12 +64,19 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRecord:
-    """A record to be written to the partition number of its post."""
+    """A record to be written.
+
+    Args:
+        topic: where it goes; the partition is said by whoever writes it.
+        key, value, headers: of the record.
+        timestamp_ms: milliseconds since the epoch; None is the time of writing.
+    """
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
+    timestamp_ms: int | None = None
 
 
 def usable(items: Sequence[Item]) -> list[Item]:

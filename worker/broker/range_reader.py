@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
 from worker.broker.clients import KafkaLinks
-from worker.broker.positions import name_of
-from worker.broker.ranges import Range
+from worker.broker.positions import Position, name_of
+from worker.broker.ranges import Bound, Range, freeze
 from worker.broker.topics import partition_counts
 from worker.errors import FatalError
 
@@ -103,6 +103,23 @@ async def read_ranges(
             if await consumer.position(source) >= left[source]:
                 del left[source]
                 consumer.pause(source)
+
+
+async def record_at(consumer: AIOKafkaConsumer, position: Position) -> ConsumerRecord | None:
+    """Return the record at a position; None where there is none, or not any more.
+
+    Args:
+        consumer: a started one, of whose assignment this disposes.
+        position: in a partition that exists.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker refuses.
+    """
+    source = TopicPartition(position.topic, position.partition)
+    start, end = Bound("offset", position.offset), Bound("offset", position.offset + 1)
+    async for records in read_ranges(consumer, await freeze(consumer, [source], start, end)):
+        return records[0]
+    return None
 
 
 async def _pass_gaps(consumer: AIOKafkaConsumer, wanted: Mapping[TopicPartition, int]) -> None:

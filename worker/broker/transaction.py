@@ -1,8 +1,10 @@
-"""Stage: one transaction a slice: its labels, its dead letters, and the offset behind it, all or nothing.
+"""One transaction: records, and a group's offset with the text beside it, all or nothing.
+
+For a slice these are its labels and dead letters, and the offset behind it with the journal:
 
      9 begin
     10 write the records to the partition number of their post
-    11 add the offset of the record after the slice, and the journal beside it, to the same transaction
+    11 add the offset and the text beside it to the same transaction
     12 commit
 
 The numbers are those of `docs/commit-protocol.md`. Whatever goes wrong in between leaves no trace for readers with
@@ -11,7 +13,9 @@ The numbers are those of `docs/commit-protocol.md`. Whatever goes wrong in betwe
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, KafkaError
@@ -24,19 +28,40 @@ from worker.telemetry.metrics import COMMIT_SECONDS
 # After one of these the producer cannot be used again. A fenced producer answers its next call with AssertionError or
 # IllegalOperation.
 BROKEN = (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError)
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOffset:
+    """Where a group goes on, and the text that it keeps beside that.
+
+    Args:
+        group_id: the consumer group.
+        source: the partition.
+        next_offset: of the record to read next.
+        metadata: the text.
+    """
+
+    group_id: str
+    source: TopicPartition
+    next_offset: int
+    metadata: str
 
 
 async def commit(
     producer: AIOKafkaProducer,
-    records: Sequence[OutgoingRecord],
+    records: Mapping[int, Sequence[OutgoingRecord]],
     *,
-    source: TopicPartition,
-    next_offset: int,
-    metadata: str,
-    group_id: str,
+    offset: GroupOffset | None,
     timeout_seconds: float,
 ) -> None:
-    """Write `records` and move the group's offset of `source` to `next_offset`, with `metadata` beside it, as one.
+    """Write records and move a group's offset as one.
+
+    Args:
+        producer: a started one, with a transactional id.
+        records: by the partition number that they go to.
+        offset: what the group has afterwards; None moves no offset.
+        timeout_seconds: longest time for all of it.
 
     Raises:
         TimeoutError: the transaction did not end in time; whether it was committed is open until the next fence.
@@ -45,25 +70,31 @@ async def commit(
     async with asyncio.timeout(timeout_seconds):
         started = time.perf_counter()
         await producer.begin_transaction()  # 9
-        await write(producer, records, source.partition)  # 10
-        offsets = {source: OffsetAndMetadata(next_offset, metadata)}
-        await producer.send_offsets_to_transaction(offsets, group_id)  # 11
+        await write(producer, records)  # 10
+        if offset is not None:
+            offsets = {offset.source: OffsetAndMetadata(offset.next_offset, offset.metadata)}
+            await producer.send_offsets_to_transaction(offsets, offset.group_id)  # 11
         await producer.commit_transaction()  # 12
         COMMIT_SECONDS.observe(time.perf_counter() - started)
 
 
-async def write(producer: AIOKafkaProducer, records: Sequence[OutgoingRecord], partition: int) -> None:
-    """Send the records in whole batches a topic, which costs a quarter of sending them one by one.
+async def write(producer: AIOKafkaProducer, records: Mapping[int, Sequence[OutgoingRecord]]) -> None:
+    """Send the records in whole batches a topic and partition, which costs a quarter of sending them one by one.
+
+    Args:
+        producer: a started one.
+        records: by the partition number that they go to.
 
     Raises:
         aiokafka.errors.KafkaError, AssertionError: some of them are perhaps not written.
     """
-    by_topic: dict[str, list[OutgoingRecord]] = {}
-    for record in records:
-        by_topic.setdefault(record.topic, []).append(record)
+    by_place: dict[tuple[str, int], list[OutgoingRecord]] = {}
+    for partition, group in records.items():
+        for record in group:
+            by_place.setdefault((record.topic, partition), []).append(record)
     deliveries: list[asyncio.Future[object]] = []
 
-    async def send(batch: BatchBuilder, topic: str) -> None:
+    async def send(batch: BatchBuilder, topic: str, partition: int) -> None:
         try:
             deliveries.append(await producer.send_batch(batch, topic, partition=partition))
         except IllegalOperation as error:
@@ -71,21 +102,29 @@ async def write(producer: AIOKafkaProducer, records: Sequence[OutgoingRecord], p
             failures = [failure for done in deliveries if done.done() and (failure := done.exception())]
             raise (failures[0] if failures else error) from None
 
-    for topic, group in by_topic.items():
+    for place, group in by_place.items():
         batch = producer.create_batch()
         for record in group:
             if not _append(batch, record):
-                await send(batch, topic)
+                await send(batch, *place)
                 batch = producer.create_batch()
                 _append(batch, record)
-        await send(batch, topic)
+        await send(batch, *place)
     # One failed delivery must not leave the others' exceptions unread.
     for outcome in await asyncio.gather(*deliveries, return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome
 
 
+async def stop(producer: AIOKafkaProducer) -> None:
+    """Let a producer go; what it has not committed is dropped at the next fence, or by the broker."""
+    with suppress(*BROKEN):
+        async with asyncio.timeout(_STOP_SECONDS):
+            await producer.stop()
+
+
 def _append(batch: BatchBuilder, record: OutgoingRecord) -> bool:
-    # A timestamp of None is the time of writing.
-    appended = batch.append(key=record.key, value=record.value, timestamp=None, headers=list(record.headers))
+    appended = batch.append(
+        key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=list(record.headers)
+    )
     return appended is not None

@@ -35,7 +35,7 @@ from aiokafka.errors import IllegalStateError
 
 from worker.broker.group_offsets import committed_offset, oldest_offset
 from worker.broker.positions import name_of
-from worker.broker.transaction import BROKEN, commit
+from worker.broker.transaction import BROKEN, GroupOffset, commit, stop
 from worker.errors import FatalError, LaneError
 from worker.intake.journal import Care, Caution, Journal
 from worker.intake.slices import Slice
@@ -43,7 +43,6 @@ from worker.items import Item, OutgoingRecord, Record, fitting
 
 log = structlog.get_logger(__name__)
 
-_STOP_SECONDS = 5.0
 _UNKNOWN = -1
 
 
@@ -280,11 +279,8 @@ class Lane:
             raise LaneError(f"{name_of(self.source)} was given up")
         await commit(
             self._producer,
-            records,
-            source=self.source,
-            next_offset=offset,
-            metadata=journal.dumps(),
-            group_id=self._terms.group_id,
+            {self.source.partition: records},
+            offset=GroupOffset(self._terms.group_id, self.source, offset, journal.dumps()),
             timeout_seconds=self._terms.timeout_seconds,
         )
         self._committed = offset
@@ -331,6 +327,4 @@ class Lane:
     async def close(self) -> None:
         """Let the producer go. What is not committed by now is dropped."""
         self.alive = False
-        with suppress(*BROKEN):
-            async with asyncio.timeout(_STOP_SECONDS):
-                await self._producer.stop()
+        await stop(self._producer)

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from mmorient import MmOrientError
 from worker.broker.clients import KafkaLinks
 from worker.broker.topics import create_like, max_message_bytes
-from worker.broker.transaction import BROKEN, write
+from worker.broker.transaction import BROKEN, stop, write
 from worker.errors import WorkerError
 from worker.isolation.child_process import read_message
 from worker.items import Item, OutgoingRecord
@@ -25,8 +25,6 @@ from worker.telemetry.logs import configure_logs
 from worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
-
-_STOP_SECONDS = 5.0
 
 
 def serve(settings: Settings, say: Callable[..., None]) -> None:
@@ -118,7 +116,7 @@ class _Writer:
             if self._producer is None:
                 self._producer = self._links.plain_producer()
                 await self._producer.start()
-            await write(self._producer, records, partition)
+            await write(self._producer, {partition: records})
         except BROKEN:
             await self.close()
             raise
@@ -127,9 +125,7 @@ class _Writer:
         """Let the producer go."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(*BROKEN):
-                async with asyncio.timeout(_STOP_SECONDS):
-                    await producer.stop()
+            await stop(producer)
 
 
 async def _ready_topics(settings: Settings) -> KafkaLinks:

@@ -11,7 +11,6 @@ a transaction ends the claim: whether it was committed is open until the next fe
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -19,14 +18,12 @@ from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
 
 from worker.broker.clients import KafkaLinks
 from worker.broker.positions import Position, name_of
-from worker.broker.transaction import BROKEN, write
+from worker.broker.transaction import BROKEN, commit, stop
 from worker.commands.dead_letters.ledger import Ledger, entry_of, read_ledger
 from worker.commands.dead_letters.letters import Letter
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import OutgoingRecord
 from worker.output.records import ATTEMPT_HEADER, REPLAY_OF_HEADER
-
-_STOP_SECONDS = 5.0
 
 
 def _now() -> datetime:
@@ -101,10 +98,12 @@ class Claim:
             for record in (post_again(letter, post), entry_of(letter, post, self._now()))
         ]
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await self._producer.begin_transaction()
-                await write(self._producer, records, self.source.partition)
-                await self._producer.commit_transaction()
+            await commit(
+                self._producer,
+                {self.source.partition: records},
+                offset=None,
+                timeout_seconds=self._timeout_seconds,
+            )
         except MessageSizeTooLargeError as error:
             raise InvalidRecordError("replay", "larger than the topic takes") from error
         except BROKEN as error:
@@ -114,9 +113,7 @@ class Claim:
         """Let the producer go. What is not committed by now is dropped at the next fence, or by the broker."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(*BROKEN):
-                async with asyncio.timeout(_STOP_SECONDS):
-                    await producer.stop()
+            await stop(producer)
 
 
 def _said(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from aiokafka.structs import ConsumerRecord
 
 from worker.broker.clients import KafkaLinks
 from worker.broker.positions import Position, name_of
-from worker.broker.range_reader import partitions_of, read_ranges
+from worker.broker.range_reader import partitions_of, read_ranges, record_at
 from worker.broker.ranges import Bound, Range, freeze
 from worker.commands.dead_letters.letters import Letter, part_of, reason_in
 from worker.errors import FatalError
@@ -138,9 +138,9 @@ async def find_letters(
     if not whole.since <= position.offset < whole.until:
         raise FatalError(f"{name_of(place)} has the offsets from {whole.since} to before {whole.until}")
     begin = position.offset
-    async for records in read_ranges(consumer, {place: Range(begin, begin + 1)}):
+    if (record := await record_at(consumer, position)) is not None:
         # Of a later part, the letter begins before it, or it is none that can be joined.
-        begin = max(whole.since, begin - part_of(records[0].headers)[0] + 1)
+        begin = max(whole.since, begin - part_of(record.headers)[0] + 1)
     async for letter in read_letters(consumer, {place: Range(begin, position.offset + 1)}):
         if position.offset in letter.offsets:
             yield letter

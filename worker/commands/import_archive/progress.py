@@ -2,7 +2,6 @@
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.structs import OffsetAndMetadata
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mmorient import Place
@@ -40,10 +39,6 @@ class Progress(BaseModel):
     def place(self) -> Place:
         """Where to read on."""
         return Place(self.file, self.row)
-
-    def offset(self) -> OffsetAndMetadata:
-        """Return what is committed."""
-        return OffsetAndMetadata(self.rows, self.model_dump_json())
 
 
 async def progress_of(admin: AIOKafkaAdminClient, group_id: str, source: TopicPartition) -> Progress | None:

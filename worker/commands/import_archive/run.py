@@ -5,20 +5,20 @@ A killed import has its last transaction whole or not at all, and goes on at the
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
-from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.errors import KafkaError, ProducerFenced
 
 from mmorient import ArchiveError
 from worker.broker.clients import KafkaLinks
-from worker.broker.transaction import BROKEN
+from worker.broker.transaction import BROKEN, GroupOffset, commit, stop
 from worker.commands.import_archive.progress import Progress, progress_of
 from worker.commands.import_archive.records import ImportRecord, Outcome, RecordMaker
 from worker.errors import FatalError, LaneError, SettingsError
+from worker.items import OutgoingRecord
 from worker.rate_limit import RateLimit
 
 _TRANSACTION_ROWS = 1000
@@ -151,22 +151,24 @@ class Import:
     @asynccontextmanager
     async def _producer(self) -> AsyncIterator[AIOKafkaProducer]:
         producer = self.links.importer(self.group_id)
-        timeout = self.links.settings.transaction_timeout_seconds
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(self.links.settings.transaction_timeout_seconds):
                 await producer.start()
             yield producer
         finally:
-            with suppress(*BROKEN):
-                async with asyncio.timeout(timeout):
-                    await producer.stop()
+            await stop(producer)
 
     async def _commit(self, producer: AIOKafkaProducer, records: Sequence[ImportRecord], progress: Progress) -> None:
-        async with asyncio.timeout(self.links.settings.transaction_timeout_seconds):
-            await producer.begin_transaction()
-            await _write(producer, self.topic, records)
-            await producer.send_offsets_to_transaction({self.source: progress.offset()}, self.group_id)
-            await producer.commit_transaction()
+        by_partition: dict[int, list[OutgoingRecord]] = {}
+        for record in records:
+            written = OutgoingRecord(self.topic, record.key, record.value, (), record.timestamp_ms)
+            by_partition.setdefault(record.partition, []).append(written)
+        await commit(
+            producer,
+            by_partition,
+            offset=GroupOffset(self.group_id, self.source, progress.rows, progress.model_dump_json()),
+            timeout_seconds=self.links.settings.transaction_timeout_seconds,
+        )
 
 
 def gathered(
@@ -194,32 +196,3 @@ def _after(progress: Progress, piece: Sequence[Outcome]) -> Progress:
             "refused": progress.refused + len(piece) - sent,
         }
     )
-
-
-async def _write(producer: AIOKafkaProducer, topic: str, records: Sequence[ImportRecord]) -> None:
-    """Send in whole batches a partition."""
-    by_partition: dict[int, list[ImportRecord]] = {}
-    for record in records:
-        by_partition.setdefault(record.partition, []).append(record)
-    deliveries: list[asyncio.Future[object]] = []
-    try:
-        for partition, group in by_partition.items():
-            batch = producer.create_batch()
-            for record in group:
-                if not _append(batch, record):
-                    deliveries.append(await producer.send_batch(batch, topic, partition=partition))
-                    batch = producer.create_batch()
-                    _append(batch, record)
-            deliveries.append(await producer.send_batch(batch, topic, partition=partition))
-    except IllegalOperation as error:
-        # A delivery before this one has broken the transaction, and says by what.
-        failures = [failure for done in deliveries if done.done() and (failure := done.exception())]
-        raise (failures[0] if failures else error) from None
-    for outcome in await asyncio.gather(*deliveries, return_exceptions=True):
-        if isinstance(outcome, BaseException):
-            raise outcome
-
-
-def _append(batch: BatchBuilder, record: ImportRecord) -> bool:
-    appended = batch.append(key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=[])
-    return appended is not None

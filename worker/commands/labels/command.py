@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from worker.broker.clients import KafkaLinks
 from worker.broker.positions import Position, name_of
-from worker.broker.range_reader import connected_reader, read_ranges
+from worker.broker.range_reader import connected_reader, record_at
 from worker.broker.ranges import Bound, Range, freeze
 from worker.broker.topics import partition_counts
 from worker.commands.dead_letters.ledger import ledger_topic
@@ -156,7 +156,7 @@ class _Printer:
         self.found += 1
         post = one.post
         if post is not None and post not in self.posts:
-            record = await _record_at(self.links, reader, post)
+            record = await _record_if_there(self.links, reader, post)
             value = record.value if record is not None and is_post(record, self.post_id) else None
             # A dead letter has the bytes of a post that is gone.
             self.posts[post] = one.value if value is None and isinstance(one, Letter) else value
@@ -189,16 +189,12 @@ class _Printer:
         click.echo(line, err=self.aside)
 
 
-async def _record_at(links: KafkaLinks, reader: AIOKafkaConsumer, position: Position) -> ConsumerRecord | None:
+async def _record_if_there(links: KafkaLinks, reader: AIOKafkaConsumer, position: Position) -> ConsumerRecord | None:
     """Return the record at a position; None where it is gone, or the topic is."""
-    source = TopicPartition(position.topic, position.partition)
     async with links.connected_admin() as admin:
         if (await partition_counts(admin, [position.topic])).get(position.topic, 0) <= position.partition:
             return None
-    ranges = await freeze(reader, [source], Bound("offset", position.offset), Bound("offset", position.offset + 1))
-    async for records in read_ranges(reader, ranges):
-        return records[0]
-    return None
+    return await record_at(reader, position)
 
 
 def _looked_at(ranges: Mapping[TopicPartition, Range], *, all_partitions: bool) -> str:

@@ -2,14 +2,14 @@
 
 import csv
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
 from pyarrow import parquet
 
+from mmorient import ArchiveError
+from mmorient.archive.json_lines import MAX_LINE_BYTES, read_json_lines
 from worker.commands.diff.read.lines import Origin, Records
 from worker.commands.diff.read.sources import STANDARD_INPUT
 from worker.commands.diff.read.store import Store
@@ -38,24 +38,21 @@ def read_files(store: Store, names: Sequence[str], columns: frozenset[str] = COL
     origins = [Origin("standard input" if name == STANDARD_INPUT else name) for name in names]
     for place, name in enumerate(names):
         try:
-            if name == STANDARD_INPUT:
-                yield from _read_lines(sys.stdin.buffer, origins, place)
-            elif Path(name).suffix == ".parquet":
+            if Path(name).suffix == ".parquet":
                 yield from _read_parquet(store, name, origins, place, columns)
             else:
-                with Path(name).open("rb") as lines:
-                    yield from _read_lines(lines, origins, place)
+                yield from _read_lines(name, origins, place)
+        except ArchiveError as error:
+            raise FatalError(str(error)) from error
         except (OSError, pa.ArrowException) as error:
             raise FatalError(f"{name}: {error}".splitlines()[0]) from error
 
 
-def _read_lines(lines: BinaryIO, origins: Sequence[Origin], place: int) -> Iterator[Records]:
+def _read_lines(name: str, origins: Sequence[Origin], place: int) -> Iterator[Records]:
     records, size = Records(origins), 0
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, line, _ in read_json_lines(Path(name), name, max_line_bytes=MAX_LINE_BYTES):
         records.add(place, number, 0, text_of(line))
-        size += len(line)
+        size += len(line or b"")
         if len(records.values) >= PIECE_RECORDS or size >= PIECE_BYTES:
             yield records
             records, size = Records(origins), 0

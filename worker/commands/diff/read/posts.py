@@ -11,7 +11,8 @@ from aiokafka import TopicPartition
 from pydantic import ValidationError
 
 from schemas import Post
-from worker.broker.range_reader import read_ranges
+from worker.broker.positions import Position
+from worker.broker.range_reader import record_at
 from worker.broker.ranges import Range
 from worker.commands.diff.read.files import COLUMNS, read_files
 from worker.commands.diff.read.lines import Intake, Tally
@@ -118,13 +119,14 @@ async def whole_from_topics(
     for topic, partition, offset in places:
         if topic not in topics:
             continue
-        there = await reader.still_there({TopicPartition(topic, partition): Range(offset, offset + 1)})
-        async for records in read_ranges(reader.consumer, there):
-            try:
-                post = Post.model_validate_json(records[0].value or b"")
-            except ValidationError:
-                continue
-            found[topic, partition, offset] = post.model_dump_json().encode()
+        record = await record_at(reader.consumer, Position(topic, partition, offset))
+        if record is None:
+            continue
+        try:
+            post = Post.model_validate_json(record.value or b"")
+        except ValidationError:
+            continue
+        found[topic, partition, offset] = post.model_dump_json().encode()
     return found
 
 

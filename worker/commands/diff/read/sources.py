@@ -1,11 +1,14 @@
 """What LEFT and RIGHT name: topics or files."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from glob import glob, has_magic
+from glob import has_magic
 from pathlib import Path
 from typing import Literal
 
+from mmorient import ArchiveUsageError
+from mmorient.archive.paths import find_files
 from worker.errors import SettingsError
 from worker.settings import TASKS
 
@@ -75,8 +78,9 @@ def _files(names: Sequence[str]) -> Iterable[str]:
         if name == STANDARD_INPUT or Path(name).is_file():
             yield name
         elif has_magic(name):
-            # Path.glob takes no absolute pattern.
-            yield from sorted(found for found in glob(name, recursive=True) if Path(found).is_file())  # noqa: PTH207
+            # A pattern that matches no file may be that of topics.
+            with suppress(ArchiveUsageError):
+                yield from map(str, find_files([name]))
 
 
 def _may_be_topic(name: str) -> bool:
