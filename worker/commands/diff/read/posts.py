@@ -19,7 +19,7 @@ from worker.commands.diff.read.lines import Intake, Tally
 from worker.commands.diff.read.store import Store
 from worker.commands.diff.read.topics import TopicReader
 
-# Upper ends of the slices by length, characters.
+# Upper ends of the segments by length, characters.
 _LENGTHS = ((20, "1-20"), (80, "21-80"), (280, "81-280"))
 _LONGER = "over 280"
 _NO_TEXT = "no text"
@@ -73,7 +73,7 @@ async def posts_from_topics(
 
 
 def describe(store: Store, *, from_topics: bool) -> int:
-    """Make the table `facet`, a row a joined post with the values it is sliced by; return how many are known.
+    """Make the table `facet`, a row a joined post with the values it is divided by; return how many are known.
 
     Args:
         store: after the join.
