@@ -25,14 +25,14 @@ from worker.intake.lanes import Lanes
 from worker.intake.membership import Membership
 from worker.isolation.trial import Trial
 from worker.labelling.exactness import is_exact
-from worker.labelling.portions import DeviceMemory
 from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.output.after_commit import AfterCommit
-from worker.output.records import PublishStage, stamp_of
+from worker.output.records import RecordBuilder, stamp_of
 from worker.pipeline import Pipeline
 from worker.rate_limit import RateLimit
 from worker.settings import Settings
 from worker.shadow.parent import NoShadow, shadow_of
+from worker.telemetry.device_memory import DeviceMemory
 from worker.telemetry.drift import Drift
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import BUILD_INFO, MODEL_INFO, exported
@@ -171,7 +171,7 @@ class StreamService(Service):
                     bounded=terms.bounded,
                 ),
                 stages=stages,
-                publish=PublishStage(
+                builder=RecordBuilder(
                     routes=settings.kafka.routes,
                     dead_letter_topic=settings.kafka.dead_letter_topic,
                     max_dead_letter_bytes=outputs.max_dead_letter_bytes,

@@ -17,9 +17,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mmorient import TASKS
 from worker.errors import SettingsError
-
-TASKS = ("sentiment", "humour", "sarcasm", "offensiveness", "motivation")
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]

@@ -1,4 +1,4 @@
-"""Stage: a labelled or rejected item to the records that are written for it."""
+"""The records that are written for a labelled or rejected item."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class PublishStage:
+class RecordBuilder:
     """Turns items into outgoing records.
 
     Args:
@@ -67,7 +67,7 @@ class PublishStage:
         if item.rejection is not None:
             return self._dead_letters(item, item.rejection)
         if item.labels is None or item.post is None:
-            raise FatalError(f"{item.position} came to publish neither labelled nor rejected")
+            raise FatalError(f"{item.position} came here neither labelled nor rejected")
         return [
             self._label(item, item.post.id, item.labels, topic, tasks) for topic, tasks in self._tasks_by_topic.items()
         ]
