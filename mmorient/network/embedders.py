@@ -158,8 +158,8 @@ class TextEmbedder:
         ids, mask = token_batch(rows, windows[0].bucket, self._device)
         states, means = encoder.encode(ids, mask)
         if encoder is not self._encoder:  # a companion gives the global vector and nothing else
-            nothing = torch.zeros(len(rows), 0)
-            return _Read(nothing, nothing, torch.zeros(len(rows)), means.cpu())
+            nothing = torch.zeros(len(rows), encoder.state_width)
+            return _Read(torch.zeros(len(rows), 0), nothing, torch.zeros(len(rows)), means.cpu())
         attended = self._attention(states, mask)
         if encoder.companion is not None:
             means = means.new_zeros(len(rows), encoder.global_width)
