@@ -23,8 +23,11 @@ setup: .venv/.installed ## install everything into .venv/
 demo: setup ## stream the sample posts through a local Kafka, Redis and the worker
 	@$(BIN)/moderate demo
 
-check: setup lint ## lint, types, and every test that needs neither a server nor torch
-	@$(BIN)/python -m pytest --tier check
+# Types beside the tests: each keeps one core busy for most of the time that this takes.
+check: setup ## lint, types, and every test that needs neither a server nor torch
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest --tier check; tests=$$?; wait $$types && exit $$tests
 
 test: check ## check, and each promise once, against a real Kafka and Redis
 	@$(BIN)/python -m pytest --tier test
