@@ -83,8 +83,10 @@ class Pipeline:
             Exception: a stage failed in a way that it does not know: a fault in this program.
         """
         async with asyncio.TaskGroup() as group:
-            while not self._stopping.is_set():
+            while True:
                 await self._wait_for_room()
+                if self._stopping.is_set():
+                    break
                 slices = await self._consume.next_batch(
                     max_bytes=self._max_bytes - self._bytes, even_if_larger=not self._bytes
                 )
@@ -105,6 +107,8 @@ class Pipeline:
     def stop(self) -> None:
         """Fetch no more; `run` returns when what is in flight is settled. What only waits for its turn is dropped."""
         self._stopping.set()
+        # Who waits for room is not to take one more batch when there is some.
+        self._freed.set()
         for piece, task in self._unnamed.items():
             task.cancel()
             piece.release()
@@ -119,7 +123,7 @@ class Pipeline:
         return len(self._batches) >= self._max_in_flight or self._bytes >= self._max_bytes
 
     async def _wait_for_room(self) -> None:
-        while (full := self._is_full) or self._rate_limit.wait_seconds:
+        while not self._stopping.is_set() and ((full := self._is_full) or self._rate_limit.wait_seconds):
             self._freed.clear()
             try:
                 async with asyncio.timeout(

@@ -6,13 +6,13 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from mode import Service
 
-from mmorient import MmOrientError, Moderator, load_reference
+from mmorient import MmOrientError, load_reference
 from schemas import ModelStamp
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import new_incarnation
@@ -38,6 +38,9 @@ from worker.telemetry.health import Health
 from worker.telemetry.metrics import BUILD_INFO, MODEL_INFO, exported
 from worker.telemetry.tracing import traces_of
 from worker.watchdog import Watchdog, end_within
+
+if TYPE_CHECKING:
+    from mmorient import Moderator
 
 log = structlog.get_logger(__name__)
 
@@ -249,7 +252,7 @@ async def _drift(stack: AsyncExitStack, settings: Settings) -> Drift:
     return drift
 
 
-def _stamp(moderator: Moderator, *, exact: bool) -> ModelStamp:
+def _stamp(moderator: "Moderator", *, exact: bool) -> ModelStamp:
     identity = moderator.identity
     MODEL_INFO.labels(
         identity.name, identity.checkpoint, identity.precision, identity.graph_context, identity.arithmetic

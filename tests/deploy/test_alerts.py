@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+import pytest
 import yaml
 
 from tests.deploy import tools
@@ -26,6 +27,7 @@ def promtool(*arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.server
 def test_promtool_finds_the_rules_good() -> None:
     """Rules and alerts can be loaded; every alert fires and stays quiet where it should."""
     assert "SUCCESS" in promtool("check", "rules", "rules.yml", "alerts.yml")

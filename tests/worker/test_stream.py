@@ -46,6 +46,7 @@ async def test_kill_9_in_the_middle_loses_and_doubles_nothing(stream: Stream) ->
     assert await again.end() == 0
 
 
+@pytest.mark.soak
 async def test_two_workers_share_ten_thousand_posts(stream: Stream) -> None:
     """Every one of ten thousand posts has exactly three labels, and both workers did some of the work."""
     partitions, count = 8, 10_000
@@ -89,6 +90,7 @@ async def test_partitions_move_between_workers(stream: Stream) -> None:
     assert await third.end() == 0
 
 
+@pytest.mark.soak
 async def test_a_paused_worker_does_not_label_twice(stream: Stream) -> None:
     """A worker that was stopped past its session finds its successor's fence when it goes on."""
     await stream.create_topics(2)

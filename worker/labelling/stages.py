@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
-from mmorient import Moderator
 from worker.items import Item
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
 from worker.labelling.decode import decode
@@ -22,13 +22,19 @@ from worker.telemetry.metrics import CACHE_FAILURES
 from worker.telemetry.timeline import Timeline
 from worker.watchdog import Watchdog
 
+if TYPE_CHECKING:
+    from mmorient import Moderator
 
-async def load_moderator(settings: Settings) -> Moderator:
+
+async def load_moderator(settings: Settings) -> "Moderator":
     """Return the model that the settings name.
 
     Raises:
         MmOrientError: the checkpoint or the device cannot be used.
     """
+    # Here, for torch takes seconds, and the pipeline is also tested without it.
+    from mmorient import Moderator
+
     return await asyncio.to_thread(
         Moderator.from_checkpoint,
         settings.checkpoint,
@@ -89,7 +95,7 @@ class Stages:
         cls,
         stack: AsyncExitStack,
         settings: Settings,
-        moderator: Moderator,
+        moderator: "Moderator",
         cache: NoCache | RedisCache,
         watch: Watchdog,
         *,

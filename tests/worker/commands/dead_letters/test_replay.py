@@ -77,6 +77,7 @@ async def test_only_what_is_selected_and_allowed_is_replayed(stream: Stream, rep
     assert len(found) == 9
 
 
+@pytest.mark.soak
 async def test_kill_9_in_the_middle_replays_each_once(stream: Stream) -> None:
     """Killed at five random moments and run once more, every letter's post was written once."""
     await stream.create_topics(2)

@@ -77,6 +77,7 @@ async def rows_done(stream: Stream, name: str) -> int:
         return max((entry.offset for entry in offsets.values()), default=-1)
 
 
+@pytest.mark.soak
 async def test_every_post_arrives_once_over_kill_9(stream: Stream, tmp_path: Path) -> None:
     """In the archive's order, with its bytes, key, time and partition; a second import of the name disturbs nothing."""
     await stream.create_topics(PARTITIONS)
