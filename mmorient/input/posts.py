@@ -46,6 +46,8 @@ class Picture:
         text: What is drawn over it, empty where nothing is; None where nobody has looked.
         painted: Whether drawn text is painted out of the pixels.
         frame: How the picture was put into the square.
+        later: Of an animated picture, the further frames that are looked at, each like ``pixels``. Their embeddings
+            are pooled: they count as one picture.
     """
 
     pixels: NDArray[np.uint8]
@@ -54,6 +56,7 @@ class Picture:
     text: str | None = None
     painted: bool = False
     frame: Frame = Frame()
+    later: tuple[NDArray[np.uint8], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
