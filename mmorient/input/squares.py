@@ -57,7 +57,7 @@ def shrunk(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
 
 
 def bands(image: Image.Image, box: tuple[int, int, int, int], step: int) -> Iterator[tuple[int, Image.Image]]:
-    """Yield a part of a picture from the top down: the rows above a band, and the band, ``step`` rows or more of them."""
+    """Yield a part of a picture from the top down: the rows above a band, and the band, ``step`` rows or more."""
     left, top, right, bottom = box
     rows = step * max(1, _BAND_PIXELS // (step * max(1, right - left)))
     for start in range(top, bottom, rows):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -124,14 +125,22 @@ class PictureEmbedder:
         self.width = encoder.state_width + encoder.global_width
 
     def embed(self, pictures: Sequence[Picture]) -> list[Embedding]:
-        """Embed pictures, always ``rows`` at a time.
+        """Embed pictures, always ``rows`` at a time; an animated one as the mean of its frames.
 
         Returns:
             fp16 ``[width]`` each.
         """
-        embeddings: list[Embedding] = []
-        for count, attended, globals_ in self._attend(pictures):
-            embeddings += map(_embedding, attended.vector[:count].cpu(), globals_[:count].cpu())
+        frames = [pixels for picture in pictures for pixels in (picture.pixels, *picture.later)]
+        vectors: list[Tensor] = []
+        globals_: list[Tensor] = []
+        for count, attended, means in self._attend(frames):
+            vectors += attended.vector[:count].cpu()
+            globals_ += means[:count].cpu()
+        embeddings, start = [], 0
+        for picture in pictures:
+            end = start + 1 + len(picture.later)
+            embeddings.append(_embedding(*pool_frames(vectors[start:end], globals_[start:end])))
+            start = end
         return embeddings
 
     @property
@@ -145,14 +154,18 @@ class PictureEmbedder:
         return self._encoder.grid
 
     def attention(self, pictures: Sequence[Picture]) -> Tensor:
-        """Where stage 1 looks in each picture (section 2): ``[n, R]``, each row summing to 1."""
-        rows = [attended.weights[:count].cpu() for count, attended, _ in self._attend(pictures)]
+        """Where stage 1 looks in each picture (section 2): ``[n, R]``, each row summing to 1.
+
+        Of an animated picture, in its first frame.
+        """
+        frames = [picture.pixels for picture in pictures]
+        rows = [attended.weights[:count].cpu() for count, attended, _ in self._attend(frames)]
         return torch.cat(rows) if rows else torch.zeros(0, self._encoder.regions)
 
-    def _attend(self, pictures: Sequence[Picture]) -> Iterator[tuple[int, Attended, Tensor]]:
-        """Encode pictures ``rows`` at a time: how many, stage 1, global vectors ``[rows, D]``, the rest padding."""
-        for start in range(0, len(pictures), self._rows):
-            chunk = [picture.pixels for picture in pictures[start : start + self._rows]]
+    def _attend(self, frames: Sequence[NDArray[np.uint8]]) -> Iterator[tuple[int, Attended, Tensor]]:
+        """Encode frames ``rows`` at a time: how many, stage 1, global vectors ``[rows, D]``, the rest padding."""
+        for start in range(0, len(frames), self._rows):
+            chunk = list(frames[start : start + self._rows])
             dummies = [np.zeros_like(chunk[0])] * (self._rows - len(chunk))
             pixels = torch.from_numpy(np.stack(chunk + dummies)).to(self._device)
             with enough_threads():
@@ -169,6 +182,21 @@ def _means(split: list[list[Window]], globals_: Tensor) -> list[Tensor]:
         means.append((part * lengths[:, None]).sum(0) / lengths.sum())
         start += len(windows)
     return means
+
+
+def pool_frames(vectors: Sequence[Tensor], globals_: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Frames of one picture as one, as pictures of one post are: means, the global one of length 1 again.
+
+    Args:
+        vectors: fp32 ``[v]`` each.
+        globals_: fp32 ``[D]`` each.
+
+    Returns:
+        ``[v]`` and ``[D]``; of one frame, that frame's.
+    """
+    if len(vectors) == 1:
+        return vectors[0], globals_[0]
+    return torch.stack(list(vectors)).mean(0), functional.normalize(torch.stack(list(globals_)).mean(0), dim=0)
 
 
 def _embedding(vector: Tensor, global_: Tensor) -> Embedding:

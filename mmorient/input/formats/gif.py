@@ -1,7 +1,7 @@
 """GIF: with bytes behind its end or without an end, still or animated.
 
-Of a single frame that breaks off, a thirty-second of the pixels may be missing. Of an animation that breaks off, the frames
-that are there are looked at, which is all that anybody sees of it.
+Of a single frame that breaks off, a thirty-second of the pixels may be missing. Of an animation that breaks off, the
+frames that are there are looked at, which is all that anybody sees of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """JPEG: decoded at a fraction, so that a photograph of 200 megapixels costs what one of 3 does.
 
-What is cut off is filled up with grey by the decoder. How much may be missing: of a sequential file a thirty-second of its
-pixels; of a progressive one, which shows the whole picture from its first scans on, all but these first scans.
+What is cut off is filled up with grey by the decoder. How much may be missing: of a sequential file a thirty-second of
+its pixels; of a progressive one, which shows the whole picture from its first scans on, all but these first scans.
 """
 
 from __future__ import annotations
@@ -181,8 +181,9 @@ def _check_scans(data: bytes, header: _Header, components: int) -> None:
 def _grey_share(image: Image.Image) -> float:
     """Share of the pixels at the end that the decoder has filled up, which it does with grey."""
     pixels = np.asarray(image).reshape(image.height, image.width, -1)
-    grey: NDArray[np.bool_] = ((pixels >= _GREY[0]) & (pixels <= _GREY[1])).all(axis=2)
-    rows: NDArray[np.bool_] = grey.all(axis=1)
+    within: NDArray[np.bool_] = (pixels >= _GREY[0]) & (pixels <= _GREY[1])
+    grey = np.logical_and.reduce(within, axis=2)
+    rows = np.logical_and.reduce(grey, axis=1)
     whole = len(rows) if rows.all() else int(np.argmin(rows[::-1]))
     partly = grey[max(0, len(rows) - whole - _MCU_ROWS) : len(rows) - whole]
-    return float(whole * image.width + partly.sum()) / grey.size
+    return (whole * image.width + int(partly.sum())) / int(grey.size)

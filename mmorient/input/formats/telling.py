@@ -19,6 +19,8 @@ _SIGNATURES = {
     b"\x00\x00\x00\x0cjP  \r\n\x87\n": "JPEG 2000",
     b"\xff\x4f\xff\x51": "JPEG 2000",
 }
+# Any text may begin "BM": the length of the second header follows.
+_BMP_HEADERS = {length.to_bytes(4, "little") for length in (12, 16, 40, 52, 56, 64, 108, 124)}
 _UNSUPPORTED = {
     b"<svg": "SVG",
     b"%PDF": "PDF",
@@ -56,7 +58,7 @@ def tell(data: bytes) -> tuple[str, int]:
 
 def _at_start(data: bytes) -> str | None:
     for signature, name in _SIGNATURES.items():
-        if data.startswith(signature):
+        if data.startswith(signature) and (name != "BMP" or data[14:18] in _BMP_HEADERS):
             return name
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"

@@ -26,6 +26,7 @@ _MAX_METADATA_BYTES = 256 * 1024
 _IMAGES = (b"VP8 ", b"VP8L")
 # Its decoder holds two canvases, its result and ours: 16 bytes a pixel. 40 megapixels were always read.
 _COST = 1.6
+_PLAINLY_TOO_MUCH = 1 / 8  # of the bytes: not worth two decodings
 _FILLINGS = (b"\x00", b"\xa5")
 _ALPHA, _ANIMATED = 0x10, 0x02
 _CLEARED, _PUT = 0x01, 0x02
@@ -115,8 +116,8 @@ def _decoded(file: bytes) -> Image.Image:
 
 
 def _mended(picture: _Chunk, alpha: _Chunk | None, width: int, height: int) -> Image.Image:
-    # Pixels of the compressed bytes' share are missing at least: what is plainly too much is not decoded.
-    check_missing(picture.missing / picture.length / 4, "WebP ends within its image")
+    if picture.missing > picture.length * _PLAINLY_TOO_MUCH:
+        raise PictureError("truncated", f"WebP ends within its image: {picture.missing} bytes are missing")
     filled = [_Chunk(picture.name, picture.body + filling * picture.missing, picture.length) for filling in _FILLINGS]
     first, second = (_decoded(_file(chunk, alpha, width, height)) for chunk in filled)
     others = (band for _, band in bands(second, (0, 0, width, height), 1))
