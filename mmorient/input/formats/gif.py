@@ -6,6 +6,7 @@ frames that are there are looked at, which is all that anybody sees of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from mmorient.errors import PictureError
 from mmorient.input.formats.animation import MAX_FRAMES, Animation, Clear, Part
 from mmorient.input.formats.source import DAMAGE, MAX_MISSING, Source, check_missing, check_size
 
-_TRAILER, _EXTENSION, _IMAGE = 0x3B, 0x21, 0x2C
+_TRAILER, _EXTENSION = 0x3B, 0x21
+_BLOCK = re.compile(rb"[\x21\x2c\x3b]")
 _GRAPHIC_CONTROL = 0xF9
 _PALETTE, _TRANSPARENT = 0x80, 0x01
 _CLEARS: dict[int, Clear] = {2: "blank", 3: "before"}
@@ -110,13 +112,16 @@ def _palette_bytes(flags: int) -> int:
 def _frames(data: bytes, place: int) -> list[_Frame]:
     found: list[_Frame] = []
     control = bytes(4)
-    while place < len(data) and data[place] != _TRAILER and len(found) < MAX_FRAMES:
-        kind = data[place]
+    # Filling bytes between blocks are passed over, as all decoders do.
+    while (block := _BLOCK.search(data, place)) is not None and len(found) < MAX_FRAMES:
+        place, kind = block.start(), block[0][0]
+        if kind == _TRAILER:
+            break
         if kind == _EXTENSION:
             if data[place + 1 : place + 3] == bytes([_GRAPHIC_CONTROL, 4]) and place + 7 <= len(data):
                 control = data[place + 3 : place + 7]
             place = _blocks_end(data, place + 2)[0]
-        elif kind == _IMAGE:
+        else:
             descriptor = data[place + 1 : place + 10]
             if len(descriptor) < 9:
                 break
@@ -127,8 +132,6 @@ def _frames(data: bytes, place: int) -> list[_Frame]:
             content = data[pixels:end] if whole else _ended(data, pixels)
             found.append(_Frame(control, descriptor, data[place + 10 : pixels], content, whole))
             control, place = bytes(4), end
-        else:
-            place += 1  # filling bytes, which decoders pass over
     return found
 
 

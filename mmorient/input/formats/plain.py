@@ -15,13 +15,13 @@ from mmorient.errors import PictureError
 from mmorient.input.formats.png import read_png
 from mmorient.input.formats.source import DAMAGE, MAX_MISSING, Source, check_missing, check_size
 
-# Pillow decodes run lengths in Python, a pixel at a time: 4 megapixels take a quarter of a second.
-_RUN_LENGTH_COST = 16
+# Pillow decodes run lengths in Python, a pixel at a time at worst: a megapixel takes most of a second.
+_RUN_LENGTH_COST = 64
 # OpenJPEG holds 18 bytes a pixel, and takes 130 ns for it.
 _JPEG_2000_COST = 4
 _ICO_ENTRY = struct.Struct("<BBBBHHII")
 _MAX_ICONS = 1000
-_ICON_PIXELS = 2048 * 2048
+_ICON_PIXELS = 1024 * 1024
 
 
 def read_bmp(data: bytes) -> Source:
