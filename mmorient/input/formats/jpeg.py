@@ -72,9 +72,8 @@ def read_jpeg(data: bytes, side: int | None) -> Source:
     scan_components = data[header.scans + 4]
     several = header.progressive or scan_components < components
     ended = data.rfind(_END, header.scans) >= 0
-    content = b"".join([*header.kept, data[header.scans :], b"" if ended else _END])
-    if several and not ended:
-        _check_scans(data, header, components)
+    end = _usable(data, header, components) if several and not ended else len(data)
+    content = b"".join([*header.kept, data[header.scans : end], b"" if ended else _END])
 
     def opened() -> JpegImageFile:
         image = JpegImageFile(BytesIO(content))
@@ -149,12 +148,14 @@ def _coefficient_bytes(frame: bytes) -> int:
     return sum(_COEFFICIENT_BYTES * width * height * x * y // (across * down) for x, y in factors)
 
 
-def _check_scans(data: bytes, header: _Header, components: int) -> None:
-    """Refuse a file that ends before the first scans do: the coarse picture, and the first detail of its brightness.
+def _usable(data: bytes, header: _Header, components: int) -> int:
+    """Where a file that breaks off has to be ended: before a marker's segment that is not all there.
 
     Raises:
-        PictureError: ``truncated``.
+        PictureError: ``truncated``: it ends before the first scans do, the coarse picture and the first detail of its
+            brightness.
     """
+    end = len(data)
     coarse: set[int] = set()
     detailed: set[int] = set()
     begun: tuple[set[int], int, int] | None = None
@@ -174,8 +175,11 @@ def _check_scans(data: bytes, header: _Header, components: int) -> None:
             if exact >> 4 == 0:  # else it makes more exact what an earlier one brought
                 begun = {segment[1 + 2 * index] for index in range(count)}, first, last
         place = start + 2 + max(length, 2)
+        if place > len(data):
+            end = start
     if len(coarse) < components or header.frame[6] not in detailed:
         raise PictureError("truncated", "JPEG ends within its first scans")
+    return end
 
 
 def _grey_share(image: Image.Image) -> float:

@@ -52,7 +52,9 @@ def tiff_of_entries() -> bytes:
     (start,) = struct.unpack_from("<I", data, 4)
     (count,) = struct.unpack_from("<H", data, start)
     size = 6 * MEGABYTE
-    directory = struct.pack("<H", count + 1000) + data[start + 2 : start + 2 + 12 * count] + entries("<", 1000, size)[2:]
+    directory = (
+        struct.pack("<H", count + 1000) + data[start + 2 : start + 2 + 12 * count] + entries("<", 1000, size)[2:]
+    )
     return b"II*\x00" + struct.pack("<I", len(data) + size) + data[8:] + bytes(size) + directory
 
 
@@ -113,7 +115,13 @@ def run_lengths() -> bytes:
     width, height = 1000, 1000
     rows = (b"\x01\x07" * width + b"\x00\x00") * height
     head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(rows), 0, 0, 256, 0)
-    return b"BM" + struct.pack("<IHHI", 14 + 40 + 1024 + len(rows), 0, 0, 14 + 40 + 1024) + head + bytes(range(256)) * 4 + rows
+    return (
+        b"BM"
+        + struct.pack("<IHHI", 14 + 40 + 1024 + len(rows), 0, 0, 14 + 40 + 1024)
+        + head
+        + bytes(range(256)) * 4
+        + rows
+    )
 
 
 def avif(frames: int) -> bytes:
@@ -149,7 +157,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "AVIF of 60 frames": lambda: avif(60),
     "progressive JPEG of 2,000 scans": lambda: scans(2000),
     "JPEG of 4.3 gigapixels": header_only_jpeg,
-    "PNG with 8 MB of one-byte chunks": lambda: after_header(chunk(b"tEXt", b"k") * 90_000),
+    "PNG of 90,000 one-byte texts": lambda: after_header(chunk(b"tEXt", b"k") * 90_000),
     "GIF of 8 MB of filling bytes": lambda: sample("GIF")[:-1] + bytes(8 * MEGABYTE),
     "bitmap of run lengths of a pixel": run_lengths,
 }
