@@ -1,4 +1,4 @@
-"""The stream: consume, the stages, publish, commit; several batches under way at once.
+"""The stream: consume, the stages, records, commit; several batches under way at once.
 
 While one batch is in the model, the next is fetched and prepared and the one before is published.
 Order is kept a partition at a time, by the lanes. A slice that may kill the process goes a way of its own first.
@@ -17,7 +17,7 @@ from worker.intake.slices import Slice
 from worker.isolation.trial import Trial
 from worker.labelling.stages import Stages
 from worker.output.after_commit import AfterCommit
-from worker.output.records import PublishStage
+from worker.output.records import RecordBuilder
 from worker.rate_limit import RateLimit
 from worker.telemetry.metrics import BATCH_POSTS, IN_FLIGHT_BYTES
 from worker.telemetry.timeline import StageTime, Timeline
@@ -32,7 +32,9 @@ class Pipeline:
     """Runs batches through the stages.
 
     Args:
-        consume, stages, publish: the rooms.
+        consume: fetches slices.
+        stages: label items.
+        builder: makes the records of items.
         trial: tries suspicious records.
         after_commit: takes what is committed.
         max_in_flight: batches between fetch and commit.
@@ -45,7 +47,7 @@ class Pipeline:
         *,
         consume: ConsumeStage,
         stages: Stages,
-        publish: PublishStage,
+        builder: RecordBuilder,
         trial: Trial,
         after_commit: AfterCommit,
         max_in_flight: int,
@@ -54,7 +56,7 @@ class Pipeline:
     ) -> None:
         self._consume = consume
         self._stages = stages
-        self._publish = publish
+        self._builder = builder
         self._trial = trial
         self._after_commit = after_commit
         # Few at a time, or many would be suspected of one death; steps may overlap their transactions.
@@ -183,7 +185,7 @@ class Pipeline:
     async def _settle(self, piece: Slice, timeline: Timeline) -> None:
         started_ns = time.time_ns()
         try:
-            await piece.lane.settle(piece, self._publish.records(piece.items))
+            await piece.lane.settle(piece, self._builder.records(piece.items))
         except LaneError as error:
             _note_dropped(piece, error)
         else:

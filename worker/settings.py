@@ -17,9 +17,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mmorient import TASKS
 from worker.errors import SettingsError
-
-TASKS = ("sentiment", "humour", "sarcasm", "offensiveness", "motivation")
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
@@ -235,6 +234,10 @@ class Settings(BaseSettings):
     compiled: bool = Field(
         default=False,
         description="encoders through torch.compile: changes digits within rounding, needs a C++ compiler",
+    )
+    allow_inexact: bool = Field(
+        default=False,
+        description="run even where labels are found to depend on more than their posts; stamped on every label",
     )
     graph_context: Literal["bank", "self"] = Field(
         "bank", description="the posts that a post is compared with; stamped on every label"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,14 @@ class Picture:
     painted: bool = False
     frame: Frame = Frame()
     later: tuple[NDArray[np.uint8], ...] = ()
+
+    def stills(self) -> Iterator[Picture]:
+        """Yield each frame as a picture of its own; a still picture as it is."""
+        if not self.later:
+            yield self
+            return
+        for pixels in (self.pixels, *self.later):
+            yield replace(self, pixels=pixels, later=())
 
 
 @dataclass(frozen=True, slots=True)

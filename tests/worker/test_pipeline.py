@@ -68,12 +68,12 @@ async def test_a_batch_that_ends_makes_room_at_once() -> None:
     """With all places taken, the next batch is fetched when one is free, not at the next sign of life."""
     consume: Any = EndlessConsume()
     stages: Any = SlowStages()
-    publish: Any = NoRecords()
+    builder: Any = NoRecords()
     trial: Any = None
     pipeline = Pipeline(
         consume=consume,
         stages=stages,
-        publish=publish,
+        builder=builder,
         trial=trial,
         after_commit=AfterCommit([], Drift([], None, window_posts=1000)),
         max_in_flight=2,

@@ -3,16 +3,13 @@
 import gc
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 import torch
-from prometheus_client.core import Metric as Family
-from prometheus_client.registry import Collector
 
 from worker.retry import waits
-from worker.telemetry.metrics import DEVICE_MEMORY_BYTES
 
 log = structlog.get_logger(__name__)
 
@@ -49,25 +46,6 @@ def free_memory(*, thoroughly: bool) -> None:
         gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-class DeviceMemory(Collector):
-    """Exports how much memory of the GPU is taken; nothing where there is none in use."""
-
-    def describe(self) -> Iterator[Family]:
-        """Yield the family without samples."""
-        yield DEVICE_MEMORY_BYTES.gauge()
-
-    def collect(self) -> Iterator[Family]:
-        """Yield what torch says now."""
-        family = DEVICE_MEMORY_BYTES.gauge()
-        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-            free, all_bytes = torch.cuda.mem_get_info()
-            family.add_metric(["allocated"], torch.cuda.memory_allocated())
-            family.add_metric(["reserved"], torch.cuda.memory_reserved())
-            family.add_metric(["free"], free)
-            family.add_metric(["total"], all_bytes)
-        yield family
 
 
 @dataclass(slots=True)
@@ -107,7 +85,7 @@ class Portions:
         self._patience_left = patience_seconds
 
     def begin(self) -> None:
-        """Be patient anew."""
+        """Wait again from the start."""
         self._patience_left = self._patience_seconds
 
     def run(self, kind: str, work: Callable[[slice], None], count: int) -> list[int]:

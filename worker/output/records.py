@@ -1,4 +1,4 @@
-"""Stage: a labelled or rejected item to the records that are written for it."""
+"""The records that are written for a labelled or rejected item."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class PublishStage:
+class RecordBuilder:
     """Turns items into outgoing records.
 
     Args:
@@ -67,7 +67,7 @@ class PublishStage:
         if item.rejection is not None:
             return self._dead_letters(item, item.rejection)
         if item.labels is None or item.post is None:
-            raise FatalError(f"{item.position} came to publish neither labelled nor rejected")
+            raise FatalError(f"{item.position} came here neither labelled nor rejected")
         return [
             self._label(item, item.post.id, item.labels, topic, tasks) for topic, tasks in self._tasks_by_topic.items()
         ]
@@ -147,14 +147,20 @@ class PublishStage:
         ]
 
 
-def stamp_of(moderator: "Moderator") -> ModelStamp:
-    """Return what the labels of a model say of it."""
+def stamp_of(moderator: "Moderator", *, exact: bool) -> ModelStamp:
+    """Return what the labels of a model say of it.
+
+    Args:
+        moderator: the model.
+        exact: whether its labels were found to depend on their posts alone.
+    """
     identity = moderator.identity
     return ModelStamp(
         name=identity.name,
         checkpoint=identity.checkpoint,
         graph_context=identity.graph_context,
         precision=identity.precision,
+        arithmetic=identity.arithmetic if exact else f"inexact-{identity.arithmetic}",
     )
 
 

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-# A series a counter more, that nobody asks for.
+# It would add a series to each counter: the time of its creation, which nothing here uses.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
 
@@ -229,6 +229,7 @@ MODEL_INFO = _gauge(
     "checkpoint",
     "precision",
     "graph_context",
+    "arithmetic",
 )
 BUILD_INFO = _gauge("moderate_build_info", "boolean", "1, with versions and device in the labels.", "version", "device")
 

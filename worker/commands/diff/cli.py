@@ -30,7 +30,7 @@ _OVER = 3
 @click.option("--left-checkpoint", metavar="DIGEST", help="start of the digest of the left's labels to compare")
 @click.option("--right-checkpoint", metavar="DIGEST", help="the same of the right")
 @click.option("--posts", metavar="FILE", help="posts as JSON lines or Parquet; from the labels' posts topic otherwise")
-@click.option("--no-posts", is_flag=True, help="leave the posts alone: no texts, slices by modality only")
+@click.option("--no-posts", is_flag=True, help="leave the posts alone: no texts, segments by modality only")
 @click.option(
     "--truth",
     type=click.Path(path_type=Path, dir_okay=False),

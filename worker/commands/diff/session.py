@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiokafka import TopicPartition
 
-from worker.broker.ranges import Range
+from worker.broker.ranges import OffsetRange
 from worker.commands.diff.compare.comparing import compare
 from worker.commands.diff.compare.moved import most_moved
 from worker.commands.diff.compare.notices import Seen, notices_of
@@ -54,7 +54,7 @@ class Session:
         self._reader = reader
         self._tallies: dict[SideName, Tally] = {side: Tally() for side in SIDES}
         self._posts_tally = Tally()
-        self._posts_read: dict[TopicPartition, Range] = {}
+        self._posts_read: dict[TopicPartition, OffsetRange] = {}
         self._posts_missing: list[str] = []
         self._models: tuple[Moderator | None, Moderator | None] | None = None
         self._begun = False

@@ -13,7 +13,7 @@ from tests.worker.commands.dead_letters.conftest import Replays
 from tests.worker.commands.dead_letters.letters import Draft, replayed, write
 from tests.worker.system import Stream, administrator, headers_of, post
 from worker.commands.dead_letters import replay_command
-from worker.commands.dead_letters.claim import Claim
+from worker.commands.dead_letters.claim import ReplayClaim
 from worker.errors import FatalError
 
 
@@ -135,9 +135,9 @@ async def test_a_transaction_that_does_not_end_is_not_repeated(
     """Whether it was committed is open: the replay ends, and the next one asks the ledger behind a new fence."""
     await stream.create_topics(1)
     await write(stream, [Draft(b"?", n) for n in range(3)])
-    original = Claim.take
+    original = ReplayClaim.take
 
-    async def take(claim: Claim) -> None:
+    async def take(claim: ReplayClaim) -> None:
         await original(claim)
         producer = claim._producer
         assert producer is not None
@@ -151,10 +151,10 @@ async def test_a_transaction_that_does_not_end_is_not_repeated(
         monkeypatch.setattr(producer, "commit_transaction", says_nothing)
         monkeypatch.setattr(claim, "_timeout_seconds", 1.0)
 
-    monkeypatch.setattr(Claim, "take", take)
+    monkeypatch.setattr(ReplayClaim, "take", take)
     with pytest.raises(FatalError, match="took too long"):
         await replays()
-    monkeypatch.setattr(Claim, "take", original)
+    monkeypatch.setattr(ReplayClaim, "take", original)
     assert await replays() == {"selected": 3, "already_replayed" if committed else "replayed": 3}
     assert sorted(len(records) for records in (await replayed(stream)).values()) == [1, 1, 1]
 

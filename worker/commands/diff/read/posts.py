@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from schemas import Post
 from worker.broker.positions import Position
 from worker.broker.range_reader import record_at
-from worker.broker.ranges import Range
+from worker.broker.ranges import OffsetRange
 from worker.commands.diff.read.files import COLUMNS, read_files
 from worker.commands.diff.read.lines import Intake, Tally
 from worker.commands.diff.read.store import Store
 from worker.commands.diff.read.topics import TopicReader
 
-# Upper ends of the slices by length, characters.
+# Upper ends of the segments by length, characters.
 _LENGTHS = ((20, "1-20"), (80, "21-80"), (280, "81-280"))
 _LONGER = "over 280"
 _NO_TEXT = "no text"
@@ -36,7 +36,7 @@ def posts_from_files(store: Store, intake: Intake, names: Sequence[str], tally: 
 
 
 async def posts_from_topics(
-    store: Store, reader: TopicReader, intake: Intake, tally: Tally, read: dict[TopicPartition, Range]
+    store: Store, reader: TopicReader, intake: Intake, tally: Tally, read: dict[TopicPartition, OffsetRange]
 ) -> list[str]:
     """Read the posts that joined labels name from their topics, as far as they are still there.
 
@@ -53,7 +53,7 @@ async def posts_from_topics(
     rows = store.rows(
         'SELECT topic, partition, min("offset"), max("offset") + 1 FROM joined WHERE topic IS NOT NULL GROUP BY ALL'
     )
-    wanted: dict[TopicPartition, Range] = {}
+    wanted: dict[TopicPartition, OffsetRange] = {}
     missing: set[str] = set()
     topics = await reader.topics()
     for topic, partition, first, end in rows:
@@ -64,16 +64,18 @@ async def posts_from_topics(
         before = read.get(source)
         # What is new lies behind what was read, as a rule; where older posts joined later, all is read again.
         since = first if before is None or first < before.since else before.until
-        read[source] = Range(first, end) if before is None else Range(min(first, before.since), max(end, before.until))
+        read[source] = (
+            OffsetRange(first, end) if before is None else OffsetRange(min(first, before.since), max(end, before.until))
+        )
         if since < end:
-            wanted[source] = Range(since, end)
+            wanted[source] = OffsetRange(since, end)
     there = await reader.still_there(wanted) if wanted else {}
     await reader.read(there, lambda records: intake.posts(records, tally), "posts")
     return sorted(missing)
 
 
 def describe(store: Store, *, from_topics: bool) -> int:
-    """Make the table `facet`, a row a joined post with the values it is sliced by; return how many are known.
+    """Make the table `facet`, a row a joined post with the values it is divided by; return how many are known.
 
     Args:
         store: after the join.

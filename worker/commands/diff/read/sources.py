@@ -7,10 +7,9 @@ from glob import has_magic
 from pathlib import Path
 from typing import Literal
 
-from mmorient import ArchiveUsageError
+from mmorient import TASKS, ArchiveUsageError
 from mmorient.archive.paths import find_files
 from worker.errors import SettingsError
-from worker.settings import TASKS
 
 STANDARD_INPUT = "-"
 
