@@ -110,7 +110,10 @@ class MediaSettings(_Group):
 
     max_count: Count = Field(8, description="pictures used of one post")
     max_bytes: Count = Field(8 * 1024 * 1024, description="bytes of one picture")
-    max_pixels: Count = Field(40_000_000, description="pixels of one picture, from its header")
+    max_pixels: Count = Field(
+        64_000_000,
+        description="pixels held while one picture is decoded, four bytes each; a JPEG decodes at a fraction",
+    )
     max_redirects: Annotated[int, Field(ge=0)] = Field(3, description="redirects followed")
     timeout_seconds: Seconds = Field(
         5.0, description="longest time for fetching one picture, retries and redirects included"

@@ -4,7 +4,7 @@ Texts of like length go together, because an encoder pads a call's rows to one s
 cannot change its embedding; it only decides how much of the call is padding.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -13,7 +13,7 @@ from worker.labelling.embed import EmbeddingTable
 
 # Between two calls the torch thread looks whether it should end: about a second of work on two cores.
 MAX_TEXTS = 64
-MAX_PICTURES = 16
+MAX_PICTURES = 16  # frames of an animated one each
 
 Content = TypeVar("Content", str, Picture)
 
@@ -35,11 +35,19 @@ def text_calls(table: EmbeddingTable, wanted: Set[bytes]) -> Iterator[EncoderCal
 def picture_calls(table: EmbeddingTable, wanted: Set[bytes]) -> Iterator[EncoderCall[Picture]]:
     """Yield the calls that make the pictures of `wanted` which are not known yet."""
     missing = {key: picture for key, picture in table.pictures.items() if key in wanted and key not in table.known}
-    return _calls(missing, MAX_PICTURES)
+    return _calls(missing, MAX_PICTURES, lambda picture: 1 + len(picture.later))
 
 
-def _calls(contents: dict[bytes, Content], size: int) -> Iterator[EncoderCall[Content]]:
-    keys = list(contents)
-    for start in range(0, len(keys), size):
-        chunk = keys[start : start + size]
-        yield EncoderCall(chunk, [contents[key] for key in chunk])
+def _calls(
+    contents: dict[bytes, Content], size: int, rows: Callable[[Content], int] = lambda _: 1
+) -> Iterator[EncoderCall[Content]]:
+    keys: list[bytes] = []
+    taken = 0
+    for key, content in contents.items():
+        if keys and taken + rows(content) > size:
+            yield EncoderCall(keys, [contents[one] for one in keys])
+            keys, taken = [], 0
+        keys.append(key)
+        taken += rows(content)
+    if keys:
+        yield EncoderCall(keys, [contents[one] for one in keys])
