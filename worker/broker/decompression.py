@@ -38,7 +38,7 @@ def _gunzip(data: memoryview, max_bytes: int) -> bytes:
     out = bytearray()
     left = bytes(data)
     # A stream may have several members, as Java reads them, too, and zeros behind them.
-    while left:
+    while True:
         member = zlib.decompressobj(_GZIP)
         while not member.eof:
             out += member.decompress(left, max(1, max_bytes - len(out) + 1))
@@ -50,7 +50,8 @@ def _gunzip(data: memoryview, max_bytes: int) -> bytes:
             if not left:
                 raise EOFError("the gzip stream ends early")
         left = member.unused_data.lstrip(b"\0")
-    return bytes(out)
+        if not left:
+            return bytes(out)
 
 
 def _unsnap(data: memoryview, max_bytes: int) -> bytes:

@@ -30,6 +30,7 @@ class Frame(NamedTuple):
 
     Args:
         base_offset, last_offset: that it covers.
+        records: how many there are.
         timestamp: what the records' times are added to; where `appended`, the time of all of them. Milliseconds since
             the epoch.
         appended: whether the broker set the time.
@@ -37,6 +38,7 @@ class Frame(NamedTuple):
 
     base_offset: int
     last_offset: int
+    records: int
     timestamp: int
     appended: bool
 
@@ -49,7 +51,7 @@ def lenient_records(payload: memoryview, frame: Frame, *, behind: int) -> Iterat
         frame: the batch.
         behind: least offset.
     """
-    position, last = 0, frame.base_offset - 1
+    position, last, count = 0, frame.base_offset - 1, 0
     while position < len(payload) and last < frame.last_offset:
         try:
             body, behind_it = _bytes(payload, position)
@@ -65,10 +67,14 @@ def lenient_records(payload: memoryview, frame: Frame, *, behind: int) -> Iterat
         except (ValueError, IndexError) as error:
             record = _unreadable(frame, last + 1, body, error)
         last = record.offset
+        count += 1
         if last >= behind:
             if record.unreadable is not None:
                 RECORD_FAULTS.labels("unreadable").inc()
             yield record
+    if count < frame.records and max(last + 1, behind) <= frame.last_offset:
+        RECORD_FAULTS.labels("unreadable").inc()
+        yield _unreadable(frame, frame.last_offset, memoryview(b""), ValueError(f"{count} of {frame.records} records"))
 
 
 def _record(body: memoryview, frame: Frame, last: int) -> RawRecord:

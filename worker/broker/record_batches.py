@@ -91,10 +91,10 @@ class Batch:
     def _frame(self) -> Frame:
         header = self._header
         if header is None:
-            return Frame(self.base_offset, self.last_offset, -1, appended=False)
+            return Frame(self.base_offset, self.last_offset, 1, -1, appended=False)
         appended = bool(header.attributes & _APPEND_TIME)
         timestamp = header.max_timestamp if appended else header.first_timestamp
-        return Frame(self.base_offset, self.last_offset, timestamp, appended)
+        return Frame(self.base_offset, self.last_offset, header.records, timestamp, appended)
 
     def records(self, *, behind: int) -> Iterator[Any]:
         """Yield the records from offset `behind` on, each a `RawRecord` or one of aiokafka's with the same fields.
@@ -103,7 +103,7 @@ class Batch:
         """
         header = self._header
         if header is None:
-            _, said = yield from _tried(self._legacy, behind)
+            _, said = yield from _tried(self._legacy, behind, self.last_offset)
             if said is not None:
                 yield self._whole(said)
             return
@@ -119,7 +119,7 @@ class Batch:
                 return
         plain = header._replace(attributes=header.attributes & ~_CODEC)
         fast = DefaultRecordBatch(b"".join((_HEADER.pack(*plain), payload)))
-        behind, said = yield from _tried(fast, behind)
+        behind, said = yield from _tried(fast, behind, self.last_offset)
         if said is not None:
             yield from lenient_records(memoryview(payload), self._frame, behind=behind)
 
@@ -193,13 +193,15 @@ def _legacy(data: memoryview) -> Any:
     return batch
 
 
-def _tried(batch: Any, behind: int) -> Generator[Any, None, tuple[int, str | None]]:
+def _tried(batch: Any, behind: int, end: int) -> Generator[Any, None, tuple[int, str | None]]:
     """Yield aiokafka's records; return the offset behind the last, and why it read no further, if that is not the end.
 
     Args:
         batch: of aiokafka.
         behind: least offset.
+        end: largest offset.
     """
+    last = -1
     try:
         records = iter(batch)
     except Exception as error:  # noqa: BLE001 - whatever it is, the fetch goes on
@@ -211,6 +213,9 @@ def _tried(batch: Any, behind: int) -> Generator[Any, None, tuple[int, str | Non
             return behind, None
         except Exception as error:  # noqa: BLE001 - as above
             return behind, f"{type(error).__name__}: {error}"
-        if record.offset >= behind:
+        if not last < record.offset <= end:
+            return behind, f"offset {record.offset} behind {last}"
+        last = record.offset
+        if last >= behind:
             yield record
-            behind = record.offset + 1
+            behind = last + 1
