@@ -10,7 +10,7 @@ from tests.deploy.faults import FAULTS
 from tests.deploy.prometheus_server import RULES, scaled
 
 # A CPU has no device memory; promtool's synthetic series prove this one.
-SYNTHETIC = {"ModerationDeviceMemory/ticket"}
+SYNTHETIC = {"ModerationDeviceMemory/ticket", "ModerationPartitionUnreadable/ticket"}
 
 
 def rules(name: str) -> list[dict[str, object]]:
