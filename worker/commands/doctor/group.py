@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.structs import OffsetAndMetadata
 
+from worker.broker.fetching import UnreadableBatchError
 from worker.broker.group_members import Deployment, holder_of, refuse_strangers
 from worker.broker.group_offsets import committed_offsets
 from worker.broker.positions import name_of
@@ -164,7 +165,13 @@ class Group:
         if not total:
             return ok("no post waits")
         source = max(behind, key=lambda one: behind[one])
-        timestamp = await self._timestamp(source, self._ends[source] - behind[source])
+        try:
+            timestamp = await self._timestamp(source, self._ends[source] - behind[source])
+        except UnreadableBatchError as error:
+            return failure(
+                f"{total} offsets wait, and {error}",
+                "mend the topic, or let another replica lead: the other partitions are labelled meanwhile",
+            )
         if timestamp is None:
             return ok(f"no post waits behind {total} offsets")
         now = self._now()
