@@ -8,6 +8,8 @@ from mmorient import PostLabels
 from schemas import Post, Unavailable
 from worker.errors import InvalidRecordError
 
+# Why an item is passed over where its record deletes a post.
+DELETION = "deletion"
 Headers = Sequence[tuple[str, bytes | None]]
 _FIRST_MS = 946_684_800_000  # the year 2000: what is earlier was not written to Kafka, but counted in seconds, say
 _AHEAD_MS = 60_000  # clocks differ
@@ -36,8 +38,9 @@ class Record(Protocol):
 class Item:
     """One record and what the stages have made of it.
 
-    The offset rides with the payload. A stage that cannot use the record sets `rejection`;
-    later stages pass over it, and publish makes it a dead letter.
+    The offset rides with the payload. A stage that cannot use the record sets `rejection`; later stages pass over it,
+    and publish makes it a dead letter. Where `passed_over` is set, there is nothing to label (`DELETION`, say): later
+    stages pass over it too, and its offset is committed without a label.
     """
 
     record: Record
@@ -49,7 +52,7 @@ class Item:
     unavailable: dict[int, str] = field(default_factory=dict)  # reason code by index in post.media
     labels: PostLabels | None = None
     rejection: InvalidRecordError | None = None
-    deletion: bool = False  # a tombstone: there is no post any more, and nothing to label
+    passed_over: str | None = None  # reason code
 
     @property
     def position(self) -> str:
@@ -85,8 +88,8 @@ class OutgoingRecord:
 
 
 def usable(items: Sequence[Item]) -> list[Item]:
-    """Return the items that are posts and that no stage has rejected yet."""
-    return [item for item in items if item.rejection is None and not item.deletion]
+    """Return the items that no stage has rejected or passed over yet."""
+    return [item for item in items if item.rejection is None and item.passed_over is None]
 
 
 def oddity(timestamp_ms: int, now_ms: float) -> Literal["none", "past", "future"] | None:

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from worker.broker.fetching import FetchedRecord
 from worker.errors import InvalidRecordError
 from worker.intake.journal import Care
-from worker.items import Item, OutgoingRecord, Record, record_bytes
+from worker.items import DELETION, Item, OutgoingRecord, Record, record_bytes
 
 FETCH = "fetch"  # the stage of what could not even be read
 
@@ -67,4 +67,4 @@ def item_of(record: Record) -> Item:
     if isinstance(record, FetchedRecord) and record.unreadable is not None:
         rejection = InvalidRecordError(FETCH, f"no record can be read: {record.unreadable}", reason="unreadable")
         return Item(record, rejection=rejection)
-    return Item(record, deletion=record.value is None)
+    return Item(record, passed_over=DELETION if record.value is None else None)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from worker.items import Item, oddity
+from worker.items import DELETION, Item, oddity
 from worker.telemetry.drift import Drift
 from worker.telemetry.metrics import (
     DEAD_LETTERS,
@@ -42,7 +42,7 @@ class AfterCommit:
         tasks: that are published.
         drift: counts what the model says.
         traces: writes some of the posts' traces.
-        observers: told of all items but deletions, in this order.
+        observers: told of all items but those that are passed over, in this order.
         forward_tombstones: whether deletions go on to the label topics.
     """
 
@@ -65,13 +65,13 @@ class AfterCommit:
         """Count the items.
 
         Args:
-            items: labelled, rejected, or deletions.
+            items: labelled, rejected or passed over.
             stages: that they went through.
         """
         now_ms = time.time() * 1000
-        posts = [item for item in items if not item.deletion]
+        posts = [item for item in items if item.passed_over is None]
         for item in items:
-            if item.deletion:
+            if item.passed_over == DELETION:
                 TOMBSTONES.labels(self._fate(item)).inc()
         for item in posts:
             if kind := oddity(item.record.timestamp, now_ms):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Source, TaskLabel
 from worker.errors import FatalError, InvalidRecordError
-from worker.items import Headers, Item, OutgoingRecord
+from worker.items import DELETION, Headers, Item, OutgoingRecord
 
 # Commands that only read dead letters import this too, and torch takes seconds.
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class PublishStage:
     def _records(self, item: Item) -> list[OutgoingRecord]:
         if item.rejection is not None:
             return self._dead_letters(item, item.rejection)
-        if item.deletion:
-            return self._tombstones(item)
+        if item.passed_over is not None:
+            return self._tombstones(item) if item.passed_over == DELETION else []
         if item.labels is None or item.post is None:
             raise FatalError(f"{item.position} came to publish neither labelled nor rejected")
         return [

@@ -188,7 +188,7 @@ CACHE_AVAILABLE = _gauge("moderate_cache_available", "boolean", "1 while Redis i
 TOMBSTONES = _counter(
     "moderate_tombstones_total",
     "records",
-    "Committed deletions (records without a value), by what became of them: passed, forwarded to the label topics, "
+    "Committed deletions of posts, by what became of them: passed, forwarded to the label topics, "
     "no_key (asked to be forwarded, and nothing says what is deleted).",
     "result",
 )

@@ -362,7 +362,7 @@ async def test_deletions_and_bytes_that_are_no_record_are_told_from_posts() -> N
     records: list[Any] = [StandInRecord(None, offset=40), StandInRecord(b"", offset=41), torn]
     piece = lane.accept(records, read_from=40, max_bytes=1000)
     assert piece is not None
-    assert [item.deletion for item in piece.items] == [True, False, False]
+    assert [item.passed_over for item in piece.items] == ["deletion", None, None]
     rejection = piece.items[2].rejection
     assert rejection is not None
     assert (rejection.stage, rejection.reason) == ("fetch", "unreadable")
