@@ -165,23 +165,32 @@ class StreamService(Service):
             traces = traces_of(settings, terms.worker)
             stack.push_async_callback(traces.close)
             rate_limit = RateLimit(self._restraint.max_posts_per_second)
+            consume = ConsumeStage(
+                consumer,
+                lanes,
+                max_posts=rate_limit.at_once(settings.batch.max_posts),
+                records_gone=settings.kafka.records_gone,
+                bounded=terms.bounded,
+            )
+            self._health.partitions_unreadable = lambda: consume.unreadable
             pipeline = Pipeline(
-                consume=ConsumeStage(
-                    consumer,
-                    lanes,
-                    max_posts=rate_limit.at_once(settings.batch.max_posts),
-                    records_gone=settings.kafka.records_gone,
-                    bounded=terms.bounded,
-                ),
+                consume=consume,
                 stages=stages,
                 builder=RecordBuilder(
                     routes=settings.kafka.routes,
                     dead_letter_topic=settings.kafka.dead_letter_topic,
                     max_dead_letter_bytes=outputs.max_dead_letter_bytes,
                     stamp=stamp,
+                    forward_tombstones=settings.kafka.forward_tombstones,
                 ),
                 trial=trial,
-                after_commit=AfterCommit(list(settings.kafka.routes), drift, traces, [shadow]),
+                after_commit=AfterCommit(
+                    list(settings.kafka.routes),
+                    drift,
+                    traces,
+                    [shadow],
+                    forward_tombstones=settings.kafka.forward_tombstones,
+                ),
                 max_in_flight=settings.batch.max_in_flight,
                 max_in_flight_bytes=settings.batch.max_in_flight_bytes,
                 rate_limit=rate_limit,

@@ -309,6 +309,28 @@ FAILURES = [
         6,
         alerts=("ModerationCacheFailing",),
     ),
+    graph(
+        "Damaged partitions",
+        "What comes next in them cannot be read, and nothing behind it is labelled. The other partitions go on.",
+        [target(f"sum by (instance) (moderate_unreadable_partitions{{{WORKERS}}}) > 0", "{{instance}}")],
+        width=12,
+        empty="none",
+        steps=((1, RED),),
+        alerts=("ModerationPartitionUnreadable",),
+    ),
+    graph(
+        "Deletions, odd timestamps, faulty records",
+        "Nothing to label, times that count for no age, and records that are not as they should be.",
+        [
+            target(rate("moderate_tombstones_total", "result") + " > 0", "deletion {{result}}"),
+            target(rate("moderate_odd_timestamps_total", "kind") + " > 0", "timestamp {{kind}}"),
+            target(rate("moderate_record_faults_total", "kind") + " > 0", "{{kind}}"),
+            target(rate("moderate_gaps_refused_total", "job") + " > 0", "hole, read again"),
+        ],
+        width=12,
+        unit="reqps",
+        empty="none",
+    ),
     states(
         "Ready, and why not",
         "The three checks of /readyz, by worker.",

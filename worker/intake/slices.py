@@ -7,8 +7,12 @@ from typing import Protocol
 
 from aiokafka import TopicPartition
 
+from worker.broker.fetching import FetchedRecord
+from worker.errors import InvalidRecordError
 from worker.intake.journal import Care
-from worker.items import Item, OutgoingRecord, record_bytes
+from worker.items import DELETION, Item, OutgoingRecord, Record, record_bytes
+
+FETCH = "fetch"  # the stage of what could not even be read
 
 
 class Claim(Protocol):
@@ -56,3 +60,11 @@ class Slice:
         """
         if not self.done.done():
             self.done.set_result(settled)
+
+
+def item_of(record: Record) -> Item:
+    """Return a record on its way into the stages: a post, a deletion, or bytes that are none of both."""
+    if isinstance(record, FetchedRecord) and record.unreadable is not None:
+        rejection = InvalidRecordError(FETCH, f"no record can be read: {record.unreadable}", reason="unreadable")
+        return Item(record, rejection=rejection)
+    return Item(record, passed_over=DELETION if record.value is None else None)
