@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mmorient.input.text import Window, normalise_word
+from mmorient.input.normaliser import normal_word
+from mmorient.input.text import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def read_words(text: str, attention: Sequence[tuple[Window, Tensor]]) -> TextRea
             start,
             end,
             totals[index] / everything if index in totals and everything > 0 else None,
-            normalise_word(text[start:end]),
+            normal_word(text[start:end]),
         )
         for index, (start, end) in enumerate(word_spans(text))
     ]
