@@ -17,7 +17,7 @@ arguments=(
     --build-arg VERSION="$version"
     --build-arg REVISION="$(git rev-parse HEAD 2>/dev/null || echo unknown)"
     --build-arg CREATED="$(date --utc +%Y-%m-%dT%H:%M:%SZ)"
-    --build-arg SOURCE="${SOURCE:-unknown}" --build-arg LICENSES="${LICENSES:-unknown}"
+    --build-arg SOURCE="${SOURCE:-unknown}" --build-arg LICENSES="${LICENSES:-Apache-2.0}"
     --build-arg TORCH_INDEX="${TORCH_INDEX:-}"
 )
 [ -z "${2:-}" ] || arguments+=(--build-arg BASE_IMAGE="$2")

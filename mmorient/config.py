@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT = "mm-orient-checkpoint/2"
+FORMAT = "mm-orient-checkpoint/3"
 GraphKind = Literal["bank", "self"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -133,15 +133,16 @@ class DrawnTextConfig(_Strict):
     recogniser: PackagedFile
 
 
-class Rows(_Strict):
-    """How many rows one call of the network always has, whatever is waiting: missing ones are padded with a dummy.
+class Tiles(_Strict):
+    """How many rows a tile has, by kind: missing ones are padded with a dummy, so that all go the same way.
 
-    Fixed, so that a row goes through the same arithmetic in whatever company it comes.
+    A matrix product must have 16 rows at least: with fewer, libraries add up a row's products in an order that tells
+    where it stands. A text gives as many rows as its window has tokens, a picture as many as it has pixels.
     """
 
     texts: int = Field(ge=1)
     pictures: int = Field(ge=1)
-    posts: int = Field(ge=1)
+    posts: int = Field(ge=16)
 
 
 class HeadConfig(_Strict):
@@ -160,7 +161,7 @@ class CheckpointConfig(_Strict):
     Attributes:
         drawn_text: What is done about text drawn over pictures; None is nothing.
         files: Name to ``sha256:…`` of every other file that can change a label.
-        rows: Device type to its fixed rows.
+        tiles: Device type to the rows of its tiles.
     """
 
     format: str
@@ -169,7 +170,7 @@ class CheckpointConfig(_Strict):
     picture_encoder: AnyPictureEncoder
     drawn_text: DrawnTextConfig | None = None
     head: HeadConfig
-    rows: dict[str, Rows]
+    tiles: dict[str, Tiles]
     files: dict[str, str]
 
 

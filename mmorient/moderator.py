@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from mmorient.arithmetic.dense import lay_out
+from mmorient.arithmetic.exactness import Probe, differences, fingerprint, joined
+from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
 from mmorient.checkpointing.loading import Checkpoint, load_checkpoint
 from mmorient.config import GraphKind, Precision
 from mmorient.digest import SHIPPED
@@ -20,12 +23,14 @@ from mmorient.input.text import Window, post_text
 from mmorient.labels import TASKS, PostLabels, task_label
 from mmorient.network.embedders import PictureEmbedder, TextEmbedder
 from mmorient.network.mm_orient import DEGREES, PostTensors
-from mmorient.network.post_tensors import stack_posts
+from mmorient.network.post_tensors import sample_embeddings, stack_posts
 
 if TYPE_CHECKING:
     from mmorient.input.ocr.drawn_text import DrawnText
 
 DeviceName = Literal["cpu", "auto", "cuda", "mps"]
+# A call of more posts is no faster a post on a CPU.
+_STACK_POSTS = 64
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -36,9 +41,12 @@ class ModelIdentity:
     Attributes:
         name: The checkpoint's name.
         checkpoint: ``sha256:…`` of every file that can change a label.
-        embedding: ``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, precision.
+        embedding: ``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, precision, tiles,
+            and the bits that sample tiles have here.
         graph_context: ``bank`` or ``self``.
         precision: What the encoders compute in.
+        arithmetic: Whose sums these are, such as ``avx512-3f9c1a2b7d60``: the kind of processor, and a digest of the
+            bits that sample tiles have there. Equal where every bit of every label is.
     """
 
     name: str
@@ -46,6 +54,7 @@ class ModelIdentity:
     embedding: str
     graph_context: GraphKind
     precision: Precision
+    arithmetic: str
 
 
 class Moderator:
@@ -63,35 +72,49 @@ class Moderator:
         precision: Precision = "fp32",
         graph_context: GraphKind = "bank",
         compiled: bool = False,
+        threads: int | None = None,
     ) -> None:
-        rows = checkpoint.config.rows.get(device.type)
-        if rows is None:
-            raise CheckpointError(checkpoint.path, f"sets no rows for device {device.type!r}")
+        tiles = checkpoint.config.tiles.get(device.type)
+        if tiles is None:
+            raise CheckpointError(checkpoint.path, f"sets no tiles for device {device.type!r}")
         dtype = _DTYPES[precision]
         text_encoder = checkpoint.text_encoder().to(device, dtype).eval()
         picture_encoder = checkpoint.picture_encoder().to(device, dtype).eval()
         text_attention = checkpoint.attention("text").to(device).eval()
         picture_attention = checkpoint.attention("picture").to(device).eval()
+        self._model = checkpoint.model().to(device).eval()
+        for module in (text_encoder, picture_encoder, self._model):
+            lay_out(module, device)
         if compiled:
             compile_encoder(text_encoder)
             compile_encoder(picture_encoder)
-        self._texts = TextEmbedder(text_encoder, text_attention, rows.texts, device)
-        self._pictures = PictureEmbedder(picture_encoder, picture_attention, rows.pictures, device)
-        self._model = checkpoint.model().to(device).eval()
+        self._threads = TileThreads(device, threads)
+        # A compiled encoder is compiled anew for each shape, half a minute long: stacks would be shapes of their own.
+        self._stacks = Stacks(allowed=device.type == "cpu" and not compiled)
+        self._texts = TextEmbedder(
+            text_encoder, text_attention, tiles.texts, device, threads=self._threads, stacks=self._stacks
+        )
+        self._pictures = PictureEmbedder(
+            picture_encoder, picture_attention, tiles.pictures, device, threads=self._threads
+        )
         self.bank = checkpoint.bank
-        with torch.inference_mode():
-            context = checkpoint.bank.context(self._model)
+        [context] = self._threads.run(checkpoint.bank.context, [self._model])
         self._context = context if graph_context == "bank" else context.alone()
         self._calibration = checkpoint.calibration
         self._drawn_text = checkpoint.drawn_text()
-        self._rows = rows.posts
+        self._rows = tiles.posts
         self._device = device
+        before_cache = fingerprint([*self._texts.probes(), self._pictures.probe()], self._threads)
+        every = fingerprint([self._probe()], self._threads)
         self.identity = ModelIdentity(
             name=checkpoint.config.name,
             checkpoint=checkpoint.digest,
-            embedding=checkpoint.embedding_digest(precision, compiled=compiled),
+            embedding=checkpoint.embedding_digest(
+                precision, compiled=compiled, tiles=tiles, arithmetic=f"{_kind(device)}-{before_cache}"
+            ),
             graph_context=graph_context,
             precision=precision,
+            arithmetic=f"{_kind(device)}-{joined(before_cache, every)}",
         )
         self.tasks = tuple(TASKS)
 
@@ -104,6 +127,7 @@ class Moderator:
         precision: Precision = "fp32",
         graph_context: GraphKind = "bank",
         compiled: bool = False,
+        threads: int | None = None,
     ) -> Moderator:
         """Load a checkpoint.
 
@@ -112,8 +136,10 @@ class Moderator:
             device: ``auto`` takes CUDA, then MPS, then the CPU.
             precision: What the encoders compute in. All after the cache computes in fp32.
             graph_context: ``bank``, or ``self``, which compares a post with nobody. The paper's ``batch`` is refused.
-            compiled: Encoders go through ``torch.compile``: other digits, so other cache keys; the first call of each
-                padded length takes half a minute, and a C++ compiler must be there.
+            compiled: Encoders go through ``torch.compile``: other digits, so other cache keys. Loading takes half a
+                minute for each padded length, and a C++ compiler must be there.
+            threads: Tiles that a CPU computes side by side, each in one thread; None takes as many as torch has
+                threads. They change the speed alone.
 
         Raises:
             CheckpointError: The checkpoint cannot be used.
@@ -130,7 +156,20 @@ class Moderator:
             precision=precision,
             graph_context=graph_context,
             compiled=compiled,
+            threads=threads,
         )
+
+    def prove(self) -> list[str]:
+        """Compute sample tiles on every thread, at every place and in other company, and compare bits.
+
+        Tries the stacks of tiles too, so that none is tried later on.
+
+        Returns:
+            A line for each way in which a label could depend on more than its post; none where all is well.
+        """
+        self._texts.stack_sizes()
+        self._sizes()
+        return differences([*self._texts.probes(), self._pictures.probe(), self._probe()], self._threads)
 
     @property
     def device(self) -> str:
@@ -165,12 +204,10 @@ class Moderator:
         """Whether a post without a text is read off its pictures."""
         return self._drawn_text is not None and self._drawn_text.reads
 
-    @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> list[Embedding]:
         """Texts to embeddings, fp16 ``[text_width]`` each: a text's alone, whatever stands beside it."""
         return self._texts.embed(texts)
 
-    @torch.inference_mode()
     def embed_pictures(self, pictures: Sequence[Picture]) -> list[Embedding]:
         """Pictures to embeddings, fp16 ``[picture_width]`` each.
 
@@ -221,22 +258,22 @@ class Moderator:
         """
         return [self._labels(post, logits) for post, logits in zip(posts, self.logits(posts), strict=True)]
 
-    @torch.inference_mode()
     def logits(self, posts: Sequence[PostEmbeddings]) -> list[dict[str, list[float]]]:
         """Embeddings to each head's outputs before calibration, head name to one a class.
 
         Raises:
             ValueError: An embedding of another width than this checkpoint's.
         """
+        tiles = -(-len(posts) // self._rows)
+        calls: list[Sequence[PostEmbeddings]] = []
+        start = 0
+        for size in stack_up(tiles, self._sizes() if tiles > 1 else (1,), self._threads.count):
+            calls.append(posts[start : start + size * self._rows])
+            start += size * self._rows
         answers: list[dict[str, list[float]]] = []
-        for start in range(0, len(posts), self._rows):
-            chunk = list(posts[start : start + self._rows])
-            padded = chunk + [PostEmbeddings()] * (self._rows - len(chunk))
-            heads = {
-                head: values.cpu().tolist()
-                for head, values in self._model(self._tensors(padded), self._context).items()
-            }
-            answers += [{head: values[row] for head, values in heads.items()} for row in range(len(chunk))]
+        for call, heads in zip(calls, self._threads.run(self._heads, calls), strict=True):
+            lists = {head: values.tolist() for head, values in heads.items()}
+            answers += [{head: values[row] for head, values in lists.items()} for row in range(len(call))]
         return answers
 
     def label(self, posts: Sequence[Post]) -> list[PostLabels]:
@@ -280,7 +317,25 @@ class Moderator:
             raise ValueError("a post without a text has a picture that was not read: see decode_picture's read_text")
         return text
 
-    def _tensors(self, posts: list[PostEmbeddings]) -> PostTensors:
+    def _heads(self, posts: Sequence[PostEmbeddings]) -> dict[str, Tensor]:
+        """Whole tiles of posts to logits ``[rows, outputs]`` by head: rows past them are padding."""
+        padded = [*posts, *[PostEmbeddings()] * (-len(posts) % self._rows)]
+        return {head: values.cpu() for head, values in self._model(self._tensors(padded), self._context).items()}
+
+    def _sizes(self) -> tuple[int, ...]:
+        probe = self._probe()
+        return self._stacks.sizes(
+            "posts", _STACK_POSTS // self._rows, lambda tiles: probe.stack_is_equal(tiles, self._threads)
+        )
+
+    def _probe(self) -> Probe[PostEmbeddings]:
+        sizes = self._model.sizes
+        samples = sample_embeddings(
+            2 * self._rows, self.bank, sizes.text_vector, sizes.picture_vector, sizes.global_vector
+        )
+        return Probe("posts", self._rows, samples, lambda posts: torch.cat(list(self._heads(posts).values()), dim=1))
+
+    def _tensors(self, posts: Sequence[PostEmbeddings]) -> PostTensors:
         sizes = self._model.sizes
         return stack_posts(posts, sizes.text_vector, sizes.picture_vector, sizes.global_vector).to(self._device)
 
@@ -310,3 +365,11 @@ def find_device(name: str) -> torch.device:
     if not available.get(name, False):
         raise ValueError(f"device {name!r} is not available here")
     return torch.device(name)
+
+
+def _kind(device: torch.device) -> str:
+    """What a person calls the arithmetic of a device: the fingerprint beside it is what counts."""
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        return f"sm{major}{minor}"
+    return torch.backends.cpu.get_cpu_capability().lower() if device.type == "cpu" else device.type

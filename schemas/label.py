@@ -47,6 +47,14 @@ class ModelStamp(BaseModel):
     checkpoint: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
     graph_context: Literal["bank", "self"]
     precision: Literal["fp32", "bf16", "fp16"]
+    arithmetic: str | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        pattern=r"^(inexact-)?[a-z0-9]+-[0-9a-f]+$",
+        description="kind of processor, and a digest of the bits that sample posts have there; where checkpoint and "
+        "arithmetic are equal, labels are, byte for byte. `inexact-` in front: the worker failed the proof of that, "
+        "and was allowed to run",
+    )
 
 
 class Source(BaseModel):

@@ -19,6 +19,8 @@ from worker.service import SHELL_LOGGER, StreamService
 from worker.settings import Settings
 from worker.telemetry.health import Health
 
+_WRONG_SETTINGS = 2  # exit code
+
 
 class _ShellBoot(BootStrategy):
     """Starts the web server and our service, but none of Faust's own Kafka clients.
@@ -41,6 +43,7 @@ def build_app(
     bounded: BoundedRun | None = None,
     pages: bool = True,
     on_done: Callable[[], None] = lambda: None,
+    on_refused: Callable[[], None] = lambda: None,
 ) -> faust.App:
     """Return the app with its pages and the stream.
 
@@ -49,6 +52,7 @@ def build_app(
         bounded: the run, where it ends by itself.
         pages: whether to serve them.
         on_done: called when a bounded run is done.
+        on_refused: called when the settings cannot be used after all.
     """
     app = _App(
         settings.kafka.group_id,
@@ -69,7 +73,7 @@ def build_app(
     )
     health = Health(max_loop_lag_seconds=settings.http.max_loop_lag_seconds)
     add_pages(app, health)
-    stream = StreamService(settings, health, bounded=bounded, on_done=on_done)
+    stream = StreamService(settings, health, bounded=bounded, on_done=on_done, on_refused=on_refused)
     app.service(cast("Any", stream))  # Faust takes an instance too, its types do not say so
     return app
 
@@ -86,16 +90,18 @@ class _Worker(faust.Worker):
 
 
 def run_worker(settings: Settings) -> NoReturn:
-    """Run until a signal or a fatal error; exits 0 after an orderly stop, 1 otherwise."""
+    """Run until a signal or a fatal error; exits 0 after an orderly stop, 2 where settings turn out wrong, else 1."""
+    refusals: list[int] = []
     try:
-        _execute(lambda: build_app(settings))
+        _execute(lambda: build_app(settings, on_refused=lambda: refusals.append(_WRONG_SETTINGS)))
     except SystemExit as end:
-        _end_at_once(end.code)
+        _end_at_once(refusals[0] if refusals else end.code)
 
 
 def run_bounded(settings: Settings, bounded: BoundedRun, *, pages: bool) -> NoReturn:
     """Run until the bounded run is done, which exits 0; a signal or a fatal error before that exits 1."""
     done = False
+    refusals: list[int] = []
 
     def on_done() -> None:
         nonlocal done
@@ -104,8 +110,18 @@ def run_bounded(settings: Settings, bounded: BoundedRun, *, pages: bool) -> NoRe
         signal.raise_signal(signal.SIGTERM)
 
     try:
-        _execute(lambda: build_app(settings, bounded=bounded, pages=pages, on_done=on_done))
+        _execute(
+            lambda: build_app(
+                settings,
+                bounded=bounded,
+                pages=pages,
+                on_done=on_done,
+                on_refused=lambda: refusals.append(_WRONG_SETTINGS),
+            )
+        )
     except SystemExit as end:
+        if refusals:
+            raise SystemExit(refusals[0]) from None
         if not done and not end.code:
             raise SystemExit(1) from None
         raise

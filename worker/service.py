@@ -16,7 +16,7 @@ from mmorient import MmOrientError, Moderator, load_reference
 from schemas import ModelStamp
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import new_incarnation
-from worker.errors import FatalError
+from worker.errors import FatalError, SettingsError
 from worker.intake.bounded_run import BoundedRun, Restraint
 from worker.intake.consume import ConsumeStage
 from worker.intake.lag import Lag
@@ -24,6 +24,7 @@ from worker.intake.lane import LaneTerms
 from worker.intake.lanes import Lanes
 from worker.intake.membership import Membership
 from worker.isolation.trial import Trial
+from worker.labelling.exactness import is_exact
 from worker.labelling.portions import DeviceMemory
 from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.output.after_commit import AfterCommit
@@ -57,6 +58,7 @@ class StreamService(Service):
         health: told what works.
         bounded: the run, where it ends by itself.
         on_done: called when a bounded run is done.
+        on_refused: called when the settings cannot be used after all.
     """
 
     logger = SHELL_LOGGER
@@ -68,8 +70,10 @@ class StreamService(Service):
         *,
         bounded: BoundedRun | None = None,
         on_done: Callable[[], None] = lambda: None,
+        on_refused: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
+        self._on_refused = on_refused
         self._bounded = bounded
         self._restraint = Restraint() if bounded is None else bounded.restraint
         self._on_done = on_done
@@ -109,8 +113,10 @@ class StreamService(Service):
                 self._on_done()
             return
         reason = _root(error)
-        said = isinstance(reason, FatalError | MmOrientError)
+        said = isinstance(reason, FatalError | MmOrientError | SettingsError)
         log.critical("worker_fails", error=str(reason) or repr(reason), exc_info=None if said else reason)
+        if isinstance(reason, SettingsError):
+            self._on_refused()
         self._fail = asyncio.ensure_future(self.crash(reason))
 
     async def _run(self) -> None:
@@ -133,7 +139,7 @@ class StreamService(Service):
             stack.callback(asyncio.create_task(self._watch.run()).cancel)
             self._health.model_loaded = True
             drift = await _drift(stack, settings)
-            stamp = _stamp(moderator)
+            stamp = _stamp(moderator, exact=await is_exact(moderator, allow_inexact=settings.allow_inexact))
             log.info("model_loaded", **stamp.model_dump())
             membership = Membership(self._links, self._health)
             admin, outputs = await membership.connect(stack)
@@ -243,8 +249,10 @@ async def _drift(stack: AsyncExitStack, settings: Settings) -> Drift:
     return drift
 
 
-def _stamp(moderator: Moderator) -> ModelStamp:
+def _stamp(moderator: Moderator, *, exact: bool) -> ModelStamp:
     identity = moderator.identity
-    MODEL_INFO.labels(identity.name, identity.checkpoint, identity.precision, identity.graph_context).set(1)
+    MODEL_INFO.labels(
+        identity.name, identity.checkpoint, identity.precision, identity.graph_context, identity.arithmetic
+    ).set(1)
     BUILD_INFO.labels(version("mm-orient-moderation"), moderator.device).set(1)
-    return stamp_of(moderator)
+    return stamp_of(moderator, exact=exact)

@@ -233,6 +233,10 @@ class Settings(BaseSettings):
         default=False,
         description="encoders through torch.compile: changes digits within rounding, needs a C++ compiler",
     )
+    allow_inexact: bool = Field(
+        default=False,
+        description="run even where labels are found to depend on more than their posts; stamped on every label",
+    )
     graph_context: Literal["bank", "self"] = Field(
         "bank", description="the posts that a post is compared with; stamped on every label"
     )

@@ -53,6 +53,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             # What is only linked to is reached by its link.
             file.inclusion = InclusionLevel.INCLUDED if there in in_nav else InclusionLevel.NOT_IN_NAV
             files.append(file)
+            if linked.is_picture(there):
+                continue
             waiting.append((there if (ROOT / there).is_file() else target, file.content_string))
     return files
 
@@ -100,7 +102,9 @@ def _outside(nav: Any, files: Files) -> list[str]:
 
 
 def _beside(config: MkDocsConfig, path: str, there: str) -> File:
-    """Return a file or folder of the repository as a page of the site."""
+    """Return a file or folder of the repository as a page of the site; a picture as it is."""
+    if linked.is_picture(there):
+        return File.generated(config, there, content=(ROOT / there).read_bytes())
     is_page = (ROOT / there).is_file()
     content = (ROOT / there).read_text(encoding="utf-8") if is_page else linked.listing(path, ROOT)
     return File.generated(config, there, content=content)

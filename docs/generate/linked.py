@@ -12,6 +12,7 @@ from pathlib import Path
 _LINK = re.compile(r"(?<=\]\()(?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?(?=\))")
 _FENCED = re.compile(r"^(?P<fence> *```).*?^(?P=fence) *$", re.MULTILINE | re.DOTALL)
 _LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml", ".sh": "sh"}
+_PICTURES = {".png", ".svg", ".jpg", ".webp", ".gif"}
 DOCS = "docs/"
 README = "README.md"
 
@@ -64,7 +65,12 @@ def site_path(path: str, root: Path) -> str:
         return f"{path}/{README}"
     if path.startswith(DOCS):
         return path.removeprefix(DOCS)
-    return path if path.endswith(".md") else f"{path}.md"
+    return path if path.endswith(".md") or is_picture(path) else f"{path}.md"
+
+
+def is_picture(path: str) -> bool:
+    """Return whether a file is a picture, which is on the site as it is."""
+    return Path(path).suffix in _PICTURES
 
 
 def listing(path: str, root: Path) -> str:

@@ -33,7 +33,7 @@ def describe(path: Path | None = None) -> dict[str, Any]:
             "picture": config.picture_encoder.model_dump(),
         },
         "head": config.head.model_dump(),
-        "rows": {device: rows.model_dump() for device, rows in config.rows.items()},
+        "tiles": {device: tiles.model_dump() for device, tiles in config.tiles.items()},
         "files": {
             name: {"digest": digest, "bytes": (checkpoint.path / name).stat().st_size}
             for name, digest in config.files.items()

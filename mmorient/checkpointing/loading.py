@@ -30,6 +30,7 @@ from mmorient.config import (
     CheckpointConfig,
     Precision,
     TextEncoderConfig,
+    Tiles,
 )
 from mmorient.digest import CONFIG, checkpoint_digest, file_digest
 from mmorient.encoders.building import (
@@ -75,8 +76,22 @@ class Checkpoint:
         """``sha256:…`` of ``config.json``, which itself holds the digest of every file that can change a label."""
         return checkpoint_digest(self.path)
 
-    def embedding_digest(self, precision: Precision, *, compiled: bool = False) -> str:
-        """``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, arithmetic, no more."""
+    def embedding_digest(
+        self,
+        precision: Precision,
+        *,
+        compiled: bool = False,
+        tiles: Tiles | None = None,
+        arithmetic: str | None = None,
+    ) -> str:
+        """``sha256:…`` of what makes a cached vector: encoders, preprocessing, HIMA stage 1, arithmetic, no more.
+
+        Args:
+            precision: What the encoders compute in.
+            compiled: Whether they are compiled.
+            tiles: Of the device; None leaves the device out, for what is equal on all of them.
+            arithmetic: The bits that sample tiles have there; None as well.
+        """
         parts: dict[str, Any] = {
             "text_encoder": encoder_identity(self.config.text_encoder),
             "picture_encoder": encoder_identity(self.config.picture_encoder),
@@ -87,6 +102,10 @@ class Checkpoint:
             parts["tokenizer"] = self.config.files[tokenizer]
         if compiled:
             parts["compiled"] = True
+        if tiles is not None:
+            parts["tiles"] = {"texts": tiles.texts, "pictures": tiles.pictures}
+        if arithmetic is not None:
+            parts["arithmetic"] = arithmetic
         if self.config.drawn_text is not None:
             parts["drawn_text"] = self.config.drawn_text.model_dump()
         return f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
@@ -183,6 +202,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_dir():
         raise CheckpointError(path, "no such folder")
+    _check_format(path / CONFIG)
     config = _read_json(path / CONFIG, CheckpointConfig)
     for name in digested_files(config):
         file = path / name
@@ -203,9 +223,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
     )
 
 
+def _check_format(file: Path) -> None:
+    """Refuse another format before its fields are looked at: it may have others."""
+    try:
+        found = json.loads(file.read_bytes()).get("format", FORMAT)
+    except (OSError, ValueError, AttributeError):
+        return  # what is wrong, reading it says
+    if found != FORMAT:
+        raise CheckpointError(file, f"format is {found!r}, this version reads {FORMAT!r}")
+
+
 def _check_versions(file: Path, config: CheckpointConfig) -> None:
     known = {
-        "format": (config.format, FORMAT),
         "text preprocessing": (config.text_encoder.preprocessing, TEXT_VERSION),
         "picture preprocessing": (config.picture_encoder.preprocessing, PICTURE_VERSION),
     }

@@ -2,30 +2,75 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mmorient.arithmetic.exactness import Probe
+from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
 from mmorient.encoders import PictureEncoder, TextEncoder
 from mmorient.encoders.minilm import token_batch
-from mmorient.encoders.threads import enough_threads
 from mmorient.input.posts import Embedding, Frame, Picture
-from mmorient.input.text import Window
+from mmorient.input.text import BUCKETS, Window
 from mmorient.network.hima import Attended, ElementAttention, pool_windows
+
+Seen = TypeVar("Seen")
+
+# A call of more tokens is no faster a token on a CPU, and two calls side by side need that much memory twice.
+_STACK_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Windows after the encoder and stage 1: ``[w, t]``, ``[w, Dt]``, ``[w]``, ``[w, D]``."""
+
+    weights: Tensor
+    vectors: Tensor
+    masses: Tensor
+    globals_: Tensor
+
+    @property
+    def bits(self) -> Tensor:
+        """All that an embedding is made of, side by side."""
+        return torch.cat([self.vectors, self.masses[:, None], self.globals_], dim=1)
 
 
 class TextEmbedder:
-    """Texts to ``v ‖ global``."""
+    """Texts to ``v ‖ global``.
 
-    def __init__(self, encoder: TextEncoder, attention: ElementAttention, rows: int, device: torch.device) -> None:
+    Args:
+        encoder: Token ids to states.
+        attention: HIMA stage 1.
+        rows: Windows of one tile.
+        device: Where both are.
+        threads: Compute tiles.
+        stacks: How many tiles one call may hold.
+    """
+
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        attention: ElementAttention,
+        rows: int,
+        device: torch.device,
+        *,
+        threads: TileThreads,
+        stacks: Stacks,
+    ) -> None:
         self._encoder = encoder
         self._attention = attention
         self._rows = rows
         self._device = device
+        self._threads = threads
+        self._stacks = stacks
         self.width = encoder.state_width + encoder.global_width
 
     def embed(self, texts: Sequence[str]) -> list[Embedding]:
@@ -35,17 +80,24 @@ class TextEmbedder:
             fp16 ``[width]`` each.
         """
         split = self._encoder.reader.windows(texts)
-        flat = [window for windows in split for window in windows]
-        vectors, globals_, masses = self._windows(flat)
+        read = self._windows(self._encoder, [window for windows in split for window in windows])
         companion = self._encoder.companion
-        means = _means(split, globals_) if companion is None else self._companion_means(companion, texts)
-        embeddings, start = [], 0
-        for windows, mean in zip(split, means, strict=True):
-            end = start + len(windows)
-            vector = pool_windows(vectors[start:end], masses[start:end])
-            embeddings.append(_embedding(vector, functional.normalize(mean, dim=0)))
-            start = end
-        return embeddings
+        if companion is None:
+            own, others = split, read
+        else:
+            own = companion.reader.windows(texts)
+            others = self._windows(companion, [window for windows in own for window in windows])
+
+        def join(_: None) -> list[Embedding]:
+            embeddings, start = [], 0
+            for windows, mean in zip(split, _means(own, others.globals_), strict=True):
+                end = start + len(windows)
+                vector = pool_windows(read.vectors[start:end], read.masses[start:end])
+                embeddings.append(_embedding(vector, functional.normalize(mean, dim=0)))
+                start = end
+            return embeddings
+
+        return self._threads.run(join, [None])[0]
 
     def attention(self, text: str) -> list[tuple[Window, Tensor]]:
         """Where stage 1 looks in one text (section 2): its windows, each with a weight ``[t]`` a token.
@@ -53,86 +105,118 @@ class TextEmbedder:
         Weights sum to 1 over all windows, [CLS] and [SEP] included: those with which ``embed`` pools token states.
         """
         [windows] = self._encoder.reader.windows([text])
-        masses = torch.zeros(len(windows))
-        weights = [torch.zeros(0)] * len(windows)
-        for chunk, attended, _ in self._attend(windows):
-            masses[chunk] = attended.mass[: len(chunk)].cpu()
-            for row, index in enumerate(chunk):
-                weights[index] = attended.weights[row, : len(windows[index].token_ids)].cpu()
+        read = self._windows(self._encoder, windows)
+        shares = read.masses.softmax(0)
         return [
-            (window, share * weight) for window, share, weight in zip(windows, masses.softmax(0), weights, strict=True)
+            (window, share * weights[: len(window.token_ids)])
+            for window, share, weights in zip(windows, shares, read.weights, strict=True)
         ]
 
-    def _windows(self, windows: list[Window]) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode windows: ``[w, Dt]``, ``[w, D]``, ``[w]``."""
-        vectors = torch.zeros(len(windows), self._encoder.state_width)
-        globals_ = torch.zeros(len(windows), self._encoder.global_width)
-        masses = torch.zeros(len(windows))
-        for chunk, attended, means in self._attend(windows):
-            vectors[chunk] = attended.vector[: len(chunk)].cpu()
-            masses[chunk] = attended.mass[: len(chunk)].cpu()
-            if self._encoder.companion is None:
-                globals_[chunk] = means[: len(chunk)].cpu()
-        return vectors, globals_, masses
+    def probes(self) -> Iterator[Probe[Window]]:
+        """A sample tile of every shape."""
+        for encoder in (self._encoder, self._encoder.companion):
+            if encoder is not None:
+                yield from (self._probe(encoder, bucket) for bucket in _buckets(encoder))
 
-    def _companion_means(self, companion: TextEncoder, texts: Sequence[str]) -> list[Tensor]:
-        """The companion's global vector of each text, before its normalisation: ``[D]``."""
-        split = companion.reader.windows(texts)
-        flat = [window for windows in split for window in windows]
-        globals_ = torch.zeros(len(flat), companion.global_width)
-        for chunk, _, _, means in self._encode(companion, flat):
-            globals_[chunk] = means[: len(chunk)].cpu()
-        return _means(split, globals_)
+    def stack_sizes(self) -> list[tuple[int, ...]]:
+        """For every shape the sizes of stacks that have the bits of their tiles, found out where that is not known."""
+        encoders = [encoder for encoder in (self._encoder, self._encoder.companion) if encoder is not None]
+        return [self._sizes(encoder, bucket) for encoder in encoders for bucket in _buckets(encoder)]
 
-    def _attend(self, windows: list[Window]) -> Iterator[tuple[list[int], Attended, Tensor]]:
-        """Encode windows and attend to their tokens.
-
-        Yields:
-            Which windows, in the order of the rows; stage 1 and the means ``[rows, D]``, rows past them padding.
-        """
-        for chunk, mask, states, means in self._encode(self._encoder, windows):
-            yield chunk, self._attention(states, mask), means
-
-    def _encode(
-        self, encoder: TextEncoder, windows: list[Window]
-    ) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor]]:
-        """Encode windows in groups of one length, always ``rows`` at a time.
-
-        Yields:
-            Which windows, in the order of the rows; their mask, states and means, rows past them padding.
-        """
+    def _windows(self, encoder: TextEncoder, windows: Sequence[Window]) -> _Read:
+        """Encode windows, those of one padded length together."""
         by_bucket: dict[int, list[int]] = defaultdict(list)
         for index, window in enumerate(windows):
             by_bucket[window.bucket].append(index)
-        for bucket, members in by_bucket.items():
-            for start in range(0, len(members), self._rows):
-                chunk = members[start : start + self._rows]
-                rows = [windows[index].token_ids for index in chunk]
-                rows += [encoder.reader.blank.token_ids] * (self._rows - len(rows))
-                ids, mask = token_batch(rows, bucket, self._device)
-                yield chunk, mask, *encoder.encode(ids, mask)
+        calls: list[list[int]] = []
+        for bucket in sorted(by_bucket, reverse=True):  # the longest first, or all would wait for the last of them
+            start, members = 0, by_bucket[bucket]
+            tiles = -(-len(members) // self._rows)
+            sizes = self._sizes(encoder, bucket) if tiles > 1 else (1,)
+            for size in stack_up(tiles, sizes, self._threads.count):
+                calls.append(members[start : start + size * self._rows])
+                start += size * self._rows
+        answers = self._threads.run(lambda call: self._read(encoder, [windows[index] for index in call]), calls)
+        longest = max((window.bucket for window in windows), default=0)
+        read = _Read(
+            torch.zeros(len(windows), longest),
+            torch.zeros(len(windows), encoder.state_width),
+            torch.zeros(len(windows)),
+            torch.zeros(len(windows), encoder.global_width),
+        )
+        for call, answer in zip(calls, answers, strict=True):
+            read.weights[call, : answer.weights.shape[1]] = answer.weights[: len(call)]
+            read.vectors[call] = answer.vectors[: len(call)]
+            read.masses[call] = answer.masses[: len(call)]
+            read.globals_[call] = answer.globals_[: len(call)]
+        return read
+
+    def _read(self, encoder: TextEncoder, windows: Sequence[Window]) -> _Read:
+        """Encode whole tiles of windows of one padded length: rows past them are padding."""
+        rows = [window.token_ids for window in windows]
+        rows += [encoder.reader.blank.token_ids] * (-len(rows) % self._rows)
+        ids, mask = token_batch(rows, windows[0].bucket, self._device)
+        states, means = encoder.encode(ids, mask)
+        if encoder is not self._encoder:  # a companion gives the global vector and nothing else
+            nothing = torch.zeros(len(rows), 0)
+            return _Read(nothing, nothing, torch.zeros(len(rows)), means.cpu())
+        attended = self._attention(states, mask)
+        if encoder.companion is not None:
+            means = means.new_zeros(len(rows), encoder.global_width)
+        return _Read(attended.weights.cpu(), attended.vector.cpu(), attended.mass.cpu(), means.cpu())
+
+    def _sizes(self, encoder: TextEncoder, bucket: int) -> tuple[int, ...]:
+        probe = self._probe(encoder, bucket)
+        return self._stacks.sizes(
+            (encoder is self._encoder, bucket),
+            _STACK_TOKENS // (bucket * self._rows),
+            lambda tiles: probe.stack_is_equal(tiles, self._threads),
+        )
+
+    def _probe(self, encoder: TextEncoder, bucket: int) -> Probe[Window]:
+        return Probe(
+            f"texts of {bucket} tokens",
+            self._rows,
+            _sample_windows(encoder, bucket, 2 * self._rows),
+            lambda windows: self._read(encoder, windows).bits,
+        )
 
 
 class PictureEmbedder:
-    """Pictures to ``v ‖ global``."""
+    """Pictures to ``v ‖ global``.
 
-    def __init__(self, encoder: PictureEncoder, attention: ElementAttention, rows: int, device: torch.device) -> None:
+    Args:
+        encoder: Pixels to states.
+        attention: HIMA stage 1.
+        rows: Pictures of one tile.
+        device: Where both are.
+        threads: Compute tiles.
+    """
+
+    def __init__(
+        self,
+        encoder: PictureEncoder,
+        attention: ElementAttention,
+        rows: int,
+        device: torch.device,
+        *,
+        threads: TileThreads,
+    ) -> None:
         self._encoder = encoder
         self._attention = attention
         self._rows = rows
         self._device = device
+        self._threads = threads
         self.width = encoder.state_width + encoder.global_width
 
     def embed(self, pictures: Sequence[Picture]) -> list[Embedding]:
-        """Embed pictures, always ``rows`` at a time.
+        """Embed pictures.
 
         Returns:
             fp16 ``[width]`` each.
         """
-        embeddings: list[Embedding] = []
-        for count, attended, globals_ in self._attend(pictures):
-            embeddings += map(_embedding, attended.vector[:count].cpu(), globals_[:count].cpu())
-        return embeddings
+        found = self._tiles(pictures, lambda attended, globals_: list(map(_embedding, attended.vector, globals_)))
+        return [embedding for part in found for embedding in part][: len(pictures)]
 
     @property
     def frame(self) -> Frame:
@@ -146,18 +230,56 @@ class PictureEmbedder:
 
     def attention(self, pictures: Sequence[Picture]) -> Tensor:
         """Where stage 1 looks in each picture (section 2): ``[n, R]``, each row summing to 1."""
-        rows = [attended.weights[:count].cpu() for count, attended, _ in self._attend(pictures)]
-        return torch.cat(rows) if rows else torch.zeros(0, self._encoder.regions)
+        rows = self._tiles(pictures, lambda attended, _: attended.weights)
+        return torch.cat(rows)[: len(pictures)] if rows else torch.zeros(0, self._encoder.regions)
 
-    def _attend(self, pictures: Sequence[Picture]) -> Iterator[tuple[int, Attended, Tensor]]:
-        """Encode pictures ``rows`` at a time: how many, stage 1, global vectors ``[rows, D]``, the rest padding."""
-        for start in range(0, len(pictures), self._rows):
-            chunk = [picture.pixels for picture in pictures[start : start + self._rows]]
-            dummies = [np.zeros_like(chunk[0])] * (self._rows - len(chunk))
-            pixels = torch.from_numpy(np.stack(chunk + dummies)).to(self._device)
-            with enough_threads():
-                states, globals_ = self._encoder.encode(pixels)
-            yield len(chunk), self._attention(states), globals_
+    def probe(self) -> Probe[Picture]:
+        """A sample tile."""
+        noise = np.random.default_rng(0)
+        side = self.frame.side
+        samples = [
+            Picture(noise.integers(0, 256, (side, side, 3), dtype=np.uint8), side, side, frame=self.frame)
+            for _ in range(2 * self._rows)
+        ]
+        return Probe(
+            "pictures",
+            self._rows,
+            samples,
+            lambda pictures: self._see(
+                pictures, lambda attended, globals_: torch.cat([attended.vector, globals_], dim=1)
+            ),
+        )
+
+    def _tiles(self, pictures: Sequence[Picture], then: Callable[[Attended, Tensor], Seen]) -> list[Seen]:
+        """Encode pictures, a tile a call: convolutions of another number of pictures take other kernels."""
+        tiles = [pictures[start : start + self._rows] for start in range(0, len(pictures), self._rows)]
+        return self._threads.run(lambda tile: self._see(tile, then), tiles)
+
+    def _see(self, pictures: Sequence[Picture], then: Callable[[Attended, Tensor], Seen]) -> Seen:
+        """Encode a tile of pictures: rows past them are padding."""
+        chunk = [picture.pixels for picture in pictures]
+        dummies = [np.zeros_like(chunk[0])] * (-len(chunk) % self._rows)
+        pixels = torch.from_numpy(np.stack(chunk + dummies)).to(self._device)
+        states, globals_ = self._encoder.encode(pixels)
+        attended = self._attention(states)
+        return then(Attended(attended.vector.cpu(), attended.weights.cpu(), attended.mass.cpu()), globals_.cpu())
+
+
+def _buckets(encoder: TextEncoder) -> list[int]:
+    """The padded lengths of an encoder's windows, in tokens."""
+    return sorted({min(bucket, encoder.reader.blank.limit) for bucket in BUCKETS})
+
+
+def _sample_windows(encoder: TextEncoder, bucket: int, count: int) -> list[Window]:
+    """Windows of one padded length, of all the lengths that have it, made of any tokens."""
+    generator = random.Random(bucket)  # noqa: S311 - any tokens do, the same ones every time
+    [shorter] = [before for before, after in pairwise([0, *_buckets(encoder)]) if after == bucket]
+    lengths = [generator.randint(max(shorter + 1, 3), bucket) for _ in range(count)]
+    limit = encoder.reader.blank.limit
+    return [
+        Window(tuple(generator.randrange(encoder.reader.vocabulary) for _ in range(length)), (-1,) * length, limit)
+        for length in lengths
+    ]
 
 
 def _means(split: list[list[Window]], globals_: Tensor) -> list[Tensor]:

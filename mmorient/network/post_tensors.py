@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmorient.input.posts import Embedding, PostEmbeddings
+from mmorient.network.bank import Bank
 from mmorient.network.mm_orient import PostTensors
 
 
@@ -38,6 +39,30 @@ def stack_posts(
         pictures[:, picture_vector:],
         torch.tensor([bool(post.pictures) for post in posts]),
     )
+
+
+def sample_embeddings(
+    count: int, bank: Bank, text_vector: int, picture_vector: int, global_vector: int
+) -> list[PostEmbeddings]:
+    """Embeddings of made-up posts: with text, pictures, both, and neighbours in the bank, in turns."""
+    noise = np.random.default_rng(0)
+
+    def sample(vector: int, near: Tensor, *, neighbour: bool) -> Embedding:
+        own = noise.normal(size=global_vector)
+        if neighbour and len(near):
+            own = near[noise.integers(len(near))].float().numpy() + own / global_vector
+        made = np.concatenate([noise.normal(size=vector), own / np.linalg.norm(own)])
+        embedding: Embedding = made.astype(np.float16)
+        return embedding
+
+    posts = []
+    for index in range(count):
+        text = sample(text_vector, bank.text_global, neighbour=index % 4 == 0)
+        pictures = [
+            sample(picture_vector, bank.picture_global, neighbour=index % 4 == 1) for _ in range(max(0, index % 5 - 1))
+        ]
+        posts.append(PostEmbeddings(text if index % 7 or not pictures else None, tuple(pictures)))
+    return posts
 
 
 def _checked(embedding: Embedding, width: int, what: str) -> Tensor:

@@ -59,7 +59,7 @@ def test_the_overlay_of_ones_own_that_the_guide_shows(tmp_path: Path) -> None:
         validate(document)
     assert violations(built, DOCUMENTED) == []
     assert _metadata(built)["bootstrapServers"] == "kafka-bootstrap.kafka:9093"
-    assert _container(built)["image"] == "registry.example/moderation:0.1.0-cpu"
+    assert _container(built)["image"] == "registry.example/moderation:0.2.0-cpu"
     assert {document["metadata"]["namespace"] for document in built} == {"moderation"}
 
 

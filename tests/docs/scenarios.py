@@ -15,9 +15,14 @@ _SETTLE_SECONDS = 60.0
 _POSTS = 100  # of which a shadow's share is some
 
 
+def broker(scene: Scene) -> None:
+    """A broker and a Redis are up."""
+    scene.do("moderate stack up")
+
+
 def stack(scene: Scene) -> None:
     """A broker and a Redis are up, with topics."""
-    scene.do("moderate stack up")
+    broker(scene)
     scene.do("moderate topics create --partitions 4")
 
 
@@ -88,11 +93,6 @@ def archive(scene: Scene) -> None:
     (scene.folder / "archive" / "2023.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def topic_of_2023(scene: Scene) -> None:
-    """The topic of an archive is there."""
-    scene.do("MODERATE_KAFKA__POSTS_TOPIC=posts-2023 moderate topics create --partitions 12")
-
-
 def two_label_files(scene: Scene) -> None:
     """`old.jsonl` and `new.jsonl` are the labels of two checkpoints."""
     scene.do("mmorient label samples/posts.jsonl > old.jsonl", 0, 1)
@@ -152,29 +152,19 @@ def _redis(scene: Scene) -> str:
 
 
 SCENARIOS: dict[str, Scenario] = {
-    "README.md": Scenario(
-        before=(new_checkpoint, archive, own_posts, kubectl),
-        replaced={"broker:9092": _kafka, "redis://cache:6379/0": _redis},
-        ahead={
-            "moderate diff 'labels.{task}'": labelled_by_both,
-            "moderate import archive/": topic_of_2023,
-            "moderate diff old.jsonl": two_label_files,
-        },
-        statuses={"mmorient label samples/posts.jsonl": (1,), "moderate diff": (0, 3)},
-        parsed={
-            "mmorient train": "docs/how-to/own-posts.md",
-            "mmorient evaluate": "docs/how-to/own-posts.md",
-            "mmorient calibrate": "docs/how-to/own-posts.md",
-            "mmorient fairness": "tests/mmorient/training/test_fairness.py",
-            "mmorient ablate": "tests/mmorient/training/test_joint_training.py",
-        },
-        samples=24,
-    ),
+    "README.md": Scenario(replaced={"broker:9092": _kafka, "redis://cache:6379/0": _redis}),
     "docs/index.md": Scenario(),
     "docs/tutorial.md": Scenario(
         samples=120, replaced={"moderate_posts_labelled_total 49": lambda _: "moderate_posts_labelled_total 12"}
     ),
-    "docs/how-to/own-posts.md": Scenario(),
+    "docs/how-to/archives.md": Scenario(before=(broker, archive)),
+    "docs/how-to/compare.md": Scenario(before=(two_label_files,), statuses={"moderate diff": (0, 3)}, samples=24),
+    "docs/how-to/own-posts.md": Scenario(
+        parsed={
+            "mmorient fairness": "tests/mmorient/test_fairness.py",
+            "mmorient ablate": "tests/mmorient/test_joint_training.py",
+        }
+    ),
     "docs/how-to/own-checkpoint.md": Scenario(before=(new_checkpoint, stack)),
     "docs/how-to/secured-kafka.md": Scenario(
         before=(secured,), replaced={"broker.example:9094": lambda scene: scene.notes["broker"]}

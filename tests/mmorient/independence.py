@@ -1,10 +1,13 @@
 """Does a label depend on anything but its post? `python -m tests.mmorient.independence --posts N`.
 
-Labels N posts in one reference order, then alone, in shuffled batches of every size, beside hostile batch-mates, and
-through the cache's bytes, and counts what differs. Then does the same in the paper's `batch` context, which must fail.
+Labels N posts in one reference order, in one thread; then alone, in shuffled batches of every size, beside hostile
+batch-mates, and through the cache's bytes, with every number of threads that is asked for, and counts the posts of
+which a bit differs: in the embeddings before they are rounded to fp16, or in the logits. Then does the same in the
+paper's `batch` context, which must fail.
 """
 
 import argparse
+import hashlib
 import json
 import random
 import sys
@@ -15,48 +18,44 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
-from mmorient import Moderator, Picture, Post, PostEmbeddings, PostLabels, decode_picture, labels
+from mmorient import Moderator, Picture, Post, PostEmbeddings, PostLabels, decode_picture
 from mmorient.moderator import DeviceName, Precision
+from mmorient.network import embedders
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
-TOLERANCE = 1e-5
 HOSTILE_POSTS = 1000  # at most so many are labelled beside hostile posts, which take five times as long as they do
 PICTURE_SHARE = 0.15
 
-Labeller = Callable[[Sequence[Post]], list[PostLabels]]
+
+@dataclass(frozen=True)
+class Answer:
+    """All that is computed of one post: embeddings before rounding, logits, labels."""
+
+    embeddings: bytes
+    logits: bytes
+    labels: PostLabels
+
+
+Labeller = Callable[[Sequence[Post]], list[Answer]]
 
 
 @dataclass
 class Difference:
-    """What of N posts differs from the reference."""
+    """Of how many posts something differs from the reference."""
 
-    changed_labels: int = 0
-    changed_digits: int = 0
-    largest: float = 0.0
+    embeddings: int = 0
+    logits: int = 0
+    labels: int = 0
 
-    def add(self, reference: PostLabels, other: PostLabels) -> None:
-        """Compare one post's unrounded answers."""
-        digits = False
-        for ours, theirs in zip(answers(reference), answers(other), strict=True):
-            self.largest = max(self.largest, *(abs(a - b) for a, b in zip(ours, theirs, strict=True)))
-            digits |= labels.rounded(ours) != labels.rounded(theirs)
-        self.changed_digits += digits
-        self.changed_labels += said(reference) != said(other)
-
-
-def said(post: PostLabels) -> list[str]:
-    """Return the label of every task and every intensity."""
-    return [one.label for task in post.tasks.values() for one in (task, task.intensity) if one is not None]
-
-
-def answers(post: PostLabels) -> Iterator[list[float]]:
-    """Yield the probabilities of every task and every intensity."""
-    for task in post.tasks.values():
-        yield list(task.probabilities.values())
-        if task.intensity is not None:
-            yield list(task.intensity.probabilities.values())
+    def add(self, reference: Answer, other: Answer) -> None:
+        """Compare one post's bits, and what is published of it."""
+        self.embeddings += reference.embeddings != other.embeddings
+        self.logits += reference.logits != other.logits
+        self.labels += reference.labels != other.labels
 
 
 def make_posts(count: int, seed: int = 0) -> list[Post]:
@@ -97,25 +96,57 @@ def hostile_posts() -> list[Post]:
 
 @contextmanager
 def unrounded() -> Iterator[None]:
-    """Let labels carry probabilities before rounding."""
-    rounded = labels.rounded
-    labels.rounded = list  # type: ignore[assignment]
+    """Let embeddings keep their fp32 bits."""
+    rounded = embedders._embedding
+
+    def kept(vector: Tensor, global_: Tensor) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = torch.cat([vector, global_]).float().numpy()
+        return found
+
+    embedders._embedding = kept  # type: ignore[assignment]
     try:
         yield
     finally:
-        labels.rounded = rounded
+        embedders._embedding = rounded
 
 
-def alone(label: Labeller, posts: Sequence[Post], _: random.Random) -> list[PostLabels]:
+def answers_of(moderator: Moderator) -> Labeller:
+    """Return a labeller that keeps all that is computed, and rounds embeddings when they are classified."""
+
+    def label(posts: Sequence[Post]) -> list[Answer]:
+        with unrounded():
+            embedded = moderator.embed(posts)
+        rounded = [
+            PostEmbeddings(
+                None if post.text is None else post.text.astype(np.float16),
+                tuple(picture.astype(np.float16) for picture in post.pictures),
+            )
+            for post in embedded
+        ]
+        return [
+            Answer(_bits(post), json.dumps(logits).encode(), labels)
+            for post, logits, labels in zip(
+                embedded, moderator.logits(rounded), moderator.classify(rounded), strict=True
+            )
+        ]
+
+    return label
+
+
+def _bits(post: PostEmbeddings) -> bytes:
+    return b"|".join(b"" if one is None else one.tobytes() for one in (post.text, *post.pictures))
+
+
+def alone(label: Labeller, posts: Sequence[Post], _: random.Random) -> list[Answer]:
     """Label each post in a call of its own."""
     return [label([post])[0] for post in posts]
 
 
-def shuffled(label: Labeller, posts: Sequence[Post], rng: random.Random) -> list[PostLabels]:
+def shuffled(label: Labeller, posts: Sequence[Post], rng: random.Random) -> list[Answer]:
     """Label in another order, in batches of every size from 1 to 70."""
     order = list(range(len(posts)))
     rng.shuffle(order)
-    result: dict[int, PostLabels] = {}
+    result: dict[int, Answer] = {}
     while order:
         size = rng.randint(1, 70)
         chunk, order = order[:size], order[size:]
@@ -123,9 +154,9 @@ def shuffled(label: Labeller, posts: Sequence[Post], rng: random.Random) -> list
     return [result[index] for index in range(len(posts))]
 
 
-def beside_hostile(label: Labeller, posts: Sequence[Post], rng: random.Random) -> list[PostLabels]:
+def beside_hostile(label: Labeller, posts: Sequence[Post], rng: random.Random) -> list[Answer]:
     """Label two posts at a time, with hostile ones before, between and behind, and near copies of themselves."""
-    result: list[PostLabels] = []
+    result: list[Answer] = []
     for start in range(0, len(posts), 2):
         pair = list(posts[start : start + 2])
         copies = [Post(f"{post.text} {post.text}", post.pictures) for post in pair]
@@ -138,37 +169,43 @@ def beside_hostile(label: Labeller, posts: Sequence[Post], rng: random.Random) -
 
 
 def through_cache(moderator: Moderator) -> Labeller:
-    """Return a labeller that puts every embedding through bytes, as the cache does."""
+    """Return a labeller that embeds each content apart, and puts every embedding through bytes, as the cache does."""
 
-    def again(
-        embedding: "np.ndarray[tuple[int], np.dtype[np.float16]]",
-    ) -> "np.ndarray[tuple[int], np.dtype[np.float16]]":
-        return np.frombuffer(embedding.tobytes(), dtype="<f2")
-
-    def label(posts: Sequence[Post]) -> list[PostLabels]:
-        embedded = []
-        for post in posts:
-            text = again(moderator.embed_texts([post.text])[0]) if post.text else None
-            embedded.append(PostEmbeddings(text, tuple(map(again, moderator.embed_pictures(post.pictures)))))
-        return moderator.classify(embedded)
+    def label(posts: Sequence[Post]) -> list[Answer]:
+        with unrounded():
+            embedded = [moderator.embed([post])[0] for post in posts]
+        cached = [
+            PostEmbeddings(
+                None if post.text is None else _again(post.text), tuple(_again(picture) for picture in post.pictures)
+            )
+            for post in embedded
+        ]
+        return [
+            Answer(_bits(post), json.dumps(logits).encode(), labels)
+            for post, logits, labels in zip(embedded, moderator.logits(cached), moderator.classify(cached), strict=True)
+        ]
 
     return label
+
+
+def _again(embedding: NDArray[np.float16]) -> NDArray[np.float16]:
+    return np.frombuffer(embedding.astype("<f2").tobytes(), dtype="<f2")
 
 
 def in_batch_context(moderator: Moderator) -> Labeller:
     """Return a labeller that compares the posts of a call with each other, as published."""
 
-    def label(posts: Sequence[Post]) -> list[PostLabels]:
-        texts = [moderator.embed_texts([post.text])[0] if post.text else None for post in posts]
-        embedded = [
-            PostEmbeddings(text, tuple(moderator.embed_pictures(post.pictures)))
-            for text, post in zip(texts, posts, strict=True)
-        ]
+    def label(posts: Sequence[Post]) -> list[Answer]:
+        embedded = moderator.embed(posts)
         frozen = moderator._context
-        moderator._context = moderator._model.batch_context(moderator._tensors(embedded))
+        with torch.inference_mode():
+            moderator._context = moderator._model.batch_context(moderator._tensors(embedded))
         rows, moderator._rows = moderator._rows, len(posts)
         try:
-            return moderator.classify(embedded)
+            return [
+                Answer(b"", json.dumps(logits).encode(), labels)
+                for logits, labels in zip(moderator.logits(embedded), moderator.classify(embedded), strict=True)
+            ]
         finally:
             moderator._context, moderator._rows = frozen, rows
 
@@ -176,41 +213,44 @@ def in_batch_context(moderator: Moderator) -> Labeller:
 
 
 def compare(
-    label: Labeller, posts: Sequence[Post], reference: Sequence[PostLabels], way: Callable[..., list[PostLabels]]
+    label: Labeller, posts: Sequence[Post], reference: Sequence[Answer], way: Callable[..., list[Answer]]
 ) -> Difference:
     """Return how `way` of labelling differs from the reference."""
     difference = Difference()
-    with unrounded():
-        others = way(label, posts, random.Random(7))
-    for ours, theirs in zip(reference, others, strict=True):
+    for ours, theirs in zip(reference, way(label, posts, random.Random(7)), strict=True):
         difference.add(ours, theirs)
     return difference
 
 
-def reference_labels(label: Labeller, posts: Sequence[Post]) -> list[PostLabels]:
+def reference_answers(label: Labeller, posts: Sequence[Post]) -> list[Answer]:
     """Label in order, 64 at a time."""
-    with unrounded():
-        return [answer for start in range(0, len(posts), 64) for answer in label(posts[start : start + 64])]
+    return [answer for start in range(0, len(posts), 64) for answer in label(posts[start : start + 64])]
 
 
-def check(moderator: Moderator, posts: Sequence[Post], say: Callable[[str], None]) -> bool:
-    """Print a line for each way of labelling; return whether no label and no published digit changed."""
-    precision = moderator.identity.precision
-    reference = reference_labels(moderator.label, posts)
+def digest(answers: Sequence[Answer]) -> str:
+    """Return a digest of all bits."""
+    return hashlib.sha256(b"".join(answer.embeddings + answer.logits for answer in answers)).hexdigest()[:16]
+
+
+def check(
+    moderator: Moderator, threads: int, posts: Sequence[Post], reference: Sequence[Answer], say: Callable[[str], None]
+) -> bool:
+    """Print a line for each way of labelling; return whether no bit changed."""
+    plain = answers_of(moderator)
     good = True
     ways = (
-        ("alone", moderator.label, alone, len(posts)),
-        ("shuffled, every size", moderator.label, shuffled, len(posts)),
-        ("beside hostile posts", moderator.label, beside_hostile, HOSTILE_POSTS),
+        ("alone", plain, alone, len(posts)),
+        ("shuffled, every size", plain, shuffled, len(posts)),
+        ("beside hostile posts", plain, beside_hostile, HOSTILE_POSTS),
         ("through the cache", through_cache(moderator), shuffled, len(posts)),
     )
     for name, label, way, most in ways:
         found = compare(label, posts[:most], reference[:most], way)
-        good &= not found.changed_labels and not found.changed_digits and found.largest <= TOLERANCE
+        good &= found == Difference()
         say(
-            f"{precision}  {name:<22}{len(posts[:most]):>6} posts"
-            f" {found.changed_labels:>8} labels {found.changed_digits:>8} digits"
-            f"   largest difference {found.largest:.1e}"
+            f"{moderator.identity.precision}  {threads} thread{'s' * (threads > 1)}  {name:<22}"
+            f"{len(posts[:most]):>6} posts, a bit differs in the embeddings of {found.embeddings}, "
+            f"in the logits of {found.logits}, in what is published of {found.labels}"
         )
     return good
 
@@ -218,13 +258,12 @@ def check(moderator: Moderator, posts: Sequence[Post], say: Callable[[str], None
 def check_batch_context(moderator: Moderator, posts: Sequence[Post], say: Callable[[str], None]) -> bool:
     """Print how the paper's protocol does; return whether it fails, as it must."""
     label = in_batch_context(moderator)
-    with torch.inference_mode():
-        found = compare(label, posts, reference_labels(label, posts), shuffled)
+    found = compare(label, posts, reference_answers(label, posts), shuffled)
     say(
-        f"batch context, as published: shuffled   {found.changed_labels:>6} labels {found.changed_digits:>8} digits"
-        f"   largest difference {found.largest:.1e}"
+        f"batch context, as published: shuffled, {len(posts)} posts, a bit differs in the logits of {found.logits}, "
+        f"in what is published of {found.labels}"
     )
-    return found.changed_digits > 0
+    return found.labels > 0
 
 
 def main() -> None:
@@ -234,6 +273,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", default=None)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2, 4])
     args = parser.parse_args()
     posts = make_posts(args.posts)
     device: DeviceName = args.device
@@ -241,8 +281,12 @@ def main() -> None:
     print(f"{len(posts)} posts, {sum(bool(post.pictures) for post in posts)} with a picture", flush=True)
     for name in args.precisions:
         precision: Precision = name
-        moderator = Moderator.from_checkpoint(args.checkpoint, device=device, precision=precision)
-        good &= check(moderator, posts, lambda line: print(line, flush=True))
+        reference: list[Answer] = []
+        for threads in args.threads:
+            moderator = Moderator.from_checkpoint(args.checkpoint, device=device, precision=precision, threads=threads)
+            reference = reference or reference_answers(answers_of(moderator), posts)
+            good &= check(moderator, threads, posts, reference, lambda line: print(line, flush=True))
+        print(f"{precision}  arithmetic {moderator.identity.arithmetic}, all bits {digest(reference)}", flush=True)
     moderator = Moderator.from_checkpoint(args.checkpoint, device=device)
     good &= check_batch_context(moderator, posts[: min(len(posts), 1000)], lambda line: print(line, flush=True))
     print("independent" if good else "NOT INDEPENDENT")

@@ -1,7 +1,11 @@
 """The public API, and a post's independence from its company."""
 
+import os
 import random
+import re
 import shutil
+import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +16,9 @@ import pytest
 import torch
 
 import mmorient
-from mmorient import CheckpointError, Embedding, Moderator, Picture, Post, PostEmbeddings
+from mmorient import CheckpointError, Moderator, Picture, Post, PostEmbeddings
 from mmorient.config import Precision
-from mmorient.network.embedders import TextEmbedder
+from tests.mmorient.independence import answers_of, digest, reference_answers
 
 WORDS = [
     "oh",
@@ -139,8 +143,11 @@ def test_a_compiled_encoder_has_vectors_of_its_own(untrained: Path, monkeypatch:
     shutil.which("g++") is None or not Path(sysconfig.get_path("include"), "Python.h").is_file(),
     reason="torch.compile needs a C++ compiler and Python's headers on the CPU",
 )
-def test_a_compiled_encoder_says_the_same_but_for_rounding(untrained: Path) -> None:
+@pytest.mark.soak
+def test_a_compiled_encoder_says_the_same_but_for_rounding(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One padded length, compiled for real."""
+    monkeypatch.setattr("mmorient.network.embedders.BUCKETS", (128,))
+    monkeypatch.setattr("mmorient.input.text.BUCKETS", (128,))
     [plain] = Moderator.from_checkpoint(untrained).embed_texts(["what a lovely day"])
     [compiled] = Moderator.from_checkpoint(untrained, compiled=True).embed_texts(["what a lovely day"])
     assert np.allclose(plain, compiled, atol=2e-3)
@@ -180,20 +187,65 @@ def test_any_thread_may_call(moderator: Moderator, pictures: list[Picture]) -> N
         assert pool.submit(moderator.label, posts).result() == moderator.label(posts)
 
 
-def test_labels_do_not_tell_how_many_processors_there_are(moderator: Moderator, pictures: list[Picture]) -> None:
-    """A replica with one thread makes the same bits as one with many, in whatever thread it computes."""
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_bits_do_not_tell_how_many_processors_there_are(
+    untrained: Path, pictures: list[Picture], precision: Precision
+) -> None:
+    """One thread to eight: the same bits of embeddings and logits, the same cache keys, the same stamp."""
+    posts = [Post(text, tuple(pictures[: index % 3])) for index, text in enumerate(texts(12))]
+    found = set()
+    for threads in range(1, 9):
+        moderator = Moderator.from_checkpoint(untrained, precision=precision, threads=threads)
+        found.add((digest(reference_answers(answers_of(moderator), posts)), moderator.identity))
+    assert len(found) == 1
+
+
+def test_threads_of_torch_change_nothing(moderator: Moderator) -> None:
+    """Whatever the caller's thread computes with."""
     before = torch.get_num_threads()
-
-    def embeddings(threads: int) -> list[Embedding]:
-        torch.set_num_threads(threads)
-        return [*moderator.embed_texts(texts(12)), *moderator.embed_pictures(pictures)]
-
+    found = []
     try:
-        with ThreadPoolExecutor(1) as pool:
-            alone, *others = [pool.submit(embeddings, threads).result() for threads in (1, 2, 5)]
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            found.append(moderator.embed_texts(texts(12)))
     finally:
         torch.set_num_threads(before)
-    assert all(same(alone, other) for other in others)
+    assert same(found[0], found[1])
+    assert same(found[0], found[2])
+
+
+def test_any_number_of_tiles_gives_the_same_bits(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stacks are equal to tiles one by one, here or where none is allowed; a lone text is one tile."""
+    stacked = Moderator.from_checkpoint(untrained)
+    single = Moderator.from_checkpoint(untrained)
+    monkeypatch.setattr(single._stacks, "_allowed", False)
+    posts = [Post(text) for text in texts(70)]
+    found = [reference_answers(answers_of(one), posts) for one in (stacked, single)]
+    assert found[0] == found[1]
+    assert [answers_of(single)([post])[0] for post in posts[:9]] == found[0][:9]
+
+
+def test_what_is_stamped_follows_the_bits() -> None:
+    """Another kind of processor, imitated, is independent as well; where its bits are others, its stamp is."""
+    avx2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+    stamps = []
+    for imitation in ({}, avx2):
+        ran = subprocess.run(
+            [sys.executable, "-m", "tests.mmorient.independence", "--posts", "24", "--precisions", "fp32"],
+            env=os.environ | imitation, cwd=Path(__file__).parents[2],
+            capture_output=True, text=True, timeout=250, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        [line] = [line for line in ran.stdout.splitlines() if "arithmetic" in line]
+        stamps.append(re.fullmatch(r"fp32  arithmetic (\S+), all bits (\w+)", line).groups())  # type: ignore[union-attr]
+    (ours, our_bits), (other, other_bits) = stamps
+    assert (ours == other) == (our_bits == other_bits)
+
+
+def test_a_sound_model_passes_its_proof(moderator: Moderator) -> None:
+    """On this processor, whichever it is; its tries of stacks are over then."""
+    assert moderator.prove() == []
+    assert set(moderator._stacks._equal) >= {(True, 16), (True, 64), "posts"}
 
 
 def test_a_window_beyond_the_first_changes_the_embedding(moderator: Moderator) -> None:
@@ -227,19 +279,3 @@ def test_a_row_is_bitwise_independent_of_its_company(
         assert [labels[index] for index in order] == answers
         order = shuffled(len(pictures), seed)
         assert same([drawn[index] for index in order], moderator.embed_pictures([pictures[index] for index in order]))
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_it_holds_before_rounding_to_fp16(untrained: Path, precision: Precision) -> None:
-    """The fp32 numbers that embeddings are rounded from are the same bits in every row, too."""
-    embedder: TextEmbedder = Moderator.from_checkpoint(untrained, precision=precision)._texts
-    rows = [windows[0] for windows in embedder._encoder.reader.windows(texts(24)) if windows[0].bucket == 24]
-    rows = (rows * 4)[:4]
-    import torch
-
-    with torch.inference_mode():
-        first = embedder._windows(rows)
-        for turn in range(1, 4):
-            turned = embedder._windows(rows[turn:] + rows[:turn])
-            for one, other in zip(first, turned, strict=True):
-                assert torch.equal(torch.roll(one, -turn, 0), other)

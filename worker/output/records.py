@@ -147,14 +147,20 @@ class PublishStage:
         ]
 
 
-def stamp_of(moderator: "Moderator") -> ModelStamp:
-    """Return what the labels of a model say of it."""
+def stamp_of(moderator: "Moderator", *, exact: bool) -> ModelStamp:
+    """Return what the labels of a model say of it.
+
+    Args:
+        moderator: the model.
+        exact: whether its labels were found to depend on their posts alone.
+    """
     identity = moderator.identity
     return ModelStamp(
         name=identity.name,
         checkpoint=identity.checkpoint,
         graph_context=identity.graph_context,
         precision=identity.precision,
+        arithmetic=identity.arithmetic if exact else f"inexact-{identity.arithmetic}",
     )
 
 

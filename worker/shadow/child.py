@@ -17,6 +17,7 @@ from worker.broker.transaction import BROKEN, stop, write
 from worker.errors import WorkerError
 from worker.isolation.child_process import read_message
 from worker.items import Item, OutgoingRecord
+from worker.labelling.exactness import is_exact
 from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.output.records import PublishStage, stamp_of
 from worker.settings import Settings
@@ -48,6 +49,7 @@ async def _serve(settings: Settings, say: Callable[..., None]) -> None:
     device_share = _share_of_device(settings)
     async with AsyncExitStack() as stack:
         moderator = await load_moderator(settings)
+        stamp = stamp_of(moderator, exact=await is_exact(moderator, allow_inexact=settings.allow_inexact))
         cache = await open_cache(stack, settings.redis)
         # The parent has more patience: a process that runs when nobody else does may take long over anything.
         stages = await Stages.build(
@@ -58,14 +60,14 @@ async def _serve(settings: Settings, say: Callable[..., None]) -> None:
             routes=settings.kafka.routes,
             dead_letter_topic=settings.kafka.dead_letter_topic,
             max_dead_letter_bytes=settings.kafka.max_request_bytes,
-            stamp=stamp_of(moderator),
+            stamp=stamp,
         )
         writer = _Writer(await _ready_topics(settings))
         stack.push_async_callback(writer.close)
         inbox: asyncio.Queue[HandedPost | None] = asyncio.Queue()
         reading = asyncio.create_task(_read(inbox))
         stack.callback(reading.cancel)
-        say(**stamp_of(moderator).model_dump())
+        say(**stamp.model_dump())
         while posts := await _next_batch(inbox, settings.batch.max_posts):
             items = [post.item() for post in posts]
             await stages.store(await stages.label(items))

@@ -229,6 +229,7 @@ MODEL_INFO = _gauge(
     "checkpoint",
     "precision",
     "graph_context",
+    "arithmetic",
 )
 BUILD_INFO = _gauge("moderate_build_info", "boolean", "1, with versions and device in the labels.", "version", "device")
 

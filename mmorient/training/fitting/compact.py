@@ -7,20 +7,20 @@ from mmorient.config import (
     CheckpointConfig,
     HeadConfig,
     PictureEncoderConfig,
-    Rows,
     TextEncoderConfig,
+    Tiles,
 )
 from mmorient.encoders.efficientnet import REGION_WIDTH
 from mmorient.input.pictures import PICTURE_VERSION
 from mmorient.input.text import TEXT_VERSION
 
 GLOBAL_WIDTH = 384
-ROWS = {
-    # On 2 CPU cores, fp32: texts of 32 tokens 116/s one at a time, 196/s by 4, 230/s by 8, where 8 cost a lone text
-    # twice the wait of 4; pictures 75/s one at a time, 102/s by 2, 84/s by 4.
-    "cpu": Rows(texts=4, pictures=2, posts=8),
-    "cuda": Rows(texts=64, pictures=32, posts=256),
-    "mps": Rows(texts=16, pictures=8, posts=64),
+TILES = {
+    # On one core of a CPU, fp32: a call of 1, 2, 4 texts of 32 tokens takes 12, 16, 27 ms, so that a lone text pays
+    # little for the second row; a picture 25 ms alone and 24 each by 2; 16 posts 3 ms (`python -m bench.tiles`).
+    "cpu": Tiles(texts=2, pictures=1, posts=16),
+    "cuda": Tiles(texts=64, pictures=32, posts=256),
+    "mps": Tiles(texts=16, pictures=8, posts=64),
 }
 
 
@@ -48,6 +48,6 @@ def compact_config(
             global_width=GLOBAL_WIDTH,
         ),
         head=HeadConfig(trunk=trunk, dropout=dropout, task_features=probes, bank_posts=bank_posts),
-        rows=ROWS,
+        tiles=TILES,
         files={},
     )

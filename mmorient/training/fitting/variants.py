@@ -15,7 +15,7 @@ from mmorient.config import (
     HeadConfig,
     PaperPictureConfig,
     PaperTextConfig,
-    Rows,
+    Tiles,
 )
 from mmorient.encoders.clip import PICTURE_FILES, TEXT_FILES
 from mmorient.encoders.hugging_face import describe_folder, load_config
@@ -23,16 +23,16 @@ from mmorient.encoders.paper import BERT_FILES, DETR_FILES
 from mmorient.input.pictures import PICTURE_VERSION
 from mmorient.input.text import TEXT_VERSION
 
-CLIP_ROWS = {
-    "cpu": Rows(texts=4, pictures=2, posts=8),
-    "cuda": Rows(texts=64, pictures=32, posts=256),
-    "mps": Rows(texts=16, pictures=8, posts=64),
+CLIP_TILES = {
+    "cpu": Tiles(texts=2, pictures=1, posts=16),
+    "cuda": Tiles(texts=64, pictures=32, posts=256),
+    "mps": Tiles(texts=16, pictures=8, posts=64),
 }
 # A DETR's picture has thirteen times the pixels of a CLIP's.
-PAPER_ROWS = {
-    "cpu": Rows(texts=4, pictures=1, posts=8),
-    "cuda": Rows(texts=64, pictures=8, posts=256),
-    "mps": Rows(texts=16, pictures=2, posts=64),
+PAPER_TILES = {
+    "cpu": Tiles(texts=2, pictures=1, posts=16),
+    "cuda": Tiles(texts=64, pictures=8, posts=256),
+    "mps": Tiles(texts=16, pictures=2, posts=64),
 }
 PAPER_TRUNK = (4618, 2048)
 
@@ -81,7 +81,7 @@ def clip_config(
             global_width=sizes.vision_config.projection_dim,
         ),
         head=HeadConfig(trunk=trunk, dropout=dropout, task_features=probes, bank_posts=bank_posts),
-        rows=CLIP_ROWS,
+        tiles=CLIP_TILES,
         files={},
     )
 
@@ -136,6 +136,6 @@ def paper_config(
             global_width=clip_sizes.vision_config.projection_dim,
         ),
         head=HeadConfig(trunk=trunk, dropout=dropout, task_features=probes, bank_posts=bank_posts),
-        rows=PAPER_ROWS,
+        tiles=PAPER_TILES,
         files={},
     )

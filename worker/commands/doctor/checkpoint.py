@@ -159,7 +159,7 @@ class Checkpoint:
         return ok(said)
 
     async def _model(self) -> Outcome:
-        return _judged(await self._live.model(), "MODERATE_CHECKPOINT")
+        return _judged(await self._live.model(), "MODERATE_CHECKPOINT", allow_inexact=self._settings.allow_inexact)
 
     async def _shadow_model(self) -> Outcome:
         # One at a time: the live one's memory is free again.
@@ -167,12 +167,14 @@ class Checkpoint:
         if self._free_bytes() < MODEL_BYTES:
             return skipped("too little memory is free to try a second model")
         self._shadow = ModelChild(self._settings.model_copy(update={"checkpoint": self._settings.shadow.checkpoint}))
-        outcome = _judged(await self._shadow.model(), "MODERATE_SHADOW__CHECKPOINT")
+        outcome = _judged(
+            await self._shadow.model(), "MODERATE_SHADOW__CHECKPOINT", allow_inexact=self._settings.allow_inexact
+        )
         # The live labels go on without it.
         return warning(outcome.says, outcome.remedy or "") if outcome.status == "failure" else outcome
 
 
-def _judged(said: dict[str, Any], variable: str) -> Outcome:
+def _judged(said: dict[str, Any], variable: str, *, allow_inexact: bool) -> Outcome:
     if "failed" in said:
         return failure(
             f"no post can be labelled: {said['failed']}",
@@ -180,7 +182,15 @@ def _judged(said: dict[str, Any], variable: str) -> Outcome:
         )
     if not said["finite"]:
         return failure("a label has no finite probability", "set MODERATE_PRECISION=fp32")
+    if said["differences"]:
+        judge = warning if allow_inexact else failure
+        return judge(
+            f"labels would depend on more than their posts ({said['arithmetic']}): {said['differences'][0]}",
+            "let this worker run on another kind of processor or device, or set MODERATE_ALLOW_INEXACT=true, which is "
+            "stamped on every label",
+        )
     return ok(
-        f"{said['name']} {said['checkpoint'][:19]}… loads in {said['load_seconds']:.1f} s and labels a post in "
+        f"{said['name']} {said['checkpoint'][:19]}… ({said['arithmetic']}) loads in "
+        f"{said['load_seconds']:.1f} s and labels a post in "
         f"{1000 * said['label_seconds']:.0f} ms"
     )

@@ -38,13 +38,17 @@ def main() -> None:
             compiled=settings.compiled,
         )
         loaded = time.perf_counter()
+        differences = moderator.prove()
+        proved = time.perf_counter()
         labels = moderator.label([Post(text=TEXT)])[0]
         probabilities = [value for task in labels.tasks.values() for value in task.probabilities.values()]
         say(
             name=moderator.identity.name,
             checkpoint=moderator.identity.checkpoint,
             load_seconds=loaded - started,
-            label_seconds=time.perf_counter() - loaded,
+            label_seconds=time.perf_counter() - proved,
+            arithmetic=moderator.identity.arithmetic,
+            differences=differences,
             finite=all(map(math.isfinite, probabilities)),
         )
     except (MmOrientError, ValueError, RuntimeError, OSError, ImportError) as error:

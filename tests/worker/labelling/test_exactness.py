@@ -1,0 +1,51 @@
+"""A worker proves that its labels depend on their posts alone, or does not begin."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.worker.commands.doctor.helpers import closed_port as free_port
+
+HOOKS = Path(__file__).parent.parent / "hooks_inexact"
+
+
+def command(*hooks: Path, allow: bool = False) -> tuple[list[str], dict[str, str]]:
+    """A worker whose broker does not answer: the proof comes first."""
+    port = free_port()
+    environment = os.environ | {
+        "MODERATE_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{port}",
+        "MODERATE_REDIS__URL": "",
+        "MODERATE_HTTP__PORT": str(free_port()),
+        "MODERATE_DEVICE": "cpu",
+        "MODERATE_ALLOW_INEXACT": str(allow).lower(),
+        "PYTHONPATH": os.pathsep.join(map(str, hooks)),
+    }
+    return [sys.executable, "-m", "worker", "run"], environment
+
+
+def test_a_worker_that_cannot_prove_it_ends_with_2() -> None:
+    """One line says what differs, where, and what allows it."""
+    arguments, environment = command(HOOKS)
+    ended = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 2, ended.stderr
+    [line] = [line for line in (ended.stdout + ended.stderr).splitlines() if "more than their posts" in line]
+    assert "texts of 16 tokens: the bits of" in line
+    assert "MODERATE_ALLOW_INEXACT" in line
+
+
+def test_where_it_is_allowed_every_label_says_so() -> None:
+    """The stamp of a worker that failed the proof begins with `inexact-`; one that passed has none of that."""
+    for hooks, allow, begins in (((HOOKS,), True, "inexact-"), ((), False, "")):
+        arguments, environment = command(*hooks, allow=allow)
+        with subprocess.Popen(
+            arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as worker:
+            assert worker.stdout is not None
+            try:
+                said = next(line for line in worker.stdout if "model_loaded" in line)
+            finally:
+                worker.kill()
+        stamp = json.loads(said)["arithmetic"]
+        assert stamp.startswith("inexact-") == bool(begins), said
