@@ -1,8 +1,8 @@
 """Characters to the plain ones that they stand for: what NFKC does, and more, by the project's own tables.
 
 What shows nothing (controls, selectors, tags, what this Unicode does not know) goes; a letter in a square or a circle
-is that letter; marks are put onto their letters, two at most, none where Latin knows no such letter. Emoji stay as they are, a sequence of them as one
-character (``emoji.py``).
+is that letter; marks are put onto their letters, two at most, none where Latin knows no such letter. Emoji stay as they
+are, a sequence of them as one character (``emoji.py``).
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ NAMES = {chr(int(code, 16)): name for code, name in (line.split(" ", 1) for line
 
 _GENERIC_MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 _MARK = re.compile(f"[{_class(_ranges('mark'))}]")
-_MARKS = re.compile(f"(.?)([{_GENERIC_MARKS}]+)", re.DOTALL)
+_MARKS = re.compile(f"([^{_GENERIC_MARKS}]?)([{_GENERIC_MARKS}]+)")
+_FOREIGN_LETTER = re.compile(f"[{FOREIGN}]")
 _COMPOSED = {spelled(first): spelled(last) for first, last in (line.rsplit(" ", 1) for line in _TABLE["compose"])}
 _CONTROLS = {code: " " if code < 0x20 else None for code in (*range(0x20), 0x7F)}
 _MOST_KEPT = 20_000  # of the answers for characters that become themselves
@@ -58,7 +59,7 @@ class _Plain(dict[int, str | int | None]):
         self._own = sorted(one for kind in ("letter", "mark", "other") for one in _ranges(kind))
 
     def __missing__(self, code: int) -> str | int | None:
-        known = code < 0x80 or FIRST_SEQUENCE <= code or self._is_known(code)
+        known = code < 0x80 or code >= FIRST_SEQUENCE or self._is_known(code)
         answer = code if known else None
         if len(self) < _MOST_KEPT:
             self[code] = answer
@@ -113,14 +114,10 @@ def _with_marks(text: str) -> str:
 
 def _put_on(found: re.Match[str]) -> str:
     letter, marks = found.groups()
-    if not letter or letter.isspace():
-        return str(letter)
-    kept = []
+    kept: list[str] = []
     for mark in marks[:MARKS_A_LETTER]:
-        composed = _COMPOSED.get(letter + mark) if not kept else None
-        if composed is not None:
+        if not kept and (composed := _COMPOSED.get(letter + mark)) is not None:
             letter = composed
-        elif not letter.isascii():
+        elif _FOREIGN_LETTER.fullmatch(letter):
             kept.append(mark)
     return letter + "".join(kept)
-

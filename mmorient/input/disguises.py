@@ -18,6 +18,7 @@ _LEET = {
     "@": "a", "$": "s", "!": "i", "|": "li", "\u20ac": "e", "\u00a3": "l", "\u00a1": "i", "+": "t", "\u00a2": "c",
 }  # fmt: skip
 _MOST_READINGS = 16
+_LONGEST = 100
 _SIGNS = "@$!|\u20ac\u00a3\u00a1+\u00a2"
 _SOME_LEET = re.compile(rf"[0-9{_SIGNS}]")
 _LEET_WORD = re.compile(rf"[a-z0-9{_SIGNS}]*[0-9{_SIGNS}][a-z0-9{_SIGNS}]*")
@@ -37,6 +38,7 @@ def _patterns(between: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Patter
 
 _PATTERNS, _EMOJI_PATTERNS = _patterns(_MARKS), _patterns(_MARKS + EMOJI)
 _JOINT = re.compile(rf"[{_MARKS}{EMOJI}]+")
+_MASKED = re.compile(r"(?<![a-z*])[a-z]{1,20}\*{1,20}[a-z][a-z*]{0,20}(?<!\*)(?![a-z*])")
 _EMOJI = re.compile(f"[{EMOJI}]")
 _ALIKE = re.compile(f"[A-Za-z0-9{''.join(map(re.escape, LOOKS))}]+")
 _FOREIGN_LOOKS = {ord(character): letter for character, letter in LOOKS.items()}
@@ -123,6 +125,11 @@ def together(word: str) -> str:
     return word if some.search(word) is None else broken.sub(_mended, apart.sub(_joined, word))
 
 
+def unmask(word: str) -> str:
+    """Stars in the place of an insult's letters as those, where it can be one alone: "f*ck", "b***h"."""
+    return _MASKED.sub(lambda found: lexicon.unmasked(found[0]) or found[0], word) if "*" in word else word
+
+
 def _joined(found: re.Match[str]) -> str:
     letters = _JOINT.sub("", found[0])
     usual = lexicon.shortened(read_leet(letters))
@@ -150,5 +157,7 @@ def words_in(letters: str) -> str:
     """A word that the lexicon knows as it is, another cut into those that it is made of: "youareanidiot"."""
     if lexicon.is_word(letters):
         return letters
+    if len(letters) > _LONGEST:
+        return " ".join(words_in(letters[start : start + _LONGEST]) for start in range(0, len(letters), _LONGEST))
     words = lexicon.cut(letters)
     return words if all(len(word) > 1 or word in "aiur" for word in words.split()) else letters

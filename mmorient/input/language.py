@@ -16,9 +16,13 @@ from mmorient.input.characters import FOREIGN, plain
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
-LANGUAGES = tuple(
-    "am ar bg bn ca cs da de el en es et fa fi fr gu he hi hr hu hy id it ja ka km kn ko lt lv ml mr ms my nl no pa pl pt "
-    "ro ru si sk sl sr sv sw ta te th tl tr uk ur vi zh".split()
+LANGUAGES: tuple[str, ...] = tuple(
+    sorted(
+        {"am", "ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "gu", "he", "hi"}
+        | {"hr", "hu", "hy", "id", "it", "ja", "ka", "km", "kn", "ko", "lt", "lv", "ml", "mr", "ms", "my", "nl", "no"}
+        | {"pa", "pl", "pt", "ro", "ru", "si", "sk", "sl", "sr", "sv", "sw", "ta", "te", "th", "tl", "tr", "uk", "ur"}
+        | {"vi", "zh"}
+    )
 )
 """ISO 639-1 codes (``tl``: Tagalog) that a text may be said to be in."""
 

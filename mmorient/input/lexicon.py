@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from math import log
 
@@ -17,10 +18,13 @@ _WORDS = frozenset(word for word in _RANKS if len(word) > 2) | _SUPPLEMENT
 _ENDINGS = ("s", "es", "ed", "er", "ers", "ing", "in")
 _LONGEST = 20
 # Of two letters, the vocabulary holds hundreds that are no words.
-_SHORT = frozenset("am an as at be by do go he if in is it me my no of oh ok on or so to up us we u r a i".split())
+_SHORT = frozenset(
+    {"am", "an", "as", "at", "be", "by", "do", "go", "he", "if", "in", "is", "it", "me", "my", "no", "of", "oh", "ok"}
+    | {"on", "or", "so", "to", "up", "us", "we", "u", "r", "a", "i"}
+)
 _STRETCH = re.compile(r"([a-z])\1\1+")
+_DOUBLE = re.compile(r"([a-z])\1+")
 _MOST_STRETCHES = 4
-_MOST_LETTERS = 1000
 # Words of the supplements stand where a common word of the vocabulary does.
 _SUPPLEMENT_RANK = 5000
 _AFTER_WORDS = 10_000
@@ -42,8 +46,27 @@ def is_short_for(text: str) -> bool:
     return text in _SUPPLEMENT
 
 
+def unmasked(text: str) -> str | None:
+    """The one insult that a word with stars in the place of letters can be, None where it can be several or none."""
+    for ending in ("", *_ENDINGS):
+        if text.endswith(ending):
+            pattern = re.compile(text[: len(text) - len(ending)].replace("*", "[a-z]"))
+            found = [word for word in _INSULTS if pattern.fullmatch(word)]
+            if found:
+                return found[0] + ending if len(found) == 1 else None
+    return None
+
+
+def _stems(text: str) -> Iterator[str]:
+    """What a word may be without an ending."""
+    for ending in _ENDINGS:
+        stem = text.removesuffix(ending)
+        if 2 < len(stem) < len(text) and not stem.endswith("s"):
+            yield stem
+
+
 def _stem_in(text: str, words: frozenset[str]) -> bool:
-    return any(text.endswith(ending) and len(text) > len(ending) + 2 and text[: -len(ending)] in words for ending in _ENDINGS)
+    return any(stem in words for stem in _stems(text))
 
 
 def shortened(text: str) -> str:
@@ -53,6 +76,8 @@ def shortened(text: str) -> str:
     """
     if _STRETCH.search(text) is None or text in _WORDS:
         return text
+    if text == text[0] * len(text):
+        return text[:3]  # "kkk" and "xxx" mean something
     parts = _STRETCH.split(text)  # text, letter, text, letter, ..., text
     letters = parts[1::2]
     twos = (2,) * len(letters)
@@ -63,15 +88,24 @@ def shortened(text: str) -> str:
         for counts in itertools.product((2, 1), repeat=len(letters))
         if (rank := _rank(candidate := _put_together(parts, counts))) is not None
     ]
-    return min(choices)[1] if choices else _put_together(parts, twos)
+    if choices:
+        return min(choices)[1]
+    single = _DOUBLE.sub(r"\1", text)
+    return single if is_insult(single) else _put_together(parts, twos)
 
 
 def _rank(text: str) -> int | None:
     """A word's place by how common it is, one with an ending behind those without; None where it is none."""
-    if text in _WORDS or (len(text) == 2 and text in _SHORT):
-        return min(_RANKS.get(text, _SUPPLEMENT_RANK), _SUPPLEMENT_RANK if text in _SUPPLEMENT else len(_RANKS))
-    stems = [_rank(text[: -len(ending)]) for ending in _ENDINGS if text.endswith(ending) and len(text) > len(ending) + 2]
+    if (own := _own_rank(text)) is not None:
+        return own
+    stems = map(_own_rank, _stems(text))
     return min((_AFTER_WORDS + rank for rank in stems if rank is not None), default=None)
+
+
+def _own_rank(text: str) -> int | None:
+    if text in _SUPPLEMENT:
+        return min(_RANKS.get(text, _SUPPLEMENT_RANK), _SUPPLEMENT_RANK)
+    return _RANKS.get(text) if text in _WORDS or text in _SHORT else None
 
 
 def _put_together(parts: list[str], counts: tuple[int, ...]) -> str:
@@ -84,9 +118,8 @@ def cut(letters: str) -> str:
     """Letters that run together as the words that they most likely are, with spaces between.
 
     Args:
-        letters: Small ASCII letters; those past 1,000 are left as they are.
+        letters: Small ASCII letters.
     """
-    letters, rest = letters[:_MOST_LETTERS], letters[_MOST_LETTERS:]
     costs, starts = [0.0], [0]
     for end in range(1, len(letters) + 1):
         cost, start = min(
@@ -99,13 +132,11 @@ def cut(letters: str) -> str:
     while end:
         words.append(letters[starts[end] : end])
         end = starts[end]
-    return " ".join([*reversed(words), *([rest] if rest else [])])
+    return " ".join(reversed(words))
 
 
 def _cost(word: str) -> float:
     if len(word) <= 2 and word not in _SHORT:
         return 20.0 * len(word)
-    rank = _RANKS.get(word)
-    if word in _SUPPLEMENT:
-        rank = min(rank or _SUPPLEMENT_RANK, _SUPPLEMENT_RANK)
+    rank = _own_rank(word)
     return 20.0 * len(word) if rank is None else log(rank) + 1

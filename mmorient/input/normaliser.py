@@ -11,14 +11,14 @@ from functools import lru_cache
 
 from mmorient.input import lexicon
 from mmorient.input.characters import LETTERS, NAMES, lower, plain
-from mmorient.input.disguises import plain_looks, read_leet, together, words_in
+from mmorient.input.disguises import plain_looks, read_leet, together, unmask, words_in
 from mmorient.input.emoji import NAMES as EMOJI_NAMES
 
 _CACHED_WORDS = 65_536
 CACHED_CHARACTERS = 32
 """Longer words are hardly ever seen twice."""
 _FEW_LETTERS = 3
-_AFTER_SINGLE = frozenset(" .,_*-!?;:\")")
+_AFTER_SINGLE = frozenset(' .,_*-!?;:")')
 _BEFORE_SINGLE = frozenset("\"'(")
 _ORDINARY = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?[.,!?;:\"')]*")
 _STRETCHED = re.compile(r"([A-Za-z])\1\1", re.IGNORECASE)
@@ -31,7 +31,9 @@ _ESCAPED = re.compile(r"&(?:amp;)+")
 _MOST_ESCAPES = 8
 _NAMED = {ord(character): f" {name} " for character, name in (NAMES | EMOJI_NAMES).items()}
 # BERT answers longer words with one unknown token; marks, signs and Chinese characters end a word there.
-_LONG = re.compile("[^\\s!-/:-@\\[-`{-~\u2000-\u206f\u3000-\u303f\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]{101,}")
+_LONG = re.compile(
+    "[^\\s!-/:-@\\[-`{-~\u2000-\u206f\u3000-\u303f\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]{101,}"
+)
 _MOST_LETTERS = 100
 
 
@@ -109,7 +111,7 @@ def _user(found: re.Match[str]) -> str:
 def _part(part: str) -> str:
     if part in {"http", "@user"}:
         return part
-    part = read_leet(together(part))
+    part = unmask(read_leet(together(part)))
     part = _STRETCHED_WORD.sub(lambda found: lexicon.shortened(found[0]), part)
     if not part.isascii():
         part = part.translate(_NAMED)

@@ -23,6 +23,9 @@ _SPECIALS = 2  # [CLS] and [SEP]
 _CACHED_UNITS = 32_768
 _CACHED_CHARACTERS = 32
 _MOST_DESCRIBED = 14
+# A worker asks for a text three times within a batch: what is read of it, in how many windows, and the windows.
+_KEPT_TEXTS = 1024
+_KEPT_CHARACTERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,7 @@ class TextReader:
         unknown = getattr(self._tokenizer.model, "unk_token", None)
         self._unknown = None if unknown is None else self._tokenizer.token_to_id(unknown)
         self._tokens: dict[str, tuple[int, ...]] = {"": ()}
+        self._kept: dict[str, TextWindows] = {}
         self.vocabulary = self._tokenizer.get_vocab_size()
         [[self.blank]] = self.windows([""])
 
@@ -185,9 +189,18 @@ class TextReader:
 
     def read(self, texts: Sequence[str]) -> list[TextWindows]:
         """As ``windows``, with what was not read of each text."""
-        split = [_read_words(text) for text in texts]
+        kept = self._kept
+        new = [text for text in dict.fromkeys(texts) if text not in kept]
+        split = [_read_words(text) for text in new]
         tokens = self._tokens_of({one for words in split for one in words.read})
-        return [self._text_windows(words, tokens) for words in split]
+        found = dict(zip(new, (self._text_windows(words, tokens) for words in split), strict=True))
+        answer = [kept[text] if text in kept else found[text] for text in texts]
+        short = {text: read for text, read in found.items() if len(text) <= _KEPT_CHARACTERS}
+        if len(kept) + len(short) > _KEPT_TEXTS:
+            self._kept = short  # another thread may still read the old ones
+        else:
+            kept.update(short)
+        return answer
 
     def _special(self, token: str) -> int:
         number = self._tokenizer.token_to_id(token)

@@ -20,6 +20,7 @@ MOST_CHARACTERS = 65_536
 """That are read of a text, half of them at its beginning, half at its end: more than 64 windows of English."""
 
 _LONG_WORD = 512
+_MOST_APART = 256
 _ORDINARY_LENGTH = 4096
 _WORD = re.compile(r"\S+")
 _ADDRESS = re.compile(r"https?|www\.", re.IGNORECASE)
@@ -84,7 +85,10 @@ def ordinary_words(text: str) -> list[str] | None:
         return None if words else []
     among_latin = _is_among_latin(text)
     found = [
-        cached_word(word, among_latin) if len(word) <= CACHED_CHARACTERS else (normal_word(word, among_latin=among_latin), False) for word in words
+        cached_word(word, among_latin)
+        if len(word) <= CACHED_CHARACTERS
+        else (normal_word(word, among_latin=among_latin), False)
+        for word in words
     ]
     single = [place for place, (_, may_be) in enumerate(found) if may_be]
     read = [one for one, _ in found]
@@ -166,7 +170,7 @@ def _joined(text: str, found: list[Unit]) -> Iterator[Unit]:
 def _run(text: str, found: list[Unit], place: int) -> list[_Letters]:
     """The single letters that stand one after the other, from a place on."""
     run: list[_Letters] = []
-    while place < len(found):
+    while place < len(found) and len(run) < _MOST_APART:
         letters = _letters(found[place], place)
         if letters is not None and not (run and letters.opening):
             run.append(letters)
@@ -194,10 +198,11 @@ def _together(run: list[_Letters], found: list[Unit]) -> list[Unit] | None:
     if not any(_LATIN.search(one.unit.read_as) for one in run):
         return None
     gaps = [here.unit.start - before.unit.end for before, here in pairwise(run) if here.place == before.place + 1]
+    narrowest = min(gaps, default=0)
     words = [[run[0]]]
     for before, here in pairwise(run):
         # Wider gaps part words where narrower ones part letters.
-        if here.place == before.place + 1 and here.unit.start - before.unit.end > min(gaps):
+        if here.place == before.place + 1 and here.unit.start - before.unit.end > narrowest:
             words.append([])
         words[-1].append(here)
     whole = letters_together("".join(one.letters for one in run))
@@ -211,7 +216,9 @@ def _together(run: list[_Letters], found: list[Unit]) -> list[Unit] | None:
     read[0] = run[0].opening + read[0]
     read[-1] += run[-1].closing
     signs = [
-        " ".join(dict.fromkeys(unit.read_as for unit in found[word[0].place : word[-1].place] if _letters(unit, 0) is None))
+        " ".join(
+            dict.fromkeys(unit.read_as for unit in found[word[0].place : word[-1].place] if _letters(unit, 0) is None)
+        )
         for word in words
     ]
     return [

@@ -24,7 +24,10 @@ ZWJ, SELECTOR, KEYCAP, BLACK_FLAG = "\u200d", "\ufe0f", "\u20e3", "\U0001f3f4"
 SKIN_TONES = {chr(code) for code in range(0x1F3FB, 0x1F400)}
 REGIONAL_A = 0x1F1E6
 # Default_Ignorable_Code_Point, as far as it is neither a control nor unassigned: they show nothing.
-IGNORABLE = {*map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, 0x2800)), *map(chr, range(0xFE00, 0xFE10))}
+IGNORABLE = {
+    *map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, 0x2800)),
+    *map(chr, range(0xFE00, 0xFE10)),
+}
 IGNORABLE |= {*map(chr, range(0x180B, 0x1810)), *map(chr, range(0xE0100, 0xE01F0))}
 # Pictures drawn in characters: their names are noise, and thousands of tokens of it.
 DRAWING = [*range(0x2500, 0x25A0), *range(0x2800, 0x2900)]
@@ -34,7 +37,16 @@ EMOJI_NAMES = {"\U0001f92c": "angry face with symbols on mouth"}
 # Letters that living languages write beside ASCII ones: look-alikes, but nobody's disguise.
 REAL_LATIN = set("\u0131\u00df\u00fe\u00f0\u014b\u0259\u0138")
 # Capitals of which the small letter looks like another Latin one.
-OWN_LOOKS = {"\u03b7": "n", "\u03c9": "w", "\u03bd": "v", "\u0443": "y", "\u03c5": "u", "\u03c7": "x", "\u0406": "i", "\u0399": "i"}
+OWN_LOOKS = {
+    "\u03b7": "n",
+    "\u03c9": "w",
+    "\u03bd": "v",
+    "\u0443": "y",
+    "\u03c5": "u",
+    "\u03c7": "x",
+    "\u0406": "i",
+    "\u0399": "i",
+}
 
 
 def main() -> None:
@@ -120,7 +132,9 @@ def compositions(assigned: Iterable[str]) -> Iterator[str]:
 def looks(assigned: Iterable[str], plain: dict[str, str]) -> dict[str, str]:
     """Letters beyond ASCII that look like a Latin one: by Unicode's table, by their capital, or turned round."""
     table = json.loads((Path(confusable_homoglyphs.__file__).parent / "confusables.json").read_text(encoding="utf-8"))
-    letters = [one for one in assigned if unicode.category(one)[0] == "L" and one not in plain and one not in REAL_LATIN]
+    letters = [
+        one for one in assigned if unicode.category(one)[0] == "L" and one not in plain and one not in REAL_LATIN
+    ]
 
     def like(character: str) -> str | None:
         if character in OWN_LOOKS:
@@ -166,7 +180,9 @@ def plain_name(alias: str, sequence: str) -> str:
     name = alias.strip(":").replace("_", " ").replace("\u2019", "'").lower()
     name = re.sub(r"\b(?:light|medium-light|medium|medium-dark|dark) skin tone\b", " ", name)
     name = " ".join(re.sub(r"[^\w' -]", " ", unicode.normalize("NFC", name)).split())
-    flag = REGIONAL_A <= ord(sequence[0]) < REGIONAL_A + 26 or (sequence[0] == BLACK_FLAG and sequence[-1] > "\U000e0000")
+    flag = REGIONAL_A <= ord(sequence[0]) < REGIONAL_A + 26 or (
+        sequence[0] == BLACK_FLAG and sequence[-1] > "\U000e0000"
+    )
     return f"flag {name}" if flag else name
 
 
