@@ -54,7 +54,7 @@ class ExplodingModerator:
 
     def read_texts(self, texts: Sequence[str]) -> list[Reading]:
         """Read all."""
-        return [Reading(None, True, 0.0, False) for _ in texts]
+        return [Reading(None, supported=True, unread=0.0, truncated_text=False) for _ in texts]
 
     def count_windows(self, texts: Sequence[str]) -> list[int]:
         """One a text."""
