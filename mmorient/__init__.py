@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from mmorient.explain.document import explain_document
     from mmorient.input.pictures import decode_picture
-    from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings
+    from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings, Reading
     from mmorient.input.text import post_text
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
@@ -50,6 +50,7 @@ __all__ = [
     "Post",
     "PostEmbeddings",
     "PostLabels",
+    "Reading",
     "Reference",
     "Row",
     "TaskLabel",
@@ -69,7 +70,7 @@ _HOMES = {
     "errors": ("ArchiveError", "ArchiveUsageError", "CheckpointError", "DataError", "MmOrientError", "PictureError"),
     "explain.document": ("explain_document",),
     "input.pictures": ("decode_picture",),
-    "input.posts": ("Embedding", "Frame", "Picture", "Post", "PostEmbeddings"),
+    "input.posts": ("Embedding", "Frame", "Picture", "Post", "PostEmbeddings", "Reading"),
     "input.text": ("post_text",),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from mmorient import PostLabels
+from mmorient import PostLabels, Reading
 from schemas import Post, Unavailable
 from worker.errors import InvalidRecordError
 
@@ -50,6 +50,7 @@ class Item:
     text_key: bytes | None = None
     picture_keys: dict[int, bytes] = field(default_factory=dict)
     unavailable: dict[int, str] = field(default_factory=dict)  # reason code by index in post.media
+    reading: Reading | None = None  # how much of the text was read; None without a text
     labels: PostLabels | None = None
     rejection: InvalidRecordError | None = None
     passed_over: str | None = None  # reason code

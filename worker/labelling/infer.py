@@ -163,7 +163,7 @@ class InferStage:
             for key in _keys(item):
                 owners.setdefault(key, []).append(item.position)
         misfits: set[bytes] = set()
-        for texts in text_calls(table, owners.keys()):
+        for texts in text_calls(table, owners.keys(), self._moderator.count_windows):
             misfits |= self._embed("texts", texts, self._moderator.embed_texts, owners, table)
         for pictures in picture_calls(table, owners.keys()):
             misfits |= self._embed("pictures", pictures, self._moderator.embed_pictures, owners, table)

@@ -6,21 +6,25 @@ from typing import Protocol
 
 import structlog
 
-from worker.items import DELETION, Item, oddity
+from mmorient import Reading
+from worker.items import Item
 from worker.telemetry.drift import Drift
 from worker.telemetry.metrics import (
     DEAD_LETTERS,
     LABELS,
     LATENCY_SECONDS,
     MEDIA_UNAVAILABLE,
-    ODD_TIMESTAMPS,
     POSTS_LABELLED,
-    TOMBSTONES,
+    TEXTS_READ,
+    TEXTS_TRUNCATED,
+    TEXTS_UNREAD,
 )
 from worker.telemetry.timeline import StageTime
 from worker.telemetry.tracing import NoTraces, Traces
 
 log = structlog.get_logger(__name__)
+
+_MOSTLY = 0.5
 
 
 class Observer(Protocol):
@@ -85,6 +89,8 @@ class AfterCommit:
             POSTS_LABELLED.inc()
             for reason in item.unavailable.values():
                 MEDIA_UNAVAILABLE.labels(reason).inc()
+            if item.reading is not None:
+                _count_reading(item.reading)
             if item.labels is not None:
                 for task in self._tasks:
                     LABELS.labels(task, item.labels.tasks[task].label).inc()
@@ -102,3 +108,9 @@ class AfterCommit:
         """Let go of what is over, committed or not."""
         for observer in self._observers:
             observer.forget(items)
+
+
+def _count_reading(reading: Reading) -> None:
+    TEXTS_READ.labels(reading.language or "unknown", str(reading.supported).lower()).inc()
+    TEXTS_TRUNCATED.inc(int(reading.truncated_text))
+    TEXTS_UNREAD.inc(int(reading.unread > _MOSTLY))

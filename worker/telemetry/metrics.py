@@ -219,6 +219,20 @@ DEAD_LETTERS = _counter(
 MEDIA_UNAVAILABLE = _counter(
     "moderate_media_unavailable_total", "media", "Media left out of labelled posts, by reason code.", "reason"
 )
+TEXTS_READ = _counter(
+    "moderate_texts_read_total",
+    "texts",
+    "Texts of labelled posts, by language (ISO 639-1, of some fifty; unknown where it cannot be told) and by whether "
+    "the checkpoint was made for it.",
+    "language",
+    "supported",
+)
+TEXTS_TRUNCATED = _counter(
+    "moderate_texts_truncated_total", "texts", "Texts of labelled posts that are too long to be read whole."
+)
+TEXTS_UNREAD = _counter(
+    "moderate_texts_unread_total", "texts", "Texts of labelled posts of which the model knows less than half."
+)
 READY = _gauge(
     "moderate_ready",
     "boolean",
@@ -298,7 +312,7 @@ _computed("counter", "process_cpu_seconds_total", "seconds", "Total user and sys
 for _stage, _reasons in (
     ("fetch", ("unreadable",)),
     ("decode", ("empty", "no_json", "no_post", "too_long")),
-    ("media", ("nothing_usable",)),
+    ("media", ("nothing_to_read", "nothing_usable")),
     ("infer", ("model_error", "no_memory")),
     ("poison", ("poison",)),
 ):
