@@ -57,14 +57,15 @@ def measure(seconds: float) -> dict[str, float]:
     texts = sentences(256)
     cached = moderator.embed([Post(text) for text in texts])
     words = " ".join(texts).split()
+    starts = range(0, 256, 64)
 
     def lone(length: int) -> float:
         return 1000 * _time(lambda: moderator.label([Post(" ".join(words[:length]))]), seconds)
 
     return {
-        "texts": 256 / _time(lambda: [moderator.embed_texts(texts[at : at + 64]) for at in range(0, 256, 64)], seconds),
+        "texts": 256 / _time(lambda: [moderator.embed_texts(texts[at : at + 64]) for at in starts], seconds),
         "pictures": 16 / _time(lambda: moderator.embed_pictures([picture] * 16), seconds),
-        "cached posts": 256 / _time(lambda: [moderator.classify(cached[at : at + 64]) for at in (0, 64, 128, 192)], seconds),
+        "cached posts": 256 / _time(lambda: [moderator.classify(cached[at : at + 64]) for at in starts], seconds),
         "lone short text": lone(8),
         "lone text of 30 words": lone(30),
         "lone text of 100 words": lone(100),

@@ -7,17 +7,19 @@ from typing import Protocol
 import structlog
 
 from mmorient import Reading
-from worker.items import Item
+from worker.items import DELETION, Item, oddity
 from worker.telemetry.drift import Drift
 from worker.telemetry.metrics import (
     DEAD_LETTERS,
     LABELS,
     LATENCY_SECONDS,
     MEDIA_UNAVAILABLE,
+    ODD_TIMESTAMPS,
     POSTS_LABELLED,
     TEXTS_READ,
     TEXTS_TRUNCATED,
     TEXTS_UNREAD,
+    TOMBSTONES,
 )
 from worker.telemetry.timeline import StageTime
 from worker.telemetry.tracing import NoTraces, Traces
@@ -86,18 +88,21 @@ class AfterCommit:
                 DEAD_LETTERS.labels(rejection.stage, rejection.reason).inc()
                 log.warning("dead_letter", position=item.position, stage=rejection.stage, reason=str(rejection))
                 continue
-            POSTS_LABELLED.inc()
-            for reason in item.unavailable.values():
-                MEDIA_UNAVAILABLE.labels(reason).inc()
-            if item.reading is not None:
-                _count_reading(item.reading)
-            if item.labels is not None:
-                for task in self._tasks:
-                    LABELS.labels(task, item.labels.tasks[task].label).inc()
-                self._drift.observe(item.labels)
+            self._count_labelled(item)
         for observer in self._observers:
             observer.offer(posts)
         self._traces.write(posts, stages)
+
+    def _count_labelled(self, item: Item) -> None:
+        POSTS_LABELLED.inc()
+        for reason in item.unavailable.values():
+            MEDIA_UNAVAILABLE.labels(reason).inc()
+        if item.reading is not None:
+            _count_reading(item.reading)
+        if item.labels is not None:
+            for task in self._tasks:
+                LABELS.labels(task, item.labels.tasks[task].label).inc()
+            self._drift.observe(item.labels)
 
     def _fate(self, item: Item) -> str:
         if not self._forward_tombstones:
