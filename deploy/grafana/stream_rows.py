@@ -262,6 +262,24 @@ FAILURES = [
         alerts=("ModerationMediaUnavailable",),
     ),
     graph(
+        "Texts by language",
+        "Of the committed posts. Not supported: the checkpoint does not claim to read that language.",
+        [target(rate("moderate_texts_read_total", "language", "supported"), "{{language}}, supported {{supported}}")],
+        stacked=True,
+        unit="reqps",
+        empty="none",
+    ),
+    graph(
+        "Texts that were not read whole",
+        "Truncated: longer than the budget of windows. Unread: more than half of the text said nothing to the model.",
+        [
+            target(rate("moderate_texts_truncated_total", ""), "truncated"),
+            target(rate("moderate_texts_unread_total", ""), "mostly unread"),
+        ],
+        unit="reqps",
+        empty="none",
+    ),
+    graph(
         "Share of posts and pictures that fail",
         "Posts: a ticket above 5 %, a page above 50 %. Pictures: a ticket above 20 %.",
         [

@@ -17,6 +17,8 @@ from tests.worker.test_kafka_faults import lines, said
 from worker.commands.stack.kafka import KafkaRecipe
 from worker.commands.stack.server import Server
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
