@@ -39,22 +39,13 @@ from worker.broker.positions import name_of
 from worker.broker.transaction import BROKEN, GroupOffset, commit, stop
 from worker.errors import FatalError, LaneError
 from worker.intake.journal import Care, Caution, Journal
-from worker.intake.slices import Slice, item_of
-from worker.items import OutgoingRecord, Record, fitting, oddity
+from worker.intake.slices import Slice, Waiting, item_of, written_at
+from worker.items import OutgoingRecord, Record, fitting
 from worker.telemetry.metrics import GAPS_REFUSED
 
 log = structlog.get_logger(__name__)
 
 _UNKNOWN = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """The first record of a slice; `timestamp` in milliseconds since the epoch, of its reading where it has no own."""
-
-    offset: int
-    timestamp: int
-    done: asyncio.Future[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +196,7 @@ class Lane:
         if not taken:
             return None
         before, self._last = self._last, asyncio.get_running_loop().create_future()
-        self._waiting.append(Waiting(taken[0].offset, _written_at(taken[0]), self._last))
+        self._waiting.append(Waiting(taken[0].offset, written_at(taken[0]), self._last))
         return Slice(self, [item_of(record) for record in taken], self._next_offset, before, self._last, care)
 
     def rewind(self) -> None:
@@ -293,7 +284,7 @@ class Lane:
                 await self._commit(records, piece.next_offset, caution.at_rest())
                 self._caution = caution
             piece.release(settled=True)
-            self._note_moved(_written_at(piece.items[-1].record))
+            self._note_moved(written_at(piece.items[-1].record))
             if piece.care is not Care.NONE and self.accepting:
                 self._consumer.resume(self.source)
         except (*BROKEN, IllegalStateError) as error:
@@ -362,9 +353,3 @@ class Lane:
         """Let the producer go. What is not committed by now is dropped."""
         self.alive = False
         await stop(self._producer)
-
-
-def _written_at(record: Record) -> int:
-    """Return when a record was written, in milliseconds since the epoch; now, where its timestamp does not say it."""
-    now_ms = time.time() * 1000
-    return round(now_ms) if oddity(record.timestamp, now_ms) else record.timestamp

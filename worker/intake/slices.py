@@ -1,6 +1,7 @@
 """A slice: the records of one partition from one fetch."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +11,7 @@ from aiokafka import TopicPartition
 from worker.broker.fetching import FetchedRecord
 from worker.errors import InvalidRecordError
 from worker.intake.journal import Care
-from worker.items import DELETION, Item, OutgoingRecord, Record, record_bytes
+from worker.items import DELETION, Item, OutgoingRecord, Record, oddity, record_bytes
 
 FETCH = "fetch"  # the stage of what could not even be read
 
@@ -35,6 +36,15 @@ class Claim(Protocol):
     async def settle(self, piece: "Slice", records: Sequence[OutgoingRecord]) -> None:
         """Publish and commit a slice after the one before it."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The first record of a slice; `timestamp` in milliseconds since the epoch, of its reading where it has no own."""
+
+    offset: int
+    timestamp: int
+    done: asyncio.Future[bool]
 
 
 @dataclass(eq=False, slots=True)
@@ -68,3 +78,9 @@ def item_of(record: Record) -> Item:
         rejection = InvalidRecordError(FETCH, f"no record can be read: {record.unreadable}", reason="unreadable")
         return Item(record, rejection=rejection)
     return Item(record, passed_over=DELETION if record.value is None else None)
+
+
+def written_at(record: Record) -> int:
+    """Return when a record was written, in milliseconds since the epoch; now, where its timestamp does not say it."""
+    now_ms = time.time() * 1000
+    return round(now_ms) if oddity(record.timestamp, now_ms) else record.timestamp
