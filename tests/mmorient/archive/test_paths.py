@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mmorient.archive.paths import find_files
 from mmorient.errors import ArchiveUsageError
+from mmorient.files.paths import find_files
 
 
 @pytest.fixture
