@@ -169,14 +169,13 @@ class _Lines:
 
 def _first_line(lines: _Lines) -> tuple[int, str, str]:
     """How many lines stand before the header, its line, and the separator that one of those before it names."""
-    before, separator = 0, ""
-    for line in lines:
+    separator = ""
+    for before, line in enumerate(lines):
         if found := _SEP_LINE.fullmatch(line):
             separator = found[1]
         elif line.strip():
             return before, line, separator
-        before += 1
-    return before, "", separator
+    return 0, "", separator
 
 
 def _separator_of(line: str, known: Collection[str]) -> str:

@@ -13,8 +13,10 @@ from io import BufferedReader
 
 from mmorient.files.opening import BUFFER_BYTES
 
-_MARK = re.compile(rb'["\[\]{}]')
-_MARK_BETWEEN = re.compile(rb'["\[\]{},]')
+_STRING = rb'"[^"\\]*+(?:\\[\s\S][^"\\]*+)*+"'
+# Up to the next bracket, between values up to the next comma too; strings that end are passed over whole.
+_TO_MARK = re.compile(rb'[^"\[\]{}]*+(?:' + _STRING + rb'[^"\[\]{}]*+)*+')
+_TO_MARK_BETWEEN = re.compile(rb'[^"\[\]{},]*+(?:' + _STRING + rb'[^"\[\]{},]*+)*+')
 _REST_OF_STRING = re.compile(rb'[^"\\]*+(?:\\[\s\S][^"\\]*+)*+"')
 _OPENING = {b"}": b"{", b"]": b"["}
 # How far before a bracket the sign is looked for that it follows.
@@ -64,14 +66,15 @@ class _Splitter:
             if self._in_string:
                 at = self._after_string(piece, at)
             between = len(self._open) == self._floor
-            found = None if self._in_string else (_MARK_BETWEEN if between else _MARK).search(piece, at)
-            if found is None:
+            place = (_TO_MARK_BETWEEN if between else _TO_MARK).match(piece, at).end()  # type: ignore[union-attr]
+            mark, at = piece[place : place + 1], place + 1
+            # What is still a quote begins a string that the piece does not end.
+            self._in_string = mark == b'"' or self._in_string
+            if not mark or self._in_string:
+                if self._in_string and mark:
+                    self._after_string(piece, at)
                 self._keep(piece[start:])
                 return
-            mark, place, at = found[0], found.start(), found.end()
-            if mark == b'"':
-                self._in_string = True
-                continue
             cut = self._cut_between(mark, place) if between else self._cut_within(mark, place, piece, start)
             if cut is not None:
                 end, after = cut

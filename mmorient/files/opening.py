@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 from mmorient.errors import ArchiveError
 from mmorient.files.extras import extra_module
@@ -64,18 +64,17 @@ def _buffered(source: Any) -> BufferedReader:
 
 def _decompressed(raw: BufferedReader, name: str) -> BufferedReader:
     head = raw.peek(len(_XZ))
-    unpacked: BinaryIO | RawIOBase
+    # These three buffer by themselves; a buffer around them would lose what they had read before they met damage.
     if head.startswith(_GZIP):
-        unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb"))
-    elif head.startswith(_BZ2):
-        unpacked = cast("BinaryIO", bz2.BZ2File(raw))
-    elif head.startswith(_XZ):
-        unpacked = cast("BinaryIO", lzma.LZMAFile(raw))  # noqa: SIM115 - closed by whoever asked
-    elif head.startswith(_ZSTD):
-        pyarrow = extra_module("pyarrow", "archives", f"{name}: zstd")
-        unpacked = pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, "r"), "zstd")
-    else:
+        return cast("BufferedReader", gzip.GzipFile(fileobj=raw, mode="rb"))
+    if head.startswith(_BZ2):
+        return cast("BufferedReader", bz2.BZ2File(raw))
+    if head.startswith(_XZ):
+        return cast("BufferedReader", lzma.LZMAFile(raw))
+    if not head.startswith(_ZSTD):
         return raw
+    pyarrow = extra_module("pyarrow", "archives", f"{name}: zstd")
+    unpacked = pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, "r"), "zstd")
     return BufferedReader(cast("RawIOBase", unpacked), BUFFER_BYTES)
 
 

@@ -92,7 +92,7 @@ def test_a_text_keeps_its_split(tmp_path: Path) -> None:
         ("a.jsonl", ['{"text": 7}'], r"a\.jsonl:1: text 7 is no string"),
         ("a.jsonl", ['{"text": "hi", "labels": {"sarcsm": "sarcastic"}}'], r"a\.jsonl:1: labels: 'sarcsm' is none of"),
         ("a.jsonl", ['{"text": "hi", "labels": "sarcastic"}'], r"a\.jsonl:1: labels are no JSON object"),
-        ("a.txt", ["hi"], r"a\.txt: neither \.csv nor \.jsonl"),
+        ("a.txt", ["hi"], r"a\.txt: neither \.csv nor \.tsv nor \.jsonl"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, name: str, lines: list[str], message: str) -> None:
