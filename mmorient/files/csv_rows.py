@@ -87,7 +87,7 @@ class CsvTable:
                 else ("no header")
             )
         said = f"columns: {', '.join(named)}"
-        for column in named:
+        for column in (one for one in named if one not in wanted):
             if near := difflib.get_close_matches(folded(column), wanted, 1, 0.75):
                 return f"{said}; is {column!r} meant for {near[0]!r}?"
         return said

@@ -3,6 +3,8 @@
 `before` is what `mmorient label FILE` of the commit before said.
 """
 
+# ruff: noqa: E501 - a table is read by its rows
+
 import bz2
 import gzip
 import json
@@ -21,7 +23,6 @@ CSV = 'id,text,media\n1,grüße,\n2,"a ] } "" { [ \\",http://x.y/z\n'
 
 READ = "read"
 NONE = "nothing is read: every line is refused"
-ENDS = "the run ends: no JSON lines, or no Parquet"
 BOTH = [(1, POSTS[0]), (2, POSTS[1])]
 ROWS = [(2, POSTS[0]), (3, POSTS[1])]
 

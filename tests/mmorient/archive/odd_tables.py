@@ -3,6 +3,8 @@
 `before` is what `mmorient label` of the commit before said of the row, by the exception or the refusal that it met.
 """
 
+# ruff: noqa: E501 - a table is read by its rows
+
 import base64
 import decimal
 import json
@@ -65,7 +67,9 @@ class Odd:
         return {"id": "1", "text": "x"} | self.now
 
 
-def _media(name: str, value: Any, kind: pa.DataType | None, before: str, now: list[Any], column: str = "media") -> Odd:
+def _media(
+    name: str, value: Any, kind: pa.DataType | None, before: str, now: list[Any], *, column: str = "media"
+) -> Odd:
     return Odd(name, lambda: {column: pa.array([value], kind)}, before, {"media": now} if now else {})
 
 
@@ -129,10 +133,10 @@ MEDIA = [
     _media("Hugging Face: bytes and a name", {"bytes": RED, "path": "a.png"}, HUGGING_FACE, ENDS_THE_RUN, [{"data": INLINE}]),
     _media("Hugging Face: a file", {"bytes": None, "path": "a.png"}, HUGGING_FACE, ENDS_THE_RUN, [{"path": "a.png"}]),
     _media("Hugging Face: a list", [{"bytes": RED, "path": None}], pa.list_(HUGGING_FACE), NO_PICTURE, [{"data": INLINE}]),
-    _media("Hugging Face: column image", {"bytes": RED, "path": "a.png"}, HUGGING_FACE, NO_PICTURE, [{"data": INLINE}], "image"),
-    _media("Hugging Face: column images", [{"bytes": RED, "path": None}], pa.list_(HUGGING_FACE), NO_PICTURE, [{"data": INLINE}], "images"),
-    _media("column image of bytes", RED, pa.large_binary(), NO_PICTURE, [{"data": INLINE}], "image"),
-    _media("column Media", [URL], STRINGS, NO_PICTURE, [{"url": URL}], "Media"),
+    _media("Hugging Face: column image", {"bytes": RED, "path": "a.png"}, HUGGING_FACE, NO_PICTURE, [{"data": INLINE}], column="image"),
+    _media("Hugging Face: column images", [{"bytes": RED, "path": None}], pa.list_(HUGGING_FACE), NO_PICTURE, [{"data": INLINE}], column="images"),
+    _media("column image of bytes", RED, pa.large_binary(), NO_PICTURE, [{"data": INLINE}], column="image"),
+    _media("column Media", [URL], STRINGS, NO_PICTURE, [{"url": URL}], column="Media"),
 ]  # fmt: skip
 
 IDS = [

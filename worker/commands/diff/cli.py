@@ -29,7 +29,7 @@ _OVER = 3
 @click.option("--partitions", metavar="LIST", help="of topics, such as 0,3-5; all otherwise")
 @click.option("--left-checkpoint", metavar="DIGEST", help="start of the digest of the left's labels to compare")
 @click.option("--right-checkpoint", metavar="DIGEST", help="the same of the right")
-@click.option("--posts", metavar="FILE", help="posts as JSON, CSV or Parquet, or a folder of such; from the labels' posts topic otherwise")
+@click.option("--posts", metavar="FILE", help="their posts, a file or folder; else from their topic")
 @click.option("--no-posts", is_flag=True, help="leave the posts alone: no texts, slices by modality only")
 @click.option(
     "--truth",
