@@ -72,7 +72,7 @@ def _inside(folder: Path) -> Iterator[Path]:
     found = []
     for place, folders, files in os.walk(folder):
         if place != str(folder):
-            refuse_lakes(Path(place), place)
+            refuse_lakes(Path(place), place, around=False)
         folders[:] = [name for name in folders if not _is_passed_over(name)]
         found += [Path(place, name) for name in files if name.lower().endswith(ENDINGS) and not _is_passed_over(name)]
     return iter(sorted(path for path in found if path.is_file()))

@@ -174,6 +174,7 @@ SCENARIOS: dict[str, Scenario] = {
     "docs/tutorial.md": Scenario(
         samples=120, replaced={"moderate_posts_labelled_total 49": lambda _: "moderate_posts_labelled_total 12"}
     ),
+    "docs/how-to/archives.md": Scenario(before=(archive,)),
     "docs/how-to/own-posts.md": Scenario(),
     "docs/how-to/own-checkpoint.md": Scenario(before=(new_checkpoint, stack)),
     "docs/how-to/secured-kafka.md": Scenario(

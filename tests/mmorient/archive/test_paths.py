@@ -99,23 +99,23 @@ def test_what_marks_other_files_is_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "kind", "scan"),
+    ("mark", "kind", "how"),
     [
         ("_delta_log/00000000000000000000.json", "Delta Lake (_delta_log)", "delta_scan"),
         ("metadata/v1.metadata.json", "Iceberg (metadata/*.metadata.json)", "iceberg_scan"),
         ("metadata/00001-a.gz.metadata.json", "Iceberg (metadata/*.metadata.json)", "iceberg_scan"),
         ("metadata/version-hint.text", "Iceberg", "iceberg_scan"),
-        (".hoodie/hoodie.properties", "Hudi (.hoodie)", "hudi_scan"),
+        (".hoodie/hoodie.properties", "Hudi (.hoodie)", "format('hudi').load"),
     ],
 )
-def test_a_table_of_a_lake_is_named(tmp_path: Path, mark: str, kind: str, scan: str) -> None:
+def test_a_table_of_a_lake_is_named(tmp_path: Path, mark: str, kind: str, how: str) -> None:
     """Its files hold rows that are deleted: from above, from within and by a glob; one file may be meant as such."""
     touched(tmp_path, f"lake/posts/{mark}", "lake/posts/data/day=1/a.parquet")
     for name in ("lake", "lake/posts", "lake/posts/data", "lake/posts/data/day=1", "lake/posts/data/*/*.parquet", "*"):
         with pytest.raises(ArchiveUsageError) as refused:
             found_in(tmp_path, name)
         assert f"is a table of {kind}" in str(refused.value)
-        assert f"COPY (FROM {scan}('{tmp_path}/lake/posts')) TO 'posts.parquet'" in str(refused.value)
+        assert f"{how}('{tmp_path}/lake/posts')" in str(refused.value)
     assert found_in(tmp_path, "lake/posts/data/day=1/a.parquet")
 
 
