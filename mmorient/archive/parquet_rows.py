@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -115,10 +115,10 @@ def _batch_rows(file: ParquetFile, group: int) -> int:
 
 
 def _posts(columns: Mapping[str, pa.Array], count: int, known: Mapping[str, str]) -> Iterator[bytes | str]:
-    readable = {name: _readable(column) for name, column in columns.items()}
+    cells = {name: _cells(name, _readable(column)) for name, column in columns.items()}
     for index in range(count):
         try:
-            yield post_json({**known, **{name: _cell(name, column, index) for name, column in readable.items()}})
+            yield post_json({**known, **{name: cell(index) for name, cell in cells.items()}})
         except (UnicodeError, TypeError, ValueError, OverflowError, RecursionError) as error:
             yield f"cannot be read: {_first_line(error)}"
 
@@ -138,27 +138,26 @@ def _readable(column: pa.Array) -> pa.Array:
         return column  # a time beyond what microseconds can say: its own row goes without it
 
 
-def _cell(name: str, column: pa.Array, index: int) -> object:
-    """One value; None where it cannot be read and no label needs it.
+def _cells(name: str, column: pa.Array) -> Callable[[int], object]:
+    """What gives the values of a column: None for one that cannot be read and that no label needs.
 
-    Raises:
-        ValueError: It is an id.
+    It raises a ValueError for an id that cannot be read.
     """
     import pyarrow as pa
 
     is_uuid = pa.types.is_fixed_size_binary(column.type) and column.type.byte_width == _UUID_BYTES
-    try:
-        value = column[index].as_py()
+
+    def cell(index: int) -> object:
+        try:
+            value = column[index].as_py()
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            if name == "id":
+                raise
+            not_utf8 = name == "text" and isinstance(error, UnicodeDecodeError)
+            return column[index].cast(pa.large_binary()).as_py() if not_utf8 else None
         return UUID(bytes=value) if is_uuid and value is not None else value
-    except UnicodeDecodeError:
-        if name == "text":
-            return column[index].cast(pa.large_binary()).as_py()
-        if name == "id":
-            raise
-    except (ValueError, OverflowError, pa.ArrowException):
-        if name == "id":
-            raise
-    return None
+
+    return cell
 
 
 def _first_line(error: BaseException) -> str:

@@ -82,7 +82,7 @@ class Archive:
         self._paths = [path if path == STANDARD_INPUT else path.resolve() for path in files]
         self._columns = tuple(dict.fromkeys((*fields, *columns)))
         self._kinds = [kind_of(path, name) for path, name in zip(self._paths, self._names, strict=True)]
-        self._partitions = [partition_columns(path.absolute()) for path in files]
+        self._partitions = [{} if path == STANDARD_INPUT else partition_columns(path.absolute()) for path in files]
         sizes = [0 if path == STANDARD_INPUT else path.stat().st_size for path in self._paths]
         self._starts = [sum(sizes[:index]) for index in range(len(sizes))]
         self.bytes = sum(sizes)

@@ -53,6 +53,6 @@ class Refusals:
         """Say how many more of each kind there were."""
         for kind, count in self._more.items():
             rows = "row" if count == 1 else "rows"
-            self._say(f"{count} more {rows} as {self._kinds[kind][0]}: {kind}")
+            self._say(f"{count} more {rows} like {self._kinds[kind][0]}: {kind}")
         self._kinds.clear()
         self._more.clear()

@@ -196,5 +196,5 @@ def test_a_folder_of_a_lake_of_files(run: Run, tmp_path: Path, untrained: Path) 
     said = [line.replace(str(folder), "") for line in ran.err.splitlines()]
     assert said[0] == "mmorient: /d.parquet: is empty, passed over"
     assert [line.split(": ")[1] for line in said[1:7]] == [*(f"/a.ndjson:{line}" for line in range(2, 7)), "/b.json:2"]
-    assert said[7].startswith("mmorient: 15 more rows as /a.ndjson:2: ")
+    assert said[7].startswith("mmorient: 15 more rows like /a.ndjson:2: ")
     assert said[8:] == ["mmorient: 21 lines were no posts"]

@@ -15,7 +15,7 @@ def test_the_first_five_of_a_kind_are_named_and_the_others_counted() -> None:
     assert len(said) == 7
     assert said[0] == "a.jsonl:0: 'p-0' has neither text nor a picture"
     refusals.close()
-    assert said[7:] == ["995 more rows as a.jsonl:0: … has neither text nor a picture"]
+    assert said[7:] == ["995 more rows like a.jsonl:0: … has neither text nor a picture"]
     refusals.close()
     assert len(said) == 8
 

@@ -194,7 +194,7 @@ def test_bad_rows_are_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptu
         "refused: /a.csv:23: 3 cells where the header has 2: a text with a ',' in it must stand in quotes",
         "refused: /a.csv:24: not UTF-8: is the table of an old Windows code page? Save it as CSV UTF-8",
         "/empty.csv: is empty, passed over",
-        "refused: 15 more rows as /a.csv:3: sarcasm … is none of not_sarcastic, sarcastic",
+        "refused: 15 more rows like /a.csv:3: sarcasm … is none of not_sarcastic, sarcastic",
         "22 rows were refused",
     ]
     written(tmp_path, "b.csv", "text,sarcasm", "hi,maybe", "ho,maybe")

@@ -277,7 +277,7 @@ async def test_every_layout_arrives(stream: Stream, tmp_path: Path) -> None:
     said = [line.removeprefix("moderate: ").replace(str(folder), "") for line in errors.splitlines()]
     assert said[0] == "/e.jsonl: is empty, passed over"
     assert [line.split(": ")[0] for line in said[1:6]] == [f"/a.json:{number}" for number in range(3, 8)]
-    assert said[6].startswith("15 more rows as /a.json:3: ")
+    assert said[6].startswith("15 more rows like /a.json:3: ")
     assert said[7:] == ["20 rows were refused"]
     records = {record.key: record for record in (await stream.read(stream.posts))[stream.posts]}
     read = {key: json.loads(record.value) for key, record in records.items()}
