@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         PictureError,
     )
     from mmorient.explain.document import explain_document
+    from mmorient.files.refusals import Refusals
     from mmorient.input.pictures import decode_picture
     from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings, Reading
     from mmorient.input.text import post_text
@@ -52,6 +53,7 @@ __all__ = [
     "PostLabels",
     "Reading",
     "Reference",
+    "Refusals",
     "Row",
     "TaskLabel",
     "checkpoint_digest",
@@ -69,6 +71,7 @@ _HOMES = {
     "digest": ("checkpoint_digest",),
     "errors": ("ArchiveError", "ArchiveUsageError", "CheckpointError", "DataError", "MmOrientError", "PictureError"),
     "explain.document": ("explain_document",),
+    "files.refusals": ("Refusals",),
     "input.pictures": ("decode_picture",),
     "input.posts": ("Embedding", "Frame", "Picture", "Post", "PostEmbeddings", "Reading"),
     "input.text": ("post_text",),
