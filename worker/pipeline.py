@@ -15,6 +15,7 @@ from worker.intake.consume import ConsumeStage
 from worker.intake.journal import Care
 from worker.intake.slices import Slice
 from worker.isolation.trial import Trial
+from worker.items import usable
 from worker.labelling.stages import Stages
 from worker.output.after_commit import AfterCommit
 from worker.output.records import PublishStage
@@ -173,7 +174,7 @@ class Pipeline:
         items = [item for piece in slices for item in piece.items]
         BATCH_POSTS.observe(len(items))
         timeline = Timeline()
-        table = await self._stages.run([item for item in items if item.rejection is None], timeline)
+        table = await self._stages.run(usable(items), timeline)
         storing = asyncio.create_task(self._stages.store(table))
         self._storing.add(storing)
         storing.add_done_callback(self._storing.discard)

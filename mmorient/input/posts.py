@@ -64,6 +64,23 @@ class Post:
     pictures: tuple[Picture, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How much of a post's text was read.
+
+    Attributes:
+        language: Of the text, ISO 639-1; None where it cannot be told.
+        supported: Whether the checkpoint claims that language; None where it cannot be told.
+        unread: Share of the text's characters that became unknown tokens or nothing, 0 to 1.
+        truncated_text: Whether a part of the text was left out because it is too long.
+    """
+
+    language: str | None = None
+    supported: bool | None = None
+    unread: float = 0.0
+    truncated_text: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PostEmbeddings:
     """A post after the encoders; what is absent is ``None`` or empty."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
-from mmorient import Moderator
+from mmorient import Moderator, PostReader
 from worker.items import Item
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
 from worker.labelling.decode import decode
@@ -17,7 +17,7 @@ from worker.labelling.embed import EmbeddingTable, EmbedStage
 from worker.labelling.fetch import HttpFetcher
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage
-from worker.settings import RedisSettings, Settings
+from worker.settings import KafkaSettings, RedisSettings, Settings
 from worker.telemetry.metrics import CACHE_FAILURES
 from worker.telemetry.timeline import Timeline
 from worker.watchdog import Watchdog
@@ -55,11 +55,17 @@ async def open_cache(stack: AsyncExitStack, redis: RedisSettings) -> NoCache | R
     )
 
 
+def reader_of(kafka: KafkaSettings) -> PostReader:
+    """Return the reader of posts that the settings describe."""
+    return PostReader(kafka.post_format, kafka.post_fields)
+
+
 class Stages:
     """Decode, media, drawn text, embeddings, model.
 
     Args:
         media, drawn, embed, infer: the stages.
+        reader: reads posts.
         max_text_chars: characters of a post's text.
         watch: told what is worked on.
         on_collected: called with the items of a batch once their media are collected.
@@ -72,6 +78,7 @@ class Stages:
         drawn: DrawnTextStage,
         embed: EmbedStage,
         infer: InferStage,
+        reader: PostReader,
         max_text_chars: int,
         watch: Watchdog,
         on_collected: Callable[[Sequence[Item]], None] = lambda _: None,
@@ -80,6 +87,7 @@ class Stages:
         self._drawn = drawn
         self._embed = embed
         self._infer = infer
+        self._reader = reader
         self._max_text_chars = max_text_chars
         self._watch = watch
         self._on_collected = on_collected
@@ -135,6 +143,7 @@ class Stages:
             ),
             embed=embed,
             infer=infer,
+            reader=reader_of(settings.kafka),
             max_text_chars=settings.batch.max_text_chars,
             watch=watch,
             on_collected=on_collected,
@@ -156,7 +165,7 @@ class Stages:
         """
         timeline = timeline or Timeline()
         with timeline.stage("decode"):
-            await decode(items, max_text_chars=self._max_text_chars, watch=self._watch)
+            await decode(items, reader=self._reader, max_text_chars=self._max_text_chars, watch=self._watch)
         with timeline.stage("media"):
             await self._media.collect(items)
         self._on_collected(items)

@@ -1,14 +1,23 @@
 """What is committed is counted: labels, dead letters and latency. Then observers are told of it."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
 
-from worker.items import Item
+from worker.items import NOT_LISTED, Item
 from worker.telemetry.drift import Drift
-from worker.telemetry.metrics import DEAD_LETTERS, LABELS, LATENCY_SECONDS, MEDIA_UNAVAILABLE, POSTS_LABELLED
+from worker.telemetry.metrics import (
+    DEAD_LETTERS,
+    FIELDS_UNREAD,
+    LABELS,
+    LATENCY_SECONDS,
+    MEDIA_UNAVAILABLE,
+    PASSED_OVER,
+    POSTS_LABELLED,
+)
 from worker.telemetry.timeline import StageTime
 from worker.telemetry.tracing import NoTraces, Traces
 
@@ -58,14 +67,21 @@ class AfterCommit:
         """
         now_ms = time.time() * 1000
         for item in items:
+            if item.passed_over is not None:
+                PASSED_OVER.labels(item.passed_over).inc()
+                continue
             LATENCY_SECONDS.observe(max(0.0, now_ms - item.record.timestamp) / 1000)
             if (rejection := item.rejection) is not None:
                 DEAD_LETTERS.labels(rejection.stage, rejection.reason).inc()
                 log.warning("dead_letter", position=item.position, stage=rejection.stage, reason=str(rejection))
                 continue
             POSTS_LABELLED.inc()
-            for reason in item.unavailable.values():
-                MEDIA_UNAVAILABLE.labels(reason).inc()
+            for reason, count in Counter(item.unavailable.values()).items():
+                MEDIA_UNAVAILABLE.labels(reason).inc(count)
+            if item.media_left_out:
+                MEDIA_UNAVAILABLE.labels(NOT_LISTED).inc(item.media_left_out)
+            for field in item.post.unread if item.post is not None else ():
+                FIELDS_UNREAD.labels(field).inc()
             if item.labels is not None:
                 for task in self._tasks:
                     LABELS.labels(task, item.labels.tasks[task].label).inc()

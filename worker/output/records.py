@@ -1,11 +1,12 @@
 """Stage: a labelled or rejected item to the records that are written for it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Source, TaskLabel
+from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Reading, Source, TaskLabel
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import Item, OutgoingRecord
 
@@ -66,6 +67,8 @@ class PublishStage:
     def _records(self, item: Item) -> list[OutgoingRecord]:
         if item.rejection is not None:
             return self._dead_letters(item, item.rejection)
+        if item.passed_over is not None:
+            return []
         if item.labels is None or item.post is None:
             raise FatalError(f"{item.position} came to publish neither labelled nor rejected")
         return [
@@ -82,6 +85,7 @@ class PublishStage:
             "post_id": post_id,
             "modalities": labels.modalities,
             "unavailable": item.unavailable_media(),
+            "reading": item.reading and Reading(**asdict(item.reading)),
             "model": self._stamp,
             "source": Source(topic=record.topic, partition=record.partition, offset=record.offset),
         }

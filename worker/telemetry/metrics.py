@@ -185,6 +185,19 @@ DEAD_LETTERS = _counter(
 MEDIA_UNAVAILABLE = _counter(
     "moderate_media_unavailable_total", "media", "Media left out of labelled posts, by reason code.", "reason"
 )
+FIELDS_UNREAD = _counter(
+    "moderate_fields_unread_total",
+    "fields",
+    "Fields of labelled posts that could not be read and count as absent: created_at, author_id, community, language.",
+    "field",
+)
+PASSED_OVER = _counter(
+    "moderate_passed_over_total",
+    "posts",
+    "Committed records that hold nothing to label: deletion (of a post, in its envelope), no_post (another event of a "
+    "social network or database, such as a like).",
+    "reason",
+)
 READY = _gauge(
     "moderate_ready",
     "boolean",
@@ -261,13 +274,17 @@ _computed("counter", "process_cpu_seconds_total", "seconds", "Total user and sys
 
 # There from the start: Prometheus sees how much a series has grown, not that it has begun.
 for _stage, _reasons in (
-    ("decode", ("empty", "no_json", "no_post", "too_long")),
+    ("decode", ("empty", "no_json", "no_post", "too_long", "unsupported")),
     ("media", ("nothing_usable",)),
     ("infer", ("model_error", "no_memory")),
     ("poison", ("poison",)),
 ):
     for _reason in _reasons:
         DEAD_LETTERS.labels(_stage, _reason)
+for _field in ("created_at", "author_id", "community", "language"):
+    FIELDS_UNREAD.labels(_field)
+for _reason in ("deletion", "no_post"):
+    PASSED_OVER.labels(_reason)
 for _reason in ("fenced", "timeout", "connection", "other"):
     LANES_FAILED.labels(_reason)
 for _kind in ("timeout", "error", "full", "slow", "garbage", "wrong_size"):
