@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mmorient.input.reading.inline import inline_bytes
     from mmorient.input.reading.parsed import ParsedMedium, ParsedPost, PassedOver
     from mmorient.input.reading.post_reader import PostReader
+    from mmorient.input.reading.tolerant_json import read_json
     from mmorient.input.text import post_text
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
@@ -70,6 +71,7 @@ __all__ = [
     "load_reference",
     "open_archive",
     "post_text",
+    "read_json",
     "score_bin",
     "stability_index",
 ]
@@ -92,6 +94,7 @@ _HOMES = {
     "input.reading.inline": ("inline_bytes",),
     "input.reading.parsed": ("ParsedMedium", "ParsedPost", "PassedOver"),
     "input.reading.post_reader": ("PostReader",),
+    "input.reading.tolerant_json": ("read_json",),
     "input.text": ("post_text",),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),

@@ -15,67 +15,70 @@ from worker.watchdog import Watchdog
 _BYTES_FOR_A_THREAD = 256 * 1024
 
 
-async def decode(items: Sequence[Item], *, reader: PostReader, max_text_chars: int, watch: Watchdog) -> None:
+_by_itself = PostReader()
+
+
+async def decode(
+    items: Sequence[Item], *, max_text_chars: int, watch: Watchdog, reader: PostReader = _by_itself
+) -> None:
     """Set `post` and `text`, `passed_over` or `rejection` of every item.
 
     A deletion within an envelope (Debezium, Jetstream, ActivityPub) sets `passed_over` to `deletion`.
+
+    Args:
+        items: of one batch.
+        max_text_chars: of a post's text; longer is rejected.
+        watch: told what is worked on.
+        reader: of the records.
     """
     if sum(len(item.record.value or b"") for item in items) > _BYTES_FOR_A_THREAD:
-        await asyncio.to_thread(_decode_all, items, reader, max_text_chars, watch)
+        await asyncio.to_thread(_decode_all, items, max_text_chars, watch, reader)
     else:
-        _decode_all(items, reader, max_text_chars, watch)
+        _decode_all(items, max_text_chars, watch, reader)
 
 
-def _decode_all(items: Sequence[Item], reader: PostReader, max_text_chars: int, watch: Watchdog) -> None:
+def _decode_all(items: Sequence[Item], max_text_chars: int, watch: Watchdog, reader: PostReader) -> None:
     with watch.doing("decode", [item.position for item in items]):
         for item in items:
             try:
-                _decode_one(item, reader, max_text_chars)
+                found = parse_post(item.record.value, max_text_chars=max_text_chars, reader=reader)
             except InvalidRecordError as error:
                 item.rejection = error
+                continue
+            if isinstance(found, PassedOver):
+                item.passed_over = found.reason
+            else:
+                item.post = found
+                item.text = post_text(found.text, [medium.ocr_text for medium in found.media])
+                item.media_left_out = found.media_left_out
 
 
-def _decode_one(item: Item, reader: PostReader, max_text_chars: int) -> None:
-    found = parse_record(item.record.value, reader)
-    if isinstance(found, PassedOver):
-        item.passed_over = found.reason
-        return
-    check_lengths(found, max_text_chars)
-    item.post = found
-    item.text = post_text(found.text, [medium.ocr_text for medium in found.media])
-    item.media_left_out = found.media_left_out
-
-
-def parse_record(value: bytes | None, reader: PostReader) -> ParsedPost | PassedOver:
+def parse_post(value: bytes | None, *, max_text_chars: int, reader: PostReader = _by_itself) -> ParsedPost | PassedOver:
     """Return what a record's value holds.
 
     Raises:
-        InvalidRecordError: it is empty, no JSON, no post, or of a format that is not read.
+        InvalidRecordError: it is empty, no JSON, no post, of a format that is not read, or its text is too long.
     """
     if not value:
         said = "the record is empty" if value is not None else "the record has no value"
         raise InvalidRecordError("decode", said, reason="empty")
     try:
-        return reader.read(value)
+        found = reader.read(value)
     except PostError as error:
         raise InvalidRecordError("decode", str(error), reason=error.code) from error
+    if isinstance(found, ParsedPost):
+        _check_lengths(found, max_text_chars)
+    return found
 
 
-def check_lengths(post: ParsedPost, max_text_chars: int) -> None:
-    """Refuse a post with a text over the limit.
-
-    Raises:
-        InvalidRecordError: it has one.
-    """
-    for where, text in (("text", post.text), *_texts_of_media(post)):
-        if text is not None and len(text) > max_text_chars:
-            said = f"{where}: {len(text)} characters, at most {max_text_chars} are read"
-            raise InvalidRecordError("decode", said, reason="too_long")
+def _check_lengths(post: ParsedPost, max_text_chars: int) -> None:
+    _check_length("text", post.text, max_text_chars)
+    for index, medium in enumerate(post.media):
+        _check_length(f"media.{index}.ocr_text", medium.ocr_text, max_text_chars)
+        _check_length(f"media.{index}.alt_text", medium.alt_text, max_text_chars)
 
 
-def _texts_of_media(post: ParsedPost) -> Sequence[tuple[str, str | None]]:
-    return [
-        (f"media.{index}.{name}", text)
-        for index, medium in enumerate(post.media)
-        for name, text in (("ocr_text", medium.ocr_text), ("alt_text", medium.alt_text))
-    ]
+def _check_length(where: str, text: str | None, max_text_chars: int) -> None:
+    if text is not None and len(text) > max_text_chars:
+        said = f"{where}: {len(text)} characters, at most {max_text_chars} are read"
+        raise InvalidRecordError("decode", said, reason="too_long")

@@ -17,7 +17,7 @@ from worker.labelling.embed import EmbeddingTable, EmbedStage
 from worker.labelling.fetch import HttpFetcher
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage
-from worker.settings import KafkaSettings, RedisSettings, Settings
+from worker.settings import RedisSettings, Settings
 from worker.telemetry.metrics import CACHE_FAILURES
 from worker.telemetry.timeline import Timeline
 from worker.watchdog import Watchdog
@@ -53,11 +53,6 @@ async def open_cache(stack: AsyncExitStack, redis: RedisSettings) -> NoCache | R
             on_failure=lambda kind: CACHE_FAILURES.labels(kind).inc(),
         )
     )
-
-
-def reader_of(kafka: KafkaSettings) -> PostReader:
-    """Return the reader of posts that the settings describe."""
-    return PostReader(kafka.post_format, kafka.post_fields)
 
 
 class Stages:
@@ -143,7 +138,7 @@ class Stages:
             ),
             embed=embed,
             infer=infer,
-            reader=reader_of(settings.kafka),
+            reader=PostReader(settings.kafka.post_format, settings.kafka.post_fields),
             max_text_chars=settings.batch.max_text_chars,
             watch=watch,
             on_collected=on_collected,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,8 @@ from mmorient.input.reading.tolerant_json import NUMBER_DIGITS, whole_characters
 
 ID_CHARS = 512
 _QUOTED = 80
+# Bytes that were no UTF-8, as `tolerant_json` keeps them.
+_BYTES = re.compile("[\udc80-\udcff]")
 _times = TypeAdapter(datetime)
 
 
@@ -45,7 +48,7 @@ def read_fields(raw: RawFields) -> ParsedPost:
     media, left_out = read_media(raw.media)
     post = ParsedPost(
         _id(raw.id),
-        _text(raw.text),
+        read_text(raw.text),
         media,
         _or_absent(_time, raw.created_at, "created_at", unread),
         _or_absent(_name, raw.author_id, "author_id", unread),
@@ -92,6 +95,8 @@ def _cut(text: str) -> str:
 
 def _id(value: object) -> str:
     if isinstance(value, str):
+        if _BYTES.search(value):
+            raise PostError(f"id: Invalid JSON: bytes that are no UTF-8 (got {quoted(value)})", "no_json")
         found = whole_characters(value)
     elif (digits := _digits(value)) is not None:
         found = digits
@@ -104,7 +109,12 @@ def _id(value: object) -> str:
     return found
 
 
-def _text(value: object) -> str | None:
+def read_text(value: object) -> str | None:
+    """Return a text.
+
+    Raises:
+        PostError: it is none.
+    """
     if value is None or isinstance(value, str):
         return value and whole_characters(value)
     if (said := _scalar(value)) is not None:

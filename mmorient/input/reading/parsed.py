@@ -51,6 +51,12 @@ class ParsedPost(msgspec.Struct, frozen=True):
         """Whether there is text to read: blank text counts as none."""
         return self.text is not None and not self.text.isspace() and self.text != ""
 
+    def as_json(self) -> bytes:
+        """Return the post as JSON in UTF-8, which names no file."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__[:-2]}
+        media = [msgspec.structs.replace(medium, path=None) for medium in self.media]
+        return msgspec.json.encode(fields | {"media": media})
+
 
 class PassedOver(msgspec.Struct, frozen=True):
     """A record that is read and holds nothing to label.
