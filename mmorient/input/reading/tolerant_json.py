@@ -16,6 +16,7 @@ from mmorient.errors import PostError
 
 _DEPTH = 64
 """Brackets within brackets that are kept where a record has more of them than a reader can follow."""
+_MOST_BRACKETS = 1_000_000  # of a record that is nested too deep; a second's work
 # An id has 512 characters at most; reading a number of n digits takes time of n squared.
 NUMBER_DIGITS = 512
 _QUOTED = 80
@@ -48,6 +49,8 @@ def _read_carefully(value: bytes) -> object:
         try:
             return _decoder.decode(text)
         except RecursionError:
+            if text.count("[") + text.count("{") > _MOST_BRACKETS:
+                raise ValueError(f"more than {_MOST_BRACKETS} brackets") from None
             return _decoder.decode("".join(_shallow(text)))
     except ValueError as error:
         raise no_json(value, str(error)) from error
