@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+# Of what a stranger's post makes us say.
+_MESSAGE_CHARS = 500
+
 
 class MmOrientError(Exception):
     """The root of every error that this package raises on purpose."""
@@ -58,7 +61,8 @@ class PostError(MmOrientError):
     """
 
     def __init__(self, message: str, code: str = "no_post") -> None:
-        super().__init__(message)
+        # It may quote half a character, which nobody can write.
+        super().__init__(message[:_MESSAGE_CHARS].encode(errors="replace").decode())
         self.code = code
 
     def __reduce__(self) -> tuple[type[PostError], tuple[str, str]]:

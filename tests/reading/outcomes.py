@@ -12,6 +12,7 @@ from worker.labelling.media import MediaStage, MediumError
 from worker.output.records import PublishStage
 from worker.watchdog import Watchdog
 
+_STAMP = ModelStamp(name="m", checkpoint="sha256:" + "0" * 64, graph_context="bank", precision="fp32")
 _MAX_TEXT_CHARS = 100_000
 
 
@@ -55,11 +56,16 @@ def outcome(item: Item) -> str:
     return labelled + ("; " + ", ".join(unavailable)) * bool(unavailable)
 
 
-def labelled(item: Item, stamp: ModelStamp) -> list[OutgoingRecord]:
+def labelled(item: Item) -> list[OutgoingRecord]:
     """Return the label of one task that an item gets from a model that knows nothing."""
     task = TASKS["sarcasm"]
     item.labels = PostLabels({"sarcasm": task_label(task, [0.5, 0.5], [0.3, 0.2, 0.1])}, ("text",))
+    return written(item)
+
+
+def written(item: Item) -> list[OutgoingRecord]:
+    """Return what is written of an item that is over."""
     stage = PublishStage(
-        routes={"sarcasm": "labels.sarcasm"}, dead_letter_topic="dead", max_dead_letter_bytes=10**6, stamp=stamp
+        routes={"sarcasm": "labels.sarcasm"}, dead_letter_topic="dead", max_dead_letter_bytes=10**6, stamp=_STAMP
     )
     return stage.records([item])
