@@ -59,7 +59,7 @@ def _read_carefully(value: bytes) -> object:
 def no_json(value: bytes, why: str) -> PostError:
     """Return the error that quotes a record."""
     quoted = repr(bytes(value[:_QUOTED])) + "\u2026" * (len(value) > _QUOTED)
-    reason = why.partition(" (char")[0].replace(": line", " at line")
+    reason = why.partition(" (char")[0].replace(" at: line", ": line").replace(": line", " at line")
     return PostError(f"record: Invalid JSON: {reason} (got {quoted})", "no_json")
 
 
