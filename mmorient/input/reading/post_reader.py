@@ -14,7 +14,7 @@ from mmorient.input.reading.fields import ID_CHARS, NAMES, RawFields, checked, q
 from mmorient.input.reading.framing import unframed
 from mmorient.input.reading.media import are_plain
 from mmorient.input.reading.parsed import ParsedMedium, ParsedPost, PassedOver
-from mmorient.input.reading.tolerant_json import read_json
+from mmorient.input.reading.tolerant_json import LONG_BYTES, read_json
 
 AUTO, POST = "auto", "post"
 FORMATS = (AUTO, POST, *ENVELOPES)
@@ -58,7 +58,7 @@ class PostReader:
         Raises:
             PostError: It is no post; the message quotes what refuses it.
         """
-        if self._plain:
+        if self._plain and len(value) <= LONG_BYTES:
             try:
                 post = _plain.decode(value)
             except (msgspec.MsgspecError, UnicodeError, RecursionError):
