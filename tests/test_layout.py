@@ -90,7 +90,6 @@ ALLOWED: dict[str, set[str]] = {
     "worker/isolation": {"worker/labelling", "worker/labelling/cache"},
     "worker/shadow": {
         "mmorient/__init__.py",
-        "schemas",
         "worker/broker",
         "worker/isolation",
         "worker/labelling",
@@ -132,7 +131,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "worker/commands/dead_letters": {"schemas", "worker/broker", "worker/commands", "worker/output"},
     "worker/commands/demo": {"schemas", "worker/broker", "worker/commands/stack", "worker/output"},
-    "worker/commands/diff/read": {"mmorient/__init__.py", "mmorient/archive", "schemas", "worker/broker"},
+    "worker/commands/diff/read": {"mmorient/__init__.py", "mmorient/archive", "worker/broker"},
     "worker/commands/diff/compare": {"mmorient/__init__.py", "schemas", "worker/commands", "worker/commands/diff/read"},
     "worker/commands/diff/show": {"worker/commands", "worker/commands/diff/compare"},
     "worker/commands/diff": {
@@ -151,7 +150,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/isolation",
         "worker/telemetry",
     },
-    "worker/commands/import_archive": {"mmorient/__init__.py", "schemas", "worker/broker", "worker/commands"},
+    "worker/commands/import_archive": {"mmorient/__init__.py", "worker/broker", "worker/commands"},
     "worker/commands/labels": {"worker/broker", "worker/commands", "worker/commands/dead_letters", "worker/output"},
     "worker": {
         "mmorient/commands",

@@ -20,6 +20,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from mmorient import TASKS
 from worker.errors import SettingsError
 
+POST_FIELDS = ("id", "text", "media", "created_at", "author_id", "community", "language")
+
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 
@@ -45,6 +47,13 @@ class KafkaSettings(_Group):
     routes: dict[str, str] = Field(
         default={task: f"labels.{task}" for task in ("sentiment", "sarcasm", "offensiveness")},
         description="task to topic, as JSON; tasks that share a topic share a record",
+    )
+    post_format: Literal["auto", "post", "debezium", "connect", "cloudevents", "jetstream", "activitypub"] = Field(
+        "auto", description="what posts come wrapped in; auto goes by what stands in each record"
+    )
+    post_fields: dict[str, str] = Field(
+        default={},
+        description='field to JSON pointer, as JSON, where posts have other names: {"text": "/after/body"}',
     )
     start_at: Literal["earliest", "latest"] = Field("earliest", description="where a group without offsets begins")
     session_timeout_seconds: Seconds = Field(10.0, description="silence after which the group gives a worker up")
@@ -89,6 +98,16 @@ class KafkaSettings(_Group):
         if not routes:
             raise ValueError("at least one task needs a topic")
         return routes
+
+    @field_validator("post_fields")
+    @classmethod
+    def _known_fields(cls, fields: dict[str, str]) -> dict[str, str]:
+        for field, pointer in fields.items():
+            if field not in POST_FIELDS:
+                raise ValueError(f"unknown field {field!r}; fields are {', '.join(POST_FIELDS)}")
+            if not pointer.startswith("/"):
+                raise ValueError(f"{pointer!r} is no JSON pointer: it begins with /")
+        return fields
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,83 +1,99 @@
-"""Stage: bytes to Post. What is not a Post is rejected here, with the field and the value that refuse it."""
+"""Stage: bytes to a post. What is no post is rejected here, with the field and the value that refuse it.
+
+How a record is read is `mmorient.PostReader`'s: the commands read posts by the same rules.
+"""
 
 import asyncio
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-
-from mmorient import post_text
-from schemas import Post
+from mmorient import ParsedPost, PassedOver, PostError, PostReader, post_text
 from worker.errors import InvalidRecordError
 from worker.items import Item
 from worker.watchdog import Watchdog
 
-_QUOTE_CHARS = 80
 # Above this, parsing takes milliseconds (inline pictures): long enough to be felt by the event loop.
 _BYTES_FOR_A_THREAD = 256 * 1024
 
 
-async def decode(items: Sequence[Item], *, max_text_chars: int, watch: Watchdog, beside: bool = False) -> None:
-    """Set `post` and `text`, or `rejection`, of every item.
+_by_itself = PostReader()
+
+
+async def decode(
+    items: Sequence[Item],
+    *,
+    max_text_chars: int,
+    watch: Watchdog,
+    reader: PostReader = _by_itself,
+    beside: bool = False,
+) -> None:
+    """Set `post` and `text`, `passed_over` or `rejection` of every item.
+
+    A deletion in an envelope (Debezium, Jetstream, ActivityPub) is one just as a record without a value is: its
+    reason is `DELETION`.
 
     Args:
         items: of one batch.
         max_text_chars: of a post's text; longer is rejected.
         watch: told what is worked on.
+        reader: of the records.
         beside: whether the model reads what media say beside a post's own text.
     """
     if sum(len(item.record.value or b"") for item in items) > _BYTES_FOR_A_THREAD:
-        await asyncio.to_thread(_decode_all, items, max_text_chars, watch, beside)
+        await asyncio.to_thread(_decode_all, items, max_text_chars, watch, reader, beside)
     else:
-        _decode_all(items, max_text_chars, watch, beside)
+        _decode_all(items, max_text_chars, watch, reader, beside)
 
 
-def _decode_all(items: Sequence[Item], max_text_chars: int, watch: Watchdog, beside: bool) -> None:  # noqa: FBT001
+def _decode_all(
+    items: Sequence[Item],
+    max_text_chars: int,
+    watch: Watchdog,
+    reader: PostReader,
+    beside: bool,  # noqa: FBT001
+) -> None:
     with watch.doing("decode", [item.position for item in items]):
         for item in items:
             try:
-                item.post = parse_post(item.record.value, max_text_chars=max_text_chars)
-                media = item.post.media or ()
-                item.text = post_text(
-                    item.post.text,
-                    [medium.ocr_text for medium in media],
-                    [getattr(medium, "alt_text", None) for medium in media],
-                    beside=beside,
-                )
+                found = parse_post(item.record.value, max_text_chars=max_text_chars, reader=reader)
             except InvalidRecordError as error:
                 item.rejection = error
+                continue
+            if isinstance(found, PassedOver):
+                item.passed_over = found.reason
+            else:
+                item.post = found
+                media = found.media
+                ocr_texts, alt_texts = [one.ocr_text for one in media], [one.alt_text for one in media]
+                item.text = post_text(found.text, ocr_texts, alt_texts, beside=beside)
+                item.media_left_out = found.media_left_out
 
 
-def parse_post(value: bytes | None, *, max_text_chars: int) -> Post:
-    """Return the Post in a record's value.
+def parse_post(value: bytes | None, *, max_text_chars: int, reader: PostReader = _by_itself) -> ParsedPost | PassedOver:
+    """Return what a record's value holds.
 
     Raises:
-        InvalidRecordError: the value is empty, is not JSON, is not a Post, or its text is too long.
+        InvalidRecordError: it is empty, no JSON, no post, of a format that is not read, or its text is too long.
     """
     if not value:
         said = "the record is empty" if value is not None else "the record has no value"
         raise InvalidRecordError("decode", said, reason="empty")
     try:
-        post = Post.model_validate_json(value)
-    except ValidationError as error:
-        raise InvalidRecordError("decode", _first_reason(error), reason=_code(error)) from error
-    for where, text in (
-        ("text", post.text),
-        *((f"media.{n}.ocr_text", m.ocr_text) for n, m in enumerate(post.media or ())),
-    ):
-        if text is not None and len(text) > max_text_chars:
-            said = f"{where}: {len(text)} characters, at most {max_text_chars} are read"
-            raise InvalidRecordError("decode", said, reason="too_long")
-    return post
+        found = reader.read(value)
+    except PostError as error:
+        raise InvalidRecordError("decode", str(error), reason=error.code) from error
+    if isinstance(found, ParsedPost):
+        _check_lengths(found, max_text_chars)
+    return found
 
 
-def _code(error: ValidationError) -> str:
-    kinds = {first["type"] for first in error.errors(include_url=False, include_input=False)}
-    return "no_json" if "json_invalid" in kinds else "no_post"
+def _check_lengths(post: ParsedPost, max_text_chars: int) -> None:
+    _check_length("text", post.text, max_text_chars)
+    for index, medium in enumerate(post.media):
+        _check_length(f"media.{index}.ocr_text", medium.ocr_text, max_text_chars)
+        _check_length(f"media.{index}.alt_text", medium.alt_text, max_text_chars)
 
 
-def _first_reason(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "record"
-    given = repr(first["input"])
-    quoted = given if len(given) <= _QUOTE_CHARS else given[:_QUOTE_CHARS] + "…"
-    return f"{where}: {first['msg'].removeprefix('Value error, ')} (got {quoted})"
+def _check_length(where: str, text: str | None, max_text_chars: int) -> None:
+    if text is not None and len(text) > max_text_chars:
+        said = f"{where}: {len(text)} characters, at most {max_text_chars} are read"
+        raise InvalidRecordError("decode", said, reason="too_long")

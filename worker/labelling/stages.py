@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from mmorient import PostReader
 from worker.items import Item
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
 from worker.labelling.decode import decode
@@ -67,6 +68,7 @@ class Stages:
 
     Args:
         media, drawn, embed, infer, reading: the stages.
+        reader: reads posts.
         beside: whether the model reads what media say beside a post's own text.
         max_text_chars: characters of a post's text.
         watch: told what is worked on.
@@ -81,6 +83,7 @@ class Stages:
         embed: EmbedStage,
         infer: InferStage,
         reading: ReadingStage,
+        reader: PostReader,
         beside: bool,
         max_text_chars: int,
         watch: Watchdog,
@@ -91,6 +94,7 @@ class Stages:
         self._embed = embed
         self._infer = infer
         self._reading = reading
+        self._reader = reader
         self._beside = beside
         self._max_text_chars = max_text_chars
         self._watch = watch
@@ -148,6 +152,7 @@ class Stages:
             embed=embed,
             infer=infer,
             reading=ReadingStage(moderator, watch=watch),
+            reader=PostReader(settings.kafka.post_format, settings.kafka.post_fields),
             beside=moderator.reads_beside,
             max_text_chars=settings.batch.max_text_chars,
             watch=watch,
@@ -170,7 +175,13 @@ class Stages:
         """
         timeline = timeline or Timeline()
         with timeline.stage("decode"):
-            await decode(items, max_text_chars=self._max_text_chars, watch=self._watch, beside=self._beside)
+            await decode(
+                items,
+                max_text_chars=self._max_text_chars,
+                watch=self._watch,
+                reader=self._reader,
+                beside=self._beside,
+            )
         with timeline.stage("media"):
             await self._media.collect(items)
         self._on_collected(items)

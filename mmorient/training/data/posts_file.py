@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmorient.errors import DataError
+from mmorient.errors import DataError, PostError
+from mmorient.input.reading.fields import read_text
+from mmorient.input.reading.tolerant_json import read_json
 from mmorient.labels import TASKS, Task
 from mmorient.network.mm_orient import DEGREES
 from mmorient.training.data.examples import TRAIN, VAL, Example
@@ -45,7 +46,7 @@ def read_posts(file: Path) -> Iterator[Example]:
 
 
 def _example(file: Path, row: Mapping[str, Any]) -> Example:
-    text = _word(row, "text")
+    text = _text(row.get("text"))
     name = _word(row, "picture")
     if not text and not name:
         raise DataError("no text and no picture")
@@ -87,6 +88,13 @@ def _word(row: Mapping[str, Any], field: str) -> str:
     return (value or "").strip()
 
 
+def _text(value: object) -> str:
+    try:
+        return (read_text(value) or "").strip()
+    except PostError as error:
+        raise DataError(str(error)) from error
+
+
 def _drawn_split(key: str) -> str:
     # Python's own hash differs from process to process.
     return VAL if int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % 10 == 0 else TRAIN
@@ -116,8 +124,8 @@ def _json_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError as error:
+            row = read_json(line.encode())
+        except PostError as error:
             raise DataError(f"{file}:{number}: no JSON: {error}") from error
         if not isinstance(row, dict):
             raise DataError(f"{file}:{number}: no JSON object")
