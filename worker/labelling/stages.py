@@ -17,7 +17,8 @@ from worker.labelling.embed import EmbeddingTable, EmbedStage
 from worker.labelling.fetch import HttpFetcher
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage
-from worker.settings import RedisSettings, Settings
+from worker.labelling.registry.client import SchemaRegistry
+from worker.settings import KafkaSettings, RedisSettings, Settings
 from worker.telemetry.metrics import CACHE_FAILURES
 from worker.telemetry.timeline import Timeline
 from worker.watchdog import Watchdog
@@ -55,12 +56,28 @@ async def open_cache(stack: AsyncExitStack, redis: RedisSettings) -> NoCache | R
     )
 
 
+async def open_registry(stack: AsyncExitStack, kafka: KafkaSettings) -> SchemaRegistry | None:
+    """Return the Schema Registry that the settings name; it is closed with `stack`."""
+    if kafka.registry_url is None:
+        return None
+    return await stack.enter_async_context(
+        SchemaRegistry(
+            kafka.registry_url,
+            username=kafka.registry_username,
+            password=kafka.registry_password.get_secret_value() if kafka.registry_password is not None else None,
+            cafile=str(kafka.registry_cafile) if kafka.registry_cafile is not None else None,
+            timeout_seconds=kafka.registry_timeout_seconds,
+        )
+    )
+
+
 class Stages:
     """Decode, media, drawn text, embeddings, model.
 
     Args:
         media, drawn, embed, infer: the stages.
         reader: reads posts.
+        registry: has the schemas of posts in Avro and Protobuf.
         max_text_chars: characters of a post's text.
         watch: told what is worked on.
         on_collected: called with the items of a batch once their media are collected.
@@ -74,6 +91,7 @@ class Stages:
         embed: EmbedStage,
         infer: InferStage,
         reader: PostReader,
+        registry: SchemaRegistry | None = None,
         max_text_chars: int,
         watch: Watchdog,
         on_collected: Callable[[Sequence[Item]], None] = lambda _: None,
@@ -83,6 +101,7 @@ class Stages:
         self._embed = embed
         self._infer = infer
         self._reader = reader
+        self._registry = registry
         self._max_text_chars = max_text_chars
         self._watch = watch
         self._on_collected = on_collected
@@ -138,7 +157,8 @@ class Stages:
             ),
             embed=embed,
             infer=infer,
-            reader=PostReader(settings.kafka.post_format, settings.kafka.post_fields),
+            reader=PostReader(settings.kafka.text_format, settings.kafka.post_fields),
+            registry=await open_registry(stack, settings.kafka),
             max_text_chars=settings.batch.max_text_chars,
             watch=watch,
             on_collected=on_collected,
@@ -160,7 +180,13 @@ class Stages:
         """
         timeline = timeline or Timeline()
         with timeline.stage("decode"):
-            await decode(items, reader=self._reader, max_text_chars=self._max_text_chars, watch=self._watch)
+            await decode(
+                items,
+                reader=self._reader,
+                registry=self._registry,
+                max_text_chars=self._max_text_chars,
+                watch=self._watch,
+            )
         with timeline.stage("media"):
             await self._media.collect(items)
         self._on_collected(items)

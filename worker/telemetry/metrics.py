@@ -198,6 +198,12 @@ PASSED_OVER = _counter(
     "social network or database, such as a like).",
     "reason",
 )
+REGISTRY_FAILURES = _counter(
+    "moderate_registry_failures_total",
+    "requests",
+    "Failures of the Schema Registry, by kind: connection, status (in trouble), denied. Posts wait until it answers.",
+    "kind",
+)
 READY = _gauge(
     "moderate_ready",
     "boolean",
@@ -274,7 +280,7 @@ _computed("counter", "process_cpu_seconds_total", "seconds", "Total user and sys
 
 # There from the start: Prometheus sees how much a series has grown, not that it has begun.
 for _stage, _reasons in (
-    ("decode", ("empty", "no_json", "no_post", "too_long", "unsupported")),
+    ("decode", ("empty", "no_json", "no_post", "too_long", "unsupported", "unknown_schema", "not_of_schema")),
     ("media", ("nothing_usable",)),
     ("infer", ("model_error", "no_memory")),
     ("poison", ("poison",)),
@@ -283,6 +289,8 @@ for _stage, _reasons in (
         DEAD_LETTERS.labels(_stage, _reason)
 for _field in ("created_at", "author_id", "community", "language"):
     FIELDS_UNREAD.labels(_field)
+for _kind in ("connection", "status", "denied"):
+    REGISTRY_FAILURES.labels(_kind)
 for _reason in ("deletion", "no_post"):
     PASSED_OVER.labels(_reason)
 for _reason in ("fenced", "timeout", "connection", "other"):
