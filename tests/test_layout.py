@@ -78,11 +78,13 @@ ALLOWED: dict[str, set[str]] = {
     "worker/broker": {"worker/telemetry"},
     "worker/intake": {"worker/broker", "worker/telemetry"},
     "worker/labelling/cache": {"mmorient/__init__.py", "worker/telemetry"},
+    "worker/labelling/registry": {"worker/telemetry"},
     "worker/labelling": {
         "mmorient/__init__.py",
         "mmorient/input",
         "schemas",
         "worker/labelling/cache",
+        "worker/labelling/registry",
         "worker/telemetry",
     },
     "worker/labelling/speed.py": {"worker/labelling", "worker/telemetry"},

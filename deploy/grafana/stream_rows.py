@@ -347,6 +347,7 @@ FAILURES = [
             target(rate("moderate_odd_timestamps_total", "kind") + " > 0", "timestamp {{kind}}"),
             target(rate("moderate_record_faults_total", "kind") + " > 0", "{{kind}}"),
             target(rate("moderate_gaps_refused_total", "job") + " > 0", "hole, read again"),
+            target(rate("moderate_registry_failures_total", "kind") + " > 0", "Schema Registry {{kind}}"),
         ],
         width=12,
         unit="reqps",

@@ -4,11 +4,13 @@ How a record is read is `mmorient.PostReader`'s: the commands read posts by the 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mmorient import ParsedPost, PassedOver, PostError, PostReader, post_text
+from mmorient.input.reading.framing import REGISTRY_HEADER_BYTES, registered_schema
 from worker.errors import InvalidRecordError
 from worker.items import Item
+from worker.labelling.registry.client import Found, SchemaRegistry
 from worker.watchdog import Watchdog
 
 # Above this, parsing takes milliseconds (inline pictures): long enough to be felt by the event loop.
@@ -16,6 +18,7 @@ _BYTES_FOR_A_THREAD = 256 * 1024
 
 
 _by_itself = PostReader()
+_NO_SCHEMAS: Mapping[int, Found] = {}
 
 
 async def decode(
@@ -24,6 +27,7 @@ async def decode(
     max_text_chars: int,
     watch: Watchdog,
     reader: PostReader = _by_itself,
+    registry: SchemaRegistry | None = None,
     beside: bool = False,
 ) -> None:
     """Set `post` and `text`, `passed_over` or `rejection` of every item.
@@ -36,12 +40,18 @@ async def decode(
         max_text_chars: of a post's text; longer is rejected.
         watch: told what is worked on.
         reader: of the records.
+        registry: of the schemas that records name; it is waited for.
         beside: whether the model reads what media say beside a post's own text.
+
+    Raises:
+        FatalError: the registry refuses the log-in.
     """
+    numbers = () if registry is None else [registered_schema(item.record.value or b"") for item in items]
+    schemas = await registry.schemas(one for one in numbers if one is not None) if registry is not None else {}
     if sum(len(item.record.value or b"") for item in items) > _BYTES_FOR_A_THREAD:
-        await asyncio.to_thread(_decode_all, items, max_text_chars, watch, reader, beside)
+        await asyncio.to_thread(_decode_all, items, max_text_chars, watch, reader, schemas, beside=beside)
     else:
-        _decode_all(items, max_text_chars, watch, reader, beside)
+        _decode_all(items, max_text_chars, watch, reader, schemas, beside=beside)
 
 
 def _decode_all(
@@ -49,12 +59,14 @@ def _decode_all(
     max_text_chars: int,
     watch: Watchdog,
     reader: PostReader,
-    beside: bool,  # noqa: FBT001
+    schemas: Mapping[int, Found],
+    *,
+    beside: bool,
 ) -> None:
     with watch.doing("decode", [item.position for item in items]):
         for item in items:
             try:
-                found = parse_post(item.record.value, max_text_chars=max_text_chars, reader=reader)
+                found = parse_post(item.record.value, max_text_chars=max_text_chars, reader=reader, schemas=schemas)
             except InvalidRecordError as error:
                 item.rejection = error
                 continue
@@ -68,7 +80,13 @@ def _decode_all(
                 item.media_left_out = found.media_left_out
 
 
-def parse_post(value: bytes | None, *, max_text_chars: int, reader: PostReader = _by_itself) -> ParsedPost | PassedOver:
+def parse_post(
+    value: bytes | None,
+    *,
+    max_text_chars: int,
+    reader: PostReader = _by_itself,
+    schemas: Mapping[int, Found] = _NO_SCHEMAS,
+) -> ParsedPost | PassedOver:
     """Return what a record's value holds.
 
     Raises:
@@ -78,12 +96,19 @@ def parse_post(value: bytes | None, *, max_text_chars: int, reader: PostReader =
         said = "the record is empty" if value is not None else "the record has no value"
         raise InvalidRecordError("decode", said, reason="empty")
     try:
-        found = reader.read(value)
+        number = registered_schema(value) if schemas else None
+        found = reader.read(value) if number is None else reader.read_record(_said(value, schemas[number]))
     except PostError as error:
         raise InvalidRecordError("decode", str(error), reason=error.code) from error
     if isinstance(found, ParsedPost):
         _check_lengths(found, max_text_chars)
     return found
+
+
+def _said(value: bytes, schema: Found) -> object:
+    if isinstance(schema, InvalidRecordError):
+        raise InvalidRecordError(schema.stage, str(schema), reason=schema.reason)
+    return schema.read(value[REGISTRY_HEADER_BYTES:])
 
 
 def _check_lengths(post: ParsedPost, max_text_chars: int) -> None:

@@ -245,6 +245,12 @@ NO_POSTS = _counter(
     "Committed records that are neither a post nor the deletion of one, but another event of a social network or "
     "database, such as a like.",
 )
+REGISTRY_FAILURES = _counter(
+    "moderate_registry_failures_total",
+    "requests",
+    "Failures of the Schema Registry, by kind: connection, status (in trouble), denied. Posts wait until it answers.",
+    "kind",
+)
 READY = _gauge(
     "moderate_ready",
     "boolean",
@@ -323,7 +329,19 @@ _computed("counter", "process_cpu_seconds_total", "seconds", "Total user and sys
 # There from the start: Prometheus sees how much a series has grown, not that it has begun.
 for _stage, _reasons in (
     ("fetch", ("unreadable",)),
-    ("decode", ("empty", "no_json", "no_post", "nothing_to_read", "too_long", "unsupported")),
+    (
+        "decode",
+        (
+            "empty",
+            "no_json",
+            "no_post",
+            "not_of_schema",
+            "nothing_to_read",
+            "too_long",
+            "unknown_schema",
+            "unsupported",
+        ),
+    ),
     ("media", ("nothing_usable",)),
     ("infer", ("model_error", "no_memory")),
     ("poison", ("poison",)),
@@ -332,6 +350,8 @@ for _stage, _reasons in (
         DEAD_LETTERS.labels(_stage, _reason)
 for _field in ("created_at", "author_id", "community", "language"):
     FIELDS_UNREAD.labels(_field)
+for _kind in ("connection", "status", "denied"):
+    REGISTRY_FAILURES.labels(_kind)
 for _reason in ("fenced", "timeout", "connection", "other"):
     LANES_FAILED.labels(_reason)
 for _result in ("passed", "forwarded", "no_key"):

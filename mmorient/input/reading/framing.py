@@ -7,7 +7,7 @@ from mmorient.errors import PostError
 _MAGIC = 0
 # Bytes before the record: Confluent's (magic, four of the schema's id), Apicurio's (eight of it), those of AWS Glue
 # (version, compression, sixteen of the schema's id).
-_CONFLUENT, _APICURIO, _GLUE = 5, 9, 18
+REGISTRY_HEADER_BYTES, _APICURIO, _GLUE = 5, 9, 18
 _GLUE_HEAD = b"\x03\x00"
 # Formats that are known by how they begin, and what a person can do.
 _OTHERS = (
@@ -34,34 +34,33 @@ def unframed(value: bytes) -> bytes:
         if value.startswith(begin):
             raise PostError(f"record: is {name}", "unsupported")
     if value[0] == _MAGIC:
-        for length in (_CONFLUENT, _APICURIO):
-            if _is_object(value, length):
-                return value[length:]
-        if schema_id(value) is not None and not _is_utf16(value):
+        if (length := _json_behind(value)) is not None:
+            return value[length:]
+        if registered_schema(value) is not None:
             raise PostError(
                 "record: Avro or Protobuf behind a Schema Registry header: install the extra 'registry' and set "
                 "MODERATE_KAFKA__REGISTRY_URL",
                 "unsupported",
             )
-    if value.startswith(_GLUE_HEAD) and _is_object(value, _GLUE):
+    if value.startswith(_GLUE_HEAD) and value[_GLUE : _GLUE + 1] == b"{":
         return value[_GLUE:]
     return value
 
 
-def schema_id(value: bytes) -> int | None:
-    """Return the id of the schema that a record names in Confluent's header; None where there is no such header."""
-    if len(value) <= _CONFLUENT or value[0] != _MAGIC or _is_utf16(value):
+def registered_schema(value: bytes) -> int | None:
+    """Return the id of the schema by which a record is to be read; None where it needs none, as JSON does."""
+    if len(value) <= REGISTRY_HEADER_BYTES or value[0] != _MAGIC or _is_utf16(value):
         return None
-    return int.from_bytes(value[1:_CONFLUENT])
+    return None if _json_behind(value) is not None else int.from_bytes(value[1:REGISTRY_HEADER_BYTES])
 
 
-def is_registry_json(value: bytes) -> bool:
-    """Whether a record behind Confluent's header is JSON."""
-    return _is_object(value, _CONFLUENT)
-
-
-def _is_object(value: bytes, start: int) -> bool:
-    return value[start : start + 8].lstrip(b" \t\r\n")[:1] == b"{"
+def _json_behind(value: bytes) -> int | None:
+    """Return the length of a registry's header before an object of JSON."""
+    if value[REGISTRY_HEADER_BYTES : REGISTRY_HEADER_BYTES + 1] == b"{":
+        return REGISTRY_HEADER_BYTES
+    # Confluent's ids begin at 1, so that four zeros are the first half of a longer one.
+    is_longer = value[1:REGISTRY_HEADER_BYTES] == bytes(4) and value[_APICURIO : _APICURIO + 1] == b"{"
+    return _APICURIO if is_longer else None
 
 
 def _is_utf16(value: bytes) -> bool:

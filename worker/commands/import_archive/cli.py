@@ -171,7 +171,7 @@ class _Command:
         from worker.commands.import_archive.records import RecordMaker
 
         kafka = self.settings.kafka
-        reader = PostReader(kafka.post_format, kafka.post_fields)
+        reader = PostReader(kafka.text_format, kafka.post_fields)
         return RecordMaker(self.archive, terms, key=self.key, malformed=self.malformed, reader=reader)
 
     def _say(self, piece: "Sequence[Outcome]", terms: "Terms") -> None:
