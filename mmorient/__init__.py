@@ -23,8 +23,9 @@ if TYPE_CHECKING:
         PictureError,
     )
     from mmorient.explain.document import explain_document
+    from mmorient.files.refusals import Refusals
     from mmorient.input.pictures import decode_picture
-    from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings
+    from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings, Reading
     from mmorient.input.text import post_text
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
@@ -50,7 +51,9 @@ __all__ = [
     "Post",
     "PostEmbeddings",
     "PostLabels",
+    "Reading",
     "Reference",
+    "Refusals",
     "Row",
     "TaskLabel",
     "checkpoint_digest",
@@ -68,8 +71,9 @@ _HOMES = {
     "digest": ("checkpoint_digest",),
     "errors": ("ArchiveError", "ArchiveUsageError", "CheckpointError", "DataError", "MmOrientError", "PictureError"),
     "explain.document": ("explain_document",),
+    "files.refusals": ("Refusals",),
     "input.pictures": ("decode_picture",),
-    "input.posts": ("Embedding", "Frame", "Picture", "Post", "PostEmbeddings"),
+    "input.posts": ("Embedding", "Frame", "Picture", "Post", "PostEmbeddings", "Reading"),
     "input.text": ("post_text",),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),

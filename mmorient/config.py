@@ -22,7 +22,23 @@ class PackagedFile(_Strict):
     sha256: str
 
 
-class TextEncoderConfig(_Strict):
+class _TextConfig(_Strict):
+    """What every text encoder says.
+
+    Attributes:
+        beside: What is drawn over a post's pictures (``ocr_text``), and what its author says that they show
+            (``alt_text``), is read behind the post's own text; else ``ocr_text`` alone, where the post has no text.
+        languages: ISO 639-1 codes that the checkpoint was made for and is measured in; none: it does not say.
+    """
+
+    preprocessing: str
+    beside: bool = False
+    languages: tuple[Annotated[str, Field(pattern="^[a-z]{2,3}$")], ...] = ()
+    state_width: int
+    global_width: int
+
+
+class TextEncoderConfig(_TextConfig):
     """MiniLM, whose weights lie in the checkpoint itself.
 
     Attributes:
@@ -31,9 +47,6 @@ class TextEncoderConfig(_Strict):
 
     kind: Literal["minilm"] = "minilm"
     tokenizer: str = Field(pattern=r"^\w[\w.-]*$")
-    preprocessing: str
-    state_width: int
-    global_width: int
 
 
 class PictureEncoderConfig(_Strict):
@@ -57,14 +70,11 @@ class HuggingFaceFolder(_Strict):
     files: dict[str, str]
 
 
-class ClipTextConfig(_Strict):
+class ClipTextConfig(_TextConfig):
     """The text tower of a CLIP: token states, and global vectors in the space that pictures share."""
 
     kind: Literal["clip"] = "clip"
     clip: HuggingFaceFolder
-    preprocessing: str
-    state_width: int
-    global_width: int
 
 
 class ClipPictureConfig(_Strict):
@@ -83,15 +93,12 @@ class ClipPictureConfig(_Strict):
     global_width: int
 
 
-class PaperTextConfig(_Strict):
+class PaperTextConfig(_TextConfig):
     """The paper's texts: token states of a BERT, global vectors of a CLIP."""
 
     kind: Literal["paper"] = "paper"
     bert: HuggingFaceFolder
     clip: HuggingFaceFolder
-    preprocessing: str
-    state_width: int
-    global_width: int
 
 
 class PaperPictureConfig(_Strict):

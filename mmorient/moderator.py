@@ -18,8 +18,10 @@ from mmorient.config import GraphKind, Precision
 from mmorient.digest import SHIPPED
 from mmorient.encoders.building import compile_encoder
 from mmorient.errors import CheckpointError
-from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings
+from mmorient.input.language import language_of
+from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings, Reading
 from mmorient.input.text import Window, post_text
+from mmorient.input.units import SEPARATOR, has_words
 from mmorient.labels import TASKS, PostLabels, task_label
 from mmorient.network.embedders import PictureEmbedder, TextEmbedder
 from mmorient.network.mm_orient import DEGREES, PostTensors
@@ -94,6 +96,8 @@ class Moderator:
         self._texts = TextEmbedder(
             text_encoder, text_attention, tiles.texts, device, threads=self._threads, stacks=self._stacks
         )
+        self._reader = text_encoder.reader
+        self._text_config = checkpoint.config.text_encoder
         self._pictures = PictureEmbedder(
             picture_encoder, picture_attention, tiles.pictures, device, threads=self._threads
         )
@@ -204,6 +208,25 @@ class Moderator:
         """Whether a post without a text is read off its pictures."""
         return self._drawn_text is not None and self._drawn_text.reads
 
+    @property
+    def reads_beside(self) -> bool:
+        """Whether ``ocr_text`` and ``alt_text`` are read beside a post's own text: ``post_text``'s ``beside``."""
+        return self._text_config.beside
+
+    def read_texts(self, texts: Sequence[str]) -> list[Reading]:
+        """How much of each text is read, and in which language it is; any thread may ask."""
+        languages = self._text_config.languages
+        readings = []
+        for text, read in zip(texts, self._reader.read(texts), strict=True):
+            language = language_of(text.replace(SEPARATOR, " "))
+            supported = language is None or not languages or language in languages
+            readings.append(Reading(language, supported, round(read.unread, 2), read.truncated))
+        return readings
+
+    def count_windows(self, texts: Sequence[str]) -> list[int]:
+        """In how many windows each text is encoded, which its cost grows with; any thread may ask."""
+        return [len(read.windows) for read in self._reader.read(texts)]
+
     def embed_texts(self, texts: Sequence[str]) -> list[Embedding]:
         """Texts to embeddings, fp16 ``[text_width]`` each: a text's alone, whatever stands beside it."""
         return self._texts.embed(texts)
@@ -310,9 +333,12 @@ class Moderator:
         Raises:
             ValueError: A picture that was not read, where its text is wanted.
         """
+        # It may be put together of several parts already, as ``post_text`` does.
+        if post.text is not None and has_words(post.text):
+            return post.text
         if not self.reads_pictures:
-            return post_text(post.text)
-        text = post_text(post.text, [picture.text for picture in post.pictures])
+            return None
+        text = post_text(None, [picture.text for picture in post.pictures])
         if text is None and any(picture.text is None for picture in post.pictures):
             raise ValueError("a post without a text has a picture that was not read: see decode_picture's read_text")
         return text

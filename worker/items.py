@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
-from mmorient import PostLabels
+from mmorient import PostLabels, Reading
 from schemas import Post, Unavailable
 from worker.errors import InvalidRecordError
+
+# Why an item is passed over where its record deletes a post.
+DELETION = "deletion"
+Headers = Sequence[tuple[str, bytes | None]]
+_FIRST_MS = 946_684_800_000  # the year 2000: what is earlier was not written to Kafka, but counted in seconds, say
+_AHEAD_MS = 60_000  # clocks differ
 
 
 class Record(Protocol):
@@ -25,15 +31,16 @@ class Record(Protocol):
     @property
     def value(self) -> bytes | None: ...  # noqa: D102
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
+    def headers(self) -> Headers: ...  # noqa: D102 - a header may have no value, and a name may come twice
 
 
 @dataclass(slots=True, eq=False)
 class Item:
     """One record and what the stages have made of it.
 
-    The offset rides with the payload. A stage that cannot use the record sets `rejection`;
-    later stages pass over it, and publish makes it a dead letter.
+    The offset rides with the payload. A stage that cannot use the record sets `rejection`; later stages pass over it,
+    and publish makes it a dead letter. Where `passed_over` is set, there is nothing to label (`DELETION`, say): later
+    stages pass over it too, and its offset is committed without a label.
     """
 
     record: Record
@@ -43,8 +50,10 @@ class Item:
     text_key: bytes | None = None
     picture_keys: dict[int, bytes] = field(default_factory=dict)
     unavailable: dict[int, str] = field(default_factory=dict)  # reason code by index in post.media
+    reading: Reading | None = None  # how much of the text was read; None without a text
     labels: PostLabels | None = None
     rejection: InvalidRecordError | None = None
+    passed_over: str | None = None  # reason code
 
     @property
     def position(self) -> str:
@@ -75,13 +84,27 @@ class OutgoingRecord:
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Headers
     timestamp_ms: int | None = None
 
 
 def usable(items: Sequence[Item]) -> list[Item]:
-    """Return the items that no stage has rejected yet."""
-    return [item for item in items if item.rejection is None]
+    """Return the items that no stage has rejected or passed over yet."""
+    return [item for item in items if item.rejection is None and item.passed_over is None]
+
+
+def oddity(timestamp_ms: int, now_ms: float) -> Literal["none", "past", "future"] | None:
+    """Return what keeps a Kafka timestamp from being the time at which a record was written; None where nothing does.
+
+    Args:
+        timestamp_ms: milliseconds since the epoch.
+        now_ms: the current time, likewise.
+    """
+    if timestamp_ms <= 0:
+        return "none"
+    if timestamp_ms < _FIRST_MS:
+        return "past"
+    return "future" if timestamp_ms > now_ms + _AHEAD_MS else None
 
 
 def record_bytes(record: Record) -> int:

@@ -15,6 +15,7 @@ from worker.intake.consume import ConsumeStage
 from worker.intake.journal import Care
 from worker.intake.slices import Slice
 from worker.isolation.trial import Trial
+from worker.items import usable
 from worker.labelling.stages import Stages
 from worker.output.after_commit import AfterCommit
 from worker.output.records import RecordBuilder
@@ -83,8 +84,10 @@ class Pipeline:
             Exception: a stage failed in a way that it does not know: a fault in this program.
         """
         async with asyncio.TaskGroup() as group:
-            while not self._stopping.is_set():
+            while True:
                 await self._wait_for_room()
+                if self._stopping.is_set():
+                    break
                 slices = await self._consume.next_batch(
                     max_bytes=self._max_bytes - self._bytes, even_if_larger=not self._bytes
                 )
@@ -105,6 +108,8 @@ class Pipeline:
     def stop(self) -> None:
         """Fetch no more; `run` returns when what is in flight is settled. What only waits for its turn is dropped."""
         self._stopping.set()
+        # Who waits for room is not to take one more batch when there is some.
+        self._freed.set()
         for piece, task in self._unnamed.items():
             task.cancel()
             piece.release()
@@ -119,7 +124,7 @@ class Pipeline:
         return len(self._batches) >= self._max_in_flight or self._bytes >= self._max_bytes
 
     async def _wait_for_room(self) -> None:
-        while (full := self._is_full) or self._rate_limit.wait_seconds:
+        while not self._stopping.is_set() and ((full := self._is_full) or self._rate_limit.wait_seconds):
             self._freed.clear()
             try:
                 async with asyncio.timeout(
@@ -166,6 +171,9 @@ class Pipeline:
 
     async def _try(self, piece: Slice) -> None:
         item = piece.items[0]
+        if not usable([item]):
+            # Nothing reads its bytes.
+            return
         if piece.lane.condemned:
             item.rejection = PoisonError("several workers died while it was the only suspicious record in flight")
         elif cause := await self._trial.cause_of_death(item):
@@ -175,7 +183,7 @@ class Pipeline:
         items = [item for piece in slices for item in piece.items]
         BATCH_POSTS.observe(len(items))
         timeline = Timeline()
-        table = await self._stages.run([item for item in items if item.rejection is None], timeline)
+        table = await self._stages.run(usable(items), timeline)
         storing = asyncio.create_task(self._stages.store(table))
         self._storing.add(storing)
         storing.add_done_callback(self._storing.discard)

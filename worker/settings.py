@@ -58,6 +58,10 @@ class KafkaSettings(_Group):
         "continue",
         description="where retention was shorter than the lag: continue at the oldest record that is left, or stop",
     )
+    forward_tombstones: bool = Field(
+        default=False,
+        description="whether a record without a value, which deletes its key's post, goes on to the label topics",
+    )
     metadata_max_age_seconds: Seconds = Field(30.0, description="time after which added partitions are noticed")
     max_fetch_bytes: Count = Field(
         1024 * 1024, description="bytes a partition in one fetch; a larger record still passes"

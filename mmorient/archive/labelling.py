@@ -39,7 +39,15 @@ def label_chunk(moderator: Moderator, archive: Archive, rows: Sequence[Row]) -> 
             refused.append(f"{archive.name(row)}: {row.refused}")
             continue
         try:
-            posts.append(read_line(row.value, archive.folder(row), moderator.drawn_text, frame=moderator.picture_frame))
+            posts.append(
+                read_line(
+                    row.value,
+                    archive.folder(row),
+                    moderator.drawn_text,
+                    frame=moderator.picture_frame,
+                    beside=moderator.reads_beside,
+                )
+            )
         except PostError as error:
             refused.append(f"{archive.name(row)}: {error}")
     labels = moderator.label([line.post for line in posts])

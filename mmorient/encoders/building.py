@@ -89,10 +89,10 @@ def compile_encoder(encoder: TextModule | PictureModule) -> None:
 
 
 def encoder_identity(config: AnyTextEncoder | AnyPictureEncoder) -> dict[str, Any]:
-    """What an encoder's vectors depend on: its config less the folders that its files happen to lie in."""
+    """What an encoder's vectors depend on: its config less the folders of its files, and the languages it is for."""
     return {
         name: {key: inner for key, inner in value.items() if key != "folder"} if isinstance(value, dict) else value
-        for name, value in config.model_dump().items()
+        for name, value in config.model_dump(exclude={"languages"}).items()
     }
 
 

@@ -107,6 +107,8 @@ def load_clip_text(config: HuggingFaceFolder, base: Path) -> ClipText:
     reader = load_reader(
         folder,
         begin="<|startoftext|>",
+        # CLIP's global vector is that of the first token that ends a text.
+        between="<|startoftext|>",
         end="<|endoftext|>",
         vocabulary=sizes.vocab_size,
         window_tokens=min(sizes.max_position_embeddings, WINDOW_TOKENS),

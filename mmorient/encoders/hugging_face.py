@@ -136,7 +136,9 @@ def load_model(kind: type[_Model], folder: Path, config: Any, **options: bool) -
     return loaded
 
 
-def load_reader(folder: Path, *, begin: str, end: str, vocabulary: int, window_tokens: int) -> TextReader:
+def load_reader(
+    folder: Path, *, begin: str, end: str, vocabulary: int, window_tokens: int, between: str | None = None
+) -> TextReader:
     """The folder's tokenizer.
 
     Args:
@@ -145,13 +147,14 @@ def load_reader(folder: Path, *, begin: str, end: str, vocabulary: int, window_t
         end: The token that ends it.
         vocabulary: Tokens that the model knows: the tokenizer may not know more.
         window_tokens: The most tokens of a window.
+        between: The token between a post's own text and what its media say; ``end`` by default.
 
     Raises:
         CheckpointError: It is no tokenizer, knows no such token, or too many.
     """
     file = folder / TOKENIZER
     try:
-        reader = TextReader(file, window_tokens=window_tokens, begin=begin, end=end)
+        reader = TextReader(file, window_tokens=window_tokens, begin=begin, end=end, between=between)
     except Exception as error:  # tokenizers raises bare ones
         raise CheckpointError(file, _one_line(error)) from error
     if reader.vocabulary > vocabulary:

@@ -78,7 +78,7 @@ def read_case(post: bytes, folder: Path | None, moderator: Moderator, *, neighbo
         PostError: It is not a post, or nothing of it can be used.
     """
     files: list[bytes] = []
-    line = read_line(post, folder, moderator.drawn_text, files, moderator.picture_frame)
+    line = read_line(post, folder, moderator.drawn_text, files, moderator.picture_frame, beside=moderator.reads_beside)
     own_text = post_text(json.loads(post).get("text")) is not None
     explanation = explain_post(moderator, line.post, neighbours=neighbours, words=words)
     return Case(line, own_text, tuple(files), explanation)

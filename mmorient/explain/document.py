@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mmorient.explain.neighbours import Nearest
 from mmorient.explain.without import Without
 from mmorient.explain.words import TextReading
 from mmorient.input.post_json import label_fields
+from mmorient.input.units import SEPARATOR
 from mmorient.labels import PostLabels
 from mmorient.moderator import Moderator
 
@@ -65,6 +67,9 @@ def _labels(labels: PostLabels) -> dict[str, Any]:
 
 
 def _text(reading: TextReading, *, own: bool) -> dict[str, Any]:
+    parts = reading.text.split(SEPARATOR)
+    starts = [sum(map(len, parts[:index])) + index for index in range(len(parts))]
+    part_of = [bisect_right(starts, word.start) - 1 for word in reading.words]
     return {
         "source": "post" if own else "drawn",
         "windows": reading.windows,
@@ -72,12 +77,13 @@ def _text(reading: TextReading, *, own: bool) -> dict[str, Any]:
         "words": [
             {
                 "word": word.text,
-                "start": word.start,
-                "end": word.end,
+                "part": part,
+                "start": word.start - starts[part],
+                "end": word.end - starts[part],
                 "attention": None if word.attention is None else _share(word.attention),
                 "read_as": word.read_as,
             }
-            for word in reading.words
+            for word, part in zip(reading.words, part_of, strict=True)
         ],
     }
 

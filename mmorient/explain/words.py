@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from mmorient.input.text import Window, normalise_word
+from mmorient.input.text import Window, read_units
+
+_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a text as its author wrote it.
+    """A word of a text as its author wrote it; letters that stand apart ("i d i o t") are one where they are read so.
 
     Attributes:
         text: The word, ``source[start:end]``.
@@ -36,7 +39,7 @@ class TextReading:
 
     Attributes:
         text: The text as it was written.
-        words: All its words, in order, read or not.
+        words: All its words, in order, read or not; those of its media behind its own where both are read.
         markers: The share of the attention on [CLS] and [SEP], which stand for no word and are left out of theirs.
         windows: In how many stretches the text was read; their weights are pooled as their vectors are.
     """
@@ -53,16 +56,6 @@ class TextReading:
         return tuple(sorted(there, key=lambda word: -(word.attention or 0.0)))
 
 
-def word_spans(text: str) -> list[tuple[int, int]]:
-    """First character and one past the last of each word of ``text.split()``, in code points."""
-    spans, end = [], 0
-    for word in text.split():
-        start = text.index(word, end)
-        end = start + len(word)
-        spans.append((start, end))
-    return spans
-
-
 def read_words(text: str, attention: Sequence[tuple[Window, Tensor]]) -> TextReading:
     """Merge the weights of tokens into those of words.
 
@@ -76,14 +69,18 @@ def read_words(text: str, attention: Sequence[tuple[Window, Tensor]]) -> TextRea
             totals[word] += weight
     markers = totals.pop(-1, 0.0)
     everything = sum(totals.values())
-    words = [
-        Word(
-            text[start:end],
-            start,
-            end,
-            totals[index] / everything if index in totals and everything > 0 else None,
-            normalise_word(text[start:end]),
-        )
-        for index, (start, end) in enumerate(word_spans(text))
-    ]
+    words: list[Word] = []
+    end = 0
+    for index, unit in enumerate(read_units(text)):
+        words += _left_out(text, end, unit.start)
+        share = totals[index] / everything if index in totals and everything > 0 else None
+        words.append(Word(text[unit.start : unit.end], unit.start, unit.end, share, unit.read_as))
+        end = unit.end
+    words += _left_out(text, end, len(text))
     return TextReading(text, tuple(words), markers / (markers + everything), len(attention))
+
+
+def _left_out(text: str, start: int, end: int) -> Iterator[Word]:
+    """Words in the middle of a very long text, of which nothing is read."""
+    for found in _WORD.finditer(text, start, end):
+        yield Word(found[0], *found.span(), None, "")

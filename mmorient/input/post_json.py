@@ -28,6 +28,7 @@ class _Medium(BaseModel):
     data: str | None = None
     path: str | None = None
     ocr_text: str | None = None
+    alt_text: str | None = None
 
 
 class _Post(BaseModel):
@@ -59,6 +60,8 @@ def read_line(
     drawn_text: DrawnText | None = None,
     files: list[bytes] | None = None,
     frame: Frame = Frame(),  # noqa: B008 - frozen
+    *,
+    beside: bool = False,
 ) -> Line:
     """Read one post.
 
@@ -68,6 +71,7 @@ def read_line(
         drawn_text: Of the moderator that shall label it.
         files: Is given the content of each of ``post.pictures``, for whoever shows them.
         frame: Of the same moderator: its ``picture_frame``.
+        beside: Of the same moderator: its ``reads_beside``.
 
     Raises:
         PostError: It is not a post, or nothing of it can be used.
@@ -79,7 +83,8 @@ def read_line(
         where = ".".join(map(str, first["loc"]))
         raise PostError(f"{where}: {first['msg']}" if where else str(first["msg"])) from error
     media = read.media or []
-    text = post_text(read.text, [medium.ocr_text for medium in media])
+    said = [medium.ocr_text for medium in media], [medium.alt_text for medium in media]
+    text = post_text(read.text, *said, beside=beside)
     pictures: list[Picture] = []
     unavailable: list[dict[str, int | str]] = []
     for index, medium in enumerate(media):

@@ -69,6 +69,24 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How much of a post's text was read.
+
+    Attributes:
+        language: Of the text, ISO 639-1; None where it cannot be told.
+        supported: Whether the checkpoint was made for that language; true where either is not known.
+        unread: Share of the text's characters that became unknown tokens or nothing, 0 to 1, two decimals. Characters
+            that show nothing count where a whole word of them comes to nothing.
+        truncated_text: Whether a part of the text was left out because it is too long.
+    """
+
+    language: str | None
+    supported: bool
+    unread: float
+    truncated_text: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Post:
     """A post as the model reads it: a text, pictures, or both."""
 

@@ -1,31 +1,31 @@
-"""Text: normalisation, tokens, windows (PAE, section 1 of the specification; arXiv 2508.16300)."""
+"""Texts to tokens and windows (PAE, section 1 of the specification; arXiv 2508.16300)."""
 
 from __future__ import annotations
 
-import html
-import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
-TEXT_VERSION = "text/1"
+from mmorient.input.units import MOST_CHARACTERS, SEPARATOR, Unit, has_words, ordinary_words, units
+
+TEXT_VERSION = "text/2"
 """Raise this with any change here that can change a token: cached embeddings depend on it."""
 
 WINDOW_TOKENS = 128
 BUCKETS = (16, 24, 32, 48, 64, 96, WINDOW_TOKENS)
 """Padded lengths in tokens. A window's bucket follows from its own length alone, never from its neighbours."""
+MOST_WINDOWS = 64
+"""That a text is read in: 8,064 tokens, about 6,000 English words, of its beginning and its end alike."""
 
 _SPECIALS = 2  # [CLS] and [SEP]
-_URL = re.compile(r"https?\S*|www\.\S+", re.IGNORECASE)
-_USER = re.compile(r"@\w+")
-# Typographic quotes as ASCII; variation selectors and skin tones, which no pretrained vocabulary knows, as nothing.
-_PLAIN = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'} | dict.fromkeys(
-    map(chr, [*range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400)]), ""
-)
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_CACHED_UNITS = 32_768
+_CACHED_CHARACTERS = 32
+_MOST_DESCRIBED = 14
+# A worker asks for a text three times within a batch: what is read of it, in how many windows, and the windows.
+_KEPT_TEXTS = 1024
+_KEPT_CHARACTERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Window:
 
     Attributes:
         token_ids: With [CLS] and [SEP], at most ``WINDOW_TOKENS``.
-        words: For each token the index of its word in ``text.split()``, -1 for [CLS] and [SEP].
+        words: For each token the index of its unit in ``read_units``, -1 for [CLS], [SEP] and what parts texts.
         limit: The most tokens that the encoder has positions for.
     """
 
@@ -48,40 +48,93 @@ class Window:
         return min(next(size for size in BUCKETS if size >= len(self.token_ids)), self.limit)
 
 
-def post_text(text: str | None, ocr_texts: Sequence[str | None] = ()) -> str | None:
-    """The text that the model reads: the post's own, or what is drawn over its pictures where it has none."""
-    if text is not None and text.strip():
-        return text
-    drawn = " ".join(ocr for ocr in ocr_texts if ocr and ocr.strip())
-    return drawn or None
+@dataclass(frozen=True, slots=True)
+class TextWindows:
+    """A text as it is read.
 
-
-def normalise_word(word: str) -> str:
-    """Lower case; any URL is "http", any user name "@user"; no hash sign; an emoji becomes its Unicode name.
-
-    Which user or page is meant is gone, that one is meant stays. Measured on validation splits, linear classifiers on
-    frozen MiniLM vectors: "@user" kept is worth 1.6 points of offensive macro-F1 and 1.8 of emotion macro-F1, "http"
-    0.8 of sentiment macro-recall, emoji names 0.7 and 1.2 of offensive and emotion macro-F1.
-
-    Returns:
-        What is left of the word, possibly with spaces in it, possibly empty.
+    Attributes:
+        windows: One at least, ``MOST_WINDOWS`` at most.
+        unread: The share of its characters that became unknown tokens, or nothing.
+        truncated: Whether a part in its middle was left out.
     """
-    word = unicodedata.normalize("NFKC", html.unescape(word))
-    word = _USER.sub(" @user ", _URL.sub(" http ", word))
-    if "#" in word:
-        word = _CAMEL.sub(" ", word.replace("#", " "))
-    return " ".join("".join(map(_character, word)).lower().split())
+
+    windows: list[Window]
+    unread: float
+    truncated: bool
 
 
-def _character(character: str) -> str:
-    if character < "\x7f":
-        return max(character, " ")
-    if character in _PLAIN:
-        return _PLAIN[character]
-    category = unicodedata.category(character)
-    if category == "So":
-        return f" {unicodedata.name(character, '')} "
-    return "" if category[0] == "C" or category == "Me" else character
+def post_text(
+    text: str | None,
+    ocr_texts: Sequence[str | None] = (),
+    alt_texts: Sequence[str | None] = (),
+    *,
+    beside: bool = False,
+) -> str | None:
+    """The text that the model reads.
+
+    Args:
+        text: The post's own. One of which nothing can be read counts as none.
+        ocr_texts: What is drawn over its pictures.
+        alt_texts: What its author says the pictures show.
+        beside: Both are read behind the post's own, a separator between; else what is drawn is read where the post
+            has no text of its own.
+    """
+    own = text.replace(SEPARATOR, " ") if text is not None and has_words(text) else None
+    if own is not None and not beside:
+        return own
+    drawn = [one.replace(SEPARATOR, " ") for one in ocr_texts if one and has_words(one)]
+    if not beside:
+        return " ".join(drawn) or None
+    described = [one.replace(SEPARATOR, " ") for one in alt_texts if one and has_words(one)]
+    parts = [*([] if own is None else [own]), *([" ".join(drawn)] if drawn else []), *described[:_MOST_DESCRIBED]]
+    return SEPARATOR.join(dict.fromkeys(parts)) or None
+
+
+def read_units(text: str) -> list[Unit]:
+    """The units of a text of several parts, as ``units`` has them of one."""
+    found, start = [], 0
+    for part, most in _parts(text):
+        found += [Unit(start + one.start, start + one.end, one.read_as) for one in units(part, most=most)]
+        start += len(part) + 1
+    return found
+
+
+def _parts(text: str) -> list[tuple[str, int]]:
+    """A post's own text and what its media say, each with the characters that are read of it."""
+    parts = text.split(SEPARATOR)
+    return [(part, MOST_CHARACTERS // len(parts)) for part in parts]
+
+
+@dataclass(slots=True)
+class _ReadWords:
+    """What is read of a text's units, and how many characters each has, white space left out.
+
+    Attributes:
+        ends: How many units lie before the end of each part.
+        characters: Of the whole text.
+    """
+
+    read: list[str]
+    sizes: list[int]
+    ends: list[int]
+    characters: int
+
+
+def _read_words(text: str) -> _ReadWords:
+    words = _ReadWords([], [], [], 0)
+    for part, most in _parts(text):
+        written = part.split()
+        sizes = list(map(len, written))
+        words.characters += sum(sizes)
+        ordinary = ordinary_words(part)
+        if ordinary is None:
+            found = units(part, most=most)
+            ordinary = [one.read_as for one in found]
+            sizes = [sum(map(len, part[one.start : one.end].split())) for one in found]
+        words.read += ordinary
+        words.sizes += sizes
+        words.ends.append(len(words.read))
+    return words
 
 
 class TextReader:
@@ -92,6 +145,7 @@ class TextReader:
         window_tokens: The most tokens of a window, with the two that begin and end it; ``WINDOW_TOKENS`` at most.
         begin: The token that begins a window.
         end: The token that ends it.
+        between: The token that stands between a post's own text and what its media say; ``end`` by default.
 
     Attributes:
         vocabulary: Tokens that the tokenizer knows.
@@ -102,7 +156,13 @@ class TextReader:
     """
 
     def __init__(
-        self, tokenizer_file: Path, *, window_tokens: int = WINDOW_TOKENS, begin: str = "[CLS]", end: str = "[SEP]"
+        self,
+        tokenizer_file: Path,
+        *,
+        window_tokens: int = WINDOW_TOKENS,
+        begin: str = "[CLS]",
+        end: str = "[SEP]",
+        between: str | None = None,
     ) -> None:
         self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
         self._tokenizer.no_truncation()
@@ -111,17 +171,36 @@ class TextReader:
         self._tokenizer.encode_special_tokens = True
         self._window_tokens = window_tokens
         self._cls, self._sep = (self._special(token) for token in (begin, end))
+        self._between = self._sep if between is None else self._special(between)
+        unknown = getattr(self._tokenizer.model, "unk_token", None)
+        self._unknown = None if unknown is None else self._tokenizer.token_to_id(unknown)
+        self._tokens: dict[str, tuple[int, ...]] = {"": ()}
+        self._kept: dict[str, TextWindows] = {}
         self.vocabulary = self._tokenizer.get_vocab_size()
         [[self.blank]] = self.windows([""])
 
     def windows(self, texts: Sequence[str]) -> list[list[Window]]:
         """Read each text in as few windows as it needs, of nearly equal length; an empty text is one empty window.
 
-        Windows do not overlap: pooled over them, HIMA stage 1 sees every token of the text exactly once.
+        Windows do not overlap: pooled over them, HIMA stage 1 sees every token of the text exactly once. A text of
+        more than ``MOST_WINDOWS`` windows is read at its beginning and its end.
         """
-        words = [[normalise_word(word) or " " for word in text.split()] or [" "] for text in texts]
-        encodings = self._tokenizer.encode_batch(words, is_pretokenized=True, add_special_tokens=False)
-        return [self._split(encoding.ids, encoding.word_ids) for encoding in encodings]
+        return [one.windows for one in self.read(texts)]
+
+    def read(self, texts: Sequence[str]) -> list[TextWindows]:
+        """As ``windows``, with what was not read of each text."""
+        kept = self._kept
+        new = [text for text in dict.fromkeys(texts) if text not in kept]
+        split = [_read_words(text) for text in new]
+        tokens = self._tokens_of({one for words in split for one in words.read})
+        found = dict(zip(new, (self._text_windows(words, tokens) for words in split), strict=True))
+        answer = [kept[text] if text in kept else found[text] for text in texts]
+        short = {text: read for text, read in found.items() if len(text) <= _KEPT_CHARACTERS}
+        if len(kept) + len(short) > _KEPT_TEXTS:
+            self._kept = short  # another thread may still read the old ones
+        else:
+            kept.update(short)
+        return answer
 
     def _special(self, token: str) -> int:
         number = self._tokenizer.token_to_id(token)
@@ -129,14 +208,65 @@ class TextReader:
             raise ValueError(f"the tokenizer knows no {token}")
         return number
 
-    def _split(self, ids: list[int], word_ids: list[int | None]) -> list[Window]:
+    def _tokens_of(self, read: set[str]) -> Mapping[str, tuple[int, ...]]:
+        """The tokens of each unit: a tokenizer takes every word for itself, so they can be kept."""
+        kept = self._tokens
+        new = [one for one in read if one not in kept]
+        if not new:
+            return kept
+        encodings = self._tokenizer.encode_batch_fast(new, add_special_tokens=False)
+        tokens = dict(zip(new, (tuple(encoding.ids) for encoding in encodings), strict=True))
+        short = {one: ids for one, ids in tokens.items() if len(one) <= _CACHED_CHARACTERS}
+        found = {one: kept[one] if one in kept else tokens[one] for one in read}
+        if len(kept) + len(short) > _CACHED_UNITS:
+            self._tokens = {"": (), **short}  # another thread may still read the old one
+        else:
+            kept.update(short)
+        return found
+
+    def _text_windows(self, words: _ReadWords, tokens: Mapping[str, tuple[int, ...]]) -> TextWindows:
+        ids: list[int] = []
+        places: list[int] = []
+        lost: float = words.characters - sum(words.sizes)
+        truncated = lost > 0
+        start = 0
+        for end in words.ends:
+            if start:
+                ids.append(self._between)
+                places.append(-1)
+            for place in range(start, end):
+                own = tokens[words.read[place]]
+                ids += own
+                places += [place] * len(own)
+            start = end
+        if self._unknown in ids or "" in words.read:
+            lost += self._lost(words, tokens)
+        most = MOST_WINDOWS * (self._window_tokens - _SPECIALS)
+        if len(ids) > most:
+            left_out = ids[most // 2 : len(ids) - most // 2]
+            lost += round((words.characters - lost) * len(left_out) / len(ids))
+            ids = ids[: most // 2] + ids[-most // 2 :]
+            places = places[: most // 2] + places[-most // 2 :]
+            truncated = True
+        unread = min(1.0, lost / words.characters) if words.characters else 0.0
+        return TextWindows(self._split(ids, places), unread, truncated)
+
+    def _lost(self, words: _ReadWords, tokens: Mapping[str, tuple[int, ...]]) -> float:
+        """Characters that became unknown tokens, or nothing."""
+        lost = 0.0
+        for read, size in zip(words.read, words.sizes, strict=True):
+            own = tokens[read]
+            lost += size * own.count(self._unknown) / len(own) if own else size
+        return lost
+
+    def _split(self, ids: list[int], places: list[int]) -> list[Window]:
         room = self._window_tokens - _SPECIALS
         count = max(1, -(-len(ids) // room))
         size = max(1, -(-len(ids) // count))
         return [
             Window(
                 (self._cls, *ids[start : start + size], self._sep),
-                (-1, *(-1 if word is None else word for word in word_ids[start : start + size]), -1),
+                (-1, *places[start : start + size], -1),
                 self._window_tokens,
             )
             for start in range(0, max(1, len(ids)), size)

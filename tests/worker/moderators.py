@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mmorient import Embedding, Frame, Moderator, Picture, PostEmbeddings, PostLabels
+from mmorient import Embedding, Frame, Moderator, Picture, PostEmbeddings, PostLabels, Reading
 from worker.items import Item
 from worker.labelling.cache.redis_cache import NoCache
 from worker.labelling.embed import EmbedStage
@@ -45,11 +45,20 @@ class ExplodingModerator:
     picture_width = 3
     drawn_text = None
     picture_frame = Frame()
+    reads_beside = False
 
     def __init__(self, word: str, error: Exception | None = None) -> None:
         self.word = word
         self.error = error or RuntimeError(f"cannot read {word}")
         self.encoded: list[str] = []
+
+    def read_texts(self, texts: Sequence[str]) -> list[Reading]:
+        """Read all."""
+        return [Reading(None, supported=True, unread=0.0, truncated_text=False) for _ in texts]
+
+    def count_windows(self, texts: Sequence[str]) -> list[int]:
+        """One a text."""
+        return [1 for _ in texts]
 
     def embed_texts(self, texts: Sequence[str]) -> list[Embedding]:
         """Encode, or fail."""

@@ -95,6 +95,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             for source in self._keepers.keys() - self._ended
         )
 
+    def rewind(self) -> None:
+        """Let every lane fetch from its own next offset on: after an error, what was fetched may be lost."""
+        for lane in self._lanes.values():
+            lane.rewind()
+
     async def note_positions(self) -> None:
         """Tell the lanes how far their partitions are read: a range may end in what is no record."""
         for source, lane in list(self._lanes.items()):

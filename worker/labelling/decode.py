@@ -16,20 +16,33 @@ _QUOTE_CHARS = 80
 _BYTES_FOR_A_THREAD = 256 * 1024
 
 
-async def decode(items: Sequence[Item], *, max_text_chars: int, watch: Watchdog) -> None:
-    """Set `post` and `text`, or `rejection`, of every item."""
+async def decode(items: Sequence[Item], *, max_text_chars: int, watch: Watchdog, beside: bool = False) -> None:
+    """Set `post` and `text`, or `rejection`, of every item.
+
+    Args:
+        items: of one batch.
+        max_text_chars: of a post's text; longer is rejected.
+        watch: told what is worked on.
+        beside: whether the model reads what media say beside a post's own text.
+    """
     if sum(len(item.record.value or b"") for item in items) > _BYTES_FOR_A_THREAD:
-        await asyncio.to_thread(_decode_all, items, max_text_chars, watch)
+        await asyncio.to_thread(_decode_all, items, max_text_chars, watch, beside)
     else:
-        _decode_all(items, max_text_chars, watch)
+        _decode_all(items, max_text_chars, watch, beside)
 
 
-def _decode_all(items: Sequence[Item], max_text_chars: int, watch: Watchdog) -> None:
+def _decode_all(items: Sequence[Item], max_text_chars: int, watch: Watchdog, beside: bool) -> None:  # noqa: FBT001
     with watch.doing("decode", [item.position for item in items]):
         for item in items:
             try:
                 item.post = parse_post(item.record.value, max_text_chars=max_text_chars)
-                item.text = post_text(item.post.text, [medium.ocr_text for medium in item.post.media or ()])
+                media = item.post.media or ()
+                item.text = post_text(
+                    item.post.text,
+                    [medium.ocr_text for medium in media],
+                    [getattr(medium, "alt_text", None) for medium in media],
+                    beside=beside,
+                )
             except InvalidRecordError as error:
                 item.rejection = error
 

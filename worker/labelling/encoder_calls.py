@@ -1,10 +1,11 @@
 """What the encoders must make of a batch, cut into calls of bounded size.
 
-Texts of like length go together, because an encoder pads a call's rows to one shape. Which call a content is in
-cannot change its embedding; it only decides how much of the call is padding.
+Texts of like length go together: windows of one length are computed in one shape. Which call a content is in cannot
+change its embedding; it only decides how much of the call is padding. A call has so many windows at most, so that the
+longest texts together take the watchdog's time no more than ordinary ones do.
 """
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -13,7 +14,8 @@ from worker.labelling.embed import EmbeddingTable
 
 # Between two calls the torch thread looks whether it should end: about a second of work on two cores.
 MAX_TEXTS = 64
-MAX_PICTURES = 16  # frames of an animated one each
+MAX_WINDOWS = 64  # of texts; a text alone has no more
+MAX_PICTURES = 16
 
 Content = TypeVar("Content", str, Picture)
 
@@ -26,28 +28,34 @@ class EncoderCall(Generic[Content]):
     contents: list[Content]
 
 
-def text_calls(table: EmbeddingTable, wanted: Set[bytes]) -> Iterator[EncoderCall[str]]:
-    """Yield the calls that make the texts of `wanted` which are not known yet."""
-    missing = {key: text for key, text in table.texts.items() if key in wanted and key not in table.known}
-    return _calls(dict(sorted(missing.items(), key=lambda entry: len(entry[1]))), MAX_TEXTS)
+def text_calls(
+    table: EmbeddingTable, wanted: Set[bytes], count_windows: Callable[[Sequence[str]], list[int]]
+) -> Iterator[EncoderCall[str]]:
+    """Yield the calls that make the texts of `wanted` which are not known yet.
+
+    Args:
+        table: of the batch.
+        wanted: keys.
+        count_windows: in how many windows each text is encoded.
+    """
+    missing = [(key, text) for key, text in table.texts.items() if key in wanted and key not in table.known]
+    counts = count_windows([text for _, text in missing])
+    call = EncoderCall[str]([], [])
+    windows = 0
+    for (key, text), count in sorted(zip(missing, counts, strict=True), key=lambda one: (one[1], len(one[0][1]))):
+        if call.keys and (len(call.keys) == MAX_TEXTS or windows + count > MAX_WINDOWS):
+            yield call
+            call, windows = EncoderCall[str]([], []), 0
+        call.keys.append(key)
+        call.contents.append(text)
+        windows += count
+    if call.keys:
+        yield call
 
 
 def picture_calls(table: EmbeddingTable, wanted: Set[bytes]) -> Iterator[EncoderCall[Picture]]:
     """Yield the calls that make the pictures of `wanted` which are not known yet."""
-    missing = {key: picture for key, picture in table.pictures.items() if key in wanted and key not in table.known}
-    return _calls(missing, MAX_PICTURES, lambda picture: 1 + len(picture.later))
-
-
-def _calls(
-    contents: dict[bytes, Content], size: int, rows: Callable[[Content], int] = lambda _: 1
-) -> Iterator[EncoderCall[Content]]:
-    keys: list[bytes] = []
-    taken = 0
-    for key, content in contents.items():
-        if keys and taken + rows(content) > size:
-            yield EncoderCall(keys, [contents[one] for one in keys])
-            keys, taken = [], 0
-        keys.append(key)
-        taken += rows(content)
-    if keys:
-        yield EncoderCall(keys, [contents[one] for one in keys])
+    keys = [key for key in table.pictures if key in wanted and key not in table.known]
+    for start in range(0, len(keys), MAX_PICTURES):
+        chunk = keys[start : start + MAX_PICTURES]
+        yield EncoderCall(chunk, [table.pictures[key] for key in chunk])

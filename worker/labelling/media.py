@@ -78,8 +78,12 @@ class MediaStage:
 
 
 def reject_if_empty(item: Item) -> None:
-    """Reject a post without text none of whose media can be used."""
+    """Reject a post of whose text nothing can be read, and none of whose media can be used."""
     if item.text is None and not item.pictures:
+        if not item.unavailable:
+            said = "nothing can be read of the text, and there are no media"
+            item.rejection = InvalidRecordError("media", said, reason="nothing_to_read")
+            return
         reasons = ", ".join(f"media.{entry.index}: {entry.reason}" for entry in item.unavailable_media())
         item.rejection = InvalidRecordError(
             "media", f"no text and no usable medium ({reasons})", reason="nothing_usable"

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-import torch
 
 from worker.retry import waits
 
@@ -20,6 +19,8 @@ _DEAD_DEVICE = ("CUDA error", "device-side assert")
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out and nothing else is wrong."""
+    import torch
+
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and _says(error, _NO_MEMORY) and not is_device_dead(error)
@@ -27,6 +28,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def is_device_dead(error: BaseException) -> bool:
     """Return whether nothing can be computed on the device any more until the process is started anew."""
+    import torch
+
     if isinstance(error, torch.OutOfMemoryError):
         return False
     # The type came with torch 2.8; before, and from extensions, only the message tells.
@@ -42,6 +45,8 @@ def _says(error: BaseException, phrases: tuple[str, ...]) -> bool:
 
 def free_memory(*, thoroughly: bool) -> None:
     """Give back what torch, and `thoroughly` Python too (a tenth of a second), only keep for later."""
+    import torch
+
     if thoroughly:
         gc.collect()
     if torch.cuda.is_available():

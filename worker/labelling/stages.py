@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
-from mmorient import Moderator
 from worker.items import Item
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
 from worker.labelling.decode import decode
@@ -17,18 +17,25 @@ from worker.labelling.embed import EmbeddingTable, EmbedStage
 from worker.labelling.fetch import HttpFetcher
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage
+from worker.labelling.reading import ReadingStage
 from worker.settings import RedisSettings, Settings
 from worker.telemetry.metrics import CACHE_FAILURES
 from worker.telemetry.timeline import Timeline
 from worker.watchdog import Watchdog
 
+if TYPE_CHECKING:
+    from mmorient import Moderator
 
-async def load_moderator(settings: Settings) -> Moderator:
+
+async def load_moderator(settings: Settings) -> "Moderator":
     """Return the model that the settings name.
 
     Raises:
         MmOrientError: the checkpoint or the device cannot be used.
     """
+    # Here, for torch takes seconds, and the pipeline is also tested without it.
+    from mmorient import Moderator
+
     return await asyncio.to_thread(
         Moderator.from_checkpoint,
         settings.checkpoint,
@@ -59,7 +66,8 @@ class Stages:
     """Decode, media, drawn text, embeddings, model.
 
     Args:
-        media, drawn, embed, infer: the stages.
+        media, drawn, embed, infer, reading: the stages.
+        beside: whether the model reads what media say beside a post's own text.
         max_text_chars: characters of a post's text.
         watch: told what is worked on.
         on_collected: called with the items of a batch once their media are collected.
@@ -72,6 +80,8 @@ class Stages:
         drawn: DrawnTextStage,
         embed: EmbedStage,
         infer: InferStage,
+        reading: ReadingStage,
+        beside: bool,
         max_text_chars: int,
         watch: Watchdog,
         on_collected: Callable[[Sequence[Item]], None] = lambda _: None,
@@ -80,6 +90,8 @@ class Stages:
         self._drawn = drawn
         self._embed = embed
         self._infer = infer
+        self._reading = reading
+        self._beside = beside
         self._max_text_chars = max_text_chars
         self._watch = watch
         self._on_collected = on_collected
@@ -89,7 +101,7 @@ class Stages:
         cls,
         stack: AsyncExitStack,
         settings: Settings,
-        moderator: Moderator,
+        moderator: "Moderator",
         cache: NoCache | RedisCache,
         watch: Watchdog,
         *,
@@ -135,6 +147,8 @@ class Stages:
             ),
             embed=embed,
             infer=infer,
+            reading=ReadingStage(moderator, watch=watch),
+            beside=moderator.reads_beside,
             max_text_chars=settings.batch.max_text_chars,
             watch=watch,
             on_collected=on_collected,
@@ -156,7 +170,7 @@ class Stages:
         """
         timeline = timeline or Timeline()
         with timeline.stage("decode"):
-            await decode(items, max_text_chars=self._max_text_chars, watch=self._watch)
+            await decode(items, max_text_chars=self._max_text_chars, watch=self._watch, beside=self._beside)
         with timeline.stage("media"):
             await self._media.collect(items)
         self._on_collected(items)
@@ -172,6 +186,7 @@ class Stages:
         with timeline.stage("drawn"):
             await self._drawn.read(items)
         with timeline.stage("embed"):
+            await self._reading.read(items)
             table = await self._embed.prepare(items)
         with timeline.stage("infer"):
             await self._infer.run(items, table)

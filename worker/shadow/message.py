@@ -11,7 +11,7 @@ from typing import Self
 
 from schemas import Post
 from worker.items import Item
-from worker.output.records import CARRIED_HEADERS
+from worker.output.records import carried
 
 _HEAD = struct.Struct(">I")
 # What the objects of a post take besides their bytes.
@@ -53,9 +53,8 @@ class HandedPost:
     def of(cls, item: Item) -> Self:
         """Return what an item holds after the media stage; its pictures are shared, not copied."""
         record = item.record
-        carried = tuple((name, value) for name, value in record.headers if name in CARRIED_HEADERS)
         return cls(
-            _Record(record.topic, record.partition, record.offset, record.key, carried),
+            _Record(record.topic, record.partition, record.offset, record.key, tuple(carried(record.headers))),
             item.post.id if item.post is not None else "",
             item.text,
             dict(item.pictures),

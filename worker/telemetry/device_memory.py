@@ -1,8 +1,8 @@
 """How much memory of the GPU is taken."""
 
+import sys
 from collections.abc import Iterator
 
-import torch
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
@@ -19,7 +19,8 @@ class DeviceMemory(Collector):
     def collect(self) -> Iterator[Family]:
         """Yield what torch says now."""
         family = DEVICE_MEMORY_BYTES.gauge()
-        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        # Who asks before the model is loaded does not wait for torch's start.
+        if (torch := sys.modules.get("torch")) and torch.cuda.is_initialized():
             free, all_bytes = torch.cuda.mem_get_info()
             family.add_metric(["allocated"], torch.cuda.memory_allocated())
             family.add_metric(["reserved"], torch.cuda.memory_reserved())

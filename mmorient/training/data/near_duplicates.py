@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from mmorient.input.text import normalise_word
+from mmorient.input.normaliser import normal_word
 from mmorient.training.data.examples import TRAIN, Example
 
 _SHINGLE = 3
@@ -38,7 +38,7 @@ def without_crossing(examples: Sequence[Example]) -> list[Example]:
 
 
 def _shingles(text: str) -> frozenset[tuple[str, ...]]:
-    words = [word for raw in text.split() if (word := normalise_word(raw)) not in {"", "http", "@user"}]
+    words = [word for raw in text.split() if (word := normal_word(raw)) not in {"", "http", "@user"}]
     if len(words) < _SHINGLE:
         return frozenset({tuple(words)} if words else ())
     return frozenset(tuple(words[start : start + _SHINGLE]) for start in range(len(words) - _SHINGLE + 1))

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmorient import Moderator
-from mmorient.explain.words import read_words, word_spans
+from mmorient.explain.words import read_words
 from mmorient.input.text import TextReader, Window
+from mmorient.input.units import SEPARATOR
 from mmorient.package_files import package_file
 from tests.mmorient.explain.conftest import TEXT
 
@@ -42,6 +43,41 @@ def test_what_normalisation_removes_is_unread(reader: TextReader) -> None:
     reading = read_words(TEXT, even(reader, TEXT))
     assert [word.text for word in reading.words if word.attention is None] == ["\u200b"]
     assert len(reading.read) == len(reading.words) - 1
+
+
+def test_letters_that_stand_apart_are_one_word(reader: TextReader) -> None:
+    """It is named as its author wrote it, and shown as what was read."""
+    text = "you 1d10t, you i d i o t 🤬"
+    words = read_words(text, even(reader, text)).words
+    assert [(word.text, word.read_as) for word in words] == [
+        ("you", "you"),
+        ("1d10t,", "idiot,"),
+        ("you", "you"),
+        ("i d i o t", "idiot"),
+        ("🤬", "angry face with symbols on mouth"),
+    ]
+    assert all(word.attention for word in words)
+
+
+def test_the_middle_of_a_very_long_text_is_shown_as_unread(reader: TextReader) -> None:
+    """Its words are there, in their place, without a share."""
+    text = " ".join(f"word{number}" for number in range(12_000))
+    reading = read_words(text, even(reader, text))
+    assert [word.text for word in reading.words] == text.split()
+    read = [word.attention is not None for word in reading.words]
+    assert read[0]
+    assert read[-1]
+    assert not read[len(read) // 2]
+
+
+def test_what_media_say_is_told_apart(reader: TextReader) -> None:
+    """Words behind the separator have their place in the whole."""
+    text = f"lol{SEPARATOR}MONDAYS again"
+    assert [(word.text, word.start) for word in read_words(text, even(reader, text)).words] == [
+        ("lol", 0),
+        ("MONDAYS", 4),
+        ("again", 12),
+    ]
 
 
 def test_tokens_of_a_word_are_merged() -> None:
@@ -97,8 +133,9 @@ def test_a_text_of_which_nothing_can_be_read(moderator: Moderator, text: str) ->
 @settings(deadline=None)
 @given(text=st.text(max_size=300))
 def test_any_text_has_its_words_in_place(text: str, reader: TextReader) -> None:
-    """Spans cut out the words of ``split``; shares of the words that are read sum to 1."""
-    assert [text[start:end] for start, end in word_spans(text)] == text.split()
+    """Together they are all of the text that is no white space; shares of the words that are read sum to 1."""
     reading = read_words(text, even(reader, text))
+    assert all(text[word.start : word.end] == word.text for word in reading.words)
+    assert "".join("".join(word.text.split()) for word in reading.words) == "".join(text.split())
     if reading.read:
         assert sum(word.attention or 0 for word in reading.read) == pytest.approx(1)

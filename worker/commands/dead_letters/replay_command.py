@@ -32,6 +32,8 @@ _WORDS = {
     Verdict.IS_POISON: "left out: they killed workers (--stage poison replays them)",
     Verdict.OTHER_TOPIC: "left out: their posts are of another topic",
     Verdict.UNREADABLE: "left out: the headers do not say which post they are of",
+    Verdict.DELETION: "left out: deletions, which have no value",
+    Verdict.NO_RECORD: "left out: bytes that could not be read as a record (`show --raw` has them)",
 }
 
 

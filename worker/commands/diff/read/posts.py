@@ -14,7 +14,7 @@ from schemas import Post
 from worker.broker.positions import Position
 from worker.broker.range_reader import record_at
 from worker.broker.ranges import OffsetRange
-from worker.commands.diff.read.files import COLUMNS, read_files
+from worker.commands.diff.read.files import read_posts
 from worker.commands.diff.read.lines import Intake, Tally
 from worker.commands.diff.read.store import Store
 from worker.commands.diff.read.topics import TopicReader
@@ -23,15 +23,18 @@ from worker.commands.diff.read.topics import TopicReader
 _LENGTHS = ((20, "1-20"), (80, "21-80"), (280, "81-280"))
 _LONGER = "over 280"
 _NO_TEXT = "no text"
+_FIELDS = ("id", "community", "language", "text")
+# What tables call their posts' pictures.
+_MEDIA = ("media", "image", "images", "picture", "pictures")
 
 
-def posts_from_files(store: Store, intake: Intake, names: Sequence[str], tally: Tally) -> None:
+def posts_from_files(intake: Intake, names: Sequence[str], tally: Tally) -> None:
     """Read posts from files.
 
     Raises:
         FatalError: a file cannot be read.
     """
-    for records in read_files(store, names):
+    for records in read_posts(names, _FIELDS):
         intake.posts(records, tally)
 
 
@@ -132,17 +135,17 @@ async def whole_from_topics(
     return found
 
 
-def whole_from_files(store: Store, names: Sequence[str], wanted: Sequence[str]) -> dict[str, tuple[bytes, Path]]:
+def whole_from_files(names: Sequence[str], wanted: Sequence[str]) -> dict[str, tuple[bytes, Path]]:
     """Return the posts of ids, each with the folder that its pictures' paths are relative to."""
     ids = set(wanted)
     found: dict[str, tuple[bytes, Path]] = {}
-    for records in read_files(store, names, COLUMNS | {"media"}):
+    for records in read_posts(names, (*_FIELDS, *_MEDIA)):
         for place, value in zip(records.places, records.values, strict=True):
             if value is None or not any(one in value for one in ids):
                 continue
-            post = _object(value)
-            if post.get("id") in ids:
-                found[post["id"]] = (value.encode(), Path(names[place]).parent)
+            post = str(_object(value).get("id"))
+            if post in ids:
+                found[post] = (value.encode(), Path(records.origins[place].name).parent)
     return found
 
 

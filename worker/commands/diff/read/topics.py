@@ -102,6 +102,9 @@ class TopicReader:
             async for piece in read_ranges(self.consumer, ranges, max_records=5000):
                 place = places[TopicPartition(piece[0].topic, piece[0].partition)]
                 for record in piece:
+                    if record.value is None:
+                        # A post that was deleted.
+                        continue
                     records.add(place, record.offset, record.timestamp, text_of(record.value))
                     size += len(record.value or b"")
                 progress.update(len(piece))

@@ -1,0 +1,118 @@
+"""What is said of how much of a text was read, and calls of the model bounded in windows."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from mmorient import Moderator, Reading
+from schemas import Medium, Post
+from tests.worker.records import StandInRecord, item_of
+from worker.errors import InvalidRecordError
+from worker.items import Item
+from worker.labelling.decode import decode
+from worker.labelling.embed import EmbeddingTable
+from worker.labelling.encoder_calls import MAX_TEXTS, MAX_WINDOWS, text_calls
+from worker.labelling.media import reject_if_empty
+from worker.labelling.reading import ReadingStage
+from worker.watchdog import Watchdog
+
+
+class NotingReader:
+    """Says of each text how long it is."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def read_texts(self, texts: Sequence[str]) -> list[Reading]:
+        """Note the texts."""
+        self.asked += texts
+        return [Reading("en", supported=True, unread=len(text) / 100, truncated_text=False) for text in texts]
+
+
+async def test_every_text_has_a_reading() -> None:
+    """Posts without a text have none, and rejected ones are not read."""
+    items = [item_of(0, text="four"), item_of(1, text="sixsix"), item_of(2, text="x"), item_of(3, text="y")]
+    items[2].text = None
+    items[3].rejection = InvalidRecordError("decode", "no", reason="no_post")
+    moderator = NotingReader()
+    await ReadingStage(moderator, watch=Watchdog(60)).read(items)  # type: ignore[arg-type]
+    assert moderator.asked == ["four", "sixsix"]
+    assert [item.reading and item.reading.unread for item in items] == [0.04, 0.06, None, None]
+
+
+def table(counts: Sequence[int]) -> tuple[EmbeddingTable, dict[str, int]]:
+    """A batch of texts that take so many windows each."""
+    windows = {f"text {index}": count for index, count in enumerate(counts)}
+    return EmbeddingTable(texts={text.encode(): text for text in windows}), windows
+
+
+@pytest.mark.parametrize(
+    "counts", [[], [1], [1] * 200, [MAX_WINDOWS] * 5, [MAX_WINDOWS, *[1] * 100], [30, 40, 3, 64, 1, 1]]
+)
+def test_no_call_has_more_windows_than_the_budget(counts: Sequence[int]) -> None:
+    """Whatever texts are in a batch, each is in one call, and no call takes longer than 64 windows do."""
+    batch, windows = table(counts)
+    calls = list(text_calls(batch, batch.texts.keys(), lambda texts: [windows[text] for text in texts]))
+    assert sorted(text for call in calls for text in call.contents) == sorted(windows)
+    for call in calls:
+        assert [batch.texts[key] for key in call.keys] == call.contents
+        assert len(call.keys) <= MAX_TEXTS
+        assert sum(windows[text] for text in call.contents) <= MAX_WINDOWS
+
+
+def test_what_is_known_is_in_no_call() -> None:
+    """Nor is what nobody wants."""
+    batch, windows = table([1, 1, 1])
+    batch.known[b"text 0"] = None  # type: ignore[assignment]
+    calls = list(text_calls(batch, {b"text 0", b"text 1"}, lambda texts: [windows[text] for text in texts]))
+    assert [call.contents for call in calls] == [["text 1"]]
+
+
+@pytest.mark.parametrize("text", ["\\u200b\\ufe0f", "\\u3164", "#", "&#8203;"])
+async def test_a_text_of_which_nothing_is_read_is_a_dead_letter(text: str) -> None:
+    """Its reason says so; where a picture is there, that is labelled."""
+    item = Item(StandInRecord(f'{{"id": "a", "text": "{text}"}}'.encode()))
+    await decode([item], max_text_chars=100, watch=Watchdog(60))
+    assert item.text is None
+    reject_if_empty(item)
+    assert item.rejection is not None
+    assert (item.rejection.stage, item.rejection.reason) == ("media", "nothing_to_read")
+
+
+async def test_what_is_drawn_is_read_where_the_text_comes_to_nothing() -> None:
+    """And beside the text where the model reads both."""
+    record = b'{"id": "a", "text": "%s", "media": [{"url": "http://x.y/z", "ocr_text": "MONDAYS"}]}'
+    for own, beside, read in (
+        (b"\\u200b", False, "MONDAYS"),
+        (b"lol", False, "lol"),
+        (b"lol", True, "lol\x1eMONDAYS"),
+        (b"\\u200b", True, "MONDAYS"),
+    ):
+        item = Item(StandInRecord(record % own))
+        await decode([item], max_text_chars=100, watch=Watchdog(60), beside=beside)
+        assert item.text == read
+
+
+def test_the_shipped_model_says_what_it_reads() -> None:
+    """Language, whether the checkpoint claims it, what is unread, and whether a text is cut."""
+    moderator = Moderator.from_checkpoint()
+    texts = [
+        "oh great, another monday at the office",
+        "Das ist ja wieder mal typisch, nicht wahr?",
+        "lol",
+        "well " * 9000,
+    ]
+    readings = moderator.read_texts(texts)
+    assert [(one.language, one.supported) for one in readings[:3]] == [("en", True), ("de", False), (None, True)]
+    assert readings[0] == Reading("en", supported=True, unread=0.0, truncated_text=False)
+    assert readings[3].truncated_text
+    assert 0 < readings[3].unread < 0.2
+    assert moderator.count_windows(texts) == [1, 1, 1, 64]
+
+
+def test_a_medium_may_say_nothing() -> None:
+    """Posts of which a medium is all there is are not rejected for their text."""
+    item = Item(StandInRecord(b"{}"), post=Post(id="a", text=None, media=[Medium(url="http://x.y/z")]))
+    item.pictures[0] = b"x"
+    reject_if_empty(item)
+    assert item.rejection is None
