@@ -25,9 +25,6 @@ from mmorient.input.squares import at_most, opaque, square
 if TYPE_CHECKING:
     from mmorient.input.ocr.drawn_text import DrawnText
 
-PICTURE_VERSION = "picture/2"
-"""Raise this with any change here that can change a pixel: cached embeddings depend on it."""
-
 MAX_PIXELS = 64_000_000
 """Pixels that are held while a picture is decoded: of four bytes each, 256 MB; telephones make 12 to 50 million."""
 READING_SIDE_PIXELS = 1024

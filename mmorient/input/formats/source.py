@@ -11,6 +11,9 @@ from PIL import Image
 
 from mmorient.errors import PictureError
 
+PICTURE_VERSION = "picture/2"
+"""Raise this with any change around here that can change a pixel: cached embeddings depend on it."""
+
 MAX_MISSING = 1 / 32
 """Share of a picture that may be missing: 34 of 1080 rows, where a caption at the edge takes a hundred."""
 

@@ -11,7 +11,7 @@ from mmorient.config import (
     Tiles,
 )
 from mmorient.encoders.efficientnet import REGION_WIDTH
-from mmorient.input.pictures import PICTURE_VERSION
+from mmorient.input.formats.source import PICTURE_VERSION
 from mmorient.input.text import TEXT_VERSION
 
 GLOBAL_WIDTH = 384

@@ -20,7 +20,7 @@ from mmorient.config import (
 from mmorient.encoders.clip import PICTURE_FILES, TEXT_FILES
 from mmorient.encoders.hugging_face import describe_folder, load_config
 from mmorient.encoders.paper import BERT_FILES, DETR_FILES
-from mmorient.input.pictures import PICTURE_VERSION
+from mmorient.input.formats.source import PICTURE_VERSION
 from mmorient.input.text import TEXT_VERSION
 
 CLIP_TILES = {
