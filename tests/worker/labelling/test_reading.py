@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pytest
 
 from mmorient import Moderator, Reading
-from schemas import Medium, Post
 from tests.worker.records import StandInRecord, item_of
 from worker.errors import InvalidRecordError
 from worker.items import Item
@@ -108,11 +107,3 @@ def test_the_shipped_model_says_what_it_reads() -> None:
     assert readings[3].truncated_text
     assert 0 < readings[3].unread < 0.2
     assert moderator.count_windows(texts) == [1, 1, 1, 64]
-
-
-def test_a_medium_may_say_nothing() -> None:
-    """Posts of which a medium is all there is are not rejected for their text."""
-    item = Item(StandInRecord(b"{}"), post=Post(id="a", text=None, media=[Medium(url="http://x.y/z")]))
-    item.pictures[0] = b"x"
-    reject_if_empty(item)
-    assert item.rejection is None
