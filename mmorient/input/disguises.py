@@ -107,12 +107,15 @@ def _is_disguise(core: str, reading: str) -> bool:
         return False
     if sum("a" <= one <= "z" for one in core) < 2:
         return False
-    if inner.isalpha():  # digits at the ends alone
-        starts, ends = core[0].isdigit(), core[-1].isdigit()
-        return (starts and not ends and len(inner) > 2 and not core[1].isdigit()) or (
-            ends and not starts and core.endswith("0") and core[-2].isalpha()
-        )
-    return True
+    if not inner.isalpha():
+        return True
+    # Digits at the ends alone: more often a number than letters.
+    if core[0].isdigit():
+        return len(inner) > 2 and core[1:].isalpha()
+    digits = len(core) - len(inner)
+    if digits == 1:
+        return core.endswith("0") and not lexicon.is_word(inner)
+    return len(inner) > 1 and lexicon.is_common(reading) and not lexicon.is_word(inner)
 
 
 def together(word: str) -> str:

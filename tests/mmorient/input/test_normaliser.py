@@ -76,6 +76,7 @@ CHANGED = [
     ("sh!t", "sh!t", "shit"),
     ("@$$hole", "@$$hole", "asshole"),
     ("i d 1 0 t", "i d 1 0 t", "idiot"),
+    ("wh47 7h1nk5 hell0 thr33", "wh47 7h1nk5 hell0 thr33", "what thinks hello three"),
     ("f*cking", "f*cking", "fucking"),
     # Stretched.
     ("sooooo", "sooooo", "so"),
@@ -105,7 +106,10 @@ SAME = [
     ("id\U000e0069i\u00ado\u2060t", "idiot"),
     ("\ud800", ""),
     ("\u2026", "..."),
-    ("covid19 b2b 4ever mp3 1st 2nd 5am 10pm h2o iphone5 90s i5-9400 24/7 ps4 9/11 1080p", None),
+    (
+        "covid19 b2b 4ever mp3 1st 2nd 5am 10pm h2o iphone5 90s i5-9400 24/7 ps4 9/11 1080p win10 area51 bus55 top10 k9",
+        None,
+    ),
     ("$5 $5k \u20ac20 100% $aapl 50cent 2pac u2 r2d2", None),
     ("www hmm ooh all too see", None),
     ("u.s.a. e.g. i.e. 5.5.5.5 a/c c++ :-) *emphasis* 5*3", None),
