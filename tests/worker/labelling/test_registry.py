@@ -23,7 +23,7 @@ from worker.errors import FatalError, InvalidRecordError
 from worker.items import Item
 from worker.labelling.decode import decode
 from worker.labelling.registry.client import SchemaRegistry
-from worker.labelling.registry.schema import schema_of
+from worker.labelling.registry.kinds import schema_of
 from worker.watchdog import Watchdog
 
 MEDIUM = {

@@ -11,7 +11,8 @@ import httpx
 import structlog
 
 from worker.errors import FatalError, InvalidRecordError, TransientError
-from worker.labelling.registry.schema import Reference, RegistrySchema, SchemaError, schema_of
+from worker.labelling.registry.kinds import schema_of
+from worker.labelling.registry.schema import Reference, RegistrySchema, SchemaError
 from worker.retry import retry
 from worker.telemetry.metrics import REGISTRY_FAILURES
 
