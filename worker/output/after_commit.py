@@ -66,10 +66,11 @@ class AfterCommit:
             stages: that they went through.
         """
         now_ms = time.time() * 1000
+        posts = [item for item in items if item.passed_over is None]
         for item in items:
             if item.passed_over is not None:
                 PASSED_OVER.labels(item.passed_over).inc()
-                continue
+        for item in posts:
             LATENCY_SECONDS.observe(max(0.0, now_ms - item.record.timestamp) / 1000)
             if (rejection := item.rejection) is not None:
                 DEAD_LETTERS.labels(rejection.stage, rejection.reason).inc()
@@ -87,8 +88,8 @@ class AfterCommit:
                     LABELS.labels(task, item.labels.tasks[task].label).inc()
                 self._drift.observe(item.labels)
         for observer in self._observers:
-            observer.offer(items)
-        self._traces.write(items, stages)
+            observer.offer(posts)
+        self._traces.write(posts, stages)
 
     def forget(self, items: Sequence[Item]) -> None:
         """Let go of what is over, committed or not."""
