@@ -172,7 +172,13 @@ ALLOWED: dict[str, set[str]] = {
         "worker/telemetry",
     },
     "worker/commands/import_archive": {"mmorient/__init__.py", "worker/broker", "worker/commands"},
-    "worker/commands/labels": {"worker/broker", "worker/commands", "worker/commands/dead_letters", "worker/output"},
+    "worker/commands/labels": {
+        "mmorient/__init__.py",
+        "worker/broker",
+        "worker/commands",
+        "worker/commands/dead_letters",
+        "worker/output",
+    },
     "worker": {
         "mmorient/commands",
         "worker/commands",
