@@ -23,7 +23,7 @@ from bench.on_stack import run_on_own_stack
 from bench.stream import PARTITIONS, make_posts, stream_rate
 from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, partitions_of, read_ranges
-from worker.broker.ranges import Bound, Range, freeze
+from worker.broker.ranges import Bound, OffsetRange, freeze
 from worker.broker.topics import create_topics
 from worker.commands.demo.worker_process import WorkerProcess, start_worker
 from worker.commands.stack.ports import free_ports
@@ -74,7 +74,7 @@ async def latencies(links: KafkaLinks, values: Sequence[bytes], rate: float) -> 
             while len(found) < len(written):
                 await asyncio.sleep(0.5)
                 until = await freeze(reader, sources, Bound("earliest"), Bound("latest"))
-                ranges = {source: Range(begin[source].until, part.until) for source, part in until.items()}
+                ranges = {source: OffsetRange(begin[source].until, part.until) for source, part in until.items()}
                 async for records in read_ranges(reader, ranges):
                     for record in records:
                         at = json.loads(record.value)["source"]

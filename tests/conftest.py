@@ -1,10 +1,51 @@
-"""What all tests share."""
+"""What all tests share: the profile of generated examples, and the tiers."""
 
 import os
+import sys
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from tests.tiers import FIXTURES, ROOT, TIERS, Sources, refuse, tier_of
 
 # CI asks the same questions every time; a run by hand asks new ones.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+_SOURCES = Sources()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that the Makefile's targets use."""
+    parser.addoption("--tier", choices=TIERS, help="run the tests of this tier alone")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hold `check` to what it is: torch's start alone would take a tenth of its time."""
+    if config.getoption("--tier") == "check":
+        sys.addaudithook(refuse)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out of `check` the files that load torch, which reading them would already do."""
+    if config.getoption("--tier") != "check" or not collection_path.match("test_*.py"):
+        return None
+    return bool(_SOURCES.heavy(collection_path)) or None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test by its needs, and select those of the tier that is asked for."""
+    loads_model = {path: bool(_SOURCES.heavy(path)) for path in {item.path for item in items} if ROOT in path.parents}
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in FIXTURES:
+                item.add_marker(FIXTURES[fixture])
+        if loads_model.get(item.path):
+            item.add_marker("model")
+    if tier := config.getoption("--tier"):
+        chosen = [item for item in items if tier_of({mark.name for mark in item.iter_markers()}) == tier]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+        items[:] = chosen

@@ -1,4 +1,4 @@
-"""The stream: consume, the stages, publish, commit; several batches under way at once.
+"""The stream: consume, the stages, records, commit; several batches under way at once.
 
 While one batch is in the model, the next is fetched and prepared and the one before is published.
 Order is kept a partition at a time, by the lanes. A slice that may kill the process goes a way of its own first.
@@ -15,9 +15,10 @@ from worker.intake.consume import ConsumeStage
 from worker.intake.journal import Care
 from worker.intake.slices import Slice
 from worker.isolation.trial import Trial
+from worker.items import usable
 from worker.labelling.stages import Stages
 from worker.output.after_commit import AfterCommit
-from worker.output.records import PublishStage
+from worker.output.records import RecordBuilder
 from worker.rate_limit import RateLimit
 from worker.telemetry.metrics import BATCH_POSTS, IN_FLIGHT_BYTES
 from worker.telemetry.timeline import StageTime, Timeline
@@ -32,7 +33,9 @@ class Pipeline:
     """Runs batches through the stages.
 
     Args:
-        consume, stages, publish: the rooms.
+        consume: fetches slices.
+        stages: label items.
+        builder: makes the records of items.
         trial: tries suspicious records.
         after_commit: takes what is committed.
         max_in_flight: batches between fetch and commit.
@@ -45,7 +48,7 @@ class Pipeline:
         *,
         consume: ConsumeStage,
         stages: Stages,
-        publish: PublishStage,
+        builder: RecordBuilder,
         trial: Trial,
         after_commit: AfterCommit,
         max_in_flight: int,
@@ -54,7 +57,7 @@ class Pipeline:
     ) -> None:
         self._consume = consume
         self._stages = stages
-        self._publish = publish
+        self._builder = builder
         self._trial = trial
         self._after_commit = after_commit
         # Few at a time, or many would be suspected of one death; steps may overlap their transactions.
@@ -81,8 +84,10 @@ class Pipeline:
             Exception: a stage failed in a way that it does not know: a fault in this program.
         """
         async with asyncio.TaskGroup() as group:
-            while not self._stopping.is_set():
+            while True:
                 await self._wait_for_room()
+                if self._stopping.is_set():
+                    break
                 slices = await self._consume.next_batch(
                     max_bytes=self._max_bytes - self._bytes, even_if_larger=not self._bytes
                 )
@@ -103,6 +108,8 @@ class Pipeline:
     def stop(self) -> None:
         """Fetch no more; `run` returns when what is in flight is settled. What only waits for its turn is dropped."""
         self._stopping.set()
+        # Who waits for room is not to take one more batch when there is some.
+        self._freed.set()
         for piece, task in self._unnamed.items():
             task.cancel()
             piece.release()
@@ -117,7 +124,7 @@ class Pipeline:
         return len(self._batches) >= self._max_in_flight or self._bytes >= self._max_bytes
 
     async def _wait_for_room(self) -> None:
-        while (full := self._is_full) or self._rate_limit.wait_seconds:
+        while not self._stopping.is_set() and ((full := self._is_full) or self._rate_limit.wait_seconds):
             self._freed.clear()
             try:
                 async with asyncio.timeout(
@@ -164,6 +171,9 @@ class Pipeline:
 
     async def _try(self, piece: Slice) -> None:
         item = piece.items[0]
+        if not usable([item]):
+            # Nothing reads its bytes.
+            return
         if piece.lane.condemned:
             item.rejection = PoisonError("several workers died while it was the only suspicious record in flight")
         elif cause := await self._trial.cause_of_death(item):
@@ -173,7 +183,7 @@ class Pipeline:
         items = [item for piece in slices for item in piece.items]
         BATCH_POSTS.observe(len(items))
         timeline = Timeline()
-        table = await self._stages.run([item for item in items if item.rejection is None], timeline)
+        table = await self._stages.run(usable(items), timeline)
         storing = asyncio.create_task(self._stages.store(table))
         self._storing.add(storing)
         storing.add_done_callback(self._storing.discard)
@@ -183,7 +193,7 @@ class Pipeline:
     async def _settle(self, piece: Slice, timeline: Timeline) -> None:
         started_ns = time.time_ns()
         try:
-            await piece.lane.settle(piece, self._publish.records(piece.items))
+            await piece.lane.settle(piece, self._builder.records(piece.items))
         except LaneError as error:
             _note_dropped(piece, error)
         else:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from mode import Service
 
-from mmorient import MmOrientError, Moderator, load_reference
+from mmorient import MmOrientError, load_reference
 from schemas import ModelStamp
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import new_incarnation
@@ -25,19 +25,22 @@ from worker.intake.lanes import Lanes
 from worker.intake.membership import Membership
 from worker.isolation.trial import Trial
 from worker.labelling.exactness import is_exact
-from worker.labelling.portions import DeviceMemory
 from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.output.after_commit import AfterCommit
-from worker.output.records import PublishStage, stamp_of
+from worker.output.records import RecordBuilder, stamp_of
 from worker.pipeline import Pipeline
 from worker.rate_limit import RateLimit
 from worker.settings import Settings
 from worker.shadow.parent import NoShadow, shadow_of
+from worker.telemetry.device_memory import DeviceMemory
 from worker.telemetry.drift import Drift
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import BUILD_INFO, MODEL_INFO, exported
 from worker.telemetry.tracing import traces_of
 from worker.watchdog import Watchdog, end_within
+
+if TYPE_CHECKING:
+    from mmorient import Moderator
 
 log = structlog.get_logger(__name__)
 
@@ -162,23 +165,32 @@ class StreamService(Service):
             traces = traces_of(settings, terms.worker)
             stack.push_async_callback(traces.close)
             rate_limit = RateLimit(self._restraint.max_posts_per_second)
+            consume = ConsumeStage(
+                consumer,
+                lanes,
+                max_posts=rate_limit.at_once(settings.batch.max_posts),
+                records_gone=settings.kafka.records_gone,
+                bounded=terms.bounded,
+            )
+            self._health.partitions_unreadable = lambda: consume.unreadable
             pipeline = Pipeline(
-                consume=ConsumeStage(
-                    consumer,
-                    lanes,
-                    max_posts=rate_limit.at_once(settings.batch.max_posts),
-                    records_gone=settings.kafka.records_gone,
-                    bounded=terms.bounded,
-                ),
+                consume=consume,
                 stages=stages,
-                publish=PublishStage(
+                builder=RecordBuilder(
                     routes=settings.kafka.routes,
                     dead_letter_topic=settings.kafka.dead_letter_topic,
                     max_dead_letter_bytes=outputs.max_dead_letter_bytes,
                     stamp=stamp,
+                    forward_tombstones=settings.kafka.forward_tombstones,
                 ),
                 trial=trial,
-                after_commit=AfterCommit(list(settings.kafka.routes), drift, traces, [shadow]),
+                after_commit=AfterCommit(
+                    list(settings.kafka.routes),
+                    drift,
+                    traces,
+                    [shadow],
+                    forward_tombstones=settings.kafka.forward_tombstones,
+                ),
                 max_in_flight=settings.batch.max_in_flight,
                 max_in_flight_bytes=settings.batch.max_in_flight_bytes,
                 rate_limit=rate_limit,
@@ -249,7 +261,7 @@ async def _drift(stack: AsyncExitStack, settings: Settings) -> Drift:
     return drift
 
 
-def _stamp(moderator: Moderator, *, exact: bool) -> ModelStamp:
+def _stamp(moderator: "Moderator", *, exact: bool) -> ModelStamp:
     identity = moderator.identity
     MODEL_INFO.labels(
         identity.name, identity.checkpoint, identity.precision, identity.graph_context, identity.arithmetic

@@ -262,6 +262,24 @@ FAILURES = [
         alerts=("ModerationMediaUnavailable",),
     ),
     graph(
+        "Texts by language",
+        "Of the committed posts. Not supported: the checkpoint does not claim to read that language.",
+        [target(rate("moderate_texts_read_total", "language", "supported"), "{{language}}, supported {{supported}}")],
+        stacked=True,
+        unit="reqps",
+        empty="none",
+    ),
+    graph(
+        "Texts that were not read whole",
+        "Truncated: longer than the budget of windows. Unread: more than half of the text said nothing to the model.",
+        [
+            target(rate("moderate_texts_truncated_total", ""), "truncated"),
+            target(rate("moderate_texts_unread_total", ""), "mostly unread"),
+        ],
+        unit="reqps",
+        empty="none",
+    ),
+    graph(
         "Share of posts and pictures that fail",
         "Posts: a ticket above 5 %, a page above 50 %. Pictures: a ticket above 20 %.",
         [
@@ -308,6 +326,32 @@ FAILURES = [
         [target(f"moderate_cache_available{{{WORKERS}}}", "{{instance}}")],
         6,
         alerts=("ModerationCacheFailing",),
+    ),
+    graph(
+        "Damaged partitions",
+        "What comes next in them cannot be read, and nothing behind it is labelled. The other partitions go on.",
+        [target(f"sum by (instance) (moderate_unreadable_partitions{{{WORKERS}}}) > 0", "{{instance}}")],
+        width=12,
+        empty="none",
+        steps=((1, RED),),
+        alerts=("ModerationPartitionUnreadable",),
+    ),
+    graph(
+        "Deletions, odd timestamps, faulty records",
+        "Nothing to label, fields that count as absent, times that count for no age, and records that are not as they "
+        "should be.",
+        [
+            target(rate("moderate_tombstones_total", "result") + " > 0", "deletion {{result}}"),
+            target(rate("moderate_no_posts_total", "") + " > 0", "other event"),
+            target(rate("moderate_fields_unread_total", "field") + " > 0", "{{field}} unread"),
+            target(rate("moderate_odd_timestamps_total", "kind") + " > 0", "timestamp {{kind}}"),
+            target(rate("moderate_record_faults_total", "kind") + " > 0", "{{kind}}"),
+            target(rate("moderate_gaps_refused_total", "job") + " > 0", "hole, read again"),
+            target(rate("moderate_registry_failures_total", "kind") + " > 0", "Schema Registry {{kind}}"),
+        ],
+        width=12,
+        unit="reqps",
+        empty="none",
     ),
     states(
         "Ready, and why not",

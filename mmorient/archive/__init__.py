@@ -1,8 +1,9 @@
-"""Archives of posts: JSON lines and Parquet in, labels out, in constant memory.
+"""Archives of posts: JSON, CSV and Parquet in, labels out, in constant memory.
 
-    paths ─▶ reading ─▶ labelling ─▶ writing
-             │ json_lines, parquet_rows   │ label_table, resuming
+    files ─▶ reading ─▶ labelling ─▶ writing
+             │ json_posts                  │ label_table, resuming
+             │ csv_posts, parquet_rows ─▶ post_fields ─▶ media_shapes
              └ ray_engine: the same on many machines
 
-A row is named by its file and its number in it (a line's, or a Parquet row's), from 1.
+A row is named by its file and its number in it (a line's, a Parquet row's, or a post's in an array), from 1.
 """

@@ -43,9 +43,10 @@ def label(
 ) -> None:
     """Label the posts in PATHS, one JSON line a post.
 
-    PATHS are files of JSON lines (.gz and .zst too) or Parquet (.parquet), folders of such, globs, or - for standard
-    input. A medium is {"data": base64} or {"path": "a.jpg"}, relative to its file; nothing is fetched. A line that is
-    no post is named on standard error and passed over; the command then ends with exit code 1.
+    PATHS are files of JSON (a post a line, an array, or one post; .gz, .zst, .bz2 and .xz too), Parquet or CSV, folders
+    (of JSON and Parquet), globs, or - for standard input. A medium is {"data": base64} or {"path": "a.jpg"}, relative
+    to its file; nothing is fetched. A row that is no post is named on standard error and passed over, the first five of
+    each kind by name; the command then ends with exit code 1.
 
     With --output, a run that was interrupted at any point goes on with --resume, to the same bytes: OUT.state.json says
     how far it is. Memory stays the same however large the archive.
@@ -64,6 +65,8 @@ def label(
         archive = open_archive(paths, leave_out=leave_out)
         if workers:
             _check_ray(options["device"])
+        for name in archive.empty:
+            click.echo(f"mmorient: {name}: is empty, passed over", err=True)
     except ArchiveUsageError as error:
         raise click.UsageError(str(error)) from error
     if archive.standard_input and (resume or workers):
@@ -90,7 +93,7 @@ def _check_target(target: Path, *, is_folder: bool) -> None:
 
 
 def _check_ray(device: str) -> None:
-    from mmorient.archive.extras import extra_module
+    from mmorient.files.extras import extra_module
 
     if device not in {"cpu", "cuda"}:
         raise ArchiveUsageError(f"--ray: the workers' device is cpu or cuda, not {device}")
@@ -144,6 +147,7 @@ def _engine(
     """What the labels depend on besides the posts, and what labels from a place on: here, or on Ray."""
     from mmorient.archive.labelling import label_here
     from mmorient.archive.progress import with_progress
+    from mmorient.files.refusals import Refusals
 
     if workers:
         from mmorient.archive.ray_engine import label_on_ray
@@ -164,10 +168,15 @@ def _engine(
             return label_here(moderator, archive, start)
 
     def engine(start: Place) -> Iterator[Labelled]:
-        for one in with_progress(labelled(start), archive, start, quiet=quiet):
-            for refused in one.refused:
-                click.echo(f"mmorient: {refused}", err=True)
-            yield one
+        refusals = Refusals(lambda said: click.echo(f"mmorient: {said}", err=True))
+        try:
+            for one in with_progress(labelled(start), archive, start, quiet=quiet):
+                for refused in one.refused:
+                    name, _, reason = refused.partition(": ")
+                    refusals.add(name, reason)
+                yield one
+        finally:
+            refusals.close()
 
     from mmorient.moderator import find_device
 

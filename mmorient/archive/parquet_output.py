@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmorient.archive.extras import extra_module
 from mmorient.archive.label_table import label_batch, label_schema
 from mmorient.archive.resuming import State, sync_folder
 from mmorient.archive.writing import lock
 from mmorient.errors import ArchiveUsageError
+from mmorient.files.extras import extra_module
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmorient.archive.extras import extra_module
 from mmorient.archive.labelling import Labelled, label_chunk
 from mmorient.archive.reading import Archive, Place, Row, chunks
 from mmorient.errors import ArchiveError, MmOrientError
+from mmorient.files.extras import extra_module
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from mmorient.archive.json_lines import MAX_LINE_BYTES, read_json_lines
+from mmorient.archive.csv_posts import check_csv, read_csv_posts
+from mmorient.archive.json_posts import read_json_posts
 from mmorient.archive.parquet_rows import check_parquet, read_parquet_rows
-from mmorient.archive.paths import STANDARD_INPUT, find_files
+from mmorient.archive.post_fields import PICTURE_COLUMNS, POST_COLUMNS
+from mmorient.files.formats import STANDARD_INPUT, Kind, kind_of
+from mmorient.files.partitions import partition_columns
+from mmorient.files.paths import find_files
 
 _CHUNK_ROWS = 64
 _CHUNK_BYTES = 32 * 1024 * 1024
@@ -30,8 +34,8 @@ class Row:
 
     Attributes:
         file: Index of its file.
-        number: Of the line or the row in it, from 1.
-        value: A post as JSON, as it stands in the file (line end and all) or made of a Parquet row; empty where it
+        number: Of the line or the row in it, from 1; of the post in an array.
+        value: A post as JSON, as it stands in the file (line end and all) or made of a table's row; empty where it
             could not be read.
         read_bytes: Of its file, by now.
         refused: Why it could not be read.
@@ -53,29 +57,51 @@ class Archive:
     """Files of posts as one sequence of rows.
 
     Args:
-        files: JSON lines (``.gz`` and ``.zst`` compressed) and ``.parquet``; ``-`` is standard input.
-        columns: What is read of a Parquet row besides a Post's fields.
+        files: JSON, CSV and Parquet, as ``kind_of`` tells them apart; ``-`` is standard input.
+        columns: What is read of a table's row besides a Post's fields.
+        fields: Of a Post, those that are read of a table's row; lines of JSON are whole in any case.
+
+    Attributes:
+        bytes: Of all files.
+        digest: Of their paths and sizes.
+        empty: The names of files of no bytes, which bring no rows.
 
     Raises:
-        ArchiveUsageError: A Parquet file that is none.
+        ArchiveUsageError: A file that is no table, has no ids, or is of a format that is not read.
     """
 
-    def __init__(self, files: Sequence[Path], *, columns: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        *,
+        columns: Sequence[str] = (),
+        fields: Sequence[str] = (*POST_COLUMNS, *PICTURE_COLUMNS),
+    ) -> None:
         self._names = [str(path) for path in files]
         # Absolute: another process reads them too, maybe from another folder.
         self._paths = [path if path == STANDARD_INPUT else path.resolve() for path in files]
-        self._columns = tuple(columns)
+        self._columns = tuple(dict.fromkeys((*fields, *columns)))
+        self._kinds = [kind_of(path, name) for path, name in zip(self._paths, self._names, strict=True)]
+        self._partitions = [{} if path == STANDARD_INPUT else partition_columns(path.absolute()) for path in files]
         sizes = [0 if path == STANDARD_INPUT else path.stat().st_size for path in self._paths]
         self._starts = [sum(sizes[:index]) for index in range(len(sizes))]
         self.bytes = sum(sizes)
         listed = [[str(path), size] for path, size in zip(self._paths, sizes, strict=True)]
         self.digest = f"sha256:{sha256(json.dumps(listed).encode()).hexdigest()}"
-        for path, name in zip(self._paths, self._names, strict=True):
-            if _is_parquet(path):
+        self.empty = [name for name, kind in zip(self._names, self._kinds, strict=True) if kind is Kind.EMPTY]
+        for path, name, kind in zip(self._paths, self._names, self._kinds, strict=True):
+            if kind is Kind.PARQUET:
                 check_parquet(path, name)
+            elif kind is Kind.CSV:
+                check_csv(path, name, self._columns)
 
     def __len__(self) -> int:
         return len(self._paths)
+
+    @property
+    def names(self) -> list[str]:
+        """The files, as they were named."""
+        return list(self._names)
 
     @property
     def standard_input(self) -> bool:
@@ -97,16 +123,20 @@ class Archive:
         Raises:
             ArchiveError: It cannot be read.
         """
-        path, name = self._paths[file], self._names[file]
-        if _is_parquet(path):
-            for number, post, read in read_parquet_rows(path, name, skip=skip, columns=self._columns):
+        for number, post, read in self._read(file, skip):
+            if number > skip:
                 yield Row(file, number, b"", read, post) if isinstance(post, str) else Row(file, number, post, read)
-            return
-        for number, line, read in read_json_lines(path, name, max_line_bytes=MAX_LINE_BYTES):
-            if number > skip and line is None:
-                yield Row(file, number, b"", read, f"longer than {MAX_LINE_BYTES} bytes")
-            elif number > skip and line is not None:
-                yield Row(file, number, line, read)
+
+    def _read(self, file: int, skip: int) -> Iterator[tuple[int, bytes | str, int]]:
+        path, name, kind = self._paths[file], self._names[file], self._kinds[file]
+        partitions = {one: value for one, value in self._partitions[file].items() if one in self._columns}
+        if kind is Kind.PARQUET:
+            return read_parquet_rows(path, name, skip=skip, columns=self._columns, partitions=partitions)
+        if kind is Kind.CSV:
+            return read_csv_posts(path, name, columns=self._columns, partitions=partitions)
+        if kind is Kind.JSON:
+            return read_json_posts(path, name, partitions=partitions)
+        return iter(())
 
     def name(self, row: Row) -> str:
         """A row as messages write it: ``posts.jsonl:17``."""
@@ -123,13 +153,19 @@ class Archive:
         return self._starts[row.file] + row.read_bytes
 
 
-def open_archive(named: Sequence[str], *, columns: Sequence[str] = (), leave_out: Sequence[Path] = ()) -> Archive:
+def open_archive(
+    named: Sequence[str],
+    *,
+    columns: Sequence[str] = (),
+    fields: Sequence[str] = (*POST_COLUMNS, *PICTURE_COLUMNS),
+    leave_out: Sequence[Path] = (),
+) -> Archive:
     """The archive that files, folders and globs make: see ``find_files``.
 
     Raises:
-        ArchiveUsageError: A name that brings nothing, or a Parquet file that is none.
+        ArchiveUsageError: A name that brings nothing, or a file that ``Archive`` refuses.
     """
-    return Archive(find_files(named, leave_out=leave_out), columns=columns)
+    return Archive(find_files(named, leave_out=leave_out), columns=columns, fields=fields)
 
 
 def chunks(rows: Iterable[Row], *, max_rows: int = _CHUNK_ROWS, max_bytes: int = _CHUNK_BYTES) -> Iterator[list[Row]]:
@@ -156,7 +192,3 @@ def chunks(rows: Iterable[Row], *, max_rows: int = _CHUNK_ROWS, max_bytes: int =
             chunk, size = [], 0
     if chunk:
         yield chunk
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.name.endswith(".parquet")

@@ -42,8 +42,8 @@ from mmorient.encoders.building import (
 )
 from mmorient.encoders.weights import fill
 from mmorient.errors import CheckpointError
+from mmorient.input.formats.source import PICTURE_VERSION
 from mmorient.input.ocr import OCR_VERSION
-from mmorient.input.pictures import PICTURE_VERSION
 from mmorient.input.text import TEXT_VERSION
 from mmorient.network.bank import Bank
 from mmorient.network.hima import ElementAttention

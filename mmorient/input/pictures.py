@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-from io import BytesIO
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mmorient.errors import PictureError
+from mmorient.input.formats.gif import read_gif
+from mmorient.input.formats.iso_media import read_avif, read_heic
+from mmorient.input.formats.jpeg import read_jpeg
+from mmorient.input.formats.plain import read_bmp, read_ico, read_jpeg_2000
+from mmorient.input.formats.png import read_png
+from mmorient.input.formats.source import DAMAGE, Source
+from mmorient.input.formats.telling import tell
+from mmorient.input.formats.tiff import read_tiff
+from mmorient.input.formats.webp import read_webp
 from mmorient.input.posts import Frame, Picture
+from mmorient.input.squares import at_most, opaque, square
 
 if TYPE_CHECKING:
     from mmorient.input.ocr.drawn_text import DrawnText
 
-PICTURE_VERSION = "picture/1"
-"""Raise this with any change here that can change a pixel: cached embeddings depend on it."""
-
-MAX_PIXELS = 40_000_000
-"""A 40-megapixel photograph takes 160 MB while it is decoded as RGBA; phones make 12 to 50 megapixels."""
+MAX_PIXELS = 64_000_000
+"""Pixels that are held while a picture is decoded: of four bytes each, 256 MB; telephones make 12 to 50 million."""
 READING_SIDE_PIXELS = 1024
 """Longer side at which text is read: 28-pixel letters of a 1080x1920 screenshot stay 15 pixels high."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-_SIGNATURES = {
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"GIF87a": "GIF",
-    b"GIF89a": "GIF",
-}
-_UNSUPPORTED = {
-    b"BM": "BMP",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-    b"\x00\x00\x01\x00": "ICO",
-    b"<svg": "SVG",
-    b"%PDF": "PDF",
-    b"8BPS": "PSD",
-    b"\x00\x00\x00\x0cJXL": "JPEG XL",
-    b"\xff\x0a": "JPEG XL",
-}
-_ISO_MEDIA = {b"avif": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"mp42": "MP4", b"isom": "MP4"}
-_ORIENTATION_TAG = 0x0112
+_SHOWN_SIDE_PIXELS = 2048
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -53,24 +40,18 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_QUARTER_TURNS = frozenset(_TURNS[value] for value in (5, 6, 7, 8))
-# Pillow's decoders answer damaged files with all of these.
-_DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    ZeroDivisionError,
-    MemoryError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-)
+_QUARTER_TURNS = frozenset({5, 6, 7, 8})
+_READERS: dict[str, Callable[[bytes, int], Source]] = {
+    "PNG": lambda data, side: read_png(data, side=side),
+    "GIF": lambda data, side: read_gif(data, side=side),
+    "WEBP": lambda data, side: read_webp(data, side=side),
+    "AVIF": lambda data, _: read_avif(data),
+    "HEIC": lambda data, _: read_heic(data),
+    "BMP": lambda data, _: read_bmp(data),
+    "ICO": lambda data, side: read_ico(data, side=side),
+    "TIFF": lambda data, _: read_tiff(data),
+    "JPEG 2000": lambda data, _: read_jpeg_2000(data),
+}
 
 
 def decode_picture(
@@ -83,11 +64,13 @@ def decode_picture(
 ) -> Picture:
     """Decode a picture by its content, whatever its name or declared type says.
 
-    JPEG, PNG, WebP and GIF (the first frame). Turned as EXIF says, transparency laid over white.
+    All formats of ``mmorient.input.formats``. Turned as EXIF says, transparency laid over white. Of an animated
+    picture, up to four frames: see ``mmorient.input.formats.animation``.
 
     Args:
         data: The file's bytes.
-        max_pixels: Width times height that is refused beyond, read from the header before anything is decoded.
+        max_pixels: Pixels that decoding may hold: of a JPEG, those of the fraction that it is decoded at. Refused
+            beyond, before anything is decoded.
         drawn_text: What reads and paints pictures: ``Moderator.drawn_text``, None where a checkpoint does neither.
         read_text: Whether the drawn text is wanted where it can be had: not where the post or its producer says it.
             Never changes a pixel.
@@ -99,90 +82,72 @@ def decode_picture(
     Raises:
         PictureError: ``not_a_picture``, ``unsupported_format``, ``too_many_pixels``, ``truncated`` or ``corrupt``.
     """
-    name = _sniff(data)
+    name, start = tell(data)
     try:
-        with Image.open(BytesIO(data), formats=_FORMATS) as image:
-            width, height = image.size
-            _refuse(name, data, width * height, max_pixels)
-            # A JPEG decodes at 1/2, 1/4 or 1/8 of its size straight away, never under twice the encoder's side.
-            image.draft("RGB", (2 * frame.side, 2 * frame.side))
-            image.load()
-            turn = _TURNS.get(_orientation(image))
-            opaque = _opaque(image)
-            part = frame.part(*opaque.size)
-            square = opaque.resize((frame.side, frame.side), Image.Resampling.BICUBIC, box=part, reducing_gap=2.0)
-            looked_at = drawn_text is not None and drawn_text.looks_at(read=read_text)
-            legible = _at_most(opaque, READING_SIDE_PIXELS) if looked_at else None
+        # A JPEG decodes at 1/2, 1/4 or 1/8 of its size straight away, never under twice the encoder's side.
+        source = _look(name, data[start:] if start else data, 2 * frame.side, frame.side)
+        _check_cost(source, max_pixels)
+        seen = [
+            _seen(image, source, drawn_text=drawn_text, read_text=read_text, frame=frame) for image in source.images()
+        ]
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
         raise PictureError("too_many_pixels", str(error)) from error
-    except _DAMAGE as error:
-        code = "truncated" if isinstance(error, EOFError) or "truncated" in str(error) else "corrupt"
-        raise PictureError(code, f"{name}: {error}") from error
-    if turn is not None:
-        square = square.transpose(turn)
-        legible = legible and legible.transpose(turn)
-        if turn in _QUARTER_TURNS:
-            width, height = height, width
-    pixels = np.asarray(square, dtype=np.uint8)
-    if drawn_text is None or legible is None:
-        return Picture(pixels, width, height, frame=frame)
-    pixels, text = drawn_text.treat(np.asarray(legible, dtype=np.uint8), pixels, read=read_text, frame=frame)
-    return Picture(pixels, width, height, text, drawn_text.paints, frame)
-
-
-def _at_most(image: Image.Image, side: int) -> Image.Image:
-    scale = side / max(image.size)
-    if scale >= 1:
-        return image
-    width, height = (max(1, round(pixels * scale)) for pixels in image.size)
-    return image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    except DAMAGE as error:
+        ends = isinstance(error, EOFError) or "truncated" in str(error).lower()
+        raise PictureError("truncated" if ends else "corrupt", f"{name}: {error}") from error
+    width, height = source.width, source.height
+    if source.orientation in _QUARTER_TURNS:
+        width, height = height, width
+    looked_at = drawn_text is not None and drawn_text.looks_at(read=read_text)
+    texts = [text for _, text in seen if text is not None]
+    return Picture(
+        seen[0][0],
+        width,
+        height,
+        "\n".join(dict.fromkeys(filter(None, texts))) if texts else None,
+        drawn_text is not None and looked_at and drawn_text.paints,
+        frame,
+        tuple(pixels for pixels, _ in seen[1:]),
+    )
 
 
 def decode_whole(data: bytes) -> Image.Image:
-    """A picture that ``decode_picture`` took, at its own size, for people: RGB, turned, transparency over white."""
-    with Image.open(BytesIO(data), formats=_FORMATS) as image:
-        image.load()
-        turn = _TURNS.get(_orientation(image))
-        whole = _opaque(image)
-    return whole if turn is None else whole.transpose(turn)
+    """A picture that ``decode_picture`` took, at its own size, for people: RGB, turned, transparency over white.
+
+    Of an animated picture, the first frame; of a photograph too large to be held whole, a fraction.
+    """
+    name, start = tell(data)
+    content = data[start:] if start else data
+    source = _look(name, content, None, _SHOWN_SIDE_PIXELS)
+    if source.cost > MAX_PIXELS:
+        source = _look(name, content, _SHOWN_SIDE_PIXELS, _SHOWN_SIDE_PIXELS)
+    return _turned(opaque(next(source.images())), source)
 
 
-def _refuse(name: str, data: bytes, pixels: int, max_pixels: int) -> None:
-    if pixels > max_pixels:
-        raise PictureError("too_many_pixels", f"{pixels} pixels, {max_pixels} at most")
-    if name == "GIF" and not data.rstrip(b"\x00").endswith(b";"):
-        raise PictureError("truncated", "GIF ends before its trailer")  # Pillow shows what there is of it
+def _check_cost(source: Source, max_pixels: int) -> None:
+    if source.cost > max_pixels:
+        raise PictureError(
+            "too_many_pixels", f"decoding {source.format} takes {source.cost} pixels, {max_pixels} at most"
+        )
 
 
-def _sniff(data: bytes) -> str:
-    for signature, name in _SIGNATURES.items():
-        if data.startswith(signature):
-            return name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == b"ftyp":
-        raise PictureError("unsupported_format", _ISO_MEDIA.get(data[8:12], "ISO media"))
-    for signature, name in _UNSUPPORTED.items():
-        if data.lstrip().startswith(signature):
-            raise PictureError("unsupported_format", name)
-    raise PictureError("not_a_picture", f"{len(data)} bytes that begin {data[:8]!r}")
+def _look(name: str, data: bytes, jpeg_side: int | None, side: int) -> Source:
+    return read_jpeg(data, jpeg_side) if name == "JPEG" else _READERS[name](data, side)
 
 
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except _DAMAGE:
-        return 1  # damaged metadata is no reason to refuse a picture that decodes
+def _seen(
+    image: Image.Image, source: Source, *, drawn_text: DrawnText | None, read_text: bool, frame: Frame
+) -> tuple[NDArray[np.uint8], str | None]:
+    """One image as the encoder wants it, and what is drawn over it; None where nobody has looked."""
+    pixels = np.asarray(_turned(square(image, frame), source), dtype=np.uint8)
+    if drawn_text is None or not drawn_text.looks_at(read=read_text):
+        return pixels, None
+    legible = np.asarray(_turned(at_most(image, READING_SIDE_PIXELS), source), dtype=np.uint8)
+    return drawn_text.treat(legible, pixels, read=read_text, frame=frame)
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        scaled = np.asarray(image, dtype=np.int64) // 257
-        return Image.fromarray(scaled.clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+def _turned(image: Image.Image, source: Source) -> Image.Image:
+    turn = _TURNS.get(source.orientation)
+    return image if turn is None else image.transpose(turn)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,8 @@ class Picture:
         text: What is drawn over it, empty where nothing is; None where nobody has looked.
         painted: Whether drawn text is painted out of the pixels.
         frame: How the picture was put into the square.
+        later: Of an animated picture, the further frames that are looked at, each like ``pixels``. Their embeddings
+            are pooled: they count as one picture.
     """
 
     pixels: NDArray[np.uint8]
@@ -54,6 +57,15 @@ class Picture:
     text: str | None = None
     painted: bool = False
     frame: Frame = Frame()
+    later: tuple[NDArray[np.uint8], ...] = ()
+
+    def stills(self) -> Iterator[Picture]:
+        """Yield each frame as a picture of its own; a still picture as it is."""
+        if not self.later:
+            yield self
+            return
+        for pixels in (self.pixels, *self.later):
+            yield replace(self, pixels=pixels, later=())
 
 
 @dataclass(frozen=True, slots=True)

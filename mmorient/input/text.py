@@ -227,7 +227,7 @@ class TextReader:
     def _text_windows(self, words: _ReadWords, tokens: Mapping[str, tuple[int, ...]]) -> TextWindows:
         ids: list[int] = []
         places: list[int] = []
-        lost = words.characters - sum(words.sizes)
+        lost: float = words.characters - sum(words.sizes)
         truncated = lost > 0
         start = 0
         for end in words.ends:

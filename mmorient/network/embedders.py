@@ -158,8 +158,8 @@ class TextEmbedder:
         ids, mask = token_batch(rows, windows[0].bucket, self._device)
         states, means = encoder.encode(ids, mask)
         if encoder is not self._encoder:  # a companion gives the global vector and nothing else
-            nothing = torch.zeros(len(rows), 0)
-            return _Read(nothing, nothing, torch.zeros(len(rows)), means.cpu())
+            nothing = torch.zeros(len(rows), encoder.state_width)
+            return _Read(torch.zeros(len(rows), 0), nothing, torch.zeros(len(rows)), means.cpu())
         attended = self._attention(states, mask)
         if encoder.companion is not None:
             means = means.new_zeros(len(rows), encoder.global_width)
@@ -210,13 +210,15 @@ class PictureEmbedder:
         self.width = encoder.state_width + encoder.global_width
 
     def embed(self, pictures: Sequence[Picture]) -> list[Embedding]:
-        """Embed pictures.
+        """Embed pictures, an animated one as the mean of its frames.
 
         Returns:
             fp16 ``[width]`` each.
         """
-        found = self._tiles(pictures, lambda attended, globals_: list(map(_embedding, attended.vector, globals_)))
-        return [embedding for part in found for embedding in part][: len(pictures)]
+        frames = [still for picture in pictures for still in picture.stills()]
+        found = self._tiles(frames, lambda attended, globals_: list(zip(attended.vector, globals_, strict=True)))
+        rows = iter([row for part in found for row in part][: len(frames)])
+        return [_embedding(*pool_frames([next(rows) for _ in range(1 + len(picture.later))])) for picture in pictures]
 
     @property
     def frame(self) -> Frame:
@@ -229,7 +231,10 @@ class PictureEmbedder:
         return self._encoder.grid
 
     def attention(self, pictures: Sequence[Picture]) -> Tensor:
-        """Where stage 1 looks in each picture (section 2): ``[n, R]``, each row summing to 1."""
+        """Where stage 1 looks in each picture (section 2): ``[n, R]``, each row summing to 1.
+
+        Of an animated picture, in its first frame.
+        """
         rows = self._tiles(pictures, lambda attended, _: attended.weights)
         return torch.cat(rows)[: len(pictures)] if rows else torch.zeros(0, self._encoder.regions)
 
@@ -291,6 +296,21 @@ def _means(split: list[list[Window]], globals_: Tensor) -> list[Tensor]:
         means.append((part * lengths[:, None]).sum(0) / lengths.sum())
         start += len(windows)
     return means
+
+
+def pool_frames(frames: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Frames of one picture as one, as pictures of one post are: means, the global one of length 1 again.
+
+    Args:
+        frames: fp32 ``[v]`` and ``[D]`` of each.
+
+    Returns:
+        ``[v]`` and ``[D]``; of one frame, that frame's.
+    """
+    if len(frames) == 1:
+        return frames[0]
+    vectors, globals_ = (torch.stack(part) for part in zip(*frames, strict=True))
+    return vectors.mean(0), functional.normalize(globals_.mean(0), dim=0)
 
 
 def _embedding(vector: Tensor, global_: Tensor) -> Embedding:

@@ -268,6 +268,7 @@ def run_chaos(report: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
 
 
 @pytest.mark.timeout(1000)
+@pytest.mark.soak
 def test_a_minute_of_faults_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """Kills, pauses, restarts, a broker and a Redis that die: each post once, the same bytes as without any of it."""
     arguments = ("--seed", "24", "--minutes", "0.8", "--rate", "15", "--poison", "1")
@@ -281,6 +282,7 @@ def test_a_minute_of_faults_loses_and_doubles_nothing(tmp_path: Path) -> None:
     assert report["counts"]["compared"] >= 3 * report["counts"]["labelled"]
 
 
+@pytest.mark.soak
 def test_a_plain_transactional_loop_does_not_pass(tmp_path: Path) -> None:
     """The runner finds what the loop of aiokafka's documentation loses or doubles, or it would prove nothing."""
     arguments = ("--seed", "5", "--minutes", "0.5", "--rate", "300", "--subject", "transactional-loop")

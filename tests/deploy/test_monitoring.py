@@ -22,6 +22,8 @@ from tests.worker.conftest import servers  # noqa: F401 - a fixture
 from tests.worker.system import Servers, post, sample_posts
 from worker.commands.demo.samples import FOLDER
 
+pytestmark = pytest.mark.soak
+
 _HEALTHY_SECONDS = 35
 # Nothing to see over a healthy worker on a CPU, without a shadow, that has labelled fewer than 500 posts.
 MAY_BE_EMPTY = {

@@ -8,6 +8,8 @@ from tests.docs.pages import ROOT, blocks, pages
 from tests.docs.scenarios import SCENARIOS
 from tests.docs.scene import scene
 
+pytestmark = pytest.mark.soak
+
 WITH_COMMANDS = [page for page in pages() if blocks(page)]
 
 

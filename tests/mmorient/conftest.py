@@ -5,27 +5,35 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mmorient import Moderator, Picture, decode_picture
+from mmorient import Picture, decode_picture
 from mmorient.cli import main
-from mmorient.training.fitting.untrained import write_untrained
+
+if TYPE_CHECKING:
+    from mmorient import Moderator
 
 
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of random weights."""
+    # Here, because tests that need no torch read this file too.
+    from mmorient.training.fitting.untrained import write_untrained
+
     path = tmp_path_factory.mktemp("checkpoint") / "untrained"
     write_untrained(path)
     return path
 
 
 @pytest.fixture(scope="session")
-def moderator(untrained: Path) -> Moderator:
+def moderator(untrained: Path) -> "Moderator":
     """The model with random weights."""
+    from mmorient import Moderator
+
     return Moderator.from_checkpoint(untrained)
 
 

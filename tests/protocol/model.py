@@ -2,7 +2,8 @@
 
     claim    1 assigned: pause    2 fence    3 read the committed offset    4 note `open` in the journal
              5 seek    6 resume, the lane accepts
-    slice    7 accept    8 wait for the slice before    9 begin    10 write the labels    11 add the offset    12 commit
+    slice    7 accept; refuse what lies behind a hole    8 wait for the slice before
+             9 begin    10 write the labels    11 add the offset    12 commit
     release  13 revoked: stop accepting    14 bounded drain: 8 to 12 for what is left
              15 drop the rest; note `closed` in the journal if there was no rest
 
@@ -106,12 +107,18 @@ class Protocol:
                 after = lane._replace(held=None, offset=end, slices=(*lane.slices, (first, end)))
                 yield Move(("accept", worker, (first, end)), _with_lane(part, worker, after))
             return
-        for end in range(lane.offset + 1, min(lane.offset + _SLICE_RECORDS, len(part.labels)) + 1):
-            records = (lane.offset, end)
+        if lane.lost and not self._design.accepts_holes:
+            yield Move(("rewind", worker, lane.offset), _with_lane(part, worker, lane._replace(lost=0)))
+            return
+        first = lane.offset + lane.lost
+        if not lane.lost and first < len(part.labels):
+            yield Move(("lose", worker, first), _with_lane(part, worker, lane._replace(lost=1)), mishap=True)
+        for end in range(first + 1, min(first + _SLICE_RECORDS, len(part.labels)) + 1):
+            records = (first, end)
             if self._design.late_accept:
                 yield Move(("fetch", worker, records), _with_lane(part, worker, lane._replace(held=records)))
             elif len(lane.slices) < _SLICES:
-                after = lane._replace(offset=end, slices=(*lane.slices, records))
+                after = lane._replace(offset=end, slices=(*lane.slices, records), lost=0)
                 yield Move(("accept", worker, records), _with_lane(part, worker, after))
 
     def _slice(self, part: Partition, worker: int, lane: Lane) -> Iterator[Move]:

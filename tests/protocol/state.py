@@ -19,6 +19,7 @@ class Design(NamedTuple):
         notes_accepted: the note of a release carries the offset behind all that was accepted.
         notes_stale: the note of a release takes the settled offset, then waits for the transaction that is under way.
         plain_notes: notes in the journal are offset commits outside any transaction.
+        accepts_holes: a lane takes what was fetched though something before it was fetched and lost.
         read_may_lie: the committed offset is sometimes read as none, which means the beginning.
     """
 
@@ -32,6 +33,7 @@ class Design(NamedTuple):
     notes_stale: bool = False
     plain_notes: bool = False
     read_may_lie: bool = False
+    accepts_holes: bool = False
 
 
 class Lane(NamedTuple):
@@ -41,6 +43,7 @@ class Lane(NamedTuple):
     8 (where `notes_stale`) about to note `offset`.
     `offset`: as read, then behind the last accepted record. `stage`: steps taken for the first of `slices`.
     `held`: records fetched and not yet accepted, where the design does these apart.
+    `lost`: records behind `offset` that a fetch brought and an error took away: the consumer's position is behind them.
     """
 
     phase: int = IDLE
@@ -48,6 +51,7 @@ class Lane(NamedTuple):
     slices: tuple[tuple[int, int], ...] = ()
     stage: int = 0
     held: tuple[int, int] | None = None
+    lost: int = 0
 
 
 class TxnId(NamedTuple):

@@ -17,6 +17,8 @@ _WORDS = {
     "resume": "6 resumes, accepts records",
     "fetch": "7 fetches records {}, looks at them later",
     "accept": "7 accepts records {}",
+    "lose": "7 fetches record {}, which an error of the same fetch takes away",
+    "rewind": "7 refuses what lies behind the hole, seeks back to {}",
     "skip": "7 drops records {}: they are behind its lane",
     "overtake": "8 takes records {} before the slice before them",
     "begin": "9 begins a transaction for records {}",
@@ -113,6 +115,7 @@ BAD = (
     ),
     Variant("journal noted outside a transaction", "duplicate", Design(plain_notes=True), length=27, key="i"),
     Variant("release notes an offset taken before its turn", "duplicate", Design(notes_stale=True), length=25, key="k"),
+    Variant("what lies behind a lost fetch is accepted", "loss", Design(accepts_holes=True), length=12, key="l"),
     Variant(
         "a coordinator that loads is taken for no offset", "duplicate", Design(read_may_lie=True), length=22, key="j"
     ),

@@ -24,6 +24,8 @@ from tests.worker.system import TASKS, Position, Servers, Stream, Worker, admini
 from worker.commands.stack.kafka import KafkaRecipe
 from worker.commands.stack.server import Server
 
+pytestmark = pytest.mark.server
+
 HOOKS = Path(__file__).parent / "hooks"
 # How the protocol writes them.
 TOPIC, GROUP, TRANSACTIONAL_ID = 2, 3, 5
@@ -111,6 +113,7 @@ async def grow(stream: Stream, topics: Sequence[str], partitions: int) -> None:
         await admin.create_partitions({topic: NewPartitions(partitions) for topic in topics})
 
 
+@pytest.mark.soak
 async def test_partitions_added_while_running_wait_for_the_outputs(stream: Stream) -> None:
     """The posts get partitions before the outputs: the old ones go on; the new ones are read from their first record.
 
@@ -190,6 +193,7 @@ async def test_offsets_out_of_range(stream: Stream) -> None:
     assert await going.end() == 0
 
 
+@pytest.mark.soak
 async def test_gaps_between_offsets(own: Stream) -> None:
     """Transactions, an aborted one among them, on a compacted topic: what a reader sees is labelled once, no more."""
     compacted = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
@@ -264,6 +268,7 @@ REFUSALS = {
 }
 
 
+@pytest.mark.soak
 async def test_what_the_broker_refuses_is_named(own: Stream) -> None:
     """Without a permission the worker ends with 1, and its last line names what was refused."""
     streams = {case: Stream(own.servers, f"{own.name}-{case}", own.folder, own.stack) for case in REFUSALS}
@@ -288,6 +293,7 @@ def slow_picture(number: int) -> bytes:
     return post(f"slow-{number}", text="look", media=[{"data": base64.b64encode(buffer.getvalue()).decode()}])
 
 
+@pytest.mark.soak
 async def test_a_batch_longer_than_the_poll_interval(stream: Stream) -> None:
     """A batch that takes longer than max.poll.interval costs the worker no partition."""
     await stream.create_topics(1)

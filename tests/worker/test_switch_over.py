@@ -6,8 +6,12 @@ import time
 from collections import Counter
 from itertools import groupby, pairwise
 
+import pytest
+
 from tests.worker.checkpoints import SHIPPED, recalibrated, stamp_of
 from tests.worker.system import TASKS, Position, Stream, Worker, post
+
+pytestmark = pytest.mark.soak
 
 PARTITIONS = 4
 # What a partition may stand still beyond its worker's restart: posts come a few times a second, batches take a moment.

@@ -16,6 +16,8 @@ from tests.worker.system import TASKS, Position, Stream, Worker, post
 from tests.worker.test_kafka_faults import lines
 from tests.worker.versions import NEXT_SETTING, PAST, ROOT, next_version, past_version, variables
 
+pytestmark = pytest.mark.soak
+
 PARTITIONS = 4
 NAMES = ("pod-0", "pod-1")
 PUBLISHED = json.loads((ROOT / "schemas" / "published" / "label-1.schema.json").read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.consumer import consumer as aiokafka_consumer
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -17,10 +18,13 @@ from aiokafka.errors import (
 )
 from aiokafka.helpers import create_ssl_context
 
+from worker.broker.fetching import TolerantFetcher
 from worker.broker.group_members import Deployment, assignor_of
 from worker.errors import FatalError
 from worker.settings import KafkaSettings
 
+# The seam that `fetching` describes, for every consumer of the process.
+aiokafka_consumer.Fetcher = TolerantFetcher
 # What the operator has to allow: no retry helps.
 REFUSED = (
     ClusterAuthorizationFailedError,

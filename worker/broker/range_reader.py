@@ -11,7 +11,7 @@ from aiokafka.structs import ConsumerRecord
 
 from worker.broker.clients import KafkaLinks
 from worker.broker.positions import Position, name_of
-from worker.broker.ranges import Bound, Range, freeze
+from worker.broker.ranges import Bound, OffsetRange, freeze
 from worker.broker.topics import partition_counts
 from worker.errors import FatalError
 
@@ -67,7 +67,7 @@ async def partitions_of(links: KafkaLinks, topic: str) -> list[TopicPartition]:
 
 
 async def read_ranges(
-    consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, Range], *, max_records: int = 500
+    consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, OffsetRange], *, max_records: int = 500
 ) -> AsyncIterator[Sequence[ConsumerRecord]]:
     """Yield the committed records of the ranges, some of one partition at a time and in its order; end behind the last.
 

@@ -34,7 +34,7 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Range:
+class OffsetRange:
     """The offsets from `since` to before `until` of one partition.
 
     Args:
@@ -88,7 +88,7 @@ def parse_partitions(text: str) -> frozenset[int]:
 
 async def freeze(
     consumer: AIOKafkaConsumer, sources: Sequence[TopicPartition], start: Bound, end: Bound
-) -> dict[TopicPartition, Range]:
+) -> dict[TopicPartition, OffsetRange]:
     """Return the range of each partition as it is at this moment; `latest` is the last stable offset.
 
     Args:
@@ -103,13 +103,13 @@ async def freeze(
     ends: Mapping[TopicPartition, int] = await consumer.end_offsets(sources)
     since = await _offsets(consumer, sources, start, oldest, ends)
     until = await _offsets(consumer, sources, end, oldest, ends)
-    ranges: dict[TopicPartition, Range] = {}
+    ranges: dict[TopicPartition, OffsetRange] = {}
     for source in sources:
         last = min(until[source], ends[source])
         first = max(since[source], oldest[source])
         wanted = 0 if start.kind == "earliest" else since[source]
         gone = max(0, min(oldest[source], last) - wanted) if start.kind != "time" else 0
-        ranges[source] = Range(min(first, last), last, gone)
+        ranges[source] = OffsetRange(min(first, last), last, gone)
     return ranges
 
 

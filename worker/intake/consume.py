@@ -8,10 +8,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from worker.broker.clients import REFUSED
+from worker.broker.fetching import UnreadableBatchError
 from worker.broker.positions import name_of
 from worker.errors import FatalError
 from worker.intake.lanes import Lanes
 from worker.intake.slices import Slice
+from worker.intake.standstill import Standstills
 from worker.items import record_bytes
 from worker.telemetry.metrics import POSTS_READ, RECORDS_GONE
 
@@ -39,10 +41,16 @@ class ConsumeStage:
     ) -> None:
         self._consumer = consumer
         self._lanes = lanes
+        self._standstills = Standstills(lanes)
         self._max_posts = max_posts
         self._records_gone = records_gone
         self._bounded = bounded
         self._mean_bytes = 0.0
+
+    @property
+    def unreadable(self) -> int:
+        """Partitions that stand still because what comes next in them cannot be read."""
+        return self._standstills.certain
 
     async def next_batch(self, *, max_bytes: int, even_if_larger: bool) -> list[Slice]:
         """Return one slice for each partition that had records; empty where none came for a while.
@@ -55,12 +63,18 @@ class ConsumeStage:
             FatalError: the broker refuses to let this worker read, the group's membership ended,
                 or records are gone and the policy is to stop.
         """
+        self._standstills.look_again()
         fitting = round(max_bytes / self._mean_bytes) if self._mean_bytes else self._max_posts
         try:
             fetched = await self._consumer.getmany(
                 timeout_ms=_POLL_MILLISECONDS, max_records=min(self._max_posts, max(1, fitting))
             )
+        except UnreadableBatchError as error:
+            self._lanes.rewind()
+            self._standstills.note(error)
+            return []
         except OffsetOutOfRangeError as error:
+            self._lanes.rewind()
             await self._pass_gap(error.args[0])
             return []
         except REFUSED as error:
@@ -70,6 +84,7 @@ class ConsumeStage:
                 # aiokafka takes no part in the group after this.
                 raise FatalError(f"membership of the group ended: {error}") from error
             log.warning("fetch_failed", error=repr(error))
+            self._lanes.rewind()
             await asyncio.sleep(_POLL_MILLISECONDS / 1000)
             return []
         # No await between the fetch and here: whether a partition is still owned is decided in the tick
@@ -77,11 +92,17 @@ class ConsumeStage:
         slices: list[Slice] = []
         sizes = [record_bytes(record) for records in fetched.values() for record in records]
         self._mean_bytes = max(1.0, sum(sizes) / len(sizes)) if sizes else self._mean_bytes
+        self._standstills.note_read(fetched)
         for source, records in fetched.items():
             lane = self._lanes.get(source)
             if lane is None:
                 continue
-            piece = lane.accept(records, max_bytes=max_bytes, even_if_larger=even_if_larger and not slices)
+            piece = lane.accept(
+                records,
+                read_from=records[0].read_from,
+                max_bytes=max_bytes,
+                even_if_larger=even_if_larger and not slices,
+            )
             if piece is not None:
                 slices.append(piece)
                 max_bytes -= piece.size

@@ -8,7 +8,8 @@ The steps have the numbers of `docs/commit-protocol.md`:
                4 note in the journal that records may be in flight
                5 seek
                6 resume: records are accepted
-    slice      7 accept; 7a name the step, if careful     `Lane.accept`, `Lane.name`
+    slice      7 accept what was read without a hole;     `Lane.accept`
+              7a name the step, if careful                `Lane.name`
                8 wait for the slice before                `Lane.settle`
                9 begin, 10 write, 11 offset, 12 commit    `commit`
     release   13 stop accepting                           `Lane.stop_accepting`
@@ -38,21 +39,13 @@ from worker.broker.positions import name_of
 from worker.broker.transaction import BROKEN, GroupOffset, commit, stop
 from worker.errors import FatalError, LaneError
 from worker.intake.journal import Care, Caution, Journal
-from worker.intake.slices import Slice
-from worker.items import Item, OutgoingRecord, Record, fitting
+from worker.intake.slices import Slice, Waiting, item_of, written_at
+from worker.items import OutgoingRecord, Record, fitting
+from worker.telemetry.metrics import GAPS_REFUSED
 
 log = structlog.get_logger(__name__)
 
 _UNKNOWN = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """The first record of a slice; `timestamp` in milliseconds since the epoch."""
-
-    offset: int
-    timestamp: int
-    done: asyncio.Future[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +156,29 @@ class Lane:
             )
         log.warning("journal_of_a_later_version", partition=self.source.partition)
 
-    def accept(self, records: Sequence[Record], *, max_bytes: int, even_if_larger: bool = False) -> Slice | None:
+    def accept(
+        self, records: Sequence[Record], *, read_from: int, max_bytes: int, even_if_larger: bool = False
+    ) -> Slice | None:
         """Take records that were fetched under this lane (7); call it in the tick in which the fetch returned.
 
-        What does not fit into `max_bytes`, or into a step, is left to a later fetch. None where nothing is taken.
+        Args:
+            records: of one fetch, in the log's order.
+            read_from: where the reading began that found them: between there and the first one, as between any two of
+                them, is no other record. Behind our next offset it leaves a hole, and nothing is taken.
+            max_bytes: of all; what does not fit, or into a step, is left to a later fetch.
+            even_if_larger: take one record though it is larger than that.
+
+        Returns:
+            What is taken; None where that is nothing.
         """
         inside = [record for record in records if self._next_offset <= record.offset < self.until]
         fresh = inside if self.accepting else []
         if not fresh:
+            return None
+        if read_from > self._next_offset:
+            log.warning("gap_refused", partition=self.source.partition, wanted=self._next_offset, read_from=read_from)
+            GAPS_REFUSED.inc()
+            self.rewind()
             return None
         self._caution = self._caution.at(fresh[0].offset)
         care = self._caution.care
@@ -188,8 +196,25 @@ class Lane:
         if not taken:
             return None
         before, self._last = self._last, asyncio.get_running_loop().create_future()
-        self._waiting.append(Waiting(taken[0].offset, taken[0].timestamp, self._last))
-        return Slice(self, [Item(record) for record in taken], self._next_offset, before, self._last, care)
+        self._waiting.append(Waiting(taken[0].offset, written_at(taken[0]), self._last))
+        return Slice(self, [item_of(record) for record in taken], self._next_offset, before, self._last, care)
+
+    def rewind(self) -> None:
+        """Fetch again from our next offset on, wherever the consumer has got to."""
+        if self.accepting:
+            with suppress(IllegalStateError):
+                self._consumer.seek(self.source, self._next_offset)
+
+    def hold(self) -> None:
+        """Fetch nothing until `go_on`."""
+        with suppress(IllegalStateError):
+            self._consumer.pause(self.source)
+
+    def go_on(self) -> None:
+        """Fetch again, unless a step is under way: then its end does that."""
+        if self.accepting and not (self._caution.careful and self.waiting is not None):
+            with suppress(IllegalStateError):
+                self._consumer.resume(self.source)
 
     def reach(self, position: int) -> None:
         """Note how far the partition is read; at the end of a bounded run's range nothing more is accepted."""
@@ -259,7 +284,7 @@ class Lane:
                 await self._commit(records, piece.next_offset, caution.at_rest())
                 self._caution = caution
             piece.release(settled=True)
-            self._note_moved(piece.items[-1].record.timestamp)
+            self._note_moved(written_at(piece.items[-1].record))
             if piece.care is not Care.NONE and self.accepting:
                 self._consumer.resume(self.source)
         except (*BROKEN, IllegalStateError) as error:

@@ -21,7 +21,8 @@ log = structlog.get_logger(__name__)
 
 # A partition that found no working lane for so long, with a broker that answers, will not find one in this process.
 _GIVE_UP_SECONDS = 60.0
-# A successor fences a lane once; who fences so many young lanes of one assignment in this time is no successor.
+# The next owner of a partition fences a lane once. So many fences in a row, each soon after the lane was opened, mean
+# that another deployment uses our transactional ids.
 _FENCES_OF_A_STRANGER = 5
 _FENCES_SECONDS = 60.0
 _NOTE_SECONDS = 2.0
@@ -93,6 +94,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             (lane := self._lanes.get(source)) is not None and lane.accepting
             for source in self._keepers.keys() - self._ended
         )
+
+    def rewind(self) -> None:
+        """Let every lane fetch from its own next offset on: after an error, what was fetched may be lost."""
+        for lane in self._lanes.values():
+            lane.rewind()
 
     async def note_positions(self) -> None:
         """Tell the lanes how far their partitions are read: a range may end in what is no record."""

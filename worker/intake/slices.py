@@ -1,14 +1,19 @@
 """A slice: the records of one partition from one fetch."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from aiokafka import TopicPartition
 
+from worker.broker.fetching import FetchedRecord
+from worker.errors import InvalidRecordError
 from worker.intake.journal import Care
-from worker.items import Item, OutgoingRecord, record_bytes
+from worker.items import DELETION, Item, OutgoingRecord, Record, oddity, record_bytes
+
+FETCH = "fetch"  # the stage of what could not even be read
 
 
 class Claim(Protocol):
@@ -31,6 +36,15 @@ class Claim(Protocol):
     async def settle(self, piece: "Slice", records: Sequence[OutgoingRecord]) -> None:
         """Publish and commit a slice after the one before it."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The first record of a slice; `timestamp` in milliseconds since the epoch, of its reading where it has no own."""
+
+    offset: int
+    timestamp: int
+    done: asyncio.Future[bool]
 
 
 @dataclass(eq=False, slots=True)
@@ -56,3 +70,17 @@ class Slice:
         """
         if not self.done.done():
             self.done.set_result(settled)
+
+
+def item_of(record: Record) -> Item:
+    """Return a record on its way into the stages: a post, a deletion, or bytes that are none of both."""
+    if isinstance(record, FetchedRecord) and record.unreadable is not None:
+        rejection = InvalidRecordError(FETCH, f"no record can be read: {record.unreadable}", reason="unreadable")
+        return Item(record, rejection=rejection)
+    return Item(record, passed_over=DELETION if record.value is None else None)
+
+
+def written_at(record: Record) -> int:
+    """Return when a record was written, in milliseconds since the epoch; now, where its timestamp does not say it."""
+    now_ms = time.time() * 1000
+    return round(now_ms) if oddity(record.timestamp, now_ms) else record.timestamp

@@ -14,7 +14,7 @@ Priority = Literal["idle", "low", "normal"]
 _LOWEST = 19
 
 
-def give_way(priority: Priority) -> None:
+def lower_priority(priority: Priority) -> None:
     """Lower the priority of this process and its children to be; call it before any thread is started."""
     if priority == "normal":
         return

@@ -1,6 +1,6 @@
 """The trial: a suspicious record goes through the stages in a child process, before this one touches it.
 
-A child that dies of it proves what a count of deaths cannot: chance kills of the worker condemn nobody.
+A child that dies of it is a proof; a count of the worker's deaths is none: workers are also killed by chance.
 """
 
 import asyncio

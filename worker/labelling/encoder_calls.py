@@ -1,4 +1,4 @@
-"""Stage: what the encoders must make of a batch, cut into calls of bounded size.
+"""What the encoders must make of a batch, cut into calls of bounded size.
 
 Texts of like length go together: windows of one length are computed in one shape. Which call a content is in cannot
 change its embedding; it only decides how much of the call is padding. A call has so many windows at most, so that the

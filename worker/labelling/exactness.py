@@ -1,16 +1,19 @@
 """Before a worker is ready: is a label a function of its post alone, on this processor and with these threads?"""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import structlog
 
-from mmorient import Moderator
 from worker.errors import SettingsError
+
+if TYPE_CHECKING:
+    from mmorient import Moderator
 
 log = structlog.get_logger(__name__)
 
 
-async def is_exact(moderator: Moderator, *, allow_inexact: bool) -> bool:
+async def is_exact(moderator: "Moderator", *, allow_inexact: bool) -> bool:
     """Compute sample posts in every way that posts will be, and return whether no bit differs.
 
     Args:

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from mmorient import Embedding, Moderator
+from mmorient import Embedding
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import Item, usable
 from worker.labelling.embed import EmbeddingTable
@@ -22,6 +22,9 @@ from worker.labelling.encoder_calls import Content, EncoderCall, picture_calls, 
 from worker.labelling.portions import Portions, is_device_dead
 from worker.labelling.warm_up_post import Canary
 from worker.telemetry.metrics import MODEL_CALL_SECONDS, MODEL_ITEMS, MODEL_SECONDS
+
+if TYPE_CHECKING:
+    from mmorient import Moderator
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +66,7 @@ class InferStage:
 
     def __init__(
         self,
-        moderator: Moderator,
+        moderator: "Moderator",
         *,
         watch: Watch | None = None,
         patience_seconds: float = 2.0,

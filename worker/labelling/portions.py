@@ -3,16 +3,12 @@
 import gc
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-import torch
-from prometheus_client.core import Metric as Family
-from prometheus_client.registry import Collector
 
 from worker.retry import waits
-from worker.telemetry.metrics import DEVICE_MEMORY_BYTES
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +19,8 @@ _DEAD_DEVICE = ("CUDA error", "device-side assert")
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out and nothing else is wrong."""
+    import torch
+
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and _says(error, _NO_MEMORY) and not is_device_dead(error)
@@ -30,6 +28,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def is_device_dead(error: BaseException) -> bool:
     """Return whether nothing can be computed on the device any more until the process is started anew."""
+    import torch
+
     if isinstance(error, torch.OutOfMemoryError):
         return False
     # The type came with torch 2.8; before, and from extensions, only the message tells.
@@ -45,29 +45,12 @@ def _says(error: BaseException, phrases: tuple[str, ...]) -> bool:
 
 def free_memory(*, thoroughly: bool) -> None:
     """Give back what torch, and `thoroughly` Python too (a tenth of a second), only keep for later."""
+    import torch
+
     if thoroughly:
         gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-class DeviceMemory(Collector):
-    """Exports how much memory of the GPU is taken; nothing where there is none in use."""
-
-    def describe(self) -> Iterator[Family]:
-        """Yield the family without samples."""
-        yield DEVICE_MEMORY_BYTES.gauge()
-
-    def collect(self) -> Iterator[Family]:
-        """Yield what torch says now."""
-        family = DEVICE_MEMORY_BYTES.gauge()
-        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-            free, all_bytes = torch.cuda.mem_get_info()
-            family.add_metric(["allocated"], torch.cuda.memory_allocated())
-            family.add_metric(["reserved"], torch.cuda.memory_reserved())
-            family.add_metric(["free"], free)
-            family.add_metric(["total"], all_bytes)
-        yield family
 
 
 @dataclass(slots=True)
@@ -107,7 +90,7 @@ class Portions:
         self._patience_left = patience_seconds
 
     def begin(self) -> None:
-        """Be patient anew."""
+        """Wait again from the start."""
         self._patience_left = self._patience_seconds
 
     def run(self, kind: str, work: Callable[[slice], None], count: int) -> list[int]:

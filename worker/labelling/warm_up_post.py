@@ -2,11 +2,15 @@
 
 import io
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from mmorient import Moderator, Picture, PostEmbeddings, decode_picture
+from mmorient import Picture, PostEmbeddings, decode_picture
+
+if TYPE_CHECKING:
+    from mmorient import Moderator
 
 _TEXT = "good morning"
 _SIDE = 64  # pixels
@@ -19,7 +23,7 @@ class Canary:
         moderator: the model.
     """
 
-    def __init__(self, moderator: Moderator) -> None:
+    def __init__(self, moderator: "Moderator") -> None:
         self._moderator = moderator
 
     def check(self) -> None:

@@ -1,23 +1,28 @@
 """What is committed is counted: labels, dead letters and latency. Then observers are told of it."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
 
 from mmorient import Reading
-from worker.items import Item
+from worker.items import DELETION, NOT_LISTED, Item, oddity
 from worker.telemetry.drift import Drift
 from worker.telemetry.metrics import (
     DEAD_LETTERS,
+    FIELDS_UNREAD,
     LABELS,
     LATENCY_SECONDS,
     MEDIA_UNAVAILABLE,
+    NO_POSTS,
+    ODD_TIMESTAMPS,
     POSTS_LABELLED,
     TEXTS_READ,
     TEXTS_TRUNCATED,
     TEXTS_UNREAD,
+    TOMBSTONES,
 )
 from worker.telemetry.timeline import StageTime
 from worker.telemetry.tracing import NoTraces, Traces
@@ -46,7 +51,8 @@ class AfterCommit:
         tasks: that are published.
         drift: counts what the model says.
         traces: writes some of the posts' traces.
-        observers: told of all items, in this order.
+        observers: told of all items but those that are passed over, in this order.
+        forward_tombstones: whether deletions go on to the label topics.
     """
 
     def __init__(
@@ -55,7 +61,10 @@ class AfterCommit:
         drift: Drift,
         traces: Traces | NoTraces | None = None,
         observers: Sequence[Observer] = (),
+        *,
+        forward_tombstones: bool = False,
     ) -> None:
+        self._forward_tombstones = forward_tombstones
         self._tasks = tasks
         self._drift = drift
         self._traces = traces or NoTraces()
@@ -65,28 +74,49 @@ class AfterCommit:
         """Count the items.
 
         Args:
-            items: labelled or rejected.
+            items: labelled, rejected or passed over.
             stages: that they went through.
         """
         now_ms = time.time() * 1000
+        posts = [item for item in items if item.passed_over is None]
         for item in items:
-            LATENCY_SECONDS.observe(max(0.0, now_ms - item.record.timestamp) / 1000)
+            if item.passed_over == DELETION:
+                TOMBSTONES.labels(self._fate(item)).inc()
+            elif item.passed_over is not None:
+                NO_POSTS.inc()
+        for item in posts:
+            if kind := oddity(item.record.timestamp, now_ms):
+                ODD_TIMESTAMPS.labels(kind).inc()
+            else:
+                LATENCY_SECONDS.observe(max(0.0, now_ms - item.record.timestamp) / 1000)
             if (rejection := item.rejection) is not None:
                 DEAD_LETTERS.labels(rejection.stage, rejection.reason).inc()
                 log.warning("dead_letter", position=item.position, stage=rejection.stage, reason=str(rejection))
                 continue
-            POSTS_LABELLED.inc()
-            for reason in item.unavailable.values():
-                MEDIA_UNAVAILABLE.labels(reason).inc()
-            if item.reading is not None:
-                _count_reading(item.reading)
-            if item.labels is not None:
-                for task in self._tasks:
-                    LABELS.labels(task, item.labels.tasks[task].label).inc()
-                self._drift.observe(item.labels)
+            self._count_labelled(item)
         for observer in self._observers:
-            observer.offer(items)
-        self._traces.write(items, stages)
+            observer.offer(posts)
+        self._traces.write(posts, stages)
+
+    def _count_labelled(self, item: Item) -> None:
+        POSTS_LABELLED.inc()
+        for reason, count in Counter(item.unavailable.values()).items():
+            MEDIA_UNAVAILABLE.labels(reason).inc(count)
+        if item.media_left_out:
+            MEDIA_UNAVAILABLE.labels(NOT_LISTED).inc(item.media_left_out)
+        for field in item.post.unread if item.post is not None else ():
+            FIELDS_UNREAD.labels(field).inc()
+        if item.reading is not None:
+            _count_reading(item.reading)
+        if item.labels is not None:
+            for task in self._tasks:
+                LABELS.labels(task, item.labels.tasks[task].label).inc()
+            self._drift.observe(item.labels)
+
+    def _fate(self, item: Item) -> str:
+        if not self._forward_tombstones:
+            return "passed"
+        return "no_key" if item.record.key is None else "forwarded"
 
     def forget(self, items: Sequence[Item]) -> None:
         """Let go of what is over, committed or not."""

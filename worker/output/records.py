@@ -1,13 +1,14 @@
-"""Stage: a labelled or rejected item to the records that are written for it."""
+"""The records that are written for a labelled or rejected item."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Source, TaskLabel
+from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Reading, Source, TaskLabel
 from worker.errors import FatalError, InvalidRecordError
-from worker.items import Item, OutgoingRecord
+from worker.items import DELETION, Headers, Item, OutgoingRecord
 
 # Commands that only read dead letters import this too, and torch takes seconds.
 if TYPE_CHECKING:
@@ -25,13 +26,14 @@ _MAX_REPLAY_HEADER_BYTES = 512  # a position at its longest is 290; more is none
 _OVERHEAD_BYTES = 200  # of a batch and a record in it, the part's header included
 _HEADER_OVERHEAD_BYTES = 10
 CARRIED_HEADERS = frozenset({"traceparent", "tracestate"})
+_MAX_CARRIED_BYTES = 8 * 1024  # a label never grows past what its topic takes, whatever its post brings
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class PublishStage:
+class RecordBuilder:
     """Turns items into outgoing records.
 
     Args:
@@ -39,6 +41,7 @@ class PublishStage:
         dead_letter_topic: where rejected records go.
         max_dead_letter_bytes: the largest record that this topic takes.
         stamp: which model labelled.
+        forward_tombstones: whether a deletion is written to the label topics, too.
         now: current time, for `ce_time`.
     """
 
@@ -49,6 +52,7 @@ class PublishStage:
         dead_letter_topic: str,
         max_dead_letter_bytes: int,
         stamp: ModelStamp,
+        forward_tombstones: bool = False,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._tasks_by_topic: dict[str, list[str]] = {}
@@ -57,6 +61,7 @@ class PublishStage:
         self._dead_letter_topic = dead_letter_topic
         self._max_dead_letter_bytes = max_dead_letter_bytes
         self._stamp = stamp
+        self._forward_tombstones = forward_tombstones
         self._now = now
 
     def records(self, items: Sequence[Item]) -> list[OutgoingRecord]:
@@ -66,11 +71,20 @@ class PublishStage:
     def _records(self, item: Item) -> list[OutgoingRecord]:
         if item.rejection is not None:
             return self._dead_letters(item, item.rejection)
+        if item.passed_over is not None:
+            return self._tombstones(item) if item.passed_over == DELETION else []
         if item.labels is None or item.post is None:
-            raise FatalError(f"{item.position} came to publish neither labelled nor rejected")
+            raise FatalError(f"{item.position} came here neither labelled nor rejected")
         return [
             self._label(item, item.post.id, item.labels, topic, tasks) for topic, tasks in self._tasks_by_topic.items()
         ]
+
+    def _tombstones(self, item: Item) -> list[OutgoingRecord]:
+        """Return one for each label topic; none where nobody asked for them, or no key says what is deleted."""
+        record = item.record
+        if not self._forward_tombstones or record.key is None:
+            return []
+        return [OutgoingRecord(topic, record.key, None, carried(record.headers)) for topic in self._tasks_by_topic]
 
     def _label(
         self, item: Item, post_id: str, labels: "PostLabels", topic: str, tasks: Sequence[str]
@@ -82,6 +96,7 @@ class PublishStage:
             "post_id": post_id,
             "modalities": labels.modalities,
             "unavailable": item.unavailable_media(),
+            "reading": item.reading and Reading(**asdict(item.reading)),
             "model": self._stamp,
             "source": Source(topic=record.topic, partition=record.partition, offset=record.offset),
         }
@@ -98,11 +113,10 @@ class PublishStage:
             value = LabelSet(labels=answers, **about)
         return OutgoingRecord(topic, record.key, value.model_dump_json().encode(), self._headers(item, tasks))
 
-    def _headers(self, item: Item, tasks: Sequence[str]) -> list[tuple[str, bytes]]:
+    def _headers(self, item: Item, tasks: Sequence[str]) -> Headers:
         record = item.record
         task = "+".join(tasks)
         identity = f"{record.topic}\0{record.partition}\0{record.offset}\0{task}\0{self._stamp.checkpoint}"
-        carried = [(name, value) for name, value in record.headers if name in CARRIED_HEADERS]
         return [
             ("ce_specversion", b"1.0"),
             ("ce_id", blake2b(identity.encode(), digest_size=16).hexdigest().encode()),
@@ -110,7 +124,7 @@ class PublishStage:
             ("ce_type", f"mm-orient.label.{task}.v1".encode()),
             ("ce_time", self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()),
             ("content-type", b"application/json"),
-            *carried,
+            *carried(record.headers),
         ]
 
     def _dead_letters(self, item: Item, rejection: InvalidRecordError) -> list[OutgoingRecord]:
@@ -164,19 +178,29 @@ def stamp_of(moderator: "Moderator", *, exact: bool) -> ModelStamp:
     )
 
 
-def _size(headers: Sequence[tuple[str, bytes]]) -> int:
+def carried(headers: Headers) -> list[tuple[str, bytes]]:
+    """Return the headers of a post that its labels carry, too: those with a value, and no more than a trace needs."""
+    found: list[tuple[str, bytes]] = []
+    room = _MAX_CARRIED_BYTES
+    for name, value in headers:
+        if name in CARRIED_HEADERS and value is not None and (room := room - len(name) - len(value)) >= 0:
+            found.append((name, value))
+    return found
+
+
+def _size(headers: Headers) -> int:
     return sum(len(name) + len(value or b"") + _HEADER_OVERHEAD_BYTES for name, value in headers)
 
 
-def _replay_headers(headers: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+def _replay_headers(headers: Headers) -> list[tuple[str, bytes | None]]:
     """Return what the guard against endless replays reads, once each."""
     found = {name: value for name, value in headers if name in {ATTEMPT_HEADER, REPLAY_OF_HEADER}}
     return [(name, value) for name, value in found.items() if len(value or b"") <= _MAX_REPLAY_HEADER_BYTES]
 
 
-def is_first_part(headers: Sequence[tuple[str, bytes]]) -> bool:
+def is_first_part(headers: Headers) -> bool:
     """Return whether a dead letter is whole, or the first of its parts."""
-    return dict(headers).get(PART_HEADER, b"1/").startswith(b"1/")
+    return (dict(headers).get(PART_HEADER) or b"1/").startswith(b"1/")
 
 
 def _answer(label: "ModelLabel") -> TaskLabel:

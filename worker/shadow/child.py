@@ -19,7 +19,7 @@ from worker.isolation.child_process import read_message
 from worker.items import Item, OutgoingRecord
 from worker.labelling.exactness import is_exact
 from worker.labelling.stages import Stages, load_moderator, open_cache
-from worker.output.records import PublishStage, stamp_of
+from worker.output.records import RecordBuilder, stamp_of
 from worker.settings import Settings
 from worker.shadow.message import HandedPost
 from worker.telemetry.logs import configure_logs
@@ -56,7 +56,7 @@ async def _serve(settings: Settings, say: Callable[..., None]) -> None:
             stack, settings, moderator, cache, Watchdog(float("inf")), device_share=device_share
         )
         await stages.warm_up()
-        publish = PublishStage(
+        builder = RecordBuilder(
             routes=settings.kafka.routes,
             dead_letter_topic=settings.kafka.dead_letter_topic,
             max_dead_letter_bytes=settings.kafka.max_request_bytes,
@@ -71,10 +71,10 @@ async def _serve(settings: Settings, say: Callable[..., None]) -> None:
         while posts := await _next_batch(inbox, settings.batch.max_posts):
             items = [post.item() for post in posts]
             await stages.store(await stages.label(items))
-            say(**await _publish(items, publish, writer))
+            say(**await _publish(items, builder, writer))
 
 
-async def _publish(items: Sequence[Item], publish: PublishStage, writer: "_Writer") -> dict[str, int]:
+async def _publish(items: Sequence[Item], builder: RecordBuilder, writer: "_Writer") -> dict[str, int]:
     """Write the labels; return how many posts have theirs, were rejected, or have labels that could not be written."""
     labelled = [item for item in items if item.rejection is None]
     for item in items:
@@ -86,7 +86,7 @@ async def _publish(items: Sequence[Item], publish: PublishStage, writer: "_Write
     for partition in sorted({item.record.partition for item in labelled}):
         part = [item for item in labelled if item.record.partition == partition]
         try:
-            await writer.write(publish.records(part), partition)
+            await writer.write(builder.records(part), partition)
         except BROKEN as error:
             log.warning("shadow_unpublished", partition=partition, posts=len(part), error=repr(error))
             unpublished += len(part)

@@ -1,13 +1,13 @@
 """The child of `worker/shadow/parent.py`: `python -m worker.shadow.child_main`."""
 
 from worker.isolation.child_process import become_child, received_settings
-from worker.isolation.priority import give_way
+from worker.isolation.priority import lower_priority
 
 
 def main() -> None:
     """Serve the parent until it closes our standard input."""
     say = become_child()
-    give_way("idle")
+    lower_priority("idle")
     settings = received_settings()
     if settings is None:
         return

@@ -20,7 +20,7 @@ import structlog
 
 from worker.broker.topics import shadow_topics
 from worker.isolation.child_process import Child
-from worker.items import Item, usable
+from worker.items import Item, oddity, usable
 from worker.settings import Settings
 from worker.shadow.message import HandedPost
 from worker.telemetry.metrics import SHADOW_ENDS, SHADOW_POSTS, SHADOW_READY, SHADOW_WAITING_BYTES, SHADOW_WAITING_POSTS
@@ -153,7 +153,8 @@ class Shadow:
             return "not_ready"
         if self._loop_lag_seconds() > _MAX_LOOP_LAG_SECONDS:
             return "loop_lag"
-        if self._now() - item.record.timestamp / 1000 > self._limits.max_lag_seconds:
+        now, timestamp = self._now(), item.record.timestamp
+        if oddity(timestamp, 1000 * now) is None and now - timestamp / 1000 > self._limits.max_lag_seconds:
             return "behind"
         post = HandedPost.of(item)
         if self._posts >= self._limits.max_waiting_posts or self._bytes + post.size > self._limits.max_waiting_bytes:

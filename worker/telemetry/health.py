@@ -28,6 +28,7 @@ class Health:
     broker_reachable: bool = False
     partitions_ready: Callable[[], bool] = field(default=lambda: False)
     partitions_owned: Callable[[], int] = field(default=lambda: 0)
+    partitions_unreadable: Callable[[], int] = field(default=lambda: 0)
     loop_lag_seconds: float = 0.0
 
     async def watch_loop(self) -> None:
@@ -50,7 +51,9 @@ class Health:
     def ready(self) -> tuple[bool, dict[str, Any]]:
         """Return whether posts that arrive now are labelled."""
         checks = self._checks()
-        return all(checks.values()), {**checks, "partitions_owned": self.partitions_owned()}
+        # A damaged partition is said and fails nothing: no other process could read it, either.
+        counts = {"partitions_owned": self.partitions_owned(), "partitions_unreadable": self.partitions_unreadable()}
+        return all(checks.values()), {**checks, **counts}
 
     def _checks(self) -> dict[str, bool]:
         return {

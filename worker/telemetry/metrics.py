@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-# A series a counter more, that nobody asks for.
+# It would add a series to each counter: the time of its creation, which nothing here uses.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
 
@@ -111,6 +111,16 @@ ASSIGNMENTS = _counter("moderate_assignments_total", "assignments", "Times that 
 RECORDS_GONE = _counter(
     "moderate_records_gone_total", "offsets", "Offsets passed over because retention was shorter than the lag."
 )
+UNREADABLE_PARTITIONS = _gauge(
+    "moderate_unreadable_partitions",
+    "partitions",
+    "Owned partitions that stand still because what comes next in them is damaged or of an unknown format.",
+)
+GAPS_REFUSED = _counter(
+    "moderate_gaps_refused_total",
+    "fetches",
+    "Fetched records that were refused, and read again, because posts before them were fetched and lost on the way.",
+)
 
 # How fast?
 POSTS_READ = _counter("moderate_posts_read_total", "posts", "Records read from the posts topic.")
@@ -118,7 +128,7 @@ POSTS_LABELLED = _counter("moderate_posts_labelled_total", "posts", "Posts whose
 LATENCY_SECONDS = _histogram(
     "moderate_latency_seconds",
     "seconds",
-    "From a post's Kafka timestamp to the commit of its labels.",
+    "From a post's Kafka timestamp to the commit of its labels; without posts whose timestamp is no time of writing.",
     buckets=_LATENCY_BUCKETS,
 )
 BATCH_POSTS = _histogram("moderate_batch_posts", "posts", "Posts in a batch.", buckets=_BATCH_BUCKETS)
@@ -174,6 +184,30 @@ CACHE_FAILURES = _counter(
 )
 CACHE_AVAILABLE = _gauge("moderate_cache_available", "boolean", "1 while Redis is asked, 0 while it is left alone.")
 
+# What is no post, or not as it should be?
+TOMBSTONES = _counter(
+    "moderate_tombstones_total",
+    "records",
+    "Committed deletions of posts, by what became of them: passed, forwarded to the label topics, "
+    "no_key (asked to be forwarded, and nothing says what is deleted).",
+    "result",
+)
+RECORD_FAULTS = _counter(
+    "moderate_record_faults_total",
+    "records",
+    "What was read of Kafka that is not as it should be, by kind: header_name (not UTF-8; read, with escapes), "
+    "unreadable (a record, or a batch whose records cannot be told apart; dead-lettered with its bytes), too_large (a "
+    "batch that grows too large when it is decompressed; the same). Counted again where records are read again.",
+    "kind",
+)
+ODD_TIMESTAMPS = _counter(
+    "moderate_odd_timestamps_total",
+    "posts",
+    "Committed posts whose Kafka timestamp is no time of writing, by kind: none (0 or less), past (before 2000), "
+    "future. They count for no age, lag or latency.",
+    "kind",
+)
+
 # What fails, and why?
 DEAD_LETTERS = _counter(
     "moderate_dead_letters_total",
@@ -198,6 +232,24 @@ TEXTS_TRUNCATED = _counter(
 )
 TEXTS_UNREAD = _counter(
     "moderate_texts_unread_total", "texts", "Texts of labelled posts of which the model knows less than half."
+)
+FIELDS_UNREAD = _counter(
+    "moderate_fields_unread_total",
+    "fields",
+    "Fields of labelled posts that could not be read and count as absent: created_at, author_id, community, language.",
+    "field",
+)
+NO_POSTS = _counter(
+    "moderate_no_posts_total",
+    "records",
+    "Committed records that are neither a post nor the deletion of one, but another event of a social network or "
+    "database, such as a like.",
+)
+REGISTRY_FAILURES = _counter(
+    "moderate_registry_failures_total",
+    "requests",
+    "Failures of the Schema Registry, by kind: connection, status (in trouble), denied. Posts wait until it answers.",
+    "kind",
 )
 READY = _gauge(
     "moderate_ready",
@@ -276,15 +328,38 @@ _computed("counter", "process_cpu_seconds_total", "seconds", "Total user and sys
 
 # There from the start: Prometheus sees how much a series has grown, not that it has begun.
 for _stage, _reasons in (
-    ("decode", ("empty", "no_json", "no_post", "too_long")),
-    ("media", ("nothing_to_read", "nothing_usable")),
+    ("fetch", ("unreadable",)),
+    (
+        "decode",
+        (
+            "empty",
+            "no_json",
+            "no_post",
+            "not_of_schema",
+            "nothing_to_read",
+            "too_long",
+            "unknown_schema",
+            "unsupported",
+        ),
+    ),
+    ("media", ("nothing_usable",)),
     ("infer", ("model_error", "no_memory")),
     ("poison", ("poison",)),
 ):
     for _reason in _reasons:
         DEAD_LETTERS.labels(_stage, _reason)
+for _field in ("created_at", "author_id", "community", "language"):
+    FIELDS_UNREAD.labels(_field)
+for _kind in ("connection", "status", "denied"):
+    REGISTRY_FAILURES.labels(_kind)
 for _reason in ("fenced", "timeout", "connection", "other"):
     LANES_FAILED.labels(_reason)
+for _result in ("passed", "forwarded", "no_key"):
+    TOMBSTONES.labels(_result)
+for _kind in ("header_name", "unreadable", "too_large"):
+    RECORD_FAULTS.labels(_kind)
+for _kind in ("none", "past", "future"):
+    ODD_TIMESTAMPS.labels(_kind)
 for _kind in ("timeout", "error", "full", "slow", "garbage", "wrong_size"):
     CACHE_FAILURES.labels(_kind)
 for _access in ("find", "store"):

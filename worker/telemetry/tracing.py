@@ -78,7 +78,7 @@ class Traces:
 
     def _parent(self, item: Item) -> str | None:
         """Return the traceparent of a post that is traced, empty where it has none; None where it is not traced."""
-        header = next((value for name, value in item.record.headers if name == "traceparent"), b"")
+        header = _header(item, "traceparent") or b""
         parts = header.split(b"-")
         if len(parts) >= 4 and len(parts[1]) == 32:
             with suppress(ValueError):
@@ -96,9 +96,8 @@ class Traces:
         propagator = TraceContextTextMapPropagator()
         for item, parent in chosen:
             carrier = {"traceparent": parent} if parent else {}
-            carrier |= {
-                name: value.decode("ascii", "replace") for name, value in item.record.headers if name == "tracestate"
-            }
+            if state := _header(item, "tracestate"):
+                carrier["tracestate"] = state.decode("ascii", "replace")
             span = self._tracer.start_span(
                 f"process {item.record.topic}",
                 context=propagator.extract(carrier, Context()),
@@ -135,6 +134,11 @@ class Traces:
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await loop.run_in_executor(self._thread, self._provider.force_flush, round(_FLUSH_SECONDS * 1000))
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _header(item: Item, name: str) -> bytes | None:
+    """Return the first header of that name that has a value."""
+    return next((value for found, value in item.record.headers if found == name and value is not None), None)
 
 
 def traces_of(settings: Settings, worker: str, exporter: "SpanExporter | None" = None) -> Traces | NoTraces:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmorient.config import DrawnTextConfig
+from mmorient.input.formats.source import PICTURE_VERSION
 from mmorient.input.ocr import OCR_VERSION
 from mmorient.input.ocr.detector import Rgb
 from mmorient.input.ocr.inpaint import inpaint
@@ -96,4 +97,9 @@ def drawn_text_config(*, ocr: bool = True, inpaint: bool = True) -> DrawnTextCon
 
 
 def _identity(config: DrawnTextConfig) -> dict[str, str]:
-    return {"version": config.version, "detector": config.detector.sha256, "recogniser": config.recogniser.sha256}
+    return {
+        "version": config.version,
+        "pictures": PICTURE_VERSION,
+        "detector": config.detector.sha256,
+        "recogniser": config.recogniser.sha256,
+    }

@@ -137,7 +137,7 @@ def compositions(assigned: Iterable[str]) -> Iterator[str]:
 
 
 def looks(assigned: Iterable[str], plain: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Letters beyond ASCII that are the same as a Latin one to the eye, by Unicode's table; and those that are like one.
+    """Letters beyond ASCII that nobody can tell from a Latin one, by Unicode's table; and those that are like one.
 
     The latter look like a Latin small capital, have a capital that looks like a Latin one, or are a Latin one turned.
     """

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import logging
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mmorient.errors import DataError
+from mmorient.files.refusals import Refusals
 from mmorient.labels import TASKS
 from mmorient.network.mm_orient import DEGREES
 from mmorient.training.data.examples import PROBES, TRAIN, VAL, Example
-from mmorient.training.data.posts_file import read_posts
+from mmorient.training.data.posts_file import ENDINGS, read_posts
+
+_log = logging.getLogger(__name__)
 
 # MMSD2.0's own placeholders, and what a live post has in their place.
 _PLACEHOLDERS = {"<user>": "@user", "<url>": "http", "<num>": ""}
@@ -30,17 +34,28 @@ def read_all(data: Path) -> list[Example]:
 
     Args:
         data: Holds any of ``memotion_dataset_7k``, ``mvsa_single``, ``tweeteval/datasets`` and ``sarcasm_text``, and
-            any files of labelled posts, ``*.csv`` and ``*.jsonl``, as ``read_posts`` takes them.
+            any files of labelled posts, as ``read_posts`` takes them. Names that begin with ``_`` or ``.`` are passed
+            over, and empty files with a word. Rows of those files that cannot be used are named in the log, the first
+            few of each kind, and left out.
 
     Raises:
-        DataError: No set is there, or one is laid out otherwise.
+        DataError: No set is there, or one is laid out otherwise; or no row of a file can be used.
     """
     folders = [(reader, data / name) for name, reader in _SETS.items()]
-    files = sorted(path for pattern in ("*.csv", "*.jsonl") for path in data.glob(pattern))
     examples = [example for reader, folder in folders if folder.is_dir() for example in reader(folder)]
-    examples += [example for file in files for example in read_posts(file)]
+    refusals = Refusals(lambda said: _log.warning("refused: %s", said))
+    for file in sorted(data.iterdir()) if data.is_dir() else ():
+        if file.name.startswith(("_", ".")) or not file.name.lower().endswith(ENDINGS) or not file.is_file():
+            continue
+        if not file.stat().st_size:
+            _log.warning("%s: is empty, passed over", file)
+            continue
+        examples += read_posts(file, refusals.add)
+    refusals.close()
+    if refusals.count:
+        _log.warning("%d rows were refused", refusals.count)
     if not examples:
-        raise DataError(f"{data}: no examples; looked for {', '.join(_SETS)}, *.csv and *.jsonl")
+        raise DataError(f"{data}: no examples; looked for {', '.join(_SETS)}, *.csv, *.tsv, *.jsonl, *.ndjson, *.json")
     return examples
 
 

@@ -18,7 +18,8 @@ from tqdm import tqdm
 from mmorient.encoders.efficientnet import REGION_WIDTH, REGIONS, EfficientNetLite
 from mmorient.encoders.lite import scaled
 from mmorient.errors import PictureError
-from mmorient.input.pictures import PICTURE_VERSION, decode_picture
+from mmorient.input.formats.source import PICTURE_VERSION
+from mmorient.input.pictures import decode_picture
 
 _log = logging.getLogger(__name__)
 _ROWS = 8

@@ -11,14 +11,14 @@ from mmorient.config import (
     Tiles,
 )
 from mmorient.encoders.efficientnet import REGION_WIDTH
-from mmorient.input.pictures import PICTURE_VERSION
+from mmorient.input.formats.source import PICTURE_VERSION
 from mmorient.input.text import TEXT_VERSION
 
 GLOBAL_WIDTH = 384
 TILES = {
     # On one core of a CPU, fp32: a call of 1, 2, 4 texts of 32 tokens takes 12, 16, 27 ms, so that a lone text pays
     # little for the second row; a picture 25 ms alone and 24 each by 2; 16 posts 3 ms (`python -m bench.tiles`).
-    "cpu": Tiles(texts=2, pictures=1, posts=16),
+    "cpu": Tiles(texts=1, pictures=1, posts=16),
     "cuda": Tiles(texts=64, pictures=32, posts=256),
     "mps": Tiles(texts=16, pictures=8, posts=64),
 }

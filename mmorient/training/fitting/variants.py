@@ -20,17 +20,17 @@ from mmorient.config import (
 from mmorient.encoders.clip import PICTURE_FILES, TEXT_FILES
 from mmorient.encoders.hugging_face import describe_folder, load_config
 from mmorient.encoders.paper import BERT_FILES, DETR_FILES
-from mmorient.input.pictures import PICTURE_VERSION
+from mmorient.input.formats.source import PICTURE_VERSION
 from mmorient.input.text import TEXT_VERSION
 
 CLIP_TILES = {
-    "cpu": Tiles(texts=2, pictures=1, posts=16),
+    "cpu": Tiles(texts=1, pictures=1, posts=16),
     "cuda": Tiles(texts=64, pictures=32, posts=256),
     "mps": Tiles(texts=16, pictures=8, posts=64),
 }
 # A DETR's picture has thirteen times the pixels of a CLIP's.
 PAPER_TILES = {
-    "cpu": Tiles(texts=2, pictures=1, posts=16),
+    "cpu": Tiles(texts=1, pictures=1, posts=16),
     "cuda": Tiles(texts=64, pictures=8, posts=256),
     "mps": Tiles(texts=16, pictures=2, posts=64),
 }

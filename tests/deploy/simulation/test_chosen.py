@@ -25,6 +25,7 @@ def verdicts() -> list[Verdict]:
     return [judge(settings, figures) for settings in compared(figures)]
 
 
+@pytest.mark.soak
 def test_the_chosen_settings_beat_the_naive_ones(verdicts: list[Verdict]) -> None:
     """They meet the objective, and what else does so costs more."""
     *naive, chosen = verdicts

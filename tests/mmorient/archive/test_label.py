@@ -1,6 +1,7 @@
 """The command over archives: every form in, every form out, killed and gone on with."""
 
 import base64
+import gzip
 import json
 import subprocess
 import time
@@ -144,13 +145,20 @@ def test_a_file_that_breaks_off_ends_the_run(run: Run, tmp_path: Path, untrained
 def test_a_killed_run_goes_on_to_the_same_bytes(
     run: Run, tmp_path: Path, untrained: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """kill -9 once a state of an unfinished run is there, then --resume."""
+    """kill -9 once a state of an unfinished run is there, then --resume; with lines, an array and a table."""
     for number in range(2):
         posts = [{"id": f"{number}-{one}", "text": f"number {one} of {number}"} for one in range(250)]
-        write_lines(tmp_path / "in" / f"{number}.jsonl", [*posts, b"not json"])
+        if name.endswith(".parquet"):
+            write_lines(tmp_path / "in" / f"{number}.jsonl", [*posts, b"not json"])
+        elif number:
+            (tmp_path / "in" / "b.json.gz").write_bytes(gzip.compress(json.dumps([*posts, {}], indent=1).encode()))
+        else:
+            (tmp_path / "in").mkdir()
+            rows = [f"{post['id']};{post['text']}" for post in posts]
+            (tmp_path / "in" / "a.csv").write_bytes("\n".join(["id;text", *rows, "too;many;cells"]).encode("utf-16"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(parquet_output, "_PART_ROWS", 64)
-    arguments = ["label", "in", "--checkpoint", str(untrained), "--output"]
+    arguments = ["label", "in/*", "--checkpoint", str(untrained), "--output"]
     assert run(*arguments, f"whole-{name}").code == 1
     # A state with every chunk, so that the kill does not have to wait for one.
     often = (
@@ -171,3 +179,22 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     assert "mmorient: 2 lines were no posts" in ran.err
     assert Path(name).read_bytes() == Path(f"whole-{name}").read_bytes()
     assert not Path("out.parquet.parts").exists()
+
+
+def test_a_folder_of_a_lake_of_files(run: Run, tmp_path: Path, untrained: Path) -> None:
+    """What is empty is said, what marks other files is not read, and refusals of a kind are counted after five."""
+    folder = tmp_path / "day=1"
+    write_lines(
+        folder / "a.ndjson", [{"id": "1", "text": "a"}, *(f"no post {number}".encode() for number in range(20))]
+    )
+    (folder / "b.json").write_text(json.dumps([{"id": "2", "text": "b"}, {"text": "no id"}], indent=2))
+    write_lines(folder / "_c.jsonl", [{"id": "3", "text": "c"}])
+    (folder / "d.parquet").touch()
+    ran = run("label", tmp_path, "--checkpoint", untrained)
+    assert [json.loads(line)["id"] for line in ran.out.splitlines()] == ["1", "2"]
+    assert ran.code == 1
+    said = [line.replace(str(folder), "") for line in ran.err.splitlines()]
+    assert said[0] == "mmorient: /d.parquet: is empty, passed over"
+    assert [line.split(": ")[1] for line in said[1:7]] == [*(f"/a.ndjson:{line}" for line in range(2, 7)), "/b.json:2"]
+    assert said[7].startswith("mmorient: 15 more rows like /a.ndjson:2: ")
+    assert said[8:] == ["mmorient: 21 lines were no posts"]

@@ -11,6 +11,8 @@ from PIL import Image
 from tests.mmorient.archive.archives import write_lines, write_parquet
 from tests.mmorient.conftest import Run, encode
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.mark.timeout(280)
 def test_two_workers_write_the_bytes_of_one_process(run: Run, tmp_path: Path, untrained: Path) -> None:

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from mmorient.archive import json_lines, reading
+from mmorient.archive import reading
 from mmorient.archive.reading import Place, Row, chunks, open_archive
 from mmorient.errors import ArchiveError, ArchiveUsageError
+from mmorient.files import json_lines, json_rows
 from tests.mmorient.archive.archives import write_lines, write_parquet
 
 PICTURE = bytes(range(256))
@@ -57,8 +58,8 @@ def test_blank_lines_count_and_are_passed_over(tmp_path: Path) -> None:
 
 def test_a_line_without_end_is_refused_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And those around it are read."""
-    monkeypatch.setattr(reading, "MAX_LINE_BYTES", 1000)
-    monkeypatch.setattr(json_lines, "_BUFFER_BYTES", 100)
+    monkeypatch.setattr(json_rows, "MAX_ROW_BYTES", 1000)
+    monkeypatch.setattr(json_lines, "BUFFER_BYTES", 100)
     archive = open_archive([str(write_lines(tmp_path / "a.jsonl", [b"x" * 1000, b"1", b"y" * 5000, b"2"]))])
     rows = [(row.number, row.value, row.refused is not None) for row in archive.rows()]
     assert rows == [(1, b"", True), (2, b"1\n", False), (3, b"", True), (4, b"2\n", False)]

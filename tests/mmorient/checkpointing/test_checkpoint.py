@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from mmorient import CheckpointError
 from mmorient.checkpointing.loading import BANK, CALIBRATION, CONFIG, EMBEDDING, HEAD, load_checkpoint
+from mmorient.config import Tiles
 from mmorient.digest import SHIPPED, file_digest
 from mmorient.training.fitting.untrained import write_untrained
 
@@ -85,7 +86,15 @@ def test_other_bytes(copy: Path, name: str) -> None:
         (lambda config: config["text_encoder"].update(preprocessing="text/0"), "text preprocessing is 'text/0'"),
         (lambda config: config["picture_encoder"].update(preprocessing="p"), "picture preprocessing is 'p'"),
         (lambda config: config.update(surprise=1), "surprise: Extra inputs are not permitted"),
-        (lambda config: config.pop("rows"), "rows: Field required"),
+        (lambda config: config.pop("tiles"), "tiles: Field required"),
+        (
+            lambda config: config["tiles"]["cpu"].update(posts=8),
+            "tiles.cpu.posts: Input should be",
+        ),
+        (
+            lambda config: config.update(format="mm-orient-checkpoint/2", rows=config.pop("tiles")),
+            "this version reads 'mm-orient-checkpoint/3'",
+        ),
         (lambda config: config["head"].update(trunk=[9, 9]), "dense1.weight is"),
         (lambda config: config["head"].update(bank_posts=3), "labels is"),
         (lambda config: config["text_encoder"].update(tokenizer="other.json"), "names no digest of other.json"),
@@ -148,6 +157,13 @@ def test_the_embedding_digest_covers_what_makes_a_vector_and_no_more(copy: Path)
     reseal(copy)
     assert load_checkpoint(copy).embedding_digest("fp32") == before
     assert load_checkpoint(copy).embedding_digest("bf16") != before
+    tiles = Tiles(texts=2, pictures=1, posts=16)
+    on_devices = {
+        load_checkpoint(copy).embedding_digest("fp32", tiles=size, arithmetic=arithmetic)
+        for size in (tiles, tiles.model_copy(update={"texts": 4}), tiles.model_copy(update={"posts": 64}))
+        for arithmetic in ("avx512-1", "avx2-2")
+    }
+    assert len(on_devices) == 4  # how many posts a tile has does not matter before the cache
     edit_tensors(copy / EMBEDDING, lambda tensors: tensors["text_attention.kernel"].add_(1))
     assert load_checkpoint(copy).embedding_digest("fp32") != before
 

@@ -3,14 +3,17 @@
 import base64
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mmorient import Moderator
-from mmorient.explain.case import Case, read_case
 from tests.mmorient.conftest import encode
+
+if TYPE_CHECKING:
+    from mmorient import Moderator
+    from mmorient.explain.case import Case
 
 TEXT = (
     "oh GREAT, another #MondayMotivation \U0001f602 thanks @John_Doe: https://example.org/a?b=1 \u200b it\u2019s fine"
@@ -34,6 +37,8 @@ def post(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def case(post: Path, moderator: Moderator) -> Case:
+def case(post: Path, moderator: "Moderator") -> "Case":
     """Its explanation."""
+    from mmorient.explain.case import read_case
+
     return read_case(post.read_bytes(), post.parent, moderator, neighbours=3, words=4)

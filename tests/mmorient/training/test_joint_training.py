@@ -257,6 +257,7 @@ def test_own_texts_train_a_shipped_checkpoint_further(trained: Path, tmp_path: P
     assert awful > lovely
 
 
+@pytest.mark.soak
 def test_ablation_trains_every_row_alike(data: Path, tmp_path: Path) -> None:
     """One score a seed for each task of each set with pictures, in a table with the best in bold."""
     prepared = prepare(read_all(data), CONFIG, tmp_path)

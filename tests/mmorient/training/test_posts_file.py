@@ -1,5 +1,6 @@
 """People's own labelled posts."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -92,7 +93,23 @@ def test_a_text_keeps_its_split(tmp_path: Path) -> None:
         ("a.jsonl", ['{"text": 7}'], r"a\.jsonl:1: text 7 is no string"),
         ("a.jsonl", ['{"text": "hi", "labels": {"sarcsm": "sarcastic"}}'], r"a\.jsonl:1: labels: 'sarcsm' is none of"),
         ("a.jsonl", ['{"text": "hi", "labels": "sarcastic"}'], r"a\.jsonl:1: labels are no JSON object"),
-        ("a.txt", ["hi"], r"a\.txt: neither \.csv nor \.jsonl"),
+        ("a.csv", ["text,Humor", "hi,funny"], r"is 'Humor' meant for 'humour'\?"),
+        ("a.csv", ["text:sarcasm", "hi:sarcastic"], r"the separator is none of commas, semicolons, tabs, bars"),
+        (
+            "a.csv",
+            ["text,sarcasm,Sarcasm", "hi,sarcastic,"],
+            r"a\.csv:1: column 'sarcasm' stands 2 times \(cells 2, 3\)",
+        ),
+        ("a.csv", ["text,sarcasm", "hi,sarcastc"], r"a\.csv:2: .*: is 'sarcastic' meant\?"),
+        ("a.csv", ["text,sarcasm", "hi,1"], r"a\.csv:2: .*: classes are written by name"),
+        (
+            "a.jsonl",
+            ['{"text": "hi", "sarcasm": 1}'],
+            r"a\.jsonl:1: sarcasm 1 is no string: classes are written by name",
+        ),
+        ("a.csv", ["text,sarcasm", "one, two,sarcastic"], r"a text with a ',' in it must stand in quotes"),
+        ("a.csv", ["text,sarcasm", '"never closed,sarcastic'], r"a quote that begins in this row is never closed"),
+        ("a.txt", ["hi"], r"a\.txt: neither \.csv nor \.tsv nor \.jsonl"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, name: str, lines: list[str], message: str) -> None:
@@ -122,3 +139,64 @@ def test_own_files_are_read_with_the_sets(tmp_path: Path) -> None:
         ("forum", {"sarcasm": 1}),
         ("shop", {"sentiment": 2}),
     ]
+
+
+TABLE = "text,split,sarcasm\nsure thing,val,sarcastic\n"
+CHANGED = {
+    # What the table becomes; what it was before: refused, with what message.
+    "semicolons.csv": (TABLE.replace(",", ";").encode(), "no column of a task"),
+    "tabs.csv": (TABLE.replace(",", "\t").encode(), "no column of a task"),
+    "tabs.tsv": (TABLE.replace(",", "\t").encode(), "neither .csv nor .jsonl"),
+    "utf-16.csv": (TABLE.encode("utf-16"), "not UTF-8"),
+    "utf-16-be.csv": (b"\xfe\xff" + TABLE.encode("utf-16-be"), "not UTF-8"),
+    "marked.csv": (b"\xef\xbb\xbf" + TABLE.encode(), "read"),
+    "sep.csv": (b"sep=;\r\n" + TABLE.replace(",", ";").encode(), "no column of a task"),
+    "header.csv": (TABLE.replace("text,split,sarcasm", "Text, SPLIT ,Sarcasm").encode(), "no column of a task"),
+    "classes.csv": (TABLE.replace("val,sarcastic", "Val,SARCASTIC").encode(), "split 'Val' is none of train, val"),
+    "packed.csv.gz": (gzip.compress(TABLE.encode()), "neither .csv nor .jsonl"),
+    "lines.ndjson": (b'{"text": "sure thing", "split": "val", "Sarcasm": "Sarcastic"}', "neither .csv nor .jsonl"),
+    "array.json": (b'[{"text": "sure thing", "split": "val", "sarcasm": "sarcastic"}]', "neither .csv nor .jsonl"),
+    "under.json": (b'[{"text": "sure thing", "split": "val", "labels": {"Sarcasm": "sarcastic"}}]', "neither"),
+    "marked.jsonl": (b'\xef\xbb\xbf{"text": "sure thing", "split": "val", "sarcasm": "sarcastic"}', "read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_table_however_it_was_written(tmp_path: Path, name: str) -> None:
+    """The same post, under the name of its file."""
+    content, before = CHANGED[name]
+    (tmp_path / name).write_bytes(content)
+    [example] = read_posts(tmp_path / name)
+    assert (example.text, example.split, example.targets) == ("sure thing", "val", {"sarcasm": 1})
+    assert example.source == name.split(".", maxsplit=1)[0]
+    assert before
+
+
+def test_bad_rows_are_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One by one, those of a kind counted after the first five; a file of nothing else is an error."""
+    rows = [
+        "sure,sarcastic",
+        *(f"hm {number},maybe" for number in range(20)),
+        "one, two,sarcastic",
+        "caf\xe9,sarcastic",
+    ]
+    (tmp_path / "a.csv").write_bytes("\n".join(["text,sarcasm", *rows]).encode("latin-1"))
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "_draft.csv").write_text("nothing of ours")
+    (tmp_path / "._a.csv").write_text("nothing of ours")
+    assert [example.text for example in read_all(tmp_path)] == ["sure"]
+    said = [record.getMessage().replace(str(tmp_path), "") for record in caplog.records]
+    assert said[:2] == [
+        "refused: /a.csv:3: sarcasm 'maybe' is none of not_sarcastic, sarcastic",
+        "refused: /a.csv:4: sarcasm 'maybe' is none of not_sarcastic, sarcastic",
+    ]
+    assert said[5:] == [
+        "refused: /a.csv:23: 3 cells where the header has 2: a text with a ',' in it must stand in quotes",
+        "refused: /a.csv:24: not UTF-8: is the table of an old Windows code page? Save it as CSV UTF-8",
+        "/empty.csv: is empty, passed over",
+        "refused: 15 more rows like /a.csv:3: sarcasm … is none of not_sarcastic, sarcastic",
+        "22 rows were refused",
+    ]
+    written(tmp_path, "b.csv", "text,sarcasm", "hi,maybe", "ho,maybe")
+    with pytest.raises(DataError, match=r"b\.csv:2: sarcasm 'maybe' .*no other row can be used"):
+        read_all(tmp_path)

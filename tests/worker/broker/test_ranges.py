@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from tests.worker.system import Servers
 from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, read_ranges
-from worker.broker.ranges import Bound, Range, freeze, parse_bound, parse_partitions
+from worker.broker.ranges import Bound, OffsetRange, freeze, parse_bound, parse_partitions
 from worker.errors import SettingsError
 from worker.settings import KafkaSettings
 
@@ -69,16 +69,16 @@ async def test_a_range_ends_behind_markers_and_aborted_records(servers: Servers,
     await producer.stop()
     sources = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
 
-    async def values(ranges: dict[TopicPartition, Range]) -> list[int]:
+    async def values(ranges: dict[TopicPartition, OffsetRange]) -> list[int]:
         async with asyncio.timeout(20):
             return [int(record.value) async for records in read_ranges(consumer, ranges) for record in records]
 
     whole = await freeze(consumer, sources, EARLIEST, LATEST)
-    assert whole == {sources[0]: Range(0, 44), sources[1]: Range(0, 0)}
+    assert whole == {sources[0]: OffsetRange(0, 44), sources[1]: OffsetRange(0, 0)}
     assert await values(whole) == [*range(10), *range(20, 30)]
     # Offsets 0 to 10 are the first transaction and its marker, whose time is now; 22 is the third one's first record.
     times = await freeze(consumer, sources, Bound("time", 1_005_000), Bound("time", 1_022_000))
-    assert times[sources[0]] == Range(5, 24)
+    assert times[sources[0]] == OffsetRange(5, 24)
     assert await values(times) == [*range(5, 10), 20, 21]
     assert await values(await freeze(consumer, sources, Bound("time", 1_030_000), LATEST)) == []
     assert await values(await freeze(consumer, sources, EARLIEST, Bound("time", 10**13))) == [
@@ -87,9 +87,9 @@ async def test_a_range_ends_behind_markers_and_aborted_records(servers: Servers,
     ]
     await admin.delete_records({sources[0]: RecordsToDelete(before_offset=4)})
     gone = await freeze(consumer, sources, Bound("offset", 1), Bound("offset", 9))
-    assert gone == {sources[0]: Range(4, 9, gone=3), sources[1]: Range(0, 0)}
+    assert gone == {sources[0]: OffsetRange(4, 9, gone=3), sources[1]: OffsetRange(0, 0)}
     # What was there when the range was frozen, and is not any more.
-    assert await values({sources[0]: Range(0, 9)}) == [4, 5, 6, 7, 8]
+    assert await values({sources[0]: OffsetRange(0, 9)}) == [4, 5, 6, 7, 8]
     await admin.close()
 
 

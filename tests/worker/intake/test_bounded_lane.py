@@ -35,11 +35,11 @@ async def test_what_lies_behind_the_end_is_not_taken() -> None:
     lane = lane_over(partners)
     await lane.open()
     ending = asyncio.create_task(lane.end())
-    piece = lane.accept(records(40, 45, 48, 50, 53), max_bytes=1000)
+    piece = lane.accept(records(40, 45, 48, 50, 53), read_from=40, max_bytes=1000)
     assert piece is not None
     assert [item.record.offset for item in piece.items] == [40, 45, 48]
     lane.reach(54)
-    assert lane.accept(records(55), max_bytes=1000) is None
+    assert lane.accept(records(55), read_from=55, max_bytes=1000) is None
     await asyncio.sleep(0)
     assert not ending.done()
     await lane.settle(piece, [])
@@ -55,7 +55,7 @@ async def test_every_note_keeps_the_plan() -> None:
     partners = Partners()
     lane = lane_over(partners)
     await lane.open()
-    piece = lane.accept(records(40, 41), max_bytes=1000)
+    piece = lane.accept(records(40, 41), read_from=40, max_bytes=1000)
     assert piece is not None
     await lane.settle(piece, [])
     await lane.give_up()
@@ -80,7 +80,7 @@ async def test_nothing_behind_a_dropped_slice_is_called_done() -> None:
     partners = Partners()
     lane = lane_over(partners)
     await lane.open()
-    piece = lane.accept(records(40), max_bytes=1000)
+    piece = lane.accept(records(40), read_from=40, max_bytes=1000)
     assert piece is not None
     lane.reach(50)
     piece.release()
@@ -109,7 +109,7 @@ async def test_a_live_lane_has_no_end() -> None:
     lane._terms = LaneTerms("group", "worker", 5, 64)
     await lane.open()
     lane.reach(10**9)
-    assert lane.accept(records(10**9), max_bytes=1000) is not None
+    assert lane.accept(records(10**9), read_from=40, max_bytes=1000) is not None
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await lane.end()

@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import suppress
 
+import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
@@ -31,6 +32,7 @@ async def test_another_deployment_of_the_same_group_is_refused(stream: Stream) -
     assert await first.end() == 0
 
 
+@pytest.mark.soak
 async def test_a_stranger_with_our_transactional_id_is_named(stream: Stream) -> None:
     """Who keeps fencing a partition that the group gave to this worker, ends it with a line that names the id."""
     await stream.create_topics(1)
@@ -54,6 +56,7 @@ async def test_a_stranger_with_our_transactional_id_is_named(stream: Stream) -> 
         await asyncio.gather(fencing, return_exceptions=True)
 
 
+@pytest.mark.soak
 async def test_static_members_come_back_and_impostors_end(stream: Stream) -> None:
     """A member that restarts under its name moves nobody's partitions; one that takes another's name is ended."""
     await stream.create_topics(4)

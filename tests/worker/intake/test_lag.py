@@ -7,7 +7,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from worker.intake.lag import Lag
-from worker.intake.lane import Waiting
+from worker.intake.slices import Waiting
 
 SOURCE = TopicPartition("posts", 3)
 

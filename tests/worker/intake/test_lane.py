@@ -1,6 +1,7 @@
 """What a lane promises, with a consumer and producers that do what a real broker cannot be made to do on cue."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +12,13 @@ from aiokafka.errors import ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 from tests.worker.records import StandInRecord
+from worker.broker.fetching import FetchedRecord
 from worker.errors import LaneError
 from worker.intake.journal import Care, Journal
 from worker.intake.lane import Lane, LaneTerms
 from worker.intake.slices import Slice
 from worker.items import OutgoingRecord
+from worker.telemetry.metrics import sample
 
 SOURCE = TopicPartition("posts", 3)
 
@@ -124,9 +127,14 @@ def lane_of(journal: Partners, on_failure: Callable[[BaseException], None] = lam
 
 def accept(lane: Lane, *offsets: int) -> Slice:
     """Give a lane records and return the slice."""
-    piece = lane.accept([StandInRecord(b"x", offset=offset) for offset in offsets], max_bytes=1000)
+    piece = offered(lane, [StandInRecord(b"x", offset=offset) for offset in offsets])
     assert piece is not None
     return piece
+
+
+def offered(lane: Lane, records: list[StandInRecord], max_bytes: int = 1000, **about: Any) -> Slice | None:
+    """Give a lane records that were read from the first one on; return what it takes."""
+    return lane.accept(records, read_from=records[0].offset, max_bytes=max_bytes, **about)
 
 
 OUT = [OutgoingRecord("labels.sarcasm", b"k", b"v", ())]
@@ -136,7 +144,7 @@ async def test_the_fence_comes_before_the_offset() -> None:
     """A lane fences, asks for the committed offset, notes that it begins, seeks, fetches; only then it accepts."""
     journal = Partners()
     lane = lane_of(journal)
-    assert lane.accept([StandInRecord(b"x", offset=40)], max_bytes=1000) is None
+    assert offered(lane, [StandInRecord(b"x", offset=40)]) is None
     await lane.open()
     assert journal.calls == ["fence", "committed", "begin", "offsets", "commit", "seek 40", "resume"]
     assert (journal.offsets, journal.notes) == ([40], [Journal("open", "me", suspects=192)])
@@ -168,7 +176,7 @@ async def test_records_are_accepted_once() -> None:
     lane = lane_of(Partners())
     await lane.open()
     assert [item.record.offset for item in accept(lane, 38, 39, 40, 41).items] == [40, 41]
-    assert lane.accept([StandInRecord(b"x", offset=41)], max_bytes=1000) is None
+    assert offered(lane, [StandInRecord(b"x", offset=41)]) is None
 
 
 async def test_slices_are_settled_in_order() -> None:
@@ -216,7 +224,7 @@ async def test_any_failure_breaks_the_lane_for_good(call: str, error: BaseExcept
         await lane.settle(second, OUT)
     assert told == [error]
     assert journal.calls.count("commit") == (call == "commit")
-    assert lane.accept([StandInRecord(b"x", offset=42)], max_bytes=1000) is None
+    assert offered(lane, [StandInRecord(b"x", offset=42)]) is None
     await asyncio.wait_for(lane.drained(), 1)
 
 
@@ -273,12 +281,12 @@ async def test_a_slice_has_no_more_bytes_than_there_is_room_for() -> None:
     lane = lane_of(journal)
     await lane.open()
     records = [StandInRecord(b"x" * 400, offset=offset) for offset in (40, 41, 42)]
-    piece = lane.accept(records, max_bytes=1000)
+    piece = offered(lane, records)
     assert piece is not None
     assert [item.record.offset for item in piece.items] == [40, 41]
     assert journal.calls[-1] == "seek 42"
-    assert lane.accept(records[2:], max_bytes=100) is None
-    alone = lane.accept(records[2:], max_bytes=100, even_if_larger=True)
+    assert offered(lane, records[2:], max_bytes=100) is None
+    alone = offered(lane, records[2:], max_bytes=100, even_if_larger=True)
     assert alone is not None
     assert alone.next_offset == 43
 
@@ -295,3 +303,81 @@ async def test_the_last_note_does_not_take_the_offset_back() -> None:
     await settling
     assert journal.offsets == [40, 42, 42]
     assert journal.notes[-1] == Journal("closed", "me")
+
+
+async def test_a_hole_is_refused_and_read_again() -> None:
+    """Records that were read from behind the lane's next offset are not taken: those before them would be lost."""
+    journal = Partners()
+    lane = lane_of(journal)
+    await lane.open()
+    accept(lane, 40)
+    journal.forget()
+    refused = sample("moderate_gaps_refused_total")
+    records = [StandInRecord(b"x", offset=50), StandInRecord(b"x", offset=51)]
+    assert lane.accept(records, read_from=45, max_bytes=1000) is None
+    assert journal.calls == ["seek 41"]
+    assert sample("moderate_gaps_refused_total") == refused + 1
+    # The log itself has no record between 41 and 50: markers, aborted transactions, compaction.
+    piece = lane.accept(records, read_from=41, max_bytes=1000)
+    assert piece is not None
+    assert piece.next_offset == 52
+
+
+async def test_a_lane_fetches_again_from_its_own_next_offset() -> None:
+    """After an error of a fetch the position is the lane's, whatever the consumer has passed; a closed one stays."""
+    journal = Partners()
+    lane = lane_of(journal)
+    await lane.open()
+    accept(lane, 40, 41)
+    journal.forget()
+    lane.rewind()
+    lane.stop_accepting()
+    lane.rewind()
+    assert journal.calls == ["seek 42", "pause"]
+
+
+async def test_a_held_lane_does_not_overtake_its_step() -> None:
+    """A lane whose partition is read again goes on at once, unless the end of a careful step will let it."""
+    journal = Partners(committed={SOURCE: OffsetAndMetadata(40, Journal("open", "other", suspects=20).dumps())})
+    lane = lane_of(journal)
+    await lane.open()
+    journal.forget()
+    lane.hold()
+    lane.go_on()
+    assert journal.calls == ["pause", "resume"]
+    piece = accept(lane, 40)
+    journal.forget()
+    lane.hold()
+    lane.go_on()
+    assert journal.calls == ["pause"]
+    await lane.settle(piece, OUT)
+    assert journal.calls[-1] == "resume"
+
+
+async def test_deletions_and_bytes_that_are_no_record_are_told_from_posts() -> None:
+    """A record without a value is a deletion, an empty one is not; what could not be read is refused with its bytes."""
+    lane = lane_of(Partners())
+    await lane.open()
+    torn = FetchedRecord("posts", 3, 42, 0, 0, None, b"torn", None, -1, 4, (), 42, "a header without a name")
+    records: list[Any] = [StandInRecord(None, offset=40), StandInRecord(b"", offset=41), torn]
+    piece = lane.accept(records, read_from=40, max_bytes=1000)
+    assert piece is not None
+    assert [item.passed_over for item in piece.items] == ["deletion", None, None]
+    rejection = piece.items[2].rejection
+    assert rejection is not None
+    assert (rejection.stage, rejection.reason) == ("fetch", "unreadable")
+    assert "a header without a name" in str(rejection)
+
+
+@pytest.mark.parametrize("timestamp", [0, -1, 1_790_000_000, 4_000_000_000_000, 2**62])
+async def test_a_timestamp_that_is_no_time_of_writing_gives_no_age(timestamp: int) -> None:
+    """Nothing, minus one, seconds for milliseconds and the far future: the age counts from the reading."""
+    lane = lane_of(Partners())
+    await lane.open()
+    before = time.time() * 1000
+    piece = offered(lane, [StandInRecord(b"x", offset=40, timestamp=timestamp)])
+    assert piece is not None
+    assert lane.waiting is not None
+    assert before - 1 <= lane.waiting.timestamp <= time.time() * 1000 + 1
+    await lane.settle(piece, OUT)
+    assert before - 1 <= lane.settled_timestamp <= time.time() * 1000 + 1

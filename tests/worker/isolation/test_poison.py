@@ -6,10 +6,13 @@ import io
 import signal
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tests.worker.system import TASKS, Stream, Worker, headers_of, post
+
+pytestmark = pytest.mark.soak
 
 HOOKS = Path(__file__).parent.parent / "hooks"
 

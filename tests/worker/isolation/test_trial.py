@@ -15,6 +15,7 @@ from worker.settings import Settings
 HOOKS = Path(__file__).parent.parent / "hooks"
 
 
+@pytest.mark.model
 async def test_the_child_dies_of_the_guilty_and_survives_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """What kills is named, twice found and remembered; harmless, hopeless and empty records are survived."""
     monkeypatch.setenv("PYTHONPATH", str(HOOKS))

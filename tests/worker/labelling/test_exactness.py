@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.worker.commands.doctor.helpers import closed_port as free_port
+
+pytestmark = pytest.mark.model
 
 HOOKS = Path(__file__).parent.parent / "hooks_inexact"
 

@@ -9,16 +9,16 @@ from schemas import DeadLetter, Label, LabelSet, ModelStamp
 from tests.worker.records import StandInRecord, item_of
 from worker.errors import InvalidRecordError
 from worker.items import Item
-from worker.output.records import PublishStage
+from worker.output.records import RecordBuilder
 
 STAMP = ModelStamp(name="m", checkpoint="sha256:" + "0" * 64, graph_context="bank", precision="fp32")
 ROUTES = {task: f"labels.{task}" for task in ("sentiment", "sarcasm", "offensiveness")}
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def stage(routes: dict[str, str] = ROUTES, now: datetime = NOON) -> PublishStage:
-    """Return a publish stage with a stopped clock."""
-    return PublishStage(
+def stage(routes: dict[str, str] = ROUTES, now: datetime = NOON) -> RecordBuilder:
+    """Return a builder with a stopped clock."""
+    return RecordBuilder(
         routes=routes, dead_letter_topic="dead", max_dead_letter_bytes=2000, stamp=STAMP, now=lambda: now
     )
 

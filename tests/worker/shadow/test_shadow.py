@@ -179,6 +179,7 @@ async def _records_of(stream: Stream, prefix: str, wanted: set[str]) -> tuple[An
     return live, shadow
 
 
+@pytest.mark.soak
 async def test_a_child_that_stands_still_and_dies_costs_the_live_path_nothing(stream: Stream) -> None:
     """With the same checkpoint the labels are the same; what does not fit is passed over, what dies is counted.
 
@@ -230,6 +231,7 @@ async def _dropped(worker: Worker, posts: int) -> bool:
     return posts_of(await metrics(worker))["dropped full"] >= posts
 
 
+@pytest.mark.soak
 async def test_a_broken_checkpoint_is_said_and_the_live_path_goes_on(stream: Stream) -> None:
     """A checkpoint that cannot be loaded is tried again for ever; one that is not there, or no topics, ends with 2."""
     await stream.create_topics(1)

@@ -59,7 +59,7 @@ class Rig:
     """A shadow of every post, at 1,000 s, with a stand-in for its child and for the live path."""
 
     def __init__(self) -> None:
-        self.child, self.loop_lag, self.now = StandInChild(), 0.0, 1000.0
+        self.child, self.loop_lag, self.now = StandInChild(), 0.0, 1_800_000_000.0
         limits = ShadowSettings(checkpoint=SHIPPED, share=1, max_waiting_posts=3, max_waiting_bytes=20_000)
         self.shadow = Shadow(
             Settings(shadow=limits),

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.worker.system import Stream, Worker, post
@@ -76,6 +77,7 @@ async def test_a_worker_exports_the_table_and_nothing_else(stream: Stream) -> No
     assert await worker.end() == 0
 
 
+@pytest.mark.soak
 async def test_a_backlog_shows_its_age_and_goes(stream: Stream) -> None:
     """A worker that finds old posts says how old the oldest is and how many wait; when all are labelled, nothing."""
     await stream.create_topics(2)

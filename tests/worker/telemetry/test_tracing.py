@@ -57,6 +57,7 @@ async def test_a_post_s_trace_goes_from_its_producer_to_its_labels(stream: Strea
     assert carried == {f"00-{number:032x}-0000000000000001-01".encode() for number in (0, 1)}
 
 
+@pytest.mark.soak
 async def test_a_collector_that_is_away_costs_no_post(stream: Stream) -> None:
     """With nobody at the endpoint, posts are labelled and the worker ends in time."""
     await stream.create_topics(2)

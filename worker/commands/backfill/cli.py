@@ -66,10 +66,10 @@ def backfill(
     Any number of processes with the same command share the work, and each ends with exit code 0 when all of it is
     done. The same command after a crash goes on where it stopped. Pages are served only with --http-port.
     """
-    from worker.isolation.priority import give_way
+    from worker.isolation.priority import lower_priority
 
     # Before torch makes its threads, which inherit it.
-    give_way(priority)
+    lower_priority(priority)
     from mmorient import checkpoint_digest
     from worker.broker.clients import KafkaLinks
     from worker.broker.ranges import parse_bound, parse_partitions

@@ -7,7 +7,7 @@ from aiokafka import TopicPartition
 
 from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, read_ranges
-from worker.broker.ranges import Range
+from worker.broker.ranges import OffsetRange
 from worker.commands.backfill.request import Request
 from worker.commands.backfill.starting import frozen_ranges
 from worker.intake.bounded_run import Restraint
@@ -106,7 +106,7 @@ async def estimate(
     )
 
 
-async def _sample(links: KafkaLinks, ranges: dict[TopicPartition, Range]) -> tuple[list[Record], int]:
+async def _sample(links: KafkaLinks, ranges: dict[TopicPartition, OffsetRange]) -> tuple[list[Record], int]:
     """Return records from the middle of every range, and how many offsets they were found in."""
     busy = {source: part for source, part in ranges.items() if part.offsets}
     if not busy:
@@ -120,9 +120,9 @@ async def _sample(links: KafkaLinks, ranges: dict[TopicPartition, Range]) -> tup
     return records, sum(part.offsets for part in middles.values())
 
 
-def _middle(part: Range, offsets: int) -> Range:
+def _middle(part: OffsetRange, offsets: int) -> OffsetRange:
     since = max(part.since, (part.since + part.until - offsets) // 2)
-    return Range(since, min(part.until, since + offsets))
+    return OffsetRange(since, min(part.until, since + offsets))
 
 
 def _duration(seconds: float) -> str:

@@ -18,7 +18,7 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.group_offsets import begin, committed_offsets
 from worker.broker.positions import name_of
 from worker.broker.range_reader import connected_reader
-from worker.broker.ranges import Range, freeze
+from worker.broker.ranges import OffsetRange, freeze
 from worker.broker.topics import create_topics, partition_counts, replication_factor
 from worker.commands.backfill.request import Request
 from worker.errors import FatalError, LaneError, SettingsError
@@ -46,7 +46,7 @@ class Begun:
     done: int
 
 
-async def frozen_ranges(links: KafkaLinks, request: Request) -> dict[TopicPartition, Range]:
+async def frozen_ranges(links: KafkaLinks, request: Request) -> dict[TopicPartition, OffsetRange]:
     """Return what the request means now, and write nothing.
 
     Raises:
@@ -163,11 +163,11 @@ async def _sources(admin: AIOKafkaAdminClient, request: Request) -> list[TopicPa
 
 async def _ranges(
     reader: AIOKafkaConsumer, sources: list[TopicPartition], request: Request
-) -> dict[TopicPartition, Range]:
+) -> dict[TopicPartition, OffsetRange]:
     """Return every partition's range; an empty one where the partition is not asked for."""
     ranges = await freeze(reader, sources, request.start, request.end)
     wanted = request.partitions
     return {
-        source: part if wanted is None or source.partition in wanted else Range(part.until, part.until)
+        source: part if wanted is None or source.partition in wanted else OffsetRange(part.until, part.until)
         for source, part in ranges.items()
     }

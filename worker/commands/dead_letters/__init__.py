@@ -1,1 +1,4 @@
-"""Repair: what stands on the dead-letter topic, and how it goes through the worker again."""
+"""Repair: what stands on the dead-letter topic, and how it goes through the worker again.
+
+It knows the topics and no model. Only `claim` writes.
+"""

@@ -40,7 +40,7 @@ def post_again(letter: Letter, post: Position) -> OutgoingRecord:
     return OutgoingRecord(post.topic, letter.key, letter.value, headers)
 
 
-class Claim:
+class ReplayClaim:
     """The right to replay the letters of `source`, until somebody else takes it.
 
     Args:

@@ -11,7 +11,7 @@ from aiokafka.structs import ConsumerRecord
 
 from worker.broker.positions import Position
 from worker.broker.range_reader import read_ranges
-from worker.broker.ranges import Range
+from worker.broker.ranges import OffsetRange
 from worker.commands.dead_letters.letters import reason_in
 from worker.output.records import REPLAY_OF_HEADER, is_first_part
 
@@ -91,7 +91,7 @@ async def _records(
     cursor = since
     while True:
         ends: Marks = await consumer.end_offsets(list(cursor))
-        ranges = {source: Range(offset, ends[source]) for source, offset in cursor.items()}
+        ranges = {source: OffsetRange(offset, ends[source]) for source, offset in cursor.items()}
         async for records in read_ranges(consumer, ranges):
             for record in records:
                 yield record

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from schemas import DeadLetter, own_headers
 from worker.broker.positions import Position
+from worker.items import Headers
 from worker.output.records import ATTEMPT_HEADER, PART_HEADER, REPLAY_OF_HEADER
 
-Headers = Sequence[tuple[str, bytes]]
 _MAX_DIGITS = 9
 
 
@@ -59,7 +59,7 @@ class Letter:
     @property
     def attempts(self) -> int | None:
         """How often its post was written again before it came here; None where the header is no such number."""
-        found = [value for name, value in self.headers if name == ATTEMPT_HEADER]
+        found = [value for name, value in self.headers if name == ATTEMPT_HEADER and value is not None]
         numbers = [int(value) for value in found if value and value.isdigit() and len(value) <= _MAX_DIGITS]
         return max(numbers, default=0) if len(numbers) == len(found) else None
 
@@ -70,7 +70,7 @@ class Letter:
         return None if value is None else value.decode(errors="replace")
 
     @property
-    def post_headers(self) -> list[tuple[str, bytes]]:
+    def post_headers(self) -> list[tuple[str, bytes | None]]:
         """The post's own headers, without what the worker and a replay add."""
         return [
             (name, value)
@@ -118,7 +118,7 @@ def reason_in(headers: Headers) -> DeadLetter | None:
 
 def part_of(headers: Headers) -> tuple[int, int]:
     """Return the number and the count of a part; (1, 1) of a record that is whole."""
-    number, _, count = dict(headers).get(PART_HEADER, b"").partition(b"/")
+    number, _, count = (dict(headers).get(PART_HEADER) or b"").partition(b"/")
     if number.isdigit() and count.isdigit() and max(len(number), len(count)) <= _MAX_DIGITS and int(count) > 0:
         return int(number), int(count)
     return 1, 1

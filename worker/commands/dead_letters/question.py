@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from tqdm import tqdm
 
 from worker.broker.clients import KafkaLinks
-from worker.broker.ranges import Bound, Range
+from worker.broker.ranges import Bound, OffsetRange
 from worker.commands.dead_letters.ledger import Ledger, read_ledger_if_there
 from worker.commands.dead_letters.reading import ranges_of
 from worker.commands.dead_letters.selecting import Selection
@@ -43,7 +43,7 @@ class Question:
         """Clients of the broker."""
         return KafkaLinks(self.kafka.bootstrap_servers or "", self.kafka)
 
-    async def ranges(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, Range]:
+    async def ranges(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, OffsetRange]:
         """Return what to read of the dead-letter topic."""
         return await ranges_of(
             self.links,
@@ -60,7 +60,7 @@ class Question:
             return await read_ledger_if_there(admin, consumer, self.kafka.dead_letter_topic, partitions)
 
 
-def progress_over(ranges: Mapping[TopicPartition, Range]) -> "Progress":
+def progress_over(ranges: Mapping[TopicPartition, OffsetRange]) -> "Progress":
     """Return a progress bar over the offsets of some ranges, on a terminal only."""
     total = sum(part.offsets for part in ranges.values())
     return tqdm(total=total, unit=" offsets", leave=False, disable=not sys.stderr.isatty())

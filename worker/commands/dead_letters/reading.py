@@ -8,7 +8,7 @@ from aiokafka.structs import ConsumerRecord
 from worker.broker.clients import KafkaLinks
 from worker.broker.positions import Position, name_of
 from worker.broker.range_reader import partitions_of, read_ranges, record_at
-from worker.broker.ranges import Bound, Range, freeze
+from worker.broker.ranges import Bound, OffsetRange, freeze
 from worker.commands.dead_letters.letters import Letter, part_of, reason_in
 from worker.errors import FatalError
 
@@ -68,7 +68,7 @@ async def ranges_of(
     start: Bound = _EARLIEST,
     end: Bound = _LATEST,
     partitions: frozenset[int] = frozenset(),
-) -> dict[TopicPartition, Range]:
+) -> dict[TopicPartition, OffsetRange]:
     """Return what to read of a topic.
 
     Args:
@@ -90,7 +90,7 @@ async def ranges_of(
 
 
 async def read_letters(
-    consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, Range], joiner: Joiner | None = None
+    consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, OffsetRange], joiner: Joiner | None = None
 ) -> AsyncGenerator[Letter, None]:
     """Yield the letters that begin within the ranges, those of a partition in their order.
 
@@ -109,7 +109,7 @@ async def read_letters(
     if not joiner.begun:
         return
     ends = await consumer.end_offsets(list(joiner.begun))
-    behind = {source: Range(ranges[source].until, end) for source, end in ends.items()}
+    behind = {source: OffsetRange(ranges[source].until, end) for source, end in ends.items()}
     async for records in read_ranges(consumer, behind):
         for record in records:
             letter = joiner.add(record, beginnings=False)
@@ -141,7 +141,7 @@ async def find_letters(
     if (record := await record_at(consumer, position)) is not None:
         # Of a later part, the letter begins before it, or it is none that can be joined.
         begin = max(whole.since, begin - part_of(record.headers)[0] + 1)
-    async for letter in read_letters(consumer, {place: Range(begin, position.offset + 1)}):
+    async for letter in read_letters(consumer, {place: OffsetRange(begin, position.offset + 1)}):
         if position.offset in letter.offsets:
             yield letter
             return

@@ -10,8 +10,8 @@ from typing import Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from worker.broker.positions import Position
-from worker.broker.ranges import Range
-from worker.commands.dead_letters.claim import Claim
+from worker.broker.ranges import OffsetRange
+from worker.commands.dead_letters.claim import ReplayClaim
 from worker.commands.dead_letters.ledger import Ledger
 from worker.commands.dead_letters.letters import Letter
 from worker.commands.dead_letters.reading import Joiner, read_letters
@@ -73,7 +73,7 @@ class DryRun:
 
 
 @asynccontextmanager
-async def claimed(claim: Claim) -> AsyncIterator[Writer]:
+async def claimed(claim: ReplayClaim) -> AsyncIterator[Writer]:
     """Hold a claim within the block."""
     try:
         await claim.take()
@@ -105,7 +105,7 @@ class Terms:
 
 async def replay(
     consumer: AIOKafkaConsumer,
-    ranges: Mapping[TopicPartition, Range],
+    ranges: Mapping[TopicPartition, OffsetRange],
     terms: Terms,
     *,
     rate_limit: RateLimit,

@@ -10,9 +10,9 @@ import click
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from worker.broker.range_reader import connected_reader, partitions_of
-from worker.broker.ranges import Range
+from worker.broker.ranges import OffsetRange
 from worker.broker.topics import max_message_bytes
-from worker.commands.dead_letters.claim import Claim
+from worker.commands.dead_letters.claim import ReplayClaim
 from worker.commands.dead_letters.following import Aftermath, Marks, follow
 from worker.commands.dead_letters.ledger import create_ledger, ledger_topic
 from worker.commands.dead_letters.question import Question, progress_over
@@ -32,6 +32,8 @@ _WORDS = {
     Verdict.IS_POISON: "left out: they killed workers (--stage poison replays them)",
     Verdict.OTHER_TOPIC: "left out: their posts are of another topic",
     Verdict.UNREADABLE: "left out: the headers do not say which post they are of",
+    Verdict.DELETION: "left out: deletions, which have no value",
+    Verdict.NO_RECORD: "left out: bytes that could not be read as a record (`show --raw` has them)",
 }
 
 
@@ -102,7 +104,7 @@ async def replay_letters(
 _WriterOf = Callable[[TopicPartition], AbstractAsyncContextManager[Writer]]
 
 
-async def _check_partitions(question: Question, ranges: Mapping[TopicPartition, Range]) -> None:
+async def _check_partitions(question: Question, ranges: Mapping[TopicPartition, OffsetRange]) -> None:
     topic = question.kafka.posts_topic
     count = len(await partitions_of(question.links, topic))
     beyond = [source for source in ranges if source.partition >= count]
@@ -110,7 +112,9 @@ async def _check_partitions(question: Question, ranges: Mapping[TopicPartition, 
         raise FatalError(f"{topic} has {count} partitions, fewer than {beyond[0].topic}: a post keeps its number")
 
 
-async def _dry_run(question: Question, consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, Range]) -> _WriterOf:
+async def _dry_run(
+    question: Question, consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, OffsetRange]
+) -> _WriterOf:
     ledger = await question.ledger(consumer, [source.partition for source in ranges])
     return lambda _: nullcontext(DryRun(ledger))
 
@@ -128,11 +132,11 @@ async def _claims(question: Question, stack: AsyncExitStack, terms: Terms) -> tu
     if limit is not None:
         terms = replace(terms, max_bytes=max(1, min(terms.max_bytes, limit - _OVERHEAD_BYTES)))
     seconds = kafka.transaction_timeout_seconds
-    return terms, lambda source: claimed(Claim(source, links, ledger_reader, timeout_seconds=seconds))
+    return terms, lambda source: claimed(ReplayClaim(source, links, ledger_reader, timeout_seconds=seconds))
 
 
 async def _marks(
-    question: Question, consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, Range]
+    question: Question, consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, OffsetRange]
 ) -> tuple[Marks, Marks, Marks]:
     """Return where the posts, labels and dead letters of these partitions end."""
     kafka = question.kafka

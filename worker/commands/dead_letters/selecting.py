@@ -7,6 +7,7 @@ from enum import Enum
 from worker.commands.dead_letters.letters import Letter
 
 POISON = "poison"
+FETCH = "fetch"  # what could not be read: its bytes are no record's value
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Verdict(Enum):
     IS_POISON = "poison"
     OTHER_TOPIC = "other_topic"
     UNREADABLE = "unreadable"
+    DELETION = "deletion"
+    NO_RECORD = "no_record"
 
 
 def verdict(letter: Letter, *, replayed: bool, posts_topic: str, max_attempts: int, poison: bool) -> Verdict:
@@ -62,15 +65,25 @@ def verdict(letter: Letter, *, replayed: bool, posts_topic: str, max_attempts: i
         max_attempts: how often a post may be written again.
         poison: whether posts that killed workers are meant, too.
     """
+    if (none := _no_post(letter, posts_topic)) is not None:
+        return none
+    if replayed:
+        return Verdict.ALREADY
+    if letter.reason is not None and letter.reason.stage == POISON and not poison:
+        return Verdict.IS_POISON
+    if letter.attempts is None:
+        return Verdict.UNREADABLE_ATTEMPTS
+    return Verdict.REPLAY if letter.attempts < max_attempts else Verdict.TOO_MANY_ATTEMPTS
+
+
+def _no_post(letter: Letter, posts_topic: str) -> Verdict | None:
+    """Return why a letter has no post that could be written to the posts topic; None where it has one."""
     post = letter.post
     if post is None or letter.reason is None or post.partition != letter.position.partition:
         return Verdict.UNREADABLE
     if post.topic != posts_topic:
         return Verdict.OTHER_TOPIC
-    if replayed:
-        return Verdict.ALREADY
-    if letter.reason.stage == POISON and not poison:
-        return Verdict.IS_POISON
-    if letter.attempts is None:
-        return Verdict.UNREADABLE_ATTEMPTS
-    return Verdict.REPLAY if letter.attempts < max_attempts else Verdict.TOO_MANY_ATTEMPTS
+    if letter.value is None:
+        # Of an earlier version: written again, it would delete what was posted under its key since.
+        return Verdict.DELETION
+    return Verdict.NO_RECORD if letter.reason.stage == FETCH else None

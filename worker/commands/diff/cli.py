@@ -29,8 +29,8 @@ _OVER = 3
 @click.option("--partitions", metavar="LIST", help="of topics, such as 0,3-5; all otherwise")
 @click.option("--left-checkpoint", metavar="DIGEST", help="start of the digest of the left's labels to compare")
 @click.option("--right-checkpoint", metavar="DIGEST", help="the same of the right")
-@click.option("--posts", metavar="FILE", help="posts as JSON lines or Parquet; from the labels' posts topic otherwise")
-@click.option("--no-posts", is_flag=True, help="leave the posts alone: no texts, slices by modality only")
+@click.option("--posts", metavar="FILE", help="their posts, a file or folder; from the labels' posts topic otherwise")
+@click.option("--no-posts", is_flag=True, help="leave the posts alone: no texts, segments by modality only")
 @click.option(
     "--truth",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -64,7 +64,7 @@ def diff(**options: Any) -> None:
     """
     _check_extra()
     from worker.broker.ranges import parse_bound, parse_partitions
-    from worker.commands.diff.read.sources import parse_source
+    from worker.commands.diff.read.sources import parse_posts, parse_source
     from worker.commands.diff.request import Request, parse_limits
 
     take = options.pop
@@ -75,7 +75,7 @@ def diff(**options: Any) -> None:
         start=parse_bound(take("start")),
         end=parse_bound(take("end")),
         partitions=None if partitions is None else parse_partitions(partitions),
-        posts=None if posts is None else parse_source(posts),
+        posts=None if posts is None else parse_posts(posts),
         no_posts=take("no_posts"),
         truth=take("truth"),
         moved=take("moved"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiokafka import TopicPartition
 
-from worker.broker.ranges import Range
+from worker.broker.ranges import OffsetRange
 from worker.commands.diff.compare.comparing import compare
 from worker.commands.diff.compare.moved import most_moved
 from worker.commands.diff.compare.notices import Seen, notices_of
@@ -54,7 +54,7 @@ class Session:
         self._reader = reader
         self._tallies: dict[SideName, Tally] = {side: Tally() for side in SIDES}
         self._posts_tally = Tally()
-        self._posts_read: dict[TopicPartition, Range] = {}
+        self._posts_read: dict[TopicPartition, OffsetRange] = {}
         self._posts_missing: list[str] = []
         self._models: tuple[Moderator | None, Moderator | None] | None = None
         self._begun = False
@@ -158,7 +158,7 @@ class Session:
 
     def _read_other_files(self) -> None:
         if self._request.posts is not None:
-            posts_from_files(self._store, self._intake, self._request.posts.members, self._posts_tally)
+            posts_from_files(self._intake, self._request.posts.members, self._posts_tally)
         if self._request.truth is not None:
             rows = [
                 (number, post_id, task, label)
@@ -214,7 +214,7 @@ class Session:
 
     async def _wholes(self, moved: Sequence[Moved]) -> dict[int, Whole]:
         if self._request.posts is not None:
-            by_id = whole_from_files(self._store, self._request.posts.members, [one.post_id for one in moved])
+            by_id = whole_from_files(self._request.posts.members, [one.post_id for one in moved])
             return {index: by_id[one.post_id] for index, one in enumerate(moved) if one.post_id in by_id}
         if self._reader is None:
             return {}

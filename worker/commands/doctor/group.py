@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.structs import OffsetAndMetadata
 
+from worker.broker.fetching import UnreadableBatchError
 from worker.broker.group_members import Deployment, holder_of, refuse_strangers
 from worker.broker.group_offsets import committed_offsets
 from worker.broker.positions import name_of
@@ -18,6 +19,7 @@ from worker.commands.doctor.findings import Outcome, failure, listed, ok, skippe
 from worker.commands.doctor.pages import WorkerBeside
 from worker.commands.doctor.topics import Topics
 from worker.errors import FatalError
+from worker.items import oddity
 from worker.settings import KafkaSettings
 
 _POLL_MILLISECONDS = 500
@@ -163,9 +165,19 @@ class Group:
         if not total:
             return ok("no post waits")
         source = max(behind, key=lambda one: behind[one])
-        age = await self._age(source, self._ends[source] - behind[source])
-        if age is None:
+        try:
+            timestamp = await self._timestamp(source, self._ends[source] - behind[source])
+        except UnreadableBatchError as error:
+            return failure(
+                f"{total} offsets wait, and {error}",
+                "mend the topic, or let another replica lead: the other partitions are labelled meanwhile",
+            )
+        if timestamp is None:
             return ok(f"no post waits behind {total} offsets")
+        now = self._now()
+        if oddity(timestamp, 1000 * now):
+            return ok(f"{total} offsets; the oldest post of {name_of(source)} does not say when it was written")
+        age = max(0.0, now - timestamp / 1000)
         retention = self._topics.posts.number("retention.ms")
         ago = _readable(timedelta(seconds=round(age)))
         said = f"{total} offsets, the oldest post of {name_of(source)} written {ago} ago"
@@ -179,14 +191,14 @@ class Group:
     def _first(self, source: TopicPartition) -> int:
         return self._oldest[source] if self._settings.start_at == "earliest" else self._ends[source]
 
-    async def _age(self, source: TopicPartition, offset: int) -> float | None:
-        """Return how long ago the first post from an offset on was written, in seconds."""
+    async def _timestamp(self, source: TopicPartition, offset: int) -> int | None:
+        """Return the timestamp of the first post from an offset on, in milliseconds since the epoch."""
         async with connected_reader(self._broker.links) as reader:
             reader.assign([source])
             reader.seek(source, max(offset, self._oldest[source]))
             while await reader.position(source) < self._ends[source]:
                 for records in (await reader.getmany(timeout_ms=_POLL_MILLISECONDS, max_records=1)).values():
-                    return max(0.0, self._now() - float(records[0].timestamp) / 1000)
+                    return int(records[0].timestamp)
         return None
 
     async def _expiry(self) -> Outcome:

@@ -4,19 +4,20 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmorient import Refusals
 from worker.commands.options import settings_options
 from worker.errors import FatalError, SettingsError
 
 if TYPE_CHECKING:
     from mmorient import Archive
     from worker.commands.import_archive.progress import Progress
-    from worker.commands.import_archive.records import Malformed, Outcome
+    from worker.commands.import_archive.records import Malformed, Outcome, RecordMaker
     from worker.commands.import_archive.terms import Terms
     from worker.settings import Settings
 
@@ -55,10 +56,10 @@ def import_(
 ) -> None:
     """Feed an archive of posts into a topic, each exactly once, with its own timestamp.
 
-    PATHS are files of JSON lines (.gz and .zst too) or Parquet (.parquet), folders of such, and globs. A post's
-    created_at becomes its record's timestamp (without one: the current time); a line's bytes go as they are, with
-    pictures that it names by {"path": "a.jpg"} put in. An import that was interrupted at any point goes on with
-    --resume: its progress is the offset of the consumer group GROUP.import.NAME.
+    PATHS are files of JSON (a post a line, an array, or one post; .gz, .zst, .bz2 and .xz too), Parquet or CSV, folders
+    (of JSON and Parquet), and globs. A post's created_at becomes its record's timestamp (without one: the current
+    time); a line's bytes go as they are, with pictures that it names by {"path": "a.jpg"} put in. An import that was
+    interrupted at any point goes on with --resume: its progress is the offset of the consumer group GROUP.import.NAME.
     """
     from mmorient import ArchiveUsageError, open_archive
     from worker.commands.startup import read_settings
@@ -70,13 +71,18 @@ def import_(
         raise SettingsError(str(error)) from error
     if archive.standard_input:
         raise SettingsError("standard input cannot be read twice: an import needs files")
+    for empty in archive.empty:
+        click.echo(f"moderate: {empty}: is empty, passed over", err=True)
     name = name or archive.digest.removeprefix("sha256:")[:_DIGEST_CHARS]
     if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
         raise SettingsError(f"--name {name!r}: letters, digits, dots, underscores and hyphens")
     command = _Command(settings, archive, topic or settings.kafka.posts_topic, name, key, malformed, as_json)
-    refused = asyncio.run(
-        command.dry_run() if dry_run else command.run(resume=resume, max_posts_per_second=max_posts_per_second)
-    )
+    try:
+        refused = asyncio.run(
+            command.dry_run() if dry_run else command.run(resume=resume, max_posts_per_second=max_posts_per_second)
+        )
+    finally:
+        command.refusals.close()
     if refused:
         raise FatalError(f"{refused} rows were refused")
 
@@ -93,13 +99,15 @@ class _Command:
     malformed: "Malformed"
     as_json: bool
     warned: bool = False
+    refusals: "Refusals" = field(
+        default_factory=lambda: Refusals(lambda said: click.echo(f"moderate: {said}", err=True))
+    )
 
     async def run(self, *, resume: bool, max_posts_per_second: float | None) -> int:
         """Import; return how many rows were refused."""
         from tqdm import tqdm
 
         from worker.broker.clients import KafkaLinks
-        from worker.commands.import_archive.records import RecordMaker
         from worker.commands.import_archive.run import Import
         from worker.commands.import_archive.terms import terms_of
 
@@ -115,7 +123,7 @@ class _Command:
             if found is not None and found.finished:
                 self._summary(found, one.group_id, complete_already=True)
                 return 0
-            maker = RecordMaker(self.archive, terms, key=self.key, malformed=self.malformed)
+            maker = self._maker(terms)
             with tqdm(total=self.archive.bytes, unit="B", unit_scale=True, unit_divisor=1024, disable=None) as bar:
 
                 def report(piece: "Sequence[Outcome]") -> None:
@@ -132,14 +140,13 @@ class _Command:
         """Read everything, send nothing; return how many rows would be refused."""
         from mmorient import ArchiveError, Place
         from worker.broker.clients import KafkaLinks
-        from worker.commands.import_archive.records import RecordMaker
         from worker.commands.import_archive.terms import terms_of
 
         kafka = self.settings.kafka
         links = KafkaLinks(kafka.bootstrap_servers or "", kafka)
         async with links.connected_admin() as admin:
             terms = await terms_of(links, admin, self.topic)
-        maker = RecordMaker(self.archive, terms, key=self.key, malformed=self.malformed)
+        maker = self._maker(terms)
         sent, refused, size, without_key = 0, 0, 0, 0
         times: list[int] = []
         try:
@@ -168,10 +175,18 @@ class _Command:
             )
         return refused
 
+    def _maker(self, terms: "Terms") -> "RecordMaker":
+        from mmorient import PostReader
+        from worker.commands.import_archive.records import RecordMaker
+
+        kafka = self.settings.kafka
+        reader = PostReader(kafka.text_format, kafka.post_fields)
+        return RecordMaker(self.archive, terms, key=self.key, malformed=self.malformed, reader=reader)
+
     def _say(self, piece: "Sequence[Outcome]", terms: "Terms") -> None:
         for outcome in piece:
             if outcome.refused is not None:
-                click.echo(f"moderate: {outcome.name}: {outcome.refused}", err=True)
+                self.refusals.add(outcome.name, outcome.refused)
             elif outcome.record is not None and not self.warned:
                 self._warn(outcome, terms)
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from worker.broker.clients import KafkaLinks
 from worker.broker.positions import Position, name_of
 from worker.broker.range_reader import connected_reader, record_at
-from worker.broker.ranges import Bound, Range, freeze
+from worker.broker.ranges import Bound, OffsetRange, freeze
 from worker.broker.topics import partition_counts
 from worker.commands.dead_letters.ledger import ledger_topic
 from worker.commands.dead_letters.letters import Letter
@@ -69,7 +69,7 @@ async def find_labels(kafka: KafkaSettings, wanted: Wanted, *, post_file: Path |
         sources = await _places(links, kafka, wanted)
         ranges = await freeze(consumer, sources, wanted.start, wanted.end)
         printer = _Printer(links, wanted.post_id, as_json=as_json, aside=aside)
-        looked_at: dict[TopicPartition, Range] = {}
+        looked_at: dict[TopicPartition, OffsetRange] = {}
         total = sum(part.offsets for part in ranges.values())
         async with connected_reader(links) as post_reader:
             with tqdm(total=total, unit=" records", leave=False, disable=not sys.stderr.isatty()) as progress:
@@ -79,7 +79,7 @@ async def find_labels(kafka: KafkaSettings, wanted: Wanted, *, post_file: Path |
                     async for window, found in windows:
                         progress.update(sum(part.offsets for part in window.values()))
                         for source, part in window.items():
-                            looked_at[source] = Range(part.since, ranges[source].until)
+                            looked_at[source] = OffsetRange(part.since, ranges[source].until)
                         if found:
                             progress.clear()
                         for one in found:
@@ -197,7 +197,7 @@ async def _record_if_there(links: KafkaLinks, reader: AIOKafkaConsumer, position
     return await record_at(reader, position)
 
 
-def _looked_at(ranges: Mapping[TopicPartition, Range], *, all_partitions: bool) -> str:
+def _looked_at(ranges: Mapping[TopicPartition, OffsetRange], *, all_partitions: bool) -> str:
     if all_partitions:
         topics = sorted({source.topic for source in ranges})
         records = sum(part.offsets for part in ranges.values())

@@ -11,7 +11,7 @@ from aiokafka.structs import ConsumerRecord
 
 from worker.broker.positions import Position
 from worker.broker.range_reader import read_ranges
-from worker.broker.ranges import Range
+from worker.broker.ranges import OffsetRange
 from worker.commands.dead_letters.letters import Letter, part_of
 from worker.commands.dead_letters.reading import read_letters
 from worker.output.records import is_first_part
@@ -52,20 +52,20 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int(DefaultPartitioner()(key, list(range(partitions)), []))
 
 
-def windows(ranges: Mapping[TopicPartition, Range]) -> Iterator[dict[TopicPartition, Range]]:
+def windows(ranges: Mapping[TopicPartition, OffsetRange]) -> Iterator[dict[TopicPartition, OffsetRange]]:
     """Yield what to read, from the ends of the ranges to their beginnings; later windows are larger."""
     ends = {source: part.until for source, part in ranges.items() if part.offsets}
     size = _FIRST_WINDOW
     while ends:
         begins = {source: max(ranges[source].since, end - size) for source, end in ends.items()}
-        yield {source: Range(begins[source], end) for source, end in ends.items()}
+        yield {source: OffsetRange(begins[source], end) for source, end in ends.items()}
         ends = {source: begin for source, begin in begins.items() if begin > ranges[source].since}
         size = min(2 * size, _LARGEST_WINDOW)
 
 
 async def search(
-    consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, Range], post_id: str, *, dead_letter_topic: str
-) -> AsyncGenerator[tuple[Mapping[TopicPartition, Range], Sequence[Found]], None]:
+    consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, OffsetRange], post_id: str, *, dead_letter_topic: str
+) -> AsyncGenerator[tuple[Mapping[TopicPartition, OffsetRange], Sequence[Found]], None]:
     """Yield each window with what was found in it, newest first.
 
     Args:
@@ -94,7 +94,7 @@ async def _joined(consumer: AIOKafkaConsumer, first_parts: Sequence[ConsumerReco
     letters: list[Letter] = []
     for record in first_parts:
         place = TopicPartition(record.topic, record.partition)
-        letters += [one async for one in read_letters(consumer, {place: Range(record.offset, record.offset + 1)})]
+        letters += [one async for one in read_letters(consumer, {place: OffsetRange(record.offset, record.offset + 1)})]
     return letters
 
 

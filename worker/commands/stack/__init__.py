@@ -1,1 +1,4 @@
-"""A local Apache Kafka and Redis as child processes, from pip packages alone. Knows nothing of the stream."""
+"""A local Apache Kafka and Redis as child processes, from pip packages alone.
+
+It knows nothing of the stream.
+"""

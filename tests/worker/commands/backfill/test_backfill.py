@@ -97,6 +97,7 @@ async def test_a_backfill_writes_the_live_labels_bytes_and_ends(stream: Stream) 
     assert (code, "has no backfill" in errors) == (2, True)
 
 
+@pytest.mark.soak
 async def test_killed_backfills_lose_and_double_nothing(stream: Stream) -> None:
     """Processes that are killed at random moments and begun again write what one undisturbed process writes."""
     await stream.create_topics(PARTITIONS)
@@ -123,6 +124,7 @@ async def test_killed_backfills_lose_and_double_nothing(stream: Stream) -> None:
     assert [Counter(map(len, labels.values())) for labels in killed.values()] == [Counter({1: count})] * len(TASKS)
 
 
+@pytest.mark.soak
 async def test_a_range_ends_wherever_its_end_lies(stream: Stream) -> None:
     """Compressed batches are read; markers and aborted records are passed over; what is gone is said.
 
@@ -177,6 +179,7 @@ async def until_begun(stream: Stream, name: str) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.soak
 async def test_a_new_head_over_cached_posts_needs_no_encoder(stream: Stream, tmp_path: Path) -> None:
     """A checkpoint of the same embeddings finds them all in the cache; a dry run says so and writes nothing."""
     await stream.create_topics(PARTITIONS)

@@ -25,7 +25,7 @@ class Draft:
     name: str = "pydantic_core._pydantic_core.ValidationError"
     topic: str | None = None
     key: bytes | None = b"k"
-    own: list[tuple[str, bytes]] = field(default_factory=list)
+    own: list[tuple[str, bytes | None]] = field(default_factory=list)
     parts: int = 1
     timestamp: int | None = None
 

@@ -13,7 +13,7 @@ from tests.worker.commands.dead_letters.conftest import Replays
 from tests.worker.commands.dead_letters.letters import Draft, replayed, write
 from tests.worker.system import Stream, administrator, headers_of, post
 from worker.commands.dead_letters import replay_command
-from worker.commands.dead_letters.claim import Claim
+from worker.commands.dead_letters.claim import ReplayClaim
 from worker.errors import FatalError
 
 
@@ -29,15 +29,14 @@ async def test_what_is_replayed_is_the_post(stream: Stream, replays: Replays) ->
     own = [("traceparent", b"00-1"), ("twice", b"1"), ("twice", b"2")]
     whole = Draft(post("a", text="x"), 5, 1, own=own, key=None)
     parts = Draft(bytes(range(256)) * 8, 6, 1, parts=3, own=[("moderate.attempt", b"1"), ("moderate.replay-of", b"z")])
-    nothing = Draft(None, 7, 0)
-    await write(stream, [whole, parts, nothing])
-    assert await replays(dry_run=True) == {"dry_run": True, "selected": 3, "replayed": 3}
+    await write(stream, [whole, parts])
+    assert await replays(dry_run=True) == {"dry_run": True, "selected": 2, "replayed": 2}
     assert await replayed(stream) == {}
     assert (await replays.listed())["replayed"] == 0
-    assert await replays() == {"selected": 3, "replayed": 3}
-    assert await replays() == {"selected": 3, "already_replayed": 3}
+    assert await replays() == {"selected": 2, "replayed": 2}
+    assert await replays() == {"selected": 2, "already_replayed": 2}
     written = {origin: record for origin, (record,) in (await replayed(stream)).items()}
-    for draft, attempt in ((whole, b"1"), (parts, b"2"), (nothing, b"1")):
+    for draft, attempt in ((whole, b"1"), (parts, b"2")):
         origin = f"{stream.posts}[{draft.partition}]@{draft.offset}"
         record = written[origin]
         assert (record.key, record.value, record.partition) == (draft.key, draft.value, draft.partition)
@@ -45,7 +44,29 @@ async def test_what_is_replayed_is_the_post(stream: Stream, replays: Replays) ->
         added = [("moderate.attempt", attempt), ("moderate.replay-of", origin.encode())]
         assert list(record.headers) == carried + added
     listing = await replays.listed()
-    assert (listing["letters"], listing["replayed"]) == (3, 3)
+    assert (listing["letters"], listing["replayed"]) == (2, 2)
+
+
+async def test_deletions_and_what_is_no_record_are_never_written_again(stream: Stream, replays: Replays) -> None:
+    """A letter without a value, of a worker before this rule, and bytes that were no record are left out and said."""
+    await stream.create_topics(1)
+    empty = [("moderate.attempt", None), ("moderate.part", None), ("moderate.replay-of", None), ("traceparent", None)]
+    drafts = [
+        Draft(None, 7, message="the record has no value"),
+        Draft(b"\x02torn", 8, stage="fetch", message="no record can be read"),
+        Draft(post("a", text="x"), 9, own=empty),
+        Draft(b"", 10, message="the record is empty"),
+    ]
+    await write(stream, drafts)
+    # As the command says it, too.
+    code, output, errors = await stream.command("dead-letters", "replay", "--dry-run")
+    assert code == 0, errors
+    assert "left out: deletions, which have no value" in output
+    assert await replays() == {"selected": 4, "replayed": 2, "deletion": 1, "no_record": 1}
+    written = await replayed(stream)
+    assert {record.value for records in written.values() for record in records} == {b"", post("a", text="x")}
+    listing = await replays.listed()
+    assert (listing["letters"], listing["replayed"]) == (4, 2)
 
 
 async def test_only_what_is_selected_and_allowed_is_replayed(stream: Stream, replays: Replays) -> None:
@@ -77,6 +98,7 @@ async def test_only_what_is_selected_and_allowed_is_replayed(stream: Stream, rep
     assert len(found) == 9
 
 
+@pytest.mark.soak
 async def test_kill_9_in_the_middle_replays_each_once(stream: Stream) -> None:
     """Killed at five random moments and run once more, every letter's post was written once."""
     await stream.create_topics(2)
@@ -135,9 +157,9 @@ async def test_a_transaction_that_does_not_end_is_not_repeated(
     """Whether it was committed is open: the replay ends, and the next one asks the ledger behind a new fence."""
     await stream.create_topics(1)
     await write(stream, [Draft(b"?", n) for n in range(3)])
-    original = Claim.take
+    original = ReplayClaim.take
 
-    async def take(claim: Claim) -> None:
+    async def take(claim: ReplayClaim) -> None:
         await original(claim)
         producer = claim._producer
         assert producer is not None
@@ -151,10 +173,10 @@ async def test_a_transaction_that_does_not_end_is_not_repeated(
         monkeypatch.setattr(producer, "commit_transaction", says_nothing)
         monkeypatch.setattr(claim, "_timeout_seconds", 1.0)
 
-    monkeypatch.setattr(Claim, "take", take)
+    monkeypatch.setattr(ReplayClaim, "take", take)
     with pytest.raises(FatalError, match="took too long"):
         await replays()
-    monkeypatch.setattr(Claim, "take", original)
+    monkeypatch.setattr(ReplayClaim, "take", original)
     assert await replays() == {"selected": 3, "already_replayed" if committed else "replayed": 3}
     assert sorted(len(records) for records in (await replayed(stream)).values()) == [1, 1, 1]
 

@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from schemas import DeadLetter
 from worker.commands.demo.audit import Audit, Outcome
 
@@ -57,6 +59,7 @@ def test_the_count_finds_what_is_lost_and_doubled() -> None:
     assert count([*whole, *(label(topic, 7) for topic in TOPICS)], 1).duplicated == 1
 
 
+@pytest.mark.soak
 def test_the_demo_labels_everything_once(tmp_path: Path) -> None:
     """One command shows labels and a summary, ends with a line for programs, and leaves nothing running."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MODERATE_")}

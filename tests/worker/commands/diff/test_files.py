@@ -166,6 +166,28 @@ def test_parquet_and_standard_input_give_the_same(files: list[Path], run: Run, m
         assert (report["tasks"], report["moved"]) == (expected["tasks"], expected["moved"])
 
 
+@pytest.mark.parametrize("name", ["posts.csv", "posts.json", "posts/day=1/a.parquet"])
+def test_posts_and_truth_in_other_files_give_the_same(
+    files: list[Path], run: Run, made: Made, tmp_path: Path, name: str
+) -> None:
+    """A table of a spreadsheet, an array, a folder of partitions; classes in any case."""
+    left, right, posts, truth = files
+    expected = run(left, right, "--posts", posts, "--truth", truth, "--json").report()
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame(made.posts)
+    if name.endswith(".csv"):
+        frame.to_csv(tmp_path / name, sep=";", encoding="utf-16", index=False)
+    elif name.endswith(".json"):
+        frame.to_json(tmp_path / name, orient="records", indent=1)
+    else:
+        frame.to_parquet(tmp_path / name)
+    marked = "sep=;\nID;Sarcasm\n" + "".join(f"{one['id']};{one['sarcasm'].upper()}\n" for one in made.truth)
+    (tmp_path / "truth.csv").write_text(marked, "utf-8-sig")
+    report = run(left, right, "--posts", name.split("/", maxsplit=1)[0], "--truth", "truth.csv", "--json").report()
+    assert report["tasks"]["sarcasm"]["truth"] == expected["tasks"]["sarcasm"]["truth"]
+    assert (report["tasks"], report["moved"]) == (expected["tasks"], expected["moved"])
+
+
 def _records(checkpoint: str, posts: int, label: str, **fields: Any) -> list[dict[str, Any]]:
     example = json.loads((EXAMPLE / "label" / "sarcasm.json").read_text())
     shares = (

@@ -176,6 +176,7 @@ def test_help_loads_nothing_of_the_extra() -> None:
     assert ran.stdout == "[]\n"
 
 
+@pytest.mark.model
 def test_moved_posts_are_explained_by_both_models(run: Run, tmp_path: Path) -> None:
     """What `mmorient explain` says, in the object; at the terminal the words that counted most; both on the page."""
     post = {"id": "p", "text": "oh great, another monday", "media": [{"url": "http://x.example/a.png"}]}

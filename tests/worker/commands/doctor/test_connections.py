@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from tests.tiers import rest_soaks
 from tests.worker.commands.doctor.conftest import Doctor, Place, Secured, check, logged_in, settings_of
 from tests.worker.commands.doctor.helpers import closed_port, make_topics, silent_port
 from tests.worker.commands.doctor.secured import GROUP, READ, TOPIC, TRANSACTIONAL_ID, WRITE, rule
@@ -109,7 +110,7 @@ TRANSPORTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", TRANSPORTS)
+@pytest.mark.parametrize("case", rest_soaks(TRANSPORTS, {"TLS to a plain listener"}))
 async def test_transports(doctor: Doctor, secured: Secured, case: str) -> None:
     """Transport and log-in that do not fit the listener are told from each other."""
     listener, settings, name, words = TRANSPORTS[case]
@@ -142,7 +143,7 @@ PERMISSIONS = {
 }
 
 
-@pytest.mark.parametrize("name", PERMISSIONS)
+@pytest.mark.parametrize("name", rest_soaks(PERMISSIONS, {"permissions.write"}))
 async def test_permissions(doctor: Doctor, own: Stream, secured: Secured, name: str) -> None:
     """What the broker refuses is named with the resource, and the operation that has to be granted."""
     kind, resource, operation = PERMISSIONS[name]

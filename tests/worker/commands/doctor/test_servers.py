@@ -6,6 +6,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic, RecordsToDelete
 
+from tests.tiers import rest_soaks
 from tests.worker.commands.doctor.conftest import Doctor, Place, check, settings_of
 from tests.worker.commands.doctor.helpers import (
     PARTITIONS,
@@ -166,7 +167,15 @@ CASES: dict[str, tuple[Break, str, str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+QUICK = {
+    "topics that are missing",
+    "a topic with too few partitions",
+    "two deployments in one group",
+    "a Redis that is down",
+}
+
+
+@pytest.mark.parametrize("case", rest_soaks(CASES, QUICK))
 async def test_servers(doctor: Doctor, place: Place, case: str) -> None:
     """What is wrong with topics, group, Redis or the port is named once, and stops nothing that does not need it."""
     break_it, name, status, words = CASES[case]

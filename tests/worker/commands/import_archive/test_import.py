@@ -77,6 +77,7 @@ async def rows_done(stream: Stream, name: str) -> int:
         return max((entry.offset for entry in offsets.values()), default=-1)
 
 
+@pytest.mark.soak
 async def test_every_post_arrives_once_over_kill_9(stream: Stream, tmp_path: Path) -> None:
     """In the archive's order, with its bytes, key, time and partition; a second import of the name disturbs nothing."""
     await stream.create_topics(PARTITIONS)
@@ -254,3 +255,35 @@ async def test_what_cannot_be_done_is_one_line(
     assert said in errors
     assert len([line for line in errors.splitlines() if line.startswith("moderate: ")]) == 1
     assert "Traceback" not in errors
+
+
+async def test_every_layout_arrives(stream: Stream, tmp_path: Path) -> None:
+    """An array, lines under another name, a table of CSV and one of integers; refusals alike are counted after five."""
+    await create_topic(stream)
+    folder = tmp_path / "language=de"
+    folder.mkdir()
+    wanted = posts(0, 6)
+    (folder / "a.json").write_text(
+        json.dumps([*wanted[:2], *({"id": f"bad-{number}"} for number in range(20))], indent=1)
+    )
+    write(folder / "b.ndjson", wanted[2:4])
+    (folder / "c.csv").write_text(f"ID;Text;Created_At\np-4;grüße, number 4;{wanted[4]['created_at']}\n", "utf-16")
+    kinds = {"id": pa.array([5]), "media": pa.array([[b"\x89PNG\xff"]])}
+    parquet.write_table(pa.table(kinds), folder / "d.parquet")
+    (folder / "_SUCCESS").touch()
+    (folder / "e.jsonl").touch()
+    code, output, errors = await stream.command("import", str(tmp_path), f"{folder}/*.csv")
+    assert code == 1
+    assert "sent 6 posts" in output
+    said = [line.removeprefix("moderate: ").replace(str(folder), "") for line in errors.splitlines()]
+    assert said[0] == "/e.jsonl: is empty, passed over"
+    assert [line.split(": ")[0] for line in said[1:6]] == [f"/a.json:{number}" for number in range(3, 8)]
+    assert said[6].startswith("15 more rows like /a.json:3: ")
+    assert said[7:] == ["20 rows were refused"]
+    records = {record.key: record for record in (await stream.read(stream.posts))[stream.posts]}
+    read = {key: json.loads(record.value) for key, record in records.items()}
+    assert [read[f"p-{number}".encode()] for number in range(4)] == [one | {"language": "de"} for one in wanted[:4]]
+    assert read[b"p-4"]["text"] == "grüße, number 4"
+    assert records[b"p-4"].timestamp == milliseconds(wanted[4])
+    picture = base64.b64encode(b"\x89PNG\xff").decode()
+    assert read[b"5"] == {"id": "5", "language": "de", "media": [{"data": picture}]}

@@ -10,7 +10,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from tests.worker.commands.dead_letters.letters import Draft, question, write
 from tests.worker.system import TASKS, Stream, administrator, post
-from worker.broker.ranges import Range, parse_bound
+from worker.broker.ranges import OffsetRange, parse_bound
 from worker.commands.labels.command import Wanted, find_labels
 from worker.commands.labels.searching import partition_of, windows
 from worker.errors import FatalError
@@ -77,11 +77,11 @@ def test_the_partition_is_that_of_kafkas_default_partitioner(key: bytes) -> None
 def test_windows_go_from_the_end_to_the_beginning_and_leave_nothing_out() -> None:
     """Every offset of every range is in one window; the first is small."""
     ranges = {
-        TopicPartition("a", 0): Range(5, 300_000),
-        TopicPartition("b", 0): Range(0, 10),
-        TopicPartition("c", 1): Range(7, 7),
+        TopicPartition("a", 0): OffsetRange(5, 300_000),
+        TopicPartition("b", 0): OffsetRange(0, 10),
+        TopicPartition("c", 1): OffsetRange(7, 7),
     }
-    seen: dict[TopicPartition, list[Range]] = {}
+    seen: dict[TopicPartition, list[OffsetRange]] = {}
     for window in windows(ranges):
         for source, part in window.items():
             seen.setdefault(source, []).append(part)

@@ -21,6 +21,8 @@ from worker.commands.stack import redis as redis_module
 from worker.commands.stack.stack import Endpoints, Stack
 from worker.errors import FatalError
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_named_servers() -> Iterator[None]:
@@ -118,6 +120,7 @@ def test_status_can_be_read_by_programs_and_people(running: Stack, tmp_path: Pat
     assert not (tmp_path / "nothing").exists()
 
 
+@pytest.mark.soak
 def test_two_stacks_stand_side_by_side(running: Stack, folder: Path) -> None:
     """Two `up` at once make one stack; `down` stops it alone, and removes what it wrote and nothing else."""
     ups = [start("up", folder=folder), start("up", folder=folder)]
@@ -142,6 +145,7 @@ def test_two_stacks_stand_side_by_side(running: Stack, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("then", ["down", "up"])
+@pytest.mark.soak
 def test_an_up_that_was_killed_is_mended(folder: Path, then: str) -> None:
     """After kill -9 of `up` in the middle, `down` clears what it started, and `up` completes it."""
     up = start("up", folder=folder)
@@ -209,6 +213,7 @@ def test_named_servers_that_do_not_answer_are_errors(tmp_path: Path, monkeypatch
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.soak
 def test_a_failed_start_quotes_the_log_and_leaves_nothing_running(folder: Path) -> None:
     """A broker that refuses its data folder: one error with its reason, exit code 1, nothing left."""
     (folder / "kafka-data").mkdir(parents=True)

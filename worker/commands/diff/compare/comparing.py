@@ -9,7 +9,7 @@ from worker.commands.diff.compare.counting import Counts, Distribution, Facet, G
 from worker.commands.diff.compare.grading import truth_of
 from worker.commands.diff.compare.pairs import Joined, Unit
 from worker.commands.diff.compare.report import ClassShift, Comparison, Estimate, RateTest
-from worker.commands.diff.compare.slicing import flips_share, slices_of
+from worker.commands.diff.compare.segments import flips_share, segments_of
 from worker.commands.diff.compare.statistics import Bootstrap, bowker, holm, mcnemar, stuart_maxwell
 from worker.commands.diff.read.store import Store
 
@@ -41,7 +41,7 @@ def compare(store: Store, joined: Joined) -> dict[str, Comparison]:
     """
     counted = {one.unit.name: one for one in _count(store, joined)}
     tasks = {name: one for name, one in counted.items() if not one.unit.is_intensity}
-    slices = slices_of(
+    segments = segments_of(
         {name: one.facets for name, one in tasks.items()},
         {name: one.matrix for name, one in tasks.items()},
         {name: one.unit.classes for name, one in tasks.items()},
@@ -63,7 +63,7 @@ def compare(store: Store, joined: Joined) -> dict[str, Comparison]:
             confidence=scoring.confidence_of(one.confidence, name),
             agreement=scoring.agreement_of(one.sure),
             truth=truth_of(one.graded, name) if one.graded else None,
-            slices=slices.get(name, []),
+            slices=segments.get(name, []),
         )
     return found
 

@@ -46,7 +46,9 @@ def notices_of(seen: Seen, tasks: Mapping[str, Comparison]) -> list[str]:
     said += [f"No post has labels of {task} on both sides." for task in both if task not in tasks]
     if not seen.joined.by_source and seen.left.ranges and seen.right.ranges:
         said.append("The sides' labels are of posts of different topics: they are joined by the posts' ids.")
-    said += [f"The posts topic {topic} is not there: no slices by what stands in it." for topic in seen.missing_topics]
+    said += [
+        f"The posts topic {topic} is not there: no segments by what stands in it." for topic in seen.missing_topics
+    ]
     if seen.described is not None and seen.described < seen.joined.posts and not seen.missing_topics:
         lost = seen.joined.posts - seen.described
         said.append(f"{lost:,} of {seen.joined.posts:,} posts are not among the posts that were read.")

@@ -134,7 +134,7 @@ class Truth(_Part):
     right_reliability: list[ReliabilityBin]
 
 
-class Slice(_Part):
+class Segment(_Part):
     """The posts of one community, language, modality or length."""
 
     by: Literal["community", "language", "modality", "length"]
@@ -147,9 +147,9 @@ class Slice(_Part):
     claimed: bool = Field(description="whether there are posts enough (30) for the tests below; else they are null")
     above: bool = Field(description="whether they flip more often than the other posts")
     p_elsewhere: Chance | None = Field(description="flips are as frequent here as among the other posts (Fisher, chi2)")
-    p_elsewhere_holm: Chance | None = Field(description="corrected for all slices of all tasks")
+    p_elsewhere_holm: Chance | None = Field(description="corrected for all segments of all tasks")
     p_direction: Chance | None = Field(description="McNemar or Stuart-Maxwell among these posts")
-    p_direction_holm: Chance | None = Field(description="corrected for all slices of all tasks")
+    p_direction_holm: Chance | None = Field(description="corrected for all segments of all tasks")
 
 
 class Comparison(_Part):
@@ -168,7 +168,7 @@ class Comparison(_Part):
     confidence: Confidence
     agreement: list[AgreementBin]
     truth: Truth | None
-    slices: list[Slice] = Field(description="empty for intensities")
+    slices: list[Segment] = Field(description="segments of the posts; empty for intensities")
 
 
 class Answer(_Part):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from worker.commands.diff.compare.report import ClassShift, Comparison, Estimate, Slice
+from worker.commands.diff.compare.report import ClassShift, Comparison, Estimate, Segment
 from worker.commands.terminal import harmless
 
 SIGNIFICANT = 0.05
@@ -36,8 +36,8 @@ def task_sentence(task: str, found: Comparison) -> str:
     said = f"{_capital(task)}: {percent(found.share)} of {_posts(found.posts)} flip"
     shift = direction(found)
     lean = f", {lean_of(shift)}" if shift else ", as many one way as the other within chance"
-    slice_ = hottest(found.slices)
-    where = "" if slice_ is None else f"; most in {slice_.by} {name_of(slice_)} ({slice_.share.value:.1%})"
+    segment = hottest(found.slices)
+    where = "" if segment is None else f"; most in {segment.by} {name_of(segment)} ({segment.share.value:.1%})"
     return f"{said}{lean}{where}."
 
 
@@ -54,21 +54,21 @@ def lean_of(shift: ClassShift) -> str:
     return f"{more} {plain(shift.name)} ({points(shift.change)} points)"
 
 
-def hottest(slices: Sequence[Slice]) -> Slice | None:
-    """Return the slice that flips most of those that flip more than the other posts beyond chance."""
-    sure = [one for one in slices if is_hot(one)]
+def hottest(segments: Sequence[Segment]) -> Segment | None:
+    """Return the segment that flips most of those that flip more than the other posts beyond chance."""
+    sure = [one for one in segments if is_hot(one)]
     return max(sure, key=lambda one: one.share.value, default=None)
 
 
-def is_hot(one: Slice) -> bool:
-    """Whether a slice flips more often than the other posts, corrected for the number of slices."""
+def is_hot(one: Segment) -> bool:
+    """Whether a segment flips more often than the other posts, corrected for the number of segments."""
     if one.p_elsewhere_holm is None or one.p_elsewhere_holm >= SIGNIFICANT:
         return False
     return one.above
 
 
-def name_of(one: Slice) -> str:
-    """Return what a slice is called."""
+def name_of(one: Segment) -> str:
+    """Return what a segment is called."""
     if one.merged:
         return f"{one.merged} rare ones together"
     return "none named" if one.value is None else harmless(one.value, 40)

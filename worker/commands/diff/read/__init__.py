@@ -1,4 +1,7 @@
-"""Labels and posts out of topics and files, into the store that they are compared in.
+"""Labels and posts out of topics and files, into the store that they are compared in. It judges nothing.
 
-It judges nothing.
+sources  what LEFT and RIGHT name: topics or files
+topics, files, lines  their records, in bounded pieces
+store    DuckDB on the disk: answers of both sides, the last of each post, joined by post
+posts    community, language and length of the posts that were labelled
 """

@@ -1,6 +1,5 @@
 """Records of files: JSON lines and Parquet, in pieces of bounded size."""
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,8 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from mmorient import ArchiveError
-from mmorient.archive.json_lines import MAX_LINE_BYTES, read_json_lines
+from mmorient import TASKS, ArchiveError, open_archive
+from mmorient.files.csv_rows import csv_table, folded
+from mmorient.files.formats import Kind, kind_of
+from mmorient.files.json_rows import read_json_rows
 from worker.commands.diff.read.lines import Origin, Records
 from worker.commands.diff.read.sources import STANDARD_INPUT
 from worker.commands.diff.read.store import Store
@@ -20,17 +21,15 @@ PIECE_BYTES = 32 * 1024 * 1024
 # Of a Parquet file, so that pictures beside them are not read.
 COLUMNS = frozenset(
     {"id", "post_id", "task", "label", "probabilities", "intensity", "labels", "modalities", "model", "source"}
-    | {"community", "language", "text"}
 )
 
 
-def read_files(store: Store, names: Sequence[str], columns: frozenset[str] = COLUMNS) -> Iterator[Records]:
-    """Yield the records of files in their order.
+def read_files(store: Store, names: Sequence[str]) -> Iterator[Records]:
+    """Yield the records of files of labels in their order.
 
     Args:
         store: that turns Parquet into JSON.
         names: of files; - is standard input.
-        columns: of Parquet files, to look at.
 
     Raises:
         FatalError: a file cannot be read.
@@ -39,7 +38,7 @@ def read_files(store: Store, names: Sequence[str], columns: frozenset[str] = COL
     for place, name in enumerate(names):
         try:
             if Path(name).suffix == ".parquet":
-                yield from _read_parquet(store, name, origins, place, columns)
+                yield from _read_parquet(store, name, origins, place)
             else:
                 yield from _read_lines(name, origins, place)
         except ArchiveError as error:
@@ -50,9 +49,9 @@ def read_files(store: Store, names: Sequence[str], columns: frozenset[str] = COL
 
 def _read_lines(name: str, origins: Sequence[Origin], place: int) -> Iterator[Records]:
     records, size = Records(origins), 0
-    for number, line, _ in read_json_lines(Path(name), name, max_line_bytes=MAX_LINE_BYTES):
-        records.add(place, number, 0, text_of(line))
-        size += len(line or b"")
+    for number, line, _ in read_json_rows(Path(name), name):
+        records.add(place, number, 0, None if isinstance(line, str) else text_of(line))
+        size += len(line)
         if len(records.values) >= PIECE_RECORDS or size >= PIECE_BYTES:
             yield records
             records, size = Records(origins), 0
@@ -60,11 +59,9 @@ def _read_lines(name: str, origins: Sequence[Origin], place: int) -> Iterator[Re
         yield records
 
 
-def _read_parquet(
-    store: Store, name: str, origins: Sequence[Origin], place: int, columns: frozenset[str]
-) -> Iterator[Records]:
+def _read_parquet(store: Store, name: str, origins: Sequence[Origin], place: int) -> Iterator[Records]:
     with parquet.ParquetFile(name) as file:
-        wanted = [column for column in file.schema_arrow.names if column in columns]
+        wanted = [column for column in file.schema_arrow.names if column in COLUMNS]
         first = 1
         for batch in file.iter_batches(batch_size=10_000, columns=wanted):
             store.database.register("rows", pa.Table.from_batches([batch]))
@@ -73,6 +70,32 @@ def _read_parquet(
             count = len(values)
             yield Records(origins, [place] * count, list(range(first, first + count)), [0] * count, values)
             first += count
+
+
+def read_posts(names: Sequence[str], fields: Sequence[str]) -> Iterator[Records]:
+    """Yield the posts of files in their order, whatever the files are, as `mmorient label` reads them.
+
+    Args:
+        names: of files.
+        fields: of tables, to look at.
+
+    Raises:
+        FatalError: a file cannot be read.
+    """
+    try:
+        archive = open_archive(names, fields=fields)
+        origins = [Origin(name) for name in archive.names]
+        records, size = Records(origins), 0
+        for row in archive.rows():
+            records.add(row.file, row.number, 0, None if row.refused is not None else text_of(row.value))
+            size += len(row.value)
+            if len(records.values) >= PIECE_RECORDS or size >= PIECE_BYTES:
+                yield records
+                records, size = Records(origins), 0
+        if records.values:
+            yield records
+    except ArchiveError as error:
+        raise FatalError(str(error)) from error
 
 
 def text_of(value: bytes | None) -> str | None:
@@ -84,18 +107,25 @@ def text_of(value: bytes | None) -> str | None:
 
 
 def read_truth(name: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the posts of a file of `id` and a column a task (CSV, or JSON lines), with what is known of each.
+    """Yield the posts of a file of `id` and a column a task (CSV, or JSON), with what is known of each.
 
     Raises:
         FatalError: the file cannot be read, or has no `id`.
     """
     try:
-        with Path(name).open(encoding="utf-8-sig", newline="") as file:
-            rows = map(json.loads, filter(str.strip, file)) if Path(name).suffix != ".csv" else csv.DictReader(file)
-            for number, row in enumerate(rows, 1):
-                if not isinstance(row, dict) or not row.get("id"):
-                    raise FatalError(f"{name}: row {number} has no id")
-                known = {str(task): value for task, value in row.items() if task != "id" and isinstance(value, str)}
-                yield str(row["id"]), {task: value.strip() for task, value in known.items() if value.strip()}
-    except (OSError, ValueError, csv.Error) as error:
-        raise FatalError(f"{name}: {error}") from error
+        for number, row in _truth_rows(Path(name), name):
+            if not isinstance(row, dict) or not row.get("id"):
+                raise FatalError(f"{name}: row {number} has no id{f': {row}' if isinstance(row, str) else ''}")
+            known = {folded(str(task)): value for task, value in row.items() if task != "id" and isinstance(value, str)}
+            yield str(row["id"]), {task: folded(value) for task, value in known.items() if value.strip()}
+    except (ArchiveError, ValueError) as error:
+        raise FatalError(f"{error}" if isinstance(error, ArchiveError) else f"{name}: {error}") from error
+
+
+def _truth_rows(path: Path, name: str) -> Iterator[tuple[int, object]]:
+    if kind_of(path, name) is Kind.CSV:
+        with csv_table(path, name, ("id", *TASKS)) as (table, _):
+            yield from table.rows()
+        return
+    for number, row, _ in read_json_rows(path, name):
+        yield number, row if isinstance(row, str) else json.loads(row)

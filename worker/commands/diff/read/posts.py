@@ -8,35 +8,37 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka import TopicPartition
-from pydantic import ValidationError
 
-from schemas import Post
+from mmorient import ParsedPost, PostError, PostReader
 from worker.broker.positions import Position
 from worker.broker.range_reader import record_at
-from worker.broker.ranges import Range
-from worker.commands.diff.read.files import COLUMNS, read_files
+from worker.broker.ranges import OffsetRange
+from worker.commands.diff.read.files import read_posts
 from worker.commands.diff.read.lines import Intake, Tally
 from worker.commands.diff.read.store import Store
 from worker.commands.diff.read.topics import TopicReader
 
-# Upper ends of the slices by length, characters.
+# Upper ends of the segments by length, characters.
 _LENGTHS = ((20, "1-20"), (80, "21-80"), (280, "81-280"))
 _LONGER = "over 280"
 _NO_TEXT = "no text"
+_FIELDS = ("id", "community", "language", "text")
+# What tables call their posts' pictures.
+_MEDIA = ("media", "image", "images", "picture", "pictures")
 
 
-def posts_from_files(store: Store, intake: Intake, names: Sequence[str], tally: Tally) -> None:
+def posts_from_files(intake: Intake, names: Sequence[str], tally: Tally) -> None:
     """Read posts from files.
 
     Raises:
         FatalError: a file cannot be read.
     """
-    for records in read_files(store, names):
+    for records in read_posts(names, _FIELDS):
         intake.posts(records, tally)
 
 
 async def posts_from_topics(
-    store: Store, reader: TopicReader, intake: Intake, tally: Tally, read: dict[TopicPartition, Range]
+    store: Store, reader: TopicReader, intake: Intake, tally: Tally, read: dict[TopicPartition, OffsetRange]
 ) -> list[str]:
     """Read the posts that joined labels name from their topics, as far as they are still there.
 
@@ -53,7 +55,7 @@ async def posts_from_topics(
     rows = store.rows(
         'SELECT topic, partition, min("offset"), max("offset") + 1 FROM joined WHERE topic IS NOT NULL GROUP BY ALL'
     )
-    wanted: dict[TopicPartition, Range] = {}
+    wanted: dict[TopicPartition, OffsetRange] = {}
     missing: set[str] = set()
     topics = await reader.topics()
     for topic, partition, first, end in rows:
@@ -64,16 +66,18 @@ async def posts_from_topics(
         before = read.get(source)
         # What is new lies behind what was read, as a rule; where older posts joined later, all is read again.
         since = first if before is None or first < before.since else before.until
-        read[source] = Range(first, end) if before is None else Range(min(first, before.since), max(end, before.until))
+        read[source] = (
+            OffsetRange(first, end) if before is None else OffsetRange(min(first, before.since), max(end, before.until))
+        )
         if since < end:
-            wanted[source] = Range(since, end)
+            wanted[source] = OffsetRange(since, end)
     there = await reader.still_there(wanted) if wanted else {}
     await reader.read(there, lambda records: intake.posts(records, tally), "posts")
     return sorted(missing)
 
 
 def describe(store: Store, *, from_topics: bool) -> int:
-    """Make the table `facet`, a row a joined post with the values it is sliced by; return how many are known.
+    """Make the table `facet`, a row a joined post with the values it is divided by; return how many are known.
 
     Args:
         store: after the join.
@@ -114,7 +118,7 @@ async def whole_from_topics(
 
     Only what a Post has is passed on: a field of anyone's cannot name a file of this machine.
     """
-    topics = await reader.topics()
+    topics, one_reader = await reader.topics(), PostReader()
     found: dict[tuple[str, int, int], bytes] = {}
     for topic, partition, offset in places:
         if topic not in topics:
@@ -123,24 +127,25 @@ async def whole_from_topics(
         if record is None:
             continue
         try:
-            post = Post.model_validate_json(record.value or b"")
-        except ValidationError:
+            post = one_reader.read(record.value or b"")
+        except PostError:
             continue
-        found[topic, partition, offset] = post.model_dump_json().encode()
+        if isinstance(post, ParsedPost):
+            found[topic, partition, offset] = post.as_json()
     return found
 
 
-def whole_from_files(store: Store, names: Sequence[str], wanted: Sequence[str]) -> dict[str, tuple[bytes, Path]]:
+def whole_from_files(names: Sequence[str], wanted: Sequence[str]) -> dict[str, tuple[bytes, Path]]:
     """Return the posts of ids, each with the folder that its pictures' paths are relative to."""
     ids = set(wanted)
     found: dict[str, tuple[bytes, Path]] = {}
-    for records in read_files(store, names, COLUMNS | {"media"}):
+    for records in read_posts(names, (*_FIELDS, *_MEDIA)):
         for place, value in zip(records.places, records.values, strict=True):
             if value is None or not any(one in value for one in ids):
                 continue
-            post = _object(value)
-            if post.get("id") in ids:
-                found[post["id"]] = (value.encode(), Path(names[place]).parent)
+            post = str(_object(value).get("id"))
+            if post in ids:
+                found[post] = (value.encode(), Path(records.origins[place].name).parent)
     return found
 
 

@@ -7,10 +7,9 @@ from glob import has_magic
 from pathlib import Path
 from typing import Literal
 
-from mmorient import ArchiveUsageError
-from mmorient.archive.paths import find_files
+from mmorient import TASKS, ArchiveUsageError
+from mmorient.files.paths import find_files
 from worker.errors import SettingsError
-from worker.settings import TASKS
 
 STANDARD_INPUT = "-"
 
@@ -58,6 +57,20 @@ def parse_source(text: str, checkpoint: str | None = None) -> Source:
     if not all(_may_be_topic(one) for one in names):
         raise SettingsError(f"{text!r} is neither a file nor the name of a topic")
     return Source(text, "topic", tuple(names), digest)
+
+
+def parse_posts(text: str) -> Source:
+    """Read what `--posts` names: what a side may name, or a folder.
+
+    Raises:
+        SettingsError: no such file, or none in the folder.
+    """
+    if not Path(text).is_dir():
+        return parse_source(text)
+    try:
+        return Source(text, "file", tuple(map(str, find_files([text]))))
+    except ArchiveUsageError as error:
+        raise SettingsError(str(error)) from error
 
 
 def existing_topics(source: Source, topics: Iterable[str], broker: str) -> Source:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, read_ranges
-from worker.broker.ranges import Bound, Range, freeze
+from worker.broker.ranges import Bound, OffsetRange, freeze
 from worker.broker.topics import partition_counts
 from worker.commands.diff.read.files import PIECE_BYTES, PIECE_RECORDS, text_of
 from worker.commands.diff.read.lines import Origin, Records
@@ -36,13 +36,13 @@ class TopicReader:
     start: Bound
     end: Bound
     partitions: frozenset[int] | None
-    _read: dict[tuple[str, TopicPartition], Range] = field(default_factory=dict)
+    _read: dict[tuple[str, TopicPartition], OffsetRange] = field(default_factory=dict)
 
     async def topics(self) -> set[str]:
         """Return the names of all topics."""
         return set(await self.consumer.topics())
 
-    async def new_ranges(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, dict[TopicPartition, Range]]:
+    async def new_ranges(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, dict[TopicPartition, OffsetRange]]:
         """Return what nobody has read yet, by reader; all of it as it is at one moment.
 
         Args:
@@ -51,30 +51,36 @@ class TopicReader:
         names = sorted({topic for topics in wanted.values() for topic in topics})
         sources = await self._sources(names)
         whole = await freeze(self.consumer, sources, self.start, self.end)
-        found: dict[str, dict[TopicPartition, Range]] = {}
+        found: dict[str, dict[TopicPartition, OffsetRange]] = {}
         for reader, topics in wanted.items():
             ranges = {source: part for source, part in whole.items() if source.topic in topics}
             found[reader] = {}
             for source, part in ranges.items():
                 before = self._read.get((reader, source))
-                new = part if before is None else Range(max(before.until, part.since), max(before.until, part.until))
+                new = (
+                    part
+                    if before is None
+                    else OffsetRange(max(before.until, part.since), max(before.until, part.until))
+                )
                 found[reader][source] = new
-                self._read[reader, source] = part if before is None else Range(before.since, new.until, before.gone)
+                self._read[reader, source] = (
+                    part if before is None else OffsetRange(before.since, new.until, before.gone)
+                )
         return found
 
-    def ranges(self, reader: str) -> dict[TopicPartition, Range]:
+    def ranges(self, reader: str) -> dict[TopicPartition, OffsetRange]:
         """Return what a reader has been given, all in all."""
         return {source: part for (name, source), part in self._read.items() if name == reader}
 
-    async def still_there(self, wanted: Mapping[TopicPartition, Range]) -> dict[TopicPartition, Range]:
+    async def still_there(self, wanted: Mapping[TopicPartition, OffsetRange]) -> dict[TopicPartition, OffsetRange]:
         """Return the part of ranges that the broker has."""
         ends = await freeze(self.consumer, list(wanted), Bound("earliest"), Bound("latest"))
         return {
-            source: Range(max(part.since, ends[source].since), min(part.until, ends[source].until))
+            source: OffsetRange(max(part.since, ends[source].since), min(part.until, ends[source].until))
             for source, part in wanted.items()
         }
 
-    async def read(self, ranges: Mapping[TopicPartition, Range], take: Take, what: str) -> None:
+    async def read(self, ranges: Mapping[TopicPartition, OffsetRange], take: Take, what: str) -> None:
         """Hand all records of ranges to `take`, piece by piece, in a thread of its own while more are fetched.
 
         Args:
@@ -96,6 +102,9 @@ class TopicReader:
             async for piece in read_ranges(self.consumer, ranges, max_records=5000):
                 place = places[TopicPartition(piece[0].topic, piece[0].partition)]
                 for record in piece:
+                    if record.value is None:
+                        # A post that was deleted.
+                        continue
                     records.add(place, record.offset, record.timestamp, text_of(record.value))
                     size += len(record.value or b"")
                 progress.update(len(piece))

@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from worker.commands.diff.compare.counting import FACETS
-from worker.commands.diff.compare.report import Comparison, Estimate, Moved, RateTest, Report, Slice
+from worker.commands.diff.compare.report import Comparison, Estimate, Moved, RateTest, Report, Segment
 from worker.commands.diff.compare.verdict import (
     SIGNIFICANT,
     chance,
@@ -27,7 +27,7 @@ from worker.commands.diff.show.page import STYLE, TEMPLATE
 from worker.commands.diff.show.terminal import chosen
 from worker.commands.terminal import harmless
 
-_SLICES = 12  # of a facet
+_SEGMENTS = 12  # of a facet
 _PARTS = 8
 # Ends of axes of shares.
 _ENDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0)
@@ -68,7 +68,7 @@ def page(report: Report) -> str:
             plots={task: _plots(found) for task, found in report.tasks.items()},
             groups={task: _groups(found) for task, found in report.tasks.items()},
             scales={task: _scale([found.share.high, *claimed[task]]) for task, found in report.tasks.items()},
-            slices=sum(map(len, claimed.values())),
+            segments=sum(map(len, claimed.values())),
         )
     )
 
@@ -112,7 +112,7 @@ def _tested(test: RateTest) -> str:
     return f"{asked}: χ² {test.statistic:.2f}, {test.degrees_of_freedom} d.f., p {chance(test.p)}"
 
 
-def _marks(one: Slice) -> str:
+def _marks(one: Segment) -> str:
     said = ["flips more than elsewhere"] if is_hot(one) else []
     if one.p_direction_holm is not None and one.p_direction_holm < SIGNIFICANT:
         said.append("leans")
@@ -145,12 +145,12 @@ def _plots(found: Comparison) -> list[_Plot]:
     return drawn
 
 
-def _groups(found: Comparison) -> list[tuple[str, list[Slice], int]]:
+def _groups(found: Comparison) -> list[tuple[str, list[Segment], int]]:
     groups = []
     for by in FACETS:
         mine = [one for one in found.slices if one.by == by]
         if mine:
-            shown = chosen(mine, _SLICES)
+            shown = chosen(mine, _SEGMENTS)
             groups.append((by, shown, len(mine) - len(shown)))
     return groups
 

@@ -151,11 +151,11 @@ Sure of its own label: left {{ "%.3f"|format(found.confidence.left) }}, right {{
 <td class="n">{{ found.truth.accuracy_change|points }}</td></tr>
 <tr><th scope="row">expected calibration error</th><td class="n">{{ found.truth.left_ece|figure }}</td><td class="n">{{ found.truth.right_ece|figure }}</td>
 <td class="n">{{ found.truth.ece_change|moved }}</td></tr></tbody></table></div>{% endif %}
-{% if groups[task] %}<h3>Slices</h3>
+{% if groups[task] %}<h3>Segments</h3>
 <p class="note">Dots: share that flips, with its 95 % interval, from 0 to {{ "%.2g"|format(100 * scales[task]) }} %; dashed: all posts.
-Marks hold after correction for all {{ slices }} slices (Holm). Slices of fewer than 30 posts are counted, and nothing is claimed of them.</p>
+Marks hold after correction for all {{ segments }} segments (Holm). Segments of fewer than 30 posts are counted, and nothing is claimed of them.</p>
 <div class="scroll"><table>
-<thead><tr><th>slice</th><th></th><th class="n">posts</th><th class="n">flips</th><th class="n">share, %</th><th></th><th>largest change, points</th><th></th></tr></thead><tbody>
+<thead><tr><th>segment</th><th></th><th class="n">posts</th><th class="n">flips</th><th class="n">share, %</th><th></th><th>largest change, points</th><th></th></tr></thead><tbody>
 {% for by, mine, more in groups[task] %}{% for one in mine %}<tr{% if not one.claimed %} class="few"{% endif %}><td>{{ by if loop.first }}</td>
 <th scope="row">{{ one|named }}</th><td class="n">{{ "{:,}".format(one.posts) }}</td><td class="n">{{ "{:,}".format(one.flips) }}</td>
 {% if one.claimed %}<td class="n">{{ one.share|percent }}</td><td>{{ dots(one.share, scales[task], found.share.value) }}</td><td>{{ one.changes|largest }}</td><td class="mark">{{ one|marks }}</td>

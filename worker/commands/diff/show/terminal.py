@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.commands.diff.compare.counting import FACETS
-from worker.commands.diff.compare.report import Comparison, Explanations, Moved, Report, Side, Slice
+from worker.commands.diff.compare.report import Comparison, Explanations, Moved, Report, Segment, Side
 from worker.commands.diff.compare.verdict import (
     SIGNIFICANT,
     chance,
@@ -24,7 +24,7 @@ from worker.commands.diff.compare.verdict import (
 )
 from worker.commands.terminal import harmless
 
-_SLICES = 6  # of a facet
+_SEGMENTS = 6  # of a facet
 _TEXT = 160
 _WORDS = 6
 
@@ -140,7 +140,7 @@ def _task(console: Console, task: str, found: Comparison) -> None:
             )
         )
     if found.flips and len(found.slices) > 1:
-        console.print(_slices(found))
+        console.print(_segments(found))
 
 
 def _matrix(found: Comparison) -> Table:
@@ -177,26 +177,26 @@ def _classes(found: Comparison) -> Table:
     return table
 
 
-def _slices(found: Comparison) -> Table:
-    table = _table("slice", "", "posts", "flips", "share, %", "largest change", "", right=(2, 3))
+def _segments(found: Comparison) -> Table:
+    table = _table("segment", "", "posts", "flips", "share, %", "largest change", "", right=(2, 3))
     for by in FACETS:
         mine = [one for one in found.slices if one.by == by]
         if len(mine) < 2:
             continue
-        shown = chosen(mine, _SLICES)
+        shown = chosen(mine, _SEGMENTS)
         for place, one in enumerate(shown):
-            table.add_row(by if place == 0 else "", *_slice(one))
+            table.add_row(by if place == 0 else "", *_segment(one))
         if len(mine) > len(shown):
             table.add_row("", Text(f"and {len(mine) - len(shown)} more", style="dim"))
     return table
 
 
-def chosen(slices: Sequence[Slice], count: int) -> list[Slice]:
-    """Return the slices with most posts, and all that flip more often than the others beyond chance."""
-    return [one for place, one in enumerate(slices) if place < count or is_hot(one)]
+def chosen(segments: Sequence[Segment], count: int) -> list[Segment]:
+    """Return the segments with most posts, and all that flip more often than the others beyond chance."""
+    return [one for place, one in enumerate(segments) if place < count or is_hot(one)]
 
 
-def _slice(one: Slice) -> tuple[Text, str, str, Text, Text, Text]:
+def _segment(one: Segment) -> tuple[Text, str, str, Text, Text, Text]:
     style = "" if one.claimed else "dim"
     mark = Text("too few posts to say", style="dim")
     if one.claimed:

@@ -1,14 +1,14 @@
-"""Flips by slice: community, language, modality, length."""
+"""Flips by segment: community, language, modality, length."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from worker.commands.diff.compare.counting import Counts, Facet
-from worker.commands.diff.compare.report import Estimate, Slice
+from worker.commands.diff.compare.report import Estimate, Segment
 from worker.commands.diff.compare.statistics import elsewhere, holm, mcnemar, share_interval, stuart_maxwell
 
-# Below it a slice is shown and nothing is claimed of it.
+# Below it a segment is shown and nothing is claimed of it.
 FEWEST_POSTS = 30
 
 
@@ -26,33 +26,33 @@ def direction(matrix: Counts) -> float:
     return stuart_maxwell(matrix).p
 
 
-def slices_of(
+def segments_of(
     facets: Mapping[str, Sequence[Facet]], wholes: Mapping[str, Counts], classes: Mapping[str, Sequence[str]]
-) -> dict[str, list[Slice]]:
-    """Return the slices by task; p-values are corrected for all slices of all tasks together.
+) -> dict[str, list[Segment]]:
+    """Return the segments by task; p-values are corrected for all segments of all tasks together.
 
     Args:
         facets: by task.
         wholes: by task, [classes, classes] all its posts.
         classes: by task.
     """
-    found = {task: [_slice(facet, wholes[task], classes[task]) for facet in facets[task]] for task in facets}
-    every = [one for slices in found.values() for one in slices if one.claimed]
+    found = {task: [_segment(facet, wholes[task], classes[task]) for facet in facets[task]] for task in facets}
+    every = [one for segments in found.values() for one in segments if one.claimed]
     for name in ("p_elsewhere", "p_direction"):
         tested = [one for one in every if getattr(one, name) is not None]
         corrected = dict(zip(map(id, tested), holm([getattr(one, name) for one in tested]), strict=True))
         every = [one.model_copy(update={f"{name}_holm": corrected.get(id(one))}) for one in every]
     rest = iter(every)
-    return {task: [next(rest) if one.claimed else one for one in slices] for task, slices in found.items()}
+    return {task: [next(rest) if one.claimed else one for one in segments] for task, segments in found.items()}
 
 
-def _slice(facet: Facet, whole: Counts, classes: Sequence[str]) -> Slice:
+def _segment(facet: Facet, whole: Counts, classes: Sequence[str]) -> Segment:
     matrix = facet.matrix
     posts, flips = int(matrix.sum()), int(matrix.sum() - np.trace(matrix))
     others, other_flips = int(whole.sum()) - posts, int(whole.sum() - np.trace(whole)) - flips
     claimed = posts >= FEWEST_POSTS
     moved = matrix.sum(0) - matrix.sum(1)
-    return Slice(
+    return Segment(
         by=facet.by,
         value=facet.value,
         merged=facet.merged,

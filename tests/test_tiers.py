@@ -1,0 +1,126 @@
+"""Every test is in one tier; `make check` reads no file that loads torch; the Makefile and CI know the tiers."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from itertools import chain, combinations
+from pathlib import Path
+
+import pytest
+
+from tests.tiers import HEAVY, ROOT, TIERS, Sources, WrongTierError, refuse, tier_of
+
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+CONFTESTS = sorted((ROOT / "tests").rglob("conftest.py"))
+
+
+def collected(folder: Path, *arguments: str) -> dict[str, list[str]]:
+    """Return the marks of every test that a run with these arguments takes, as pytest itself finds them."""
+    out = folder / f"{'-'.join(arguments) or 'all'}.json"
+    plugin = "import json\ndef pytest_collection_finish(session):\n    found = {one.nodeid: [mark.name for mark in "
+    plugin += f"one.iter_markers()] for one in session.items}}\n    open({str(out)!r}, 'w').write(json.dumps(found))\n"
+    (folder / "writes_marks.py").write_text(plugin, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-qq", "-p", "writes_marks", "-p", "no:cacheprovider"]
+    environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    done = subprocess.run(
+        [*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    found: dict[str, list[str]] = json.loads(out.read_text(encoding="utf-8"))
+    return found
+
+
+def test_every_set_of_marks_has_one_tier() -> None:
+    """`soak` wins; what needs neither a server nor the model is in `check`."""
+    marks = ("server", "model", "soak", "timeout")
+    for some in chain.from_iterable(combinations(marks, count) for count in range(len(marks) + 1)):
+        expected = "soak" if "soak" in some else "test" if {"server", "model"} & set(some) else "check"
+        assert tier_of(some) == expected
+        assert tier_of(some) in TIERS
+
+
+@pytest.mark.model
+def test_the_tiers_hold_every_test_once(tmp_path: Path) -> None:
+    """What `check` collects, without reading files that load torch, is what it would have chosen from all; no more.
+
+    A run that asks for no tier takes all tests, those of every tier together.
+    """
+    everything = collected(tmp_path)
+    check = collected(tmp_path, "--tier", "check")
+    counts = {tier: sum(tier_of(marks) == tier for marks in everything.values()) for tier in TIERS}
+    assert check.keys() == {name for name, marks in everything.items() if tier_of(marks) == "check"}
+    assert sum(counts.values()) == len(everything)
+    assert all(counts.values()), counts
+    files = {name.split("::")[0] for name in everything}
+    assert files == {str(path.relative_to(ROOT)) for path in TESTS}
+
+
+@pytest.mark.parametrize("path", CONFTESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_tests_share_loads_no_torch(path: Path) -> None:
+    """A conftest is read for tests of every tier."""
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    assert Sources().loaded_by(module) == set()
+
+
+def test_lazy_and_named_imports_are_followed(tmp_path: Path) -> None:
+    """Through helpers, packages, this project's names that load on first use, and a test's own body; not further."""
+    files = {
+        "tests/test_plain.py": "import json\nfrom tests.helper import later",
+        "tests/test_by_a_helper.py": "from tests import heavy",
+        "tests/test_by_a_name.py": "from mmorient import Moderator",
+        "tests/test_in_its_body.py": "def test():\n    import torch",
+        "tests/test_for_types.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch",
+        "tests/helper.py": "def later():\n    import torch",
+        "tests/heavy.py": "from torch.nn import Module",
+        "mmorient/__init__.py": "",
+        "mmorient/moderator.py": "import torch",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    sources = Sources(tmp_path)
+    heavy = {path.stem for path in tmp_path.rglob("test_*.py") if sources.heavy(path)}
+    assert heavy == {"test_by_a_helper", "test_by_a_name", "test_in_its_body"}
+
+
+def test_check_refuses_torch_and_servers() -> None:
+    """A test that was put into the wrong tier fails with the mark that it needs."""
+    for name in HEAVY:
+        with pytest.raises(WrongTierError, match="mark it `model`"):
+            refuse("import", (name, None, None, None, None))
+    with pytest.raises(WrongTierError, match="mark it `server`"):
+        refuse("subprocess.Popen", ("/bin/redis-server", ["/bin/redis-server", "--port", "1"], None, None))
+    with pytest.raises(WrongTierError, match="mark it `model`"):
+        refuse("subprocess.Popen", ("python", ["python", "-m", "worker.isolation.trial_child"], None, None))
+    refuse("import", ("json", None, None, None, None))
+    refuse("subprocess.Popen", ("true", ["true"], None, None))
+
+
+def test_the_tools_run_the_tiers() -> None:
+    """The Makefile has a target for each, `make test` runs `check` first, and CI runs all."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for tier in TIERS:
+        assert f"\n{tier}: " in makefile
+        assert f"--tier {tier}" in makefile
+    assert "\ntest: check " in makefile
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert script.index("make test\n") < script.index("make soak\n")
+
+
+def test_the_slow_are_marked_where_they_stand() -> None:
+    """A test that asks for more time than any other has by default is marked `soak`, in its file or its module."""
+    for path in TESTS:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        marks = [
+            one.value
+            for one in tree.body
+            if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "pytestmark"
+        ]
+        whole = [ast.unparse(one) for one in marks]
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                said = " ".join([*whole, *map(ast.unparse, node.decorator_list)])
+                asked_for = "EXAMPLES" in said  # as long as whoever asks for more examples wants
+                assert "mark.timeout" not in said or asked_for or "mark.soak" in said, f"{path}: {node.name}"

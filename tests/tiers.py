@@ -1,0 +1,149 @@
+"""The tiers of the tests, and what puts a test into one.
+
+`check` needs neither a server nor torch. `test` shows each promise once, on real servers and on the real model.
+`soak` is everything else. The marks `server` and `model` follow from a test's fixtures and from what its file
+imports, so that a new test needs none; `soak` is written where a test takes long.
+"""
+
+import ast
+from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mmorient
+
+ROOT = Path(__file__).parent.parent
+TIERS = ("check", "test", "soak")
+# Whoever uses one of these, directly or through another fixture, needs what it stands for.
+FIXTURES = {"servers": "server", "redis": "server", "secured": "server", "untrained": "model", "moderator": "model"}
+# Each costs seconds to import, and most need torch themselves.
+HEAVY = {"ray", "timm", "torch", "transformers"}
+# Parts of command lines, and what whoever runs them needs.
+COMMANDS = {
+    "redis-server": "server",
+    "kafka.Kafka": "server",
+    "worker stack up": "server",
+    "worker demo": "server",
+    "worker.isolation.trial_child": "model",
+    "worker.shadow.child_main": "model",
+}
+
+
+def tier_of(marks: Collection[str]) -> str:
+    """Return the tier of a test with these marks."""
+    if "soak" in marks:
+        return "soak"
+    return "test" if {"server", "model"} & set(marks) else "check"
+
+
+def rest_soaks(cases: Iterable[str], quick: Collection[str]) -> list[Any]:
+    """Return cases to parametrize a test with, all but the quick ones marked `soak`."""
+    return [case if case in quick else pytest.param(case, marks=pytest.mark.soak) for case in cases]
+
+
+class Sources:
+    """What the files of a tree import while they are themselves imported.
+
+    Args:
+        root: the folder of the project.
+    """
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
+        self._imports: dict[str, set[str]] = {}
+
+    @cached_property
+    def _modules(self) -> dict[str, Path]:
+        found = {}
+        for folder in ("bench", "deploy", "mmorient", "samples", "schemas", "tests", "worker"):
+            for path in (self._root / folder).rglob("*.py"):
+                parts = path.relative_to(self._root).with_suffix("").parts
+                found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+        return found
+
+    def heavy(self, path: Path) -> set[str]:
+        """Return which of `HEAVY` a test file loads: at its own import, at a conftest's, or within its tests."""
+        return self._reach([*self._targets(path, everywhere=True), *self._conftests(path)])
+
+    def loaded_by(self, module: str) -> set[str]:
+        """Return which of `HEAVY` the import of a module loads."""
+        return self._reach([module])
+
+    def _reach(self, waiting: list[str]) -> set[str]:
+        found: set[str] = set()
+        while waiting:
+            module = waiting.pop()
+            if module in found:
+                continue
+            found.add(module)
+            if module in self._modules:
+                waiting += self._imported(module)
+            elif "." in module:
+                waiting.append(module.rpartition(".")[0])
+        return found & HEAVY
+
+    def _conftests(self, path: Path) -> Iterator[str]:
+        for folder in path.relative_to(self._root).parents:
+            module = ".".join((*folder.parts, "conftest"))
+            if module in self._modules and self._modules[module] != path:
+                yield module
+
+    def _imported(self, module: str) -> set[str]:
+        if module not in self._imports:
+            self._imports[module] = set(self._targets(self._modules[module], everywhere=False))
+        return self._imports[module]
+
+    def _name(self, path: Path) -> str:
+        parts = path.relative_to(self._root).with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    def _targets(self, path: Path, *, everywhere: bool) -> Iterator[str]:
+        name = self._name(path)
+        if "." in name:
+            yield name.rpartition(".")[0]
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in _nodes(tree, everywhere=everywhere):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield node.module
+                for alias in node.names:
+                    # The names of this package load on first use.
+                    home = mmorient._HOME_OF.get(alias.name) if node.module == "mmorient" else None
+                    submodule = f"{node.module}.{home or alias.name}"
+                    if submodule in self._modules:
+                        yield submodule
+
+
+def _nodes(tree: ast.AST, *, everywhere: bool) -> Iterator[ast.AST]:
+    """Yield the nodes that run when a file is imported, or all that ever run."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from (inner for one in node.orelse for inner in (one, *_nodes(one, everywhere=everywhere)))
+            continue
+        yield node
+        if everywhere or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _nodes(node, everywhere=everywhere)
+
+
+class WrongTierError(Exception):
+    """A test of `check` needs what only the later tiers have time for."""
+
+
+def refuse(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse, as an audit hook, torch and servers.
+
+    Raises:
+        WrongTierError: the test must be marked `model` or `server`.
+    """
+    if event == "import" and arguments[0] in HEAVY:
+        raise WrongTierError(f"a test of `make check` imports {arguments[0]}: mark it `model`")
+    if event == "subprocess.Popen":
+        words = arguments[1]
+        command = words if isinstance(words, str) else " ".join(map(str, words))  # type: ignore[call-overload]
+        for part, mark in COMMANDS.items():
+            if part in command:
+                raise WrongTierError(f"a test of `make check` runs {part}: mark it `{mark}`")
