@@ -138,7 +138,9 @@ def cut(letters: str) -> str:
     while end:
         words.append(letters[starts[end] : end])
         end = starts[end]
-    return " ".join(reversed(words))
+    # Letters that are part of no word stay together.
+    parts = ((alone, list(group)) for alone, group in itertools.groupby(reversed(words), lambda word: len(word) == 1))
+    return " ".join("".join(group) if alone and len(group) > 2 else " ".join(group) for alone, group in parts)
 
 
 def _cost(word: str) -> float:
