@@ -76,20 +76,24 @@ class AfterCommit:
                 DEAD_LETTERS.labels(rejection.stage, rejection.reason).inc()
                 log.warning("dead_letter", position=item.position, stage=rejection.stage, reason=str(rejection))
                 continue
-            POSTS_LABELLED.inc()
-            for reason, count in Counter(item.unavailable.values()).items():
-                MEDIA_UNAVAILABLE.labels(reason).inc(count)
-            if item.media_left_out:
-                MEDIA_UNAVAILABLE.labels(NOT_LISTED).inc(item.media_left_out)
-            for field in item.post.unread if item.post is not None else ():
-                FIELDS_UNREAD.labels(field).inc()
-            if item.labels is not None:
-                for task in self._tasks:
-                    LABELS.labels(task, item.labels.tasks[task].label).inc()
-                self._drift.observe(item.labels)
+            self._count(item)
         for observer in self._observers:
             observer.offer(posts)
         self._traces.write(posts, stages)
+
+    def _count(self, item: Item) -> None:
+        """Count what a labelled post says, and what of it could not be read."""
+        POSTS_LABELLED.inc()
+        for reason, count in Counter(item.unavailable.values()).items():
+            MEDIA_UNAVAILABLE.labels(reason).inc(count)
+        if item.media_left_out:
+            MEDIA_UNAVAILABLE.labels(NOT_LISTED).inc(item.media_left_out)
+        for field in item.post.unread if item.post is not None else ():
+            FIELDS_UNREAD.labels(field).inc()
+        if item.labels is not None:
+            for task in self._tasks:
+                LABELS.labels(task, item.labels.tasks[task].label).inc()
+            self._drift.observe(item.labels)
 
     def forget(self, items: Sequence[Item]) -> None:
         """Let go of what is over, committed or not."""
