@@ -8,8 +8,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from mmorient import Archive, ParsedPost, Place, PostError
-from mmorient.input.post_json import read_post
+from mmorient import Archive, ParsedPost, Place, PostError, PostLabels
+from mmorient.input.post_json import read_line, read_post, write_line
 from schemas import EVENTS, Label
 from schemas.generate import render
 from tests.reading.cases import BY_ITSELF, Case, post
@@ -93,6 +93,16 @@ async def test_a_label_never_grows_with_the_media() -> None:
     assert {one.reason for one in label.unavailable[:-1]} == {"bad_medium"}
     assert (label.unavailable[-1].reason, label.unavailable[-1].count) == ("not_listed", 100_000 - LISTED_MEDIA)
     jsonschema.validate(json.loads(value), _LABEL_SCHEMA)
+
+
+async def test_a_line_of_the_command_says_the_same() -> None:
+    """`mmorient label` names the same media in the same words."""
+    for count in (5, LISTED_MEDIA, LISTED_MEDIA + 1, 25_000):
+        value = post(media=[None] * count)
+        line = write_line(read_line(value, None), PostLabels({}, ("text",)))
+        item, _ = await taken(value)
+        said = [one.model_dump() for one in item.unavailable_media()]
+        assert json.loads(line)["unavailable"] == said
 
 
 @pytest.mark.parametrize(
