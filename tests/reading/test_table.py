@@ -60,9 +60,10 @@ async def test_the_commands_read_what_the_worker_reads(case: Case, tmp_path: Pat
     file = tmp_path / "posts.jsonl"
     # A line of a file holds no line end.
     if b"\n" not in case.value and case.value.strip():
-        file.write_bytes(case.value)
+        # The first line decides what kind of file it is.
+        file.write_bytes(post() + b"\n" + case.value)
         maker = RecordMaker(Archive([file]), Terms("posts", 1, 10**9), reader=case.reader)
-        (imported,) = maker.outcomes(Place(), 0)
+        _, imported = maker.outcomes(Place(), 0)
         assert (imported.refused is not None) == (stage == "decode"), imported.refused
 
 
