@@ -67,7 +67,7 @@ def checked(post: ParsedPost) -> ParsedPost:
         PostError: It has none.
     """
     if not post.media and not post.has_text:
-        raise PostError("record: a post needs text or media")
+        raise PostError(f"record: a post needs text or media: {quoted(post.id)} has neither text nor a picture")
     return post
 
 
