@@ -291,6 +291,19 @@ FAILURES = [
         alerts=("ModerationDeadLetters", "ModerationMediaUnavailable"),
     ),
     graph(
+        "Read in part, or passed over",
+        "Fields that count as absent: a producer writes them otherwise. Passed over: deletions and other events in "
+        "their envelopes. Schema Registry: its failures; posts wait until it answers.",
+        [
+            target(rate("moderate_fields_unread_total", "field") + " > 0", "field {{field}}"),
+            target(rate("moderate_passed_over_total", "reason") + " > 0", "passed over: {{reason}}"),
+            target(rate("moderate_registry_failures_total", "kind") + " > 0", "Schema Registry: {{kind}}"),
+        ],
+        width=24,
+        unit="reqps",
+        empty="none",
+    ),
+    graph(
         "Claims that break",
         "A few: a rebalance, or a broker that restarts. Many that are fenced: two deployments with one group id.",
         [

@@ -68,7 +68,7 @@ def checked(post: ParsedPost) -> ParsedPost:
     """
     if not post.media and not post.has_text:
         if not post.text:
-            raise PostError("record: a post needs text or media")
+            raise PostError(f"record: a post needs text or media: {quoted(post.id)} has neither text nor a picture")
         raise PostError("record: nothing can be read of the text, and there are no media", "nothing_to_read")
     return post
 

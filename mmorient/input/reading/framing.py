@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmorient.errors import PostError
+from mmorient.input.reading.tolerant_json import no_json
 
 _MAGIC = 0
 # Bytes before the record: Confluent's (magic, four of the schema's id), Apicurio's (eight of it), those of AWS Glue
@@ -29,7 +30,7 @@ def unframed(value: bytes) -> bytes:
         PostError: It is no JSON, and it is plain what it is instead.
     """
     if not value:
-        raise PostError("the record is empty", "empty")
+        raise no_json(value)
     for begin, name in _OTHERS:
         if value.startswith(begin):
             raise PostError(f"record: is {name}", "unsupported")

@@ -60,11 +60,19 @@ def _read_carefully(value: bytes) -> object:
         raise no_json(value, str(error)) from error
 
 
-def no_json(value: bytes, why: str) -> PostError:
-    """Return the error that quotes a record."""
+def no_json(value: bytes, why: str = "") -> PostError:
+    """Return the error that quotes a record.
+
+    Args:
+        value: The record.
+        why: It is none, where the parser of right JSON does not say it.
+    """
+    try:
+        from_json(value)
+    except ValueError as error:
+        why = str(error)
     quoted = repr(bytes(value[:_QUOTED])) + "\u2026" * (len(value) > _QUOTED)
-    reason = why.partition(" (char")[0].replace(" at: line", ": line").replace(": line", " at line")
-    return PostError(f"record: Invalid JSON: {reason} (got {quoted})", "no_json")
+    return PostError(f"record: Invalid JSON: {why} (got {quoted})", "no_json" if value else "empty")
 
 
 def _text(value: bytes) -> str:
