@@ -150,6 +150,7 @@ def with_pictures(value: bytes, fields: dict[str, Any], folder: Path) -> bytes:
         InvalidRecordError: such a file cannot be read.
     """
     media = fields.get("media")
+    media = [media] if isinstance(media, dict) else media
     if not isinstance(media, list) or not any(isinstance(medium, dict) and "path" in medium for medium in media):
         return value
     filled = []

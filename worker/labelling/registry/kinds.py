@@ -1,4 +1,4 @@
-"""Which reader is for which kind of schema. Each is loaded where it is needed: the extra may be missing."""
+"""Which reader a registry's schema asks for. Each is imported late: both need the extra `registry`."""
 
 from collections.abc import Sequence
 
