@@ -1,8 +1,7 @@
 """In which language a text is, where its letters say so: py3langid's table, pinned, over languages that people post in.
 
-Measured on 6,400 validation tweets in seven languages: 99.7 % right where it names one, and it names one for 96.0 %; of
-English ones 0.16 % are taken for another (``bench/language.py``). Over all of py3langid's 140 languages, that would be
-0.35 %, and 92 % named.
+Measured on 6,547 validation tweets in seven languages (``bench/language.py``): it names one for 96.2 %, of these 99.7 %
+rightly. Over all of py3langid's 140 languages it named one for 92 %, and took twice as many English tweets for others.
 """
 
 from __future__ import annotations
