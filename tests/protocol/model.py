@@ -111,7 +111,7 @@ class Protocol:
             yield Move(("rewind", worker, lane.offset), _with_lane(part, worker, lane._replace(lost=0)))
             return
         first = lane.offset + lane.lost
-        if not lane.lost and first < len(part.labels):
+        if self._design.fetches_fail and not lane.lost and first < len(part.labels):
             yield Move(("lose", worker, first), _with_lane(part, worker, lane._replace(lost=1)), mishap=True)
         for end in range(first + 1, min(first + _SLICE_RECORDS, len(part.labels)) + 1):
             records = (first, end)

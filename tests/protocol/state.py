@@ -19,6 +19,8 @@ class Design(NamedTuple):
         notes_accepted: the note of a release carries the offset behind all that was accepted.
         notes_stale: the note of a release takes the settled offset, then waits for the transaction that is under way.
         plain_notes: notes in the journal are offset commits outside any transaction.
+        fetches_fail: an error of a fetch takes away records that it brought, though the consumer's position is behind
+            them. A mishap, not a design: left out where it would only add states.
         accepts_holes: a lane takes what was fetched though something before it was fetched and lost.
         read_may_lie: the committed offset is sometimes read as none, which means the beginning.
     """
@@ -33,6 +35,7 @@ class Design(NamedTuple):
     notes_stale: bool = False
     plain_notes: bool = False
     read_may_lie: bool = False
+    fetches_fail: bool = False
     accepts_holes: bool = False
 
 

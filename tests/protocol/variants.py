@@ -92,6 +92,7 @@ class Variant:
 PROTOCOL = (
     Variant("the protocol, 3 records, 2 workers", "holds", records=3),
     Variant("the protocol, 1 record in each of 2 partitions, 1 mishap", "holds", records=1, partitions=2, mishaps=1),
+    Variant("the protocol, 2 records, 2 workers, fetches that fail", "holds", Design(fetches_fail=True)),
 )
 # Too large for the tests (half a minute together): `python -m tests.protocol` checks them.
 LARGE = (
@@ -99,6 +100,7 @@ LARGE = (
     Variant("the protocol, 2 records in each of 2 partitions, 1 mishap", "holds", partitions=2, mishaps=1),
     Variant("the protocol, 1 record in each of 2 partitions, 2 mishaps", "holds", records=1, partitions=2, mishaps=2),
 )
+_HOLES = Design(fetches_fail=True, accepts_holes=True)
 _READ_FIRST = Design(claim=("read", "fence", "note", "seek", "resume"))
 _OFFSET_AFTER = Design(slice_steps=("begin", "write", "commit", "plain"))
 _OFFSET_BEFORE = Design(slice_steps=("begin", "plain", "write", "commit"))
@@ -115,7 +117,7 @@ BAD = (
     ),
     Variant("journal noted outside a transaction", "duplicate", Design(plain_notes=True), length=27, key="i"),
     Variant("release notes an offset taken before its turn", "duplicate", Design(notes_stale=True), length=25, key="k"),
-    Variant("what lies behind a lost fetch is accepted", "loss", Design(accepts_holes=True), length=12, key="l"),
+    Variant("what lies behind a lost fetch is accepted", "loss", _HOLES, length=12, key="l"),
     Variant(
         "a coordinator that loads is taken for no offset", "duplicate", Design(read_may_lie=True), length=22, key="j"
     ),
