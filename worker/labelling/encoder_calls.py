@@ -15,7 +15,7 @@ from worker.labelling.embed import EmbeddingTable
 # Between two calls the torch thread looks whether it should end: about a second of work on two cores.
 MAX_TEXTS = 64
 MAX_WINDOWS = 64  # of texts; a text alone has no more
-MAX_PICTURES = 16
+MAX_PICTURES = 16  # each frame of an animated one counts
 
 Content = TypeVar("Content", str, Picture)
 
@@ -55,7 +55,17 @@ def text_calls(
 
 def picture_calls(table: EmbeddingTable, wanted: Set[bytes]) -> Iterator[EncoderCall[Picture]]:
     """Yield the calls that make the pictures of `wanted` which are not known yet."""
-    keys = [key for key in table.pictures if key in wanted and key not in table.known]
-    for start in range(0, len(keys), MAX_PICTURES):
-        chunk = keys[start : start + MAX_PICTURES]
-        yield EncoderCall(chunk, [table.pictures[key] for key in chunk])
+    call = EncoderCall[Picture]([], [])
+    frames = 0
+    for key, picture in table.pictures.items():
+        if key not in wanted or key in table.known:
+            continue
+        count = 1 + len(picture.later)
+        if call.keys and frames + count > MAX_PICTURES:
+            yield call
+            call, frames = EncoderCall[Picture]([], []), 0
+        call.keys.append(key)
+        call.contents.append(picture)
+        frames += count
+    if call.keys:
+        yield call

@@ -6,7 +6,7 @@ import numpy as np
 
 from mmorient import Picture
 from worker.labelling.embed import EmbeddingTable
-from worker.labelling.encoder_calls import MAX_PICTURES, MAX_TEXTS, picture_calls, text_calls
+from worker.labelling.encoder_calls import MAX_PICTURES, picture_calls
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 
@@ -35,9 +35,9 @@ def test_frames_count_as_pictures() -> None:
     assert sizes([]) == []
 
 
-def test_texts_count_one_each() -> None:
-    """And what is known or not wanted is in no call."""
-    made = EmbeddingTable(texts={bytes([index]): "x" * index for index in range(100)})
+def test_what_is_known_or_not_wanted_is_in_no_call() -> None:
+    """Of a batch that is labelled in parts."""
+    made = table([1] * 10)
     made.known[bytes([3])] = np.zeros(2, np.float16)
-    calls = list(text_calls(made, {bytes([index]) for index in range(90)}))
-    assert [len(call.keys) for call in calls] == [MAX_TEXTS, 89 - MAX_TEXTS]
+    [call] = picture_calls(made, {bytes([index]) for index in range(6)})
+    assert call.keys == [bytes([index]) for index in (0, 1, 2, 4, 5)]
