@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: help demo check test soak chaos setup lint lock bench docs clean
+.PHONY: help demo check test soak chaos fuzz setup lint lock bench docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -37,6 +37,10 @@ soak: setup ## everything else: chaos, upgrades, alerts on real faults, the comm
 
 chaos: setup ## break workers, broker and Redis at random and count every post; SEED=1 MINUTES=3
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+fuzz: setup ## read 100,000 records that nobody thought of; FUZZ_RECORDS=100000 FUZZ_SEED=0
+	@FUZZ_RECORDS=$(or $(FUZZ_RECORDS),100000) FUZZ_SEED=$(or $(FUZZ_SEED),0) \
+		$(BIN)/python -m pytest tests/reading/test_fuzz.py -s -o timeout=7200
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .

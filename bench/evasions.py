@@ -110,7 +110,7 @@ class Text1Reader(TextReader):
 
     def read(self, texts: Sequence[str]) -> list[TextWindows]:
         """Each text in windows."""
-        words = [[_text1(word) or " " for word in text.split()] or [" "] for text in texts]
+        words = [[text1_word(word) or " " for word in text.split()] or [" "] for text in texts]
         encodings = self._tokenizer.encode_batch(words, is_pretokenized=True, add_special_tokens=False)
         return [TextWindows(self._windows_of(encoding.ids), 0.0, truncated=False) for encoding in encodings]
 
@@ -118,7 +118,8 @@ class Text1Reader(TextReader):
         return self._split(ids, [-1] * len(ids))
 
 
-def _text1(word: str) -> str:
+def text1_word(word: str) -> str:
+    """What text/1 read of a word."""
     word = unicodedata.normalize("NFKC", html.unescape(word))
     word = _USER.sub(" @user ", _URL.sub(" http ", word))
     if "#" in word:

@@ -21,11 +21,16 @@ if TYPE_CHECKING:
         DataError,
         MmOrientError,
         PictureError,
+        PostError,
     )
     from mmorient.explain.document import explain_document
     from mmorient.files.refusals import Refusals
     from mmorient.input.pictures import decode_picture
     from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings, Reading
+    from mmorient.input.reading.inline import inline_bytes
+    from mmorient.input.reading.parsed import ParsedMedium, ParsedPost, PassedOver
+    from mmorient.input.reading.post_reader import PostReader
+    from mmorient.input.reading.tolerant_json import read_json
     from mmorient.input.text import post_text
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
@@ -45,12 +50,17 @@ __all__ = [
     "MmOrientError",
     "ModelIdentity",
     "Moderator",
+    "ParsedMedium",
+    "ParsedPost",
+    "PassedOver",
     "Picture",
     "PictureError",
     "Place",
     "Post",
     "PostEmbeddings",
+    "PostError",
     "PostLabels",
+    "PostReader",
     "Reading",
     "Reference",
     "Refusals",
@@ -59,9 +69,11 @@ __all__ = [
     "checkpoint_digest",
     "decode_picture",
     "explain_document",
+    "inline_bytes",
     "load_reference",
     "open_archive",
     "post_text",
+    "read_json",
     "score_bin",
     "stability_index",
 ]
@@ -69,11 +81,23 @@ __all__ = [
 _HOMES = {
     "archive.reading": ("Archive", "Place", "Row", "open_archive"),
     "digest": ("checkpoint_digest",),
-    "errors": ("ArchiveError", "ArchiveUsageError", "CheckpointError", "DataError", "MmOrientError", "PictureError"),
+    "errors": (
+        "ArchiveError",
+        "ArchiveUsageError",
+        "CheckpointError",
+        "DataError",
+        "MmOrientError",
+        "PictureError",
+        "PostError",
+    ),
     "explain.document": ("explain_document",),
     "files.refusals": ("Refusals",),
     "input.pictures": ("decode_picture",),
     "input.posts": ("Embedding", "Frame", "Picture", "Post", "PostEmbeddings", "Reading"),
+    "input.reading.inline": ("inline_bytes",),
+    "input.reading.parsed": ("ParsedMedium", "ParsedPost", "PassedOver"),
+    "input.reading.post_reader": ("PostReader",),
+    "input.reading.tolerant_json": ("read_json",),
     "input.text": ("post_text",),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),

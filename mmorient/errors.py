@@ -3,7 +3,7 @@
 MmOrientError
 ├── CheckpointError   a checkpoint that cannot be used: wrong file, wrong shape, unknown version
 ├── PictureError      bytes that cannot become a picture: the post goes on without it
-├── PostError         a post that cannot be read (the ``mmorient`` command only)
+├── PostError         a record or a line that is not a post
 ├── ArchiveError      an archive that cannot be read or written on
 │   └── ArchiveUsageError  what was asked for cannot be done: said before anything starts
 └── DataError         a training set that is not laid out as its reader expects
@@ -12,6 +12,9 @@ MmOrientError
 from __future__ import annotations
 
 from pathlib import Path
+
+# Of what a stranger's post makes us say.
+_MESSAGE_CHARS = 500
 
 
 class MmOrientError(Exception):
@@ -50,7 +53,21 @@ class PictureError(MmOrientError):
 
 
 class PostError(MmOrientError):
-    """A line of the input that is not a post, with the line number in the message."""
+    """A record or a line that is not a post; the message quotes what refuses it.
+
+    Attributes:
+        code: For counting: ``empty``, ``no_json``, ``no_post``, ``nothing_to_read`` (of its text, and it has no
+            media), ``deletion`` or ``unsupported`` (a format that is recognised and not read).
+    """
+
+    def __init__(self, message: str, code: str = "no_post") -> None:
+        # It may quote half a character, which nobody can write.
+        super().__init__(message[:_MESSAGE_CHARS].encode(errors="replace").decode())
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[PostError], tuple[str, str]]:
+        """Survive pickling: archives are labelled in worker processes as well."""
+        return (type(self), (str(self), self.code))
 
 
 class ArchiveError(MmOrientError):

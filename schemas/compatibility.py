@@ -83,6 +83,8 @@ def _compare_limits(wide: Schema, narrow: Schema, path: str) -> Iterator[str]:
 
 
 def _options(schema: Schema) -> list[Schema]:
+    if isinstance(kinds := schema.get("type"), list):
+        return [{**schema, "type": kind} for kind in kinds]
     return list(schema.get("anyOf", [schema]))
 
 

@@ -26,7 +26,9 @@ class DeadLetter(BaseModel):
 
     def headers(self, record_headers: Headers = ()) -> list[tuple[str, bytes | None]]:
         """Return the record's own headers followed by the reason; an earlier reason is replaced."""
-        reason: Headers = [(name, str(value).encode()) for name, value in self.model_dump(by_alias=True).items()]
+        reason: Headers = [
+            (name, str(value).encode(errors="replace")) for name, value in self.model_dump(by_alias=True).items()
+        ]
         return [*own_headers(record_headers), *reason]
 
     @classmethod

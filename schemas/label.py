@@ -10,6 +10,10 @@ Probabilities = dict[str, float]
 Modalities = tuple[Literal["text", "image"], ...]
 
 
+def _is_absent(value: object) -> bool:
+    return value is None
+
+
 class Intensity(BaseModel):
     """How strongly: one of four steps, probabilities calibrated and rounded to four decimals."""
 
@@ -36,6 +40,27 @@ class Unavailable(BaseModel):
 
     index: int = Field(ge=0, description="position in the post's media")
     reason: str = Field(description="reason code, such as http_status or not_a_picture")
+    count: int | None = Field(
+        default=None,
+        ge=1,
+        exclude_if=_is_absent,
+        description="how many media this entry stands for; with reason not_listed, the last entry of many",
+    )
+
+
+class Reading(BaseModel):
+    """How much of a post's text was read."""
+
+    model_config = _WRITTEN
+
+    language: str | None = Field(description="of the text, ISO 639-1; null where it cannot be told")
+    supported: bool = Field(
+        description="whether the checkpoint was made for that language; true where either is not known"
+    )
+    unread: float = Field(
+        ge=0, le=1, description="share of the text's characters that became unknown tokens or nothing"
+    )
+    truncated_text: bool = Field(description="whether a part of the text was left out because it is too long")
 
 
 class ModelStamp(BaseModel):
@@ -78,7 +103,8 @@ class Label(BaseModel):
     probabilities: Probabilities
     intensity: Intensity | None = None
     modalities: Modalities
-    unavailable: tuple[Unavailable, ...] = ()
+    unavailable: tuple[Unavailable, ...] = Field(default=(), description="of many media the first 32")
+    reading: Reading | None = Field(default=None, exclude_if=_is_absent, description="where there is a text")
     model: ModelStamp
     source: Source
     schema_: Literal["label/1"] = Field(default="label/1", alias="schema")
@@ -92,7 +118,8 @@ class LabelSet(BaseModel):
     post_id: str
     labels: dict[str, TaskLabel]
     modalities: Modalities
-    unavailable: tuple[Unavailable, ...] = ()
+    unavailable: tuple[Unavailable, ...] = Field(default=(), description="of many media the first 32")
+    reading: Reading | None = Field(default=None, exclude_if=_is_absent, description="where there is a text")
     model: ModelStamp
     source: Source
     schema_: Literal["label-set/1"] = Field(default="label-set/1", alias="schema")

@@ -97,11 +97,13 @@ ALLOWED: dict[str, set[str]] = {
     "worker/broker": {"worker/telemetry"},
     "worker/intake": {"worker/broker", "worker/telemetry"},
     "worker/labelling/cache": {"mmorient/__init__.py", "worker/telemetry"},
+    "worker/labelling/registry": {"worker/telemetry"},
     "worker/labelling": {
         "mmorient/__init__.py",
         "mmorient/input",
         "schemas",
         "worker/labelling/cache",
+        "worker/labelling/registry",
         "worker/telemetry",
     },
     "worker/labelling/speed.py": {"worker/labelling", "worker/telemetry"},
@@ -109,7 +111,6 @@ ALLOWED: dict[str, set[str]] = {
     "worker/isolation": {"worker/labelling", "worker/labelling/cache"},
     "worker/shadow": {
         "mmorient/__init__.py",
-        "schemas",
         "worker/broker",
         "worker/isolation",
         "worker/labelling",
@@ -170,8 +171,14 @@ ALLOWED: dict[str, set[str]] = {
         "worker/isolation",
         "worker/telemetry",
     },
-    "worker/commands/import_archive": {"mmorient/__init__.py", "schemas", "worker/broker", "worker/commands"},
-    "worker/commands/labels": {"worker/broker", "worker/commands", "worker/commands/dead_letters", "worker/output"},
+    "worker/commands/import_archive": {"mmorient/__init__.py", "worker/broker", "worker/commands"},
+    "worker/commands/labels": {
+        "mmorient/__init__.py",
+        "worker/broker",
+        "worker/commands",
+        "worker/commands/dead_letters",
+        "worker/output",
+    },
     "worker": {
         "mmorient/commands",
         "worker/commands",

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from mmorient import PostLabels, Reading
-from schemas import Post, Unavailable
+from mmorient import ParsedPost, PostLabels, Reading
+from schemas import Unavailable
 from worker.errors import InvalidRecordError
 
-# Why an item is passed over where its record deletes a post.
+# Why an item is passed over where its record deletes a post, by having no value or within an envelope; the reason that
+# `mmorient.PassedOver` gives, too.
 DELETION = "deletion"
 Headers = Sequence[tuple[str, bytes | None]]
 _FIRST_MS = 946_684_800_000  # the year 2000: what is earlier was not written to Kafka, but counted in seconds, say
@@ -34,22 +35,28 @@ class Record(Protocol):
     def headers(self) -> Headers: ...  # noqa: D102 - a header may have no value, and a name may come twice
 
 
+# Media that a label names one by one: with any number of them it stays below 3 KB.
+LISTED_MEDIA = 32
+NOT_LISTED = "not_listed"
+
+
 @dataclass(slots=True, eq=False)
 class Item:
     """One record and what the stages have made of it.
 
     The offset rides with the payload. A stage that cannot use the record sets `rejection`; later stages pass over it,
-    and publish makes it a dead letter. Where `passed_over` is set, there is nothing to label (`DELETION`, say): later
-    stages pass over it too, and its offset is committed without a label.
+    and publish makes it a dead letter. Where `passed_over` is set, there is nothing to label (`DELETION`; `no_post` for
+    another kind of event): later stages pass over it too, and its offset is committed without a label.
     """
 
     record: Record
-    post: Post | None = None
+    post: ParsedPost | None = None
     text: str | None = None  # what is read: the text, or what is drawn over the pictures where there is none
     pictures: dict[int, bytes] = field(default_factory=dict)  # by index in post.media
     text_key: bytes | None = None
     picture_keys: dict[int, bytes] = field(default_factory=dict)
     unavailable: dict[int, str] = field(default_factory=dict)  # reason code by index in post.media
+    media_left_out: int = 0  # media behind those in post.media
     reading: Reading | None = None  # how much of the text was read; None without a text
     labels: PostLabels | None = None
     rejection: InvalidRecordError | None = None
@@ -67,8 +74,13 @@ class Item:
         self.unavailable[index] = reason
 
     def unavailable_media(self) -> tuple[Unavailable, ...]:
-        """Return the media that could not be used, in the post's order."""
-        return tuple(Unavailable(index=index, reason=self.unavailable[index]) for index in sorted(self.unavailable))
+        """Return the media that could not be used, in the post's order; of many the first, and how many more."""
+        indexes = sorted(self.unavailable)
+        listed = [Unavailable(index=index, reason=self.unavailable[index]) for index in indexes[:LISTED_MEDIA]]
+        if more := len(indexes) - len(listed) + self.media_left_out:
+            first = indexes[LISTED_MEDIA] if len(indexes) > LISTED_MEDIA else len(self.post.media if self.post else ())
+            listed.append(Unavailable(index=first, reason=NOT_LISTED, count=more))
+        return tuple(listed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from mmorient import TASKS
 from worker.errors import SettingsError
 
+POST_FIELDS = ("id", "text", "media", "created_at", "author_id", "community", "language")
+
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 
@@ -46,6 +48,22 @@ class KafkaSettings(_Group):
         default={task: f"labels.{task}" for task in ("sentiment", "sarcasm", "offensiveness")},
         description="task to topic, as JSON; tasks that share a topic share a record",
     )
+    post_format: Literal[
+        "auto", "post", "debezium", "connect", "cloudevents", "jetstream", "activitypub", "avro", "protobuf"
+    ] = Field("auto", description="what posts come wrapped in; auto goes by what stands in each record")
+    post_fields: dict[str, str] = Field(
+        default={},
+        description='field to JSON pointer, as JSON, where posts have other names: {"text": "/after/body"}',
+    )
+    registry_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/]+",
+        description="Schema Registry of posts in Avro or Protobuf (extra registry), such as http://registry:8081",
+    )
+    registry_username: str | None = Field(None, description="of the Schema Registry's log-in")
+    registry_password: SecretStr | None = Field(None, description="of the Schema Registry's log-in")
+    registry_cafile: Path | None = Field(None, description="certificate authority of the Schema Registry, PEM")
+    registry_timeout_seconds: Seconds = Field(5.0, description="longest time for one request to the Schema Registry")
     start_at: Literal["earliest", "latest"] = Field("earliest", description="where a group without offsets begins")
     session_timeout_seconds: Seconds = Field(10.0, description="silence after which the group gives a worker up")
     heartbeat_interval_seconds: Seconds = Field(3.0, description="pause between signs of life")
@@ -90,13 +108,30 @@ class KafkaSettings(_Group):
             raise ValueError("at least one task needs a topic")
         return routes
 
+    @field_validator("post_fields")
+    @classmethod
+    def _known_fields(cls, fields: dict[str, str]) -> dict[str, str]:
+        for field, pointer in fields.items():
+            if field not in POST_FIELDS:
+                raise ValueError(f"unknown field {field!r}; fields are {', '.join(POST_FIELDS)}")
+            if not pointer.startswith("/"):
+                raise ValueError(f"{pointer!r} is no JSON pointer: it begins with /")
+        return fields
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.heartbeat_interval_seconds * 2 > self.session_timeout_seconds:
             raise ValueError("heartbeat_interval_seconds must be at most half of session_timeout_seconds")
         if {self.posts_topic, self.dead_letter_topic} & set(self.routes.values()):
             raise ValueError("labels may not go to the topic of the posts or of the dead letters")
+        if self.post_format in {"avro", "protobuf"} and self.registry_url is None:
+            raise ValueError(f"post_format {self.post_format} needs registry_url")
         return self
+
+    @property
+    def text_format(self) -> str:
+        """What posts come wrapped in once they are no longer bytes: `post_format` without the registry's formats."""
+        return "auto" if self.post_format in {"avro", "protobuf"} else self.post_format
 
 
 class RedisSettings(_Group):

@@ -89,10 +89,12 @@ def _kind(field: Schema) -> str:
             kind = " or ".join(map(_kind, kinds))
         case {"type": "array", "items": items}:
             kind = f"list of {_kind(items)}"
+        case {"type": [*kinds]}:
+            kind = " or ".join(kinds)
         case {"additionalProperties": {} as values} if values:
             kind = f"name to {_kind(values)}"
         case _:
-            kind = str(field.get("format", field.get("type", "")))
+            kind = str(field.get("format", field.get("type", "anything")))
     return kind
 
 

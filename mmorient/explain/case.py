@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,7 @@ from PIL import Image
 from mmorient.explain.explanation import Explanation, explain_post
 from mmorient.explain.without import Removal, Without
 from mmorient.input.pictures import decode_whole
-from mmorient.input.post_json import Line, read_line
-from mmorient.input.text import post_text
+from mmorient.input.post_json import Line, read_line, read_post
 from mmorient.moderator import Moderator
 
 _JOINER = "\u200d"  # holds emoji together
@@ -79,7 +77,7 @@ def read_case(post: bytes, folder: Path | None, moderator: Moderator, *, neighbo
     """
     files: list[bytes] = []
     line = read_line(post, folder, moderator.drawn_text, files, moderator.picture_frame, beside=moderator.reads_beside)
-    own_text = post_text(json.loads(post).get("text")) is not None
+    own_text = read_post(post).has_text
     explanation = explain_post(moderator, line.post, neighbours=neighbours, words=words)
     return Case(line, own_text, tuple(files), explanation)
 

@@ -36,7 +36,9 @@ FOREIGN = _class(_ranges("letter"))
 """Letters and digits beyond ASCII, for a character class."""
 LETTERS = "A-Za-z0-9_" + FOREIGN
 """Letters and digits, for a character class."""
-LOOKS = _pairs("look")
+SAME = _pairs("same")
+"""Letters beyond ASCII to the Latin one that nobody can tell them from."""
+LOOKS = SAME | _pairs("alike")
 """Letters beyond ASCII to the Latin one that each looks like."""
 NAMES = {chr(int(code, 16)): name for code, name in (line.split(" ", 1) for line in _TABLE["name"])}
 """Symbols that are no emoji to their names."""
@@ -88,7 +90,7 @@ def plain(text: str) -> str:
     if may_gather(text):
         text = gather(text)
     text = text.translate(_PLAIN)
-    return text if text.isascii() or _MARK.search(text) is None else _with_marks(text)
+    return with_marks(text)
 
 
 def lower(text: str) -> str:
@@ -108,8 +110,9 @@ def real_letters() -> str:
     return "".join(character for code in codes if (character := chr(code)) not in LOOKS)
 
 
-def _with_marks(text: str) -> str:
-    return _MARKS.sub(_put_on, text)
+def with_marks(text: str) -> str:
+    """Marks on their letters, as far as they can be there."""
+    return text if text.isascii() or _MARK.search(text) is None else _MARKS.sub(_put_on, text)
 
 
 def _put_on(found: re.Match[str]) -> str:

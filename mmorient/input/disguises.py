@@ -10,7 +10,7 @@ import itertools
 import re
 
 from mmorient.input import lexicon
-from mmorient.input.characters import FOREIGN, LOOKS
+from mmorient.input.characters import FOREIGN, LOOKS, SAME
 from mmorient.input.emoji import CLASS as EMOJI
 
 _LEET = {
@@ -64,10 +64,10 @@ def _unmasked(found: re.Match[str], *, among_latin: bool) -> str:
     if any(_OTHER_LETTERS.fullmatch(beside) for beside in (before, after) if beside):
         return letters  # part of a word of another script
     latin = letters.translate(_FOREIGN_LOOKS)
-    masks = [not one.isascii() for one in letters]
+    masks = [not one.isascii() for one in letters if one not in "0123456789"]
     known = lexicon.is_word(lexicon.shortened(latin.lower())) or read_leet(latin.lower()) != latin.lower()
     if all(masks):
-        return latin if among_latin and known else letters
+        return latin if among_latin and known and all(one in SAME or one.isascii() for one in letters) else letters
     changes = sum(one != other for one, other in itertools.pairwise(masks))
     return latin if known or changes > 1 or sum(masks) == 1 else letters
 
@@ -107,16 +107,19 @@ def _is_disguise(core: str, reading: str) -> bool:
         return False
     if sum("a" <= one <= "z" for one in core) < 2:
         return False
-    if inner.isalpha():  # digits at the ends alone
-        starts, ends = core[0].isdigit(), core[-1].isdigit()
-        return (starts and not ends and len(inner) > 2 and not core[1].isdigit()) or (
-            ends and not starts and core.endswith("0") and core[-2].isalpha()
-        )
-    return True
+    if not inner.isalpha():
+        return True
+    # Digits at the ends alone: more often a number than letters.
+    if core[0].isdigit():
+        return len(inner) > 2 and core[1:].isalpha()
+    digits = len(core) - len(inner)
+    if digits == 1:
+        return core.endswith("0") and len(inner) > 2
+    return len(inner) > 1 and lexicon.is_common(reading) and not lexicon.is_word(inner)
 
 
 def together(word: str) -> str:
-    """Letters that stand apart within a word as one word, what stood between once behind it: "f.u.c.k", "i-d-i-o-t".
+    """Letters that stand apart within a word as one word, without what stood between: "f.u.c.k", "i-d-i-o-t".
 
     Abbreviations of three letters are joined where they are a word ("U.S.A." stays), and the parts of a broken word
     where they are an insult together and no words alone ("fu.ck").
@@ -137,7 +140,7 @@ def _joined(found: re.Match[str]) -> str:
         return found[0]
     if len(letters) == 3 and not lexicon.is_short_for(usual):
         return found[0]
-    return _with_emoji(words_in(usual), found[0])
+    return words_in(usual)
 
 
 def _mended(found: re.Match[str]) -> str:
@@ -146,11 +149,7 @@ def _mended(found: re.Match[str]) -> str:
     whole = lexicon.is_insult(usual) or (_EMOJI.search(found[0]) is not None and lexicon.is_word(usual))
     if not whole or all(lexicon.is_word(part) for part in parts):
         return found[0]
-    return _with_emoji(usual, found[0])
-
-
-def _with_emoji(word: str, written: str) -> str:
-    return word + "".join(dict.fromkeys(_EMOJI.findall(written)))
+    return usual
 
 
 def words_in(letters: str) -> str:

@@ -27,6 +27,7 @@ _DOUBLE = re.compile(r"([a-z])\1+")
 _MOST_STRETCHES = 4
 # Words of the supplements stand where a common word of the vocabulary does.
 _SUPPLEMENT_RANK = 5000
+_COMMON_RANK = 5000
 _AFTER_WORDS = 10_000
 _DOUBT = 4  # so many times commoner must the word with one letter be
 
@@ -34,6 +35,11 @@ _DOUBT = 4  # so many times commoner must the word with one letter be
 def is_word(text: str) -> bool:
     """Whether it is an English word of three letters or more, or an insult, with or without an ending."""
     return text in _WORDS or _stem_in(text, _WORDS)
+
+
+def is_common(text: str) -> bool:
+    """Whether it is one of the few thousand commonest words."""
+    return text in _WORDS and _RANKS.get(text, len(_RANKS)) <= _COMMON_RANK
 
 
 def is_insult(text: str) -> bool:
@@ -132,7 +138,9 @@ def cut(letters: str) -> str:
     while end:
         words.append(letters[starts[end] : end])
         end = starts[end]
-    return " ".join(reversed(words))
+    # Letters that are part of no word stay together.
+    parts = ((alone, list(group)) for alone, group in itertools.groupby(reversed(words), lambda word: len(word) == 1))
+    return " ".join("".join(group) if alone and len(group) > 2 else " ".join(group) for alone, group in parts)
 
 
 def _cost(word: str) -> float:

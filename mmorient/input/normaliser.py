@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from mmorient.input import lexicon
-from mmorient.input.characters import LETTERS, NAMES, lower, plain
+from mmorient.input.characters import LETTERS, NAMES, lower, plain, with_marks
 from mmorient.input.disguises import plain_looks, read_leet, together, unmask, words_in
 from mmorient.input.emoji import NAMES as EMOJI_NAMES
 
@@ -29,6 +29,7 @@ _USER = re.compile(f"([A-Za-z0-9$!]*)@([{LETTERS}]+)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _ESCAPED = re.compile(r"&(?:amp;)+")
 _MOST_ESCAPES = 8
+_MOST_DISGUISES = 4
 _NAMED = {ord(character): f" {name} " for character, name in (NAMES | EMOJI_NAMES).items()}
 # BERT answers longer words with one unknown token; marks, signs and Chinese characters end a word there.
 _LONG = re.compile(
@@ -74,11 +75,20 @@ def cached_word(word: str, among_latin: bool) -> tuple[str, bool]:  # noqa: FBT0
 def _word(word: str, *, among_latin: bool) -> str:
     if len(word) <= _MOST_LETTERS and _ORDINARY.fullmatch(word) and _STRETCHED.search(word) is None:
         return word.lower()
-    word = plain(word)
-    if "&" in word:
-        word = _unescaped(word)
+    read = _once(word, among_latin=among_latin)
+    for _ in range(0 if word.isascii() and len(word) <= _MOST_LETTERS else _MOST_DISGUISES):
+        # One disguise off, another may show: a look-alike beside what a sign stood for.
+        before, read = read, " ".join(_once(one, among_latin=among_latin) for one in read.split())
+        if read == before:
+            break
+    return read
+
+
+def _once(word: str, *, among_latin: bool) -> str:
+    word = plain(_unescaped(word) if "&" in word else word)
     if not word.isascii():
-        word = plain_looks(word, among_latin=among_latin)
+        # Marks that stood on the letter of another script may not stand on the Latin one.
+        word = with_marks(plain_looks(word, among_latin=among_latin))
     word = _URL.sub(" http ", word)
     if "@" in word:
         word = _USER.sub(_user, word)
@@ -91,7 +101,7 @@ def _word(word: str, *, among_latin: bool) -> str:
 
 def _unescaped(word: str) -> str:
     for _ in range(_MOST_ESCAPES):
-        plainer = plain(html.unescape(_ESCAPED.sub("&", word)))
+        plainer = html.unescape(_ESCAPED.sub("&", word))
         if plainer == word:
             return word
         word = plainer
@@ -104,7 +114,7 @@ def _user(found: re.Match[str]) -> str:
     if written.isascii():
         word = read_leet(written, insults_alone=not before)
         if "@" not in word:
-            return word
+            return f" {word} "
     return f"{before} @user "
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from mmorient.errors import PictureError, PostError
 from mmorient.input.pictures import decode_picture
 from mmorient.input.posts import Frame, Picture, Post
+from mmorient.input.reading.inline import inline_bytes
+from mmorient.input.reading.parsed import ParsedMedium, ParsedPost, PassedOver
+from mmorient.input.reading.post_reader import PostReader
 from mmorient.input.text import post_text
 from mmorient.labels import PostLabels, TaskLabel
 
@@ -21,22 +20,7 @@ if TYPE_CHECKING:
     from mmorient.input.ocr.drawn_text import DrawnText
 
 
-class _Medium(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    url: str | None = None
-    data: str | None = None
-    path: str | None = None
-    ocr_text: str | None = None
-    alt_text: str | None = None
-
-
-class _Post(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    id: str = Field(min_length=1)
-    text: str | None = None
-    media: list[_Medium] | None = None
+_reader = PostReader()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +60,8 @@ def read_line(
     Raises:
         PostError: It is not a post, or nothing of it can be used.
     """
-    try:
-        read = _Post.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise PostError(f"{where}: {first['msg']}" if where else str(first["msg"])) from error
-    media = read.media or []
+    read = read_post(line)
+    media = read.media
     said = [medium.ocr_text for medium in media], [medium.alt_text for medium in media]
     text = post_text(read.text, *said, beside=beside)
     pictures: list[Picture] = []
@@ -101,12 +80,21 @@ def read_line(
     return Line(read.id, Post(text, tuple(pictures)), tuple(unavailable))
 
 
-def _content(medium: _Medium, folder: Path | None) -> bytes:
+def read_post(line: bytes) -> ParsedPost:
+    """Read a post's fields, by the rules of the stream, out of whatever it comes wrapped in.
+
+    Raises:
+        PostError: It is not a post; the code of a deletion is ``deletion``.
+    """
+    found = _reader.read(line)
+    if isinstance(found, PassedOver):
+        raise PostError("record: is a deletion" if found.reason == "deletion" else "record: is no post", found.reason)
+    return found
+
+
+def _content(medium: ParsedMedium, folder: Path | None) -> bytes:
     if medium.data is not None:
-        try:
-            return base64.b64decode(medium.data, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise PictureError("bad_base64", str(error)) from error
+        return inline_bytes(medium.data)
     if medium.path is not None and folder is not None:
         try:
             return (folder / medium.path).read_bytes()
@@ -114,7 +102,7 @@ def _content(medium: _Medium, folder: Path | None) -> bytes:
             raise PictureError("no_such_file", str(error)) from error
     if medium.url is not None:
         raise PictureError("not_fetched", "this command fetches nothing")
-    raise PictureError("no_content", "neither data, path nor url")
+    raise PictureError("bad_medium", "neither data, path nor url")
 
 
 def write_line(line: Line, labels: PostLabels) -> str:

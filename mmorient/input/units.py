@@ -162,7 +162,7 @@ def _joined(text: str, found: list[Unit]) -> Iterator[Unit]:
     while place < len(found):
         run = _run(text, found, place)
         after = run[-1].place + 1 if run else place + 1
-        together = _together(run, found) if sum(len(one.letters) for one in run) > 2 and len(run) > 1 else None
+        together = _together(run) if sum(len(one.letters) for one in run) > 2 and len(run) > 1 else None
         yield from found[place:after] if together is None else together
         place = after
 
@@ -193,7 +193,7 @@ def _letters(unit: Unit, place: int) -> _Letters | None:
     return _Letters(place, unit, opening, "".join(one for one in letters if one not in " .,_*-"), closing)
 
 
-def _together(run: list[_Letters], found: list[Unit]) -> list[Unit] | None:
+def _together(run: list[_Letters]) -> list[Unit] | None:
     """The words that a run of letters makes, None where it makes none."""
     if not any(_LATIN.search(one.unit.read_as) for one in run):
         return None
@@ -215,13 +215,4 @@ def _together(run: list[_Letters], found: list[Unit]) -> list[Unit] | None:
         read = [letters_together(letters) or letters for letters in spelled]
     read[0] = run[0].opening + read[0]
     read[-1] += run[-1].closing
-    signs = [
-        " ".join(
-            dict.fromkeys(unit.read_as for unit in found[word[0].place : word[-1].place] if _letters(unit, 0) is None)
-        )
-        for word in words
-    ]
-    return [
-        Unit(word[0].unit.start, word[-1].unit.end, f"{one} {between}".strip())
-        for word, one, between in zip(words, read, signs, strict=True)
-    ]
+    return [Unit(word[0].unit.start, word[-1].unit.end, one) for word, one in zip(words, read, strict=True)]

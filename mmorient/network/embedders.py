@@ -6,7 +6,6 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -276,14 +275,15 @@ def _buckets(encoder: TextEncoder) -> list[int]:
 
 
 def _sample_windows(encoder: TextEncoder, bucket: int, count: int) -> list[Window]:
-    """Windows of one padded length, of all the lengths that have it, made of any tokens."""
+    """Windows that fill a padded length to its last token, made of any tokens.
+
+    Padding would hide what becomes of the rows that it stands in: kernels compute the last ones another way.
+    """
     generator = random.Random(bucket)  # noqa: S311 - any tokens do, the same ones every time
-    [shorter] = [before for before, after in pairwise([0, *_buckets(encoder)]) if after == bucket]
-    lengths = [generator.randint(max(shorter + 1, 3), bucket) for _ in range(count)]
     limit = encoder.reader.blank.limit
     return [
-        Window(tuple(generator.randrange(encoder.reader.vocabulary) for _ in range(length)), (-1,) * length, limit)
-        for length in lengths
+        Window(tuple(generator.randrange(encoder.reader.vocabulary) for _ in range(bucket)), (-1,) * bucket, limit)
+        for _ in range(count)
     ]
 
 

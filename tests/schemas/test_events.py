@@ -51,15 +51,13 @@ def test_golden_example_round_trips(event: Event, path: Path) -> None:
     ("value", "field"),
     [
         ('{"text": "no id"}', "id"),
-        ('{"id": 5, "text": "x"}', "id"),
         ('{"id": "", "text": "x"}', "id"),
         ('{"id": "a"}', "text or media"),
         ('{"id": "a", "text": "  \\n"}', "text or media"),
         ('{"id": "a", "media": []}', "text or media"),
-        ('{"id": "a", "text": ["x"]}', "text"),
-        ('{"id": "a", "media": {"url": "https://x"}}', "media"),
-        ('{"id": "a", "media": [{"ocr_text": "x"}]}', "url or data"),
-        ('{"id": "a", "text": "x", "created_at": "yesterday"}', "created_at"),
+        ('{"id": true, "text": "x"}', "id"),
+        ('{"id": 5.0, "text": "x"}', "id"),
+        ('{"id": "a", "text": {"en": "x"}}', "text"),
         ("[]", "object"),
     ],
 )

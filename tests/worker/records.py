@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas import Post
+from mmorient import ParsedPost, PostReader
 from worker.items import Item
 
 
@@ -25,6 +25,7 @@ def item_of(offset: int = 0, **post: Any) -> Item:
     """Return a decoded item."""
     value = json.dumps({"id": f"p-{offset}", **post}).encode()
     item = Item(StandInRecord(value, offset=offset))
-    item.post = Post.model_validate_json(value)
-    item.text = item.post.text
+    post = PostReader().read(value)
+    assert isinstance(post, ParsedPost)
+    item.post, item.text = post, post.text
     return item

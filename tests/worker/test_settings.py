@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from worker.cli import moderate
 from worker.commands.options import nested
-from worker.commands.startup import read_settings
+from worker.commands.startup import read_settings, refuse_missing_files
 from worker.errors import SettingsError
 from worker.settings import load_settings
 
@@ -26,6 +26,11 @@ from worker.settings import load_settings
         ("MODERATE_KAFKA__ROUTES", '{"tone": "x"}', "unknown task 'tone'"),
         ("MODERATE_KAFKA__ROUTES", '{"sarcasm": "posts"}', "labels may not go"),
         ("MODERATE_KAFKA__NONSENSE", "1", "NONSENSE|nonsense"),
+        ("MODERATE_KAFKA__POST_FORMAT", "xml", "MODERATE_KAFKA__POST_FORMAT"),
+        ("MODERATE_KAFKA__POST_FORMAT", "avro", "needs registry_url"),
+        ("MODERATE_KAFKA__POST_FIELDS", '{"body": "/text"}', "unknown field 'body'"),
+        ("MODERATE_KAFKA__POST_FIELDS", '{"text": "body"}', "no JSON pointer"),
+        ("MODERATE_KAFKA__REGISTRY_URL", "registry:8081", "MODERATE_KAFKA__REGISTRY_URL"),
     ],
 )
 def test_a_bad_setting_is_named_in_one_line(
@@ -49,6 +54,17 @@ def test_an_authority_that_cannot_be_read_is_wrong_usage(
     monkeypatch.setenv("MODERATE_KAFKA__SSL_CAFILE", str(file))
     with pytest.raises(SettingsError, match=f"MODERATE_KAFKA__SSL_CAFILE: {words}"):
         read_settings({})
+
+
+def test_a_registry_without_its_extra_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said before torch is loaded, with what to install; the formats that need none do not ask for it."""
+    settings = load_settings({"kafka": {"registry_url": "http://registry:8081", "registry_password": "secret"}})
+    assert "secret" not in repr(settings)
+    refuse_missing_files(settings)
+    monkeypatch.setattr("worker.commands.startup.find_spec", lambda _: None)
+    with pytest.raises(SettingsError, match=r"\[registry\]"):
+        refuse_missing_files(settings)
+    refuse_missing_files(load_settings({}))
 
 
 def test_options_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """What every command does first: settings read, logs set up, addresses of the local stack filled in."""
 
 import ssl
+from importlib.util import find_spec
 from typing import Any
 
 from worker.commands.options import nested
@@ -42,8 +43,13 @@ def refuse_missing_files(settings: Settings) -> None:
     """Look for checkpoints and reference before torch is loaded, which takes seconds.
 
     Raises:
-        SettingsError: there is none where one is named.
+        SettingsError: there is none where one is named, or the extra that a setting needs is missing.
     """
+    if settings.kafka.registry_url is not None and find_spec("fastavro") is None:
+        raise SettingsError(
+            "MODERATE_KAFKA__REGISTRY_URL: reading Avro needs the extra 'registry': "
+            "pip install 'mm-orient-moderation[registry]'"
+        )
     for variable, folder in (
         ("MODERATE_CHECKPOINT", settings.checkpoint),
         ("MODERATE_SHADOW__CHECKPOINT", settings.shadow.checkpoint),

@@ -1,83 +1,124 @@
-"""Stage: bytes to Post. What is not a Post is rejected here, with the field and the value that refuse it."""
+"""Stage: bytes to a post. What is no post is rejected here, with the field and the value that refuse it.
+
+How a record is read is `mmorient.PostReader`'s: the commands read posts by the same rules.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pydantic import ValidationError
-
-from mmorient import post_text
-from schemas import Post
+from mmorient import ParsedPost, PassedOver, PostError, PostReader, post_text
+from mmorient.input.reading.framing import REGISTRY_HEADER_BYTES, registered_schema
 from worker.errors import InvalidRecordError
 from worker.items import Item
+from worker.labelling.registry.client import Found, SchemaRegistry
 from worker.watchdog import Watchdog
 
-_QUOTE_CHARS = 80
 # Above this, parsing takes milliseconds (inline pictures): long enough to be felt by the event loop.
 _BYTES_FOR_A_THREAD = 256 * 1024
 
 
-async def decode(items: Sequence[Item], *, max_text_chars: int, watch: Watchdog, beside: bool = False) -> None:
-    """Set `post` and `text`, or `rejection`, of every item.
+_by_itself = PostReader()
+_NO_SCHEMAS: Mapping[int, Found] = {}
+
+
+async def decode(
+    items: Sequence[Item],
+    *,
+    max_text_chars: int,
+    watch: Watchdog,
+    reader: PostReader = _by_itself,
+    registry: SchemaRegistry | None = None,
+    beside: bool = False,
+) -> None:
+    """Set `post` and `text`, `passed_over` or `rejection` of every item.
+
+    A deletion in an envelope (Debezium, Jetstream, ActivityPub) is one just as a record without a value is: its
+    reason is `DELETION`.
 
     Args:
         items: of one batch.
         max_text_chars: of a post's text; longer is rejected.
         watch: told what is worked on.
+        reader: of the records.
+        registry: of the schemas that records name; it is waited for.
         beside: whether the model reads what media say beside a post's own text.
+
+    Raises:
+        FatalError: the registry refuses the log-in.
     """
+    numbers = () if registry is None else [registered_schema(item.record.value or b"") for item in items]
+    schemas = await registry.schemas(one for one in numbers if one is not None) if registry is not None else {}
     if sum(len(item.record.value or b"") for item in items) > _BYTES_FOR_A_THREAD:
-        await asyncio.to_thread(_decode_all, items, max_text_chars, watch, beside)
+        await asyncio.to_thread(_decode_all, items, max_text_chars, watch, reader, schemas, beside=beside)
     else:
-        _decode_all(items, max_text_chars, watch, beside)
+        _decode_all(items, max_text_chars, watch, reader, schemas, beside=beside)
 
 
-def _decode_all(items: Sequence[Item], max_text_chars: int, watch: Watchdog, beside: bool) -> None:  # noqa: FBT001
+def _decode_all(
+    items: Sequence[Item],
+    max_text_chars: int,
+    watch: Watchdog,
+    reader: PostReader,
+    schemas: Mapping[int, Found],
+    *,
+    beside: bool,
+) -> None:
     with watch.doing("decode", [item.position for item in items]):
         for item in items:
             try:
-                item.post = parse_post(item.record.value, max_text_chars=max_text_chars)
-                media = item.post.media or ()
-                item.text = post_text(
-                    item.post.text,
-                    [medium.ocr_text for medium in media],
-                    [getattr(medium, "alt_text", None) for medium in media],
-                    beside=beside,
-                )
+                found = parse_post(item.record.value, max_text_chars=max_text_chars, reader=reader, schemas=schemas)
             except InvalidRecordError as error:
                 item.rejection = error
+                continue
+            if isinstance(found, PassedOver):
+                item.passed_over = found.reason
+            else:
+                item.post = found
+                media = found.media
+                ocr_texts, alt_texts = [one.ocr_text for one in media], [one.alt_text for one in media]
+                item.text = post_text(found.text, ocr_texts, alt_texts, beside=beside)
+                item.media_left_out = found.media_left_out
 
 
-def parse_post(value: bytes | None, *, max_text_chars: int) -> Post:
-    """Return the Post in a record's value.
+def parse_post(
+    value: bytes | None,
+    *,
+    max_text_chars: int,
+    reader: PostReader = _by_itself,
+    schemas: Mapping[int, Found] = _NO_SCHEMAS,
+) -> ParsedPost | PassedOver:
+    """Return what a record's value holds.
 
     Raises:
-        InvalidRecordError: the value is empty, is not JSON, is not a Post, or its text is too long.
+        InvalidRecordError: it is empty, no JSON, no post, of a format that is not read, or its text is too long.
     """
     if not value:
         said = "the record is empty" if value is not None else "the record has no value"
         raise InvalidRecordError("decode", said, reason="empty")
     try:
-        post = Post.model_validate_json(value)
-    except ValidationError as error:
-        raise InvalidRecordError("decode", _first_reason(error), reason=_code(error)) from error
-    for where, text in (
-        ("text", post.text),
-        *((f"media.{n}.ocr_text", m.ocr_text) for n, m in enumerate(post.media or ())),
-    ):
-        if text is not None and len(text) > max_text_chars:
-            said = f"{where}: {len(text)} characters, at most {max_text_chars} are read"
-            raise InvalidRecordError("decode", said, reason="too_long")
-    return post
+        number = registered_schema(value) if schemas else None
+        found = reader.read(value) if number is None else reader.read_record(_said(value, schemas[number]))
+    except PostError as error:
+        raise InvalidRecordError("decode", str(error), reason=error.code) from error
+    if isinstance(found, ParsedPost):
+        _check_lengths(found, max_text_chars)
+    return found
 
 
-def _code(error: ValidationError) -> str:
-    kinds = {first["type"] for first in error.errors(include_url=False, include_input=False)}
-    return "no_json" if "json_invalid" in kinds else "no_post"
+def _said(value: bytes, schema: Found) -> object:
+    if isinstance(schema, InvalidRecordError):
+        raise InvalidRecordError(schema.stage, str(schema), reason=schema.reason)
+    return schema.read(value[REGISTRY_HEADER_BYTES:])
 
 
-def _first_reason(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "record"
-    given = repr(first["input"])
-    quoted = given if len(given) <= _QUOTE_CHARS else given[:_QUOTE_CHARS] + "…"
-    return f"{where}: {first['msg'].removeprefix('Value error, ')} (got {quoted})"
+def _check_lengths(post: ParsedPost, max_text_chars: int) -> None:
+    _check_length("text", post.text, max_text_chars)
+    for index, medium in enumerate(post.media):
+        _check_length(f"media.{index}.ocr_text", medium.ocr_text, max_text_chars)
+        _check_length(f"media.{index}.alt_text", medium.alt_text, max_text_chars)
+
+
+def _check_length(where: str, text: str | None, max_text_chars: int) -> None:
+    if text is not None and len(text) > max_text_chars:
+        said = f"{where}: {len(text)} characters, at most {max_text_chars} are read"
+        raise InvalidRecordError("decode", said, reason="too_long")

@@ -40,12 +40,12 @@ def text_calls(
     """
     missing = [(key, text) for key, text in table.texts.items() if key in wanted and key not in table.known]
     counts = count_windows([text for _, text in missing])
-    call = EncoderCall[str]([], [])
+    call: EncoderCall[str] = EncoderCall([], [])
     windows = 0
     for (key, text), count in sorted(zip(missing, counts, strict=True), key=lambda one: (one[1], len(one[0][1]))):
         if call.keys and (len(call.keys) == MAX_TEXTS or windows + count > MAX_WINDOWS):
             yield call
-            call, windows = EncoderCall[str]([], []), 0
+            call, windows = EncoderCall([], []), 0
         call.keys.append(key)
         call.contents.append(text)
         windows += count

@@ -4,12 +4,11 @@ Nothing is opened here: whether bytes are a picture is decided where they are de
 """
 
 import asyncio
-import base64
-import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from schemas import Medium
+from mmorient import ParsedMedium, PictureError, inline_bytes
+from schemas import Unavailable
 from worker.errors import InvalidRecordError
 from worker.items import Item, usable
 
@@ -38,7 +37,7 @@ class MediaStage:
 
     Args:
         fetcher: fetches pictures by address.
-        max_count: pictures used of one post.
+        max_count: pictures used of one post; media that cannot be understood do not count.
         max_bytes: bytes of one picture.
     """
 
@@ -50,51 +49,48 @@ class MediaStage:
     async def collect(self, items: Sequence[Item]) -> None:
         """Set `pictures` and `unavailable` of every usable item; reject a post that has nothing left."""
         await asyncio.gather(
-            *(
-                self._collect_one(item, index, medium)
-                for item in usable(items)
-                for index, medium in enumerate((item.post and item.post.media) or ())
-            )
+            *(self._collect_one(item, index, medium) for item in usable(items) for index, medium in self._chosen(item))
         )
         for item in usable(items):
             reject_if_empty(item)
 
-    async def _collect_one(self, item: Item, index: int, medium: Medium) -> None:
+    def _chosen(self, item: Item) -> Iterator[tuple[int, ParsedMedium]]:
+        """Yield the media that are collected; name the others."""
+        chosen = 0
+        for index, medium in enumerate(item.post.media if item.post is not None else ()):
+            if medium.url is None and medium.data is None:
+                item.drop_picture(index, "bad_medium")
+            elif chosen >= self._max_count:
+                item.drop_picture(index, "too_many_media")
+            else:
+                chosen += 1
+                yield index, medium
+
+    async def _collect_one(self, item: Item, index: int, medium: ParsedMedium) -> None:
         try:
-            item.pictures[index] = await self._read(index, medium)
+            item.pictures[index] = await self._read(medium)
         except MediumError as error:
             item.drop_picture(index, error.reason)
 
-    async def _read(self, index: int, medium: Medium) -> bytes:
-        if index >= self._max_count:
-            raise MediumError("too_many_media")
+    async def _read(self, medium: ParsedMedium) -> bytes:
         if medium.data is None:
             return await self._fetcher.fetch(medium.url or "")
-        if len(medium.data) * 3 // 4 > self._max_bytes + 2:
-            raise MediumError("too_many_bytes")
-        if len(medium.data) > _CHARS_FOR_A_THREAD:
-            return await asyncio.to_thread(_from_base64, medium.data)
-        return _from_base64(medium.data)
+        try:
+            if len(medium.data) > _CHARS_FOR_A_THREAD:
+                return await asyncio.to_thread(inline_bytes, medium.data, self._max_bytes)
+            return inline_bytes(medium.data, self._max_bytes)
+        except PictureError as error:
+            raise MediumError(error.code, str(error)) from error
 
 
 def reject_if_empty(item: Item) -> None:
     """Reject a post of whose text nothing can be read, and none of whose media can be used."""
     if item.text is None and not item.pictures:
-        if not item.unavailable:
-            said = "nothing can be read of the text, and there are no media"
-            item.rejection = InvalidRecordError("media", said, reason="nothing_to_read")
-            return
-        reasons = ", ".join(f"media.{entry.index}: {entry.reason}" for entry in item.unavailable_media())
+        reasons = ", ".join(f"media.{entry.index}: {_said(entry)}" for entry in item.unavailable_media())
         item.rejection = InvalidRecordError(
             "media", f"no text and no usable medium ({reasons})", reason="nothing_usable"
         )
 
 
-def _from_base64(data: str) -> bytes:
-    try:
-        content = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise MediumError("bad_base64", str(error)) from error
-    if not content:
-        raise MediumError("bad_base64", "no bytes")
-    return content
+def _said(entry: Unavailable) -> str:
+    return entry.reason if entry.count is None else f"{entry.reason}, {entry.count} more"

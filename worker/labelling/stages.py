@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from mmorient import PostReader
 from worker.items import Item
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
 from worker.labelling.decode import decode
@@ -18,7 +19,8 @@ from worker.labelling.fetch import HttpFetcher
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage
 from worker.labelling.reading import ReadingStage
-from worker.settings import RedisSettings, Settings
+from worker.labelling.registry.client import SchemaRegistry
+from worker.settings import KafkaSettings, RedisSettings, Settings
 from worker.telemetry.metrics import CACHE_FAILURES
 from worker.telemetry.timeline import Timeline
 from worker.watchdog import Watchdog
@@ -62,11 +64,28 @@ async def open_cache(stack: AsyncExitStack, redis: RedisSettings) -> NoCache | R
     )
 
 
+async def open_registry(stack: AsyncExitStack, kafka: KafkaSettings) -> SchemaRegistry | None:
+    """Return the Schema Registry that the settings name; it is closed with `stack`."""
+    if kafka.registry_url is None:
+        return None
+    return await stack.enter_async_context(
+        SchemaRegistry(
+            kafka.registry_url,
+            username=kafka.registry_username,
+            password=kafka.registry_password.get_secret_value() if kafka.registry_password is not None else None,
+            cafile=str(kafka.registry_cafile) if kafka.registry_cafile is not None else None,
+            timeout_seconds=kafka.registry_timeout_seconds,
+        )
+    )
+
+
 class Stages:
     """Decode, media, drawn text, embeddings, model.
 
     Args:
         media, drawn, embed, infer, reading: the stages.
+        reader: reads posts.
+        registry: has the schemas of posts in Avro and Protobuf.
         beside: whether the model reads what media say beside a post's own text.
         max_text_chars: characters of a post's text.
         watch: told what is worked on.
@@ -81,6 +100,8 @@ class Stages:
         embed: EmbedStage,
         infer: InferStage,
         reading: ReadingStage,
+        reader: PostReader,
+        registry: SchemaRegistry | None = None,
         beside: bool,
         max_text_chars: int,
         watch: Watchdog,
@@ -91,6 +112,8 @@ class Stages:
         self._embed = embed
         self._infer = infer
         self._reading = reading
+        self._reader = reader
+        self._registry = registry
         self._beside = beside
         self._max_text_chars = max_text_chars
         self._watch = watch
@@ -148,6 +171,8 @@ class Stages:
             embed=embed,
             infer=infer,
             reading=ReadingStage(moderator, watch=watch),
+            reader=PostReader(settings.kafka.text_format, settings.kafka.post_fields),
+            registry=await open_registry(stack, settings.kafka),
             beside=moderator.reads_beside,
             max_text_chars=settings.batch.max_text_chars,
             watch=watch,
@@ -170,7 +195,14 @@ class Stages:
         """
         timeline = timeline or Timeline()
         with timeline.stage("decode"):
-            await decode(items, max_text_chars=self._max_text_chars, watch=self._watch, beside=self._beside)
+            await decode(
+                items,
+                max_text_chars=self._max_text_chars,
+                watch=self._watch,
+                reader=self._reader,
+                registry=self._registry,
+                beside=self._beside,
+            )
         with timeline.stage("media"):
             await self._media.collect(items)
         self._on_collected(items)

@@ -1,19 +1,22 @@
 """What is committed is counted: labels, dead letters and latency. Then observers are told of it."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
 
 from mmorient import Reading
-from worker.items import DELETION, Item, oddity
+from worker.items import DELETION, NOT_LISTED, Item, oddity
 from worker.telemetry.drift import Drift
 from worker.telemetry.metrics import (
     DEAD_LETTERS,
+    FIELDS_UNREAD,
     LABELS,
     LATENCY_SECONDS,
     MEDIA_UNAVAILABLE,
+    NO_POSTS,
     ODD_TIMESTAMPS,
     POSTS_LABELLED,
     TEXTS_READ,
@@ -79,6 +82,8 @@ class AfterCommit:
         for item in items:
             if item.passed_over == DELETION:
                 TOMBSTONES.labels(self._fate(item)).inc()
+            elif item.passed_over is not None:
+                NO_POSTS.inc()
         for item in posts:
             if kind := oddity(item.record.timestamp, now_ms):
                 ODD_TIMESTAMPS.labels(kind).inc()
@@ -95,8 +100,12 @@ class AfterCommit:
 
     def _count_labelled(self, item: Item) -> None:
         POSTS_LABELLED.inc()
-        for reason in item.unavailable.values():
-            MEDIA_UNAVAILABLE.labels(reason).inc()
+        for reason, count in Counter(item.unavailable.values()).items():
+            MEDIA_UNAVAILABLE.labels(reason).inc(count)
+        if item.media_left_out:
+            MEDIA_UNAVAILABLE.labels(NOT_LISTED).inc(item.media_left_out)
+        for field in item.post.unread if item.post is not None else ():
+            FIELDS_UNREAD.labels(field).inc()
         if item.reading is not None:
             _count_reading(item.reading)
         if item.labels is not None:

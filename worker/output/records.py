@@ -1,11 +1,12 @@
 """The records that are written for a labelled or rejected item."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Source, TaskLabel
+from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Reading, Source, TaskLabel
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import DELETION, Headers, Item, OutgoingRecord
 
@@ -95,6 +96,7 @@ class RecordBuilder:
             "post_id": post_id,
             "modalities": labels.modalities,
             "unavailable": item.unavailable_media(),
+            "reading": item.reading and Reading(**asdict(item.reading)),
             "model": self._stamp,
             "source": Source(topic=record.topic, partition=record.partition, offset=record.offset),
         }

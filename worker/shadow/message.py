@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Self
 
-from schemas import Post
+from mmorient import ParsedPost
 from worker.items import Item
 from worker.output.records import carried
 
@@ -41,6 +41,7 @@ class HandedPost:
         text: what is read; None where it brings none.
         pictures: bytes by index in the post's media.
         unavailable: reason code by index, of media that could not be collected.
+        media_left_out: how many more the post has.
     """
 
     record: _Record
@@ -48,6 +49,7 @@ class HandedPost:
     text: str | None
     pictures: dict[int, bytes]
     unavailable: dict[int, str]
+    media_left_out: int = 0
 
     @classmethod
     def of(cls, item: Item) -> Self:
@@ -59,6 +61,7 @@ class HandedPost:
             item.text,
             dict(item.pictures),
             dict(item.unavailable),
+            item.media_left_out,
         )
 
     @property
@@ -80,6 +83,7 @@ class HandedPost:
             "text": self.text,
             "pictures": [(index, len(content)) for index, content in self.pictures.items()],
             "unavailable": list(self.unavailable.items()),
+            "media_left_out": self.media_left_out,
         }
         packed = json.dumps(head).encode()
         return [_HEAD.pack(len(packed)) + packed, *self.pictures.values()]
@@ -101,10 +105,17 @@ class HandedPost:
             head["text"],
             pictures,
             dict(head["unavailable"]),
+            head["media_left_out"],
         )
 
     def item(self) -> Item:
         """Return an item that goes on where the live one was when it was kept."""
         # Nothing of the post is read after its media but its id.
-        post = Post.model_construct(id=self.post_id)
-        return Item(self.record, post, self.text, dict(self.pictures), unavailable=dict(self.unavailable))
+        return Item(
+            self.record,
+            ParsedPost(self.post_id),
+            self.text,
+            dict(self.pictures),
+            unavailable=dict(self.unavailable),
+            media_left_out=self.media_left_out,
+        )

@@ -233,6 +233,24 @@ TEXTS_TRUNCATED = _counter(
 TEXTS_UNREAD = _counter(
     "moderate_texts_unread_total", "texts", "Texts of labelled posts of which the model knows less than half."
 )
+FIELDS_UNREAD = _counter(
+    "moderate_fields_unread_total",
+    "fields",
+    "Fields of labelled posts that could not be read and count as absent: created_at, author_id, community, language.",
+    "field",
+)
+NO_POSTS = _counter(
+    "moderate_no_posts_total",
+    "records",
+    "Committed records that are neither a post nor the deletion of one, but another event of a social network or "
+    "database, such as a like.",
+)
+REGISTRY_FAILURES = _counter(
+    "moderate_registry_failures_total",
+    "requests",
+    "Failures of the Schema Registry, by kind: connection, status (in trouble), denied. Posts wait until it answers.",
+    "kind",
+)
 READY = _gauge(
     "moderate_ready",
     "boolean",
@@ -311,13 +329,29 @@ _computed("counter", "process_cpu_seconds_total", "seconds", "Total user and sys
 # There from the start: Prometheus sees how much a series has grown, not that it has begun.
 for _stage, _reasons in (
     ("fetch", ("unreadable",)),
-    ("decode", ("empty", "no_json", "no_post", "too_long")),
-    ("media", ("nothing_to_read", "nothing_usable")),
+    (
+        "decode",
+        (
+            "empty",
+            "no_json",
+            "no_post",
+            "not_of_schema",
+            "nothing_to_read",
+            "too_long",
+            "unknown_schema",
+            "unsupported",
+        ),
+    ),
+    ("media", ("nothing_usable",)),
     ("infer", ("model_error", "no_memory")),
     ("poison", ("poison",)),
 ):
     for _reason in _reasons:
         DEAD_LETTERS.labels(_stage, _reason)
+for _field in ("created_at", "author_id", "community", "language"):
+    FIELDS_UNREAD.labels(_field)
+for _kind in ("connection", "status", "denied"):
+    REGISTRY_FAILURES.labels(_kind)
 for _reason in ("fenced", "timeout", "connection", "other"):
     LANES_FAILED.labels(_reason)
 for _result in ("passed", "forwarded", "no_key"):

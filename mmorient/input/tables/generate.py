@@ -65,6 +65,25 @@ def characters() -> Iterator[str]:
     """What each character becomes, which look like Latin letters, and what kind each is."""
     yield f"# Unicode {unicode.unidata_version}; confusables of {version('confusable-homoglyphs')}"
     assigned = [chr(code) for code in range(0x80, LAST) if unicode.category(chr(code)) not in {"Cn", "Cs", "Co"}]
+    plain, names = plain_and_named(assigned)
+    yield "[plain]"
+    yield from pairs(plain)
+    yield "[lower]"
+    yield from pairs({one: one.lower() for one in lower_first(assigned) if one not in plain})
+    yield "[name]"
+    yield from (f"{ord(one):x} {name}" for one, name in names.items())
+    yield "[compose]"
+    yield from sorted(compositions(assigned))
+    for title, found in zip(("same", "alike"), looks(assigned, plain), strict=True):
+        yield f"[{title}]"
+        yield from pairs(found)
+    for kind, begins in (("letter", "LN"), ("mark", "M"), ("other", "PSZ")):
+        yield f"[{kind}]"
+        yield from ranges(ord(one) for one in assigned if unicode.category(one)[0] in begins)
+
+
+def plain_and_named(assigned: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What characters become that do not stay themselves, and the names of symbols that are no emoji."""
     pictured = set(single_emojis())
     plain: dict[str, str] = {}
     names: dict[str, str] = {}
@@ -86,19 +105,7 @@ def characters() -> Iterator[str]:
                 plain[character] = " "
             else:
                 names[character] = unicode.name(character).lower()
-    yield "[plain]"
-    yield from pairs(plain)
-    yield "[lower]"
-    yield from pairs({one: one.lower() for one in lower_first(assigned) if one not in plain})
-    yield "[name]"
-    yield from (f"{ord(one):x} {name}" for one, name in names.items())
-    yield "[compose]"
-    yield from sorted(compositions(assigned))
-    yield "[look]"
-    yield from pairs(looks(assigned, plain))
-    for kind, begins in (("letter", "LN"), ("mark", "M"), ("other", "PSZ")):
-        yield f"[{kind}]"
-        yield from ranges(ord(one) for one in assigned if unicode.category(one)[0] in begins)
+    return plain, names
 
 
 def drawn_letter(character: str) -> str | None:
@@ -129,34 +136,38 @@ def compositions(assigned: Iterable[str]) -> Iterator[str]:
                 yield f"{ord(first):x} {ord(second):x} {ord(character):x}"
 
 
-def looks(assigned: Iterable[str], plain: dict[str, str]) -> dict[str, str]:
-    """Letters beyond ASCII that look like a Latin one: by Unicode's table, by their capital, or turned round."""
+def looks(assigned: Iterable[str], plain: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Letters beyond ASCII that nobody can tell from a Latin one, by Unicode's table; and those that are like one.
+
+    The latter look like a Latin small capital, have a capital that looks like a Latin one, or are a Latin one turned.
+    """
     table = json.loads((Path(confusable_homoglyphs.__file__).parent / "confusables.json").read_text(encoding="utf-8"))
     letters = [
         one for one in assigned if unicode.category(one)[0] == "L" and one not in plain and one not in REAL_LATIN
     ]
 
-    def like(character: str) -> str | None:
+    def latin(character: str) -> str | None:
         if character in OWN_LOOKS:
             return OWN_LOOKS[character]
-        candidates = [one["c"] for one in table.get(character, ())]
-        for candidate in candidates:
-            if len(candidate) == 1 and candidate.isascii() and candidate.isalpha():
-                return str(candidate).lower()
-        smalls = [small for candidate in candidates if len(candidate) == 1 and (small := drawn_letter(candidate))]
-        return smalls[0] if smalls else None
+        found = [one["c"] for one in table.get(character, ())]
+        return next((str(one).lower() for one in found if len(one) == 1 and one.isascii() and one.isalpha()), None)
 
-    found = {character: letter for character in letters if (letter := like(character))}
+    def small_capital(character: str) -> str | None:
+        found = [one["c"] for one in table.get(character, ())]
+        return next((small for one in found if len(one) == 1 and (small := drawn_letter(one))), None)
+
+    same = {character: letter for character in letters if (letter := latin(character))}
+    alike: dict[str, str] = {}
     for character in letters:
-        name = unicode.name(character)
-        turned = re.fullmatch(r"LATIN SMALL LETTER (?:TURNED|REVERSED|SIDEWAYS|SCRIPT|OPEN) ([A-Z])", name)
-        if character not in found and turned is not None:
-            found[character] = turned[1].lower()
-        if character not in found and unicode.category(character) == "Ll" and len(character.upper()) == 1:
-            capital = like(character.upper())
-            if capital is not None:
-                found[character] = capital
-    return dict(sorted(found.items()))
+        turned = re.fullmatch(
+            r"LATIN SMALL LETTER (?:TURNED|REVERSED|SIDEWAYS|SCRIPT|OPEN) ([A-Z])", unicode.name(character)
+        )
+        capital = character.upper() if unicode.category(character) == "Ll" and len(character.upper()) == 1 else None
+        letter = small_capital(character) or (turned and turned[1].lower())
+        letter = letter or (capital and (latin(capital) or small_capital(capital)))
+        if character not in same and letter:
+            alike[character] = letter
+    return same, alike
 
 
 def emojis() -> Iterator[str]:

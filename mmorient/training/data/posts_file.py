@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmorient.errors import ArchiveError, DataError
+from mmorient.errors import ArchiveError, DataError, PostError
 from mmorient.files.csv_rows import csv_table, folded
 from mmorient.files.formats import COMPRESSED, CSV_ENDINGS, JSON_ENDINGS, Kind, bare_name, kind_of
 from mmorient.files.json_rows import read_json_rows
+from mmorient.input.reading.fields import read_text
+from mmorient.input.reading.tolerant_json import read_json
 from mmorient.labels import TASKS, Task
 from mmorient.network.mm_orient import DEGREES
 from mmorient.training.data.examples import TRAIN, VAL, Example
@@ -84,10 +85,8 @@ def _csv_rows(file: Path) -> Iterator[tuple[int, Mapping[str, str] | str]]:
 
 def _object(line: bytes) -> Mapping[str, Any] | str:
     try:
-        row = json.loads(line.decode())
-    except UnicodeDecodeError:
-        return "not UTF-8"
-    except (ValueError, RecursionError) as error:
+        row = read_json(line)
+    except PostError as error:
         return f"no JSON: {error}"
     if not isinstance(row, dict):
         return "no JSON object"
@@ -104,7 +103,7 @@ def _object(line: bytes) -> Mapping[str, Any] | str:
 def _example(file: Path, row: Mapping[str, Any] | str) -> Example:
     if isinstance(row, str):
         raise DataError(row)
-    text = _word(row, "text")
+    text = _text(row.get("text"))
     name = _word(row, "picture")
     if not text and not name:
         raise DataError("no text and no picture")
@@ -156,6 +155,13 @@ def _word(row: Mapping[str, Any], field: str) -> str:
         named = ": classes are written by name" if field in _FIELDS else ""
         raise DataError(f"{field} {value!r} is no string{named}")
     return (value or "").strip()
+
+
+def _text(value: object) -> str:
+    try:
+        return (read_text(value) or "").strip()
+    except PostError as error:
+        raise DataError(str(error)) from error
 
 
 def _drawn_split(key: str) -> str:

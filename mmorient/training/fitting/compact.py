@@ -39,6 +39,7 @@ def compact_config(
         text_encoder=TextEncoderConfig(
             tokenizer="tokenizer.json",
             preprocessing=TEXT_VERSION,
+            beside=True,
             languages=("en",),
             state_width=384,
             global_width=GLOBAL_WIDTH,

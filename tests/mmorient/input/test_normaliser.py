@@ -58,14 +58,14 @@ CHANGED = [
     ("i  d  i  o  t", "i d i o t", "idiot"),
     ("y o u  a r e  a n  i d i o t", "y o u a r e a n i d i o t", "you are an idiot"),
     ("y o u a r e a n i d i o t", "y o u a r e a n i d i o t", "you are an idiot"),
-    ("I . D . I . O . T", "i . d . i . o . t", "idiot ."),
+    ("I . D . I . O . T", "i . d . i . o . t", "idiot"),
     ("f.u.c.k", "f.u.c.k", "fuck"),
     ("i-d-i-o-t", "i-d-i-o-t", "idiot"),
     ("f_u_c_k", "f_u_c_k", "fuck"),
     ("fu.ck", "fu.ck", "fuck"),
-    (f"i{JOY}d{JOY}i{JOY}o{JOY}t", None, "idiot face with tears of joy"),
-    (f"i {JOY} d {JOY} i {JOY} o {JOY} t", None, "idiot face with tears of joy"),
-    (f"id{JOY}iot", "id face with tears of joy iot", "idiot face with tears of joy"),
+    (f"i{JOY}d{JOY}i{JOY}o{JOY}t", None, "idiot"),
+    (f"i {JOY} d {JOY} i {JOY} o {JOY} t", None, "idiot"),
+    (f"id{JOY}iot", "id face with tears of joy iot", "idiot"),
     # Digits and signs.
     ("1d10t", "1d10t", "idiot"),
     ("@ss", "@user", "ass"),
@@ -76,6 +76,7 @@ CHANGED = [
     ("sh!t", "sh!t", "shit"),
     ("@$$hole", "@$$hole", "asshole"),
     ("i d 1 0 t", "i d 1 0 t", "idiot"),
+    ("wh47 7h1nk5 hell0 thr33", "wh47 7h1nk5 hell0 thr33", "what thinks hello three"),
     ("f*cking", "f*cking", "fucking"),
     # Stretched.
     ("sooooo", "sooooo", "so"),
@@ -106,6 +107,7 @@ SAME = [
     ("\ud800", ""),
     ("\u2026", "..."),
     ("covid19 b2b 4ever mp3 1st 2nd 5am 10pm h2o iphone5 90s i5-9400 24/7 ps4 9/11 1080p", None),
+    ("win10 area51 bus55 top10 k9 route66 form1040 cop26 nike0 studio54", None),
     ("$5 $5k \u20ac20 100% $aapl 50cent 2pac u2 r2d2", None),
     ("www hmm ooh all too see", None),
     ("u.s.a. e.g. i.e. 5.5.5.5 a/c c++ :-) *emphasis* 5*3", None),
@@ -233,11 +235,12 @@ def text_of_pieces() -> st.SearchStrategy[str]:
     return st.lists(st.sampled_from([*pieces, " ", "  ", ".", "-", "\n"]), max_size=12).map("".join)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=400, derandomize=True)
 @given(text=st.one_of(st.text(max_size=60), text_of_pieces()))
 @example(text="a b  c d")
 @example(text="#a#b#c")
 @example(text="&amp;amp;amp;")
+@example(text="@@SS")
 @example(text="\u0405\u0410\u0405\U0001f90c")
 def test_normal_text_is_normal(text: str) -> None:
     """Never raises; the same text has the same answer; what was read once reads the same again; bounded.

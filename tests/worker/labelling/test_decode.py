@@ -21,9 +21,9 @@ from worker.watchdog import Watchdog
         (b"[1, 2]", "object"),
         (b"7", "object"),
         (b'{"text": "x"}', "id: Field required"),
-        (b'{"id": 7, "text": "x"}', "id: Input should be a valid string"),
+        (b'{"id": 7.0, "text": "x"}', "id: neither a string nor a whole number"),
         (b'{"id": "\xff", "text": "x"}', "Invalid JSON"),
-        (b'{"id": "a", "text": ' + b"[" * 5000, "recursion|Invalid JSON"),
+        (b'{"id": "a", "text": ' + b"[" * 5000, "Invalid JSON"),
     ],
 )
 def test_what_is_no_post_is_rejected_with_its_reason(value: bytes | None, reason: str) -> None:

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from mmorient import PostLabels
+from mmorient import PostLabels, Reading
 from mmorient.labels import TASKS, task_label
 from schemas import DeadLetter, Label, LabelSet, ModelStamp
 from tests.worker.records import StandInRecord, item_of
@@ -48,6 +48,27 @@ def test_a_post_gives_one_record_a_topic() -> None:
     assert label.intensity is not None
     order = ["post_id", "task", "label", "probabilities", "intensity", "modalities", "unavailable"]
     assert list(json.loads(records[1].value or b"")) == [*order, "model", "source", "schema"]
+
+
+def test_a_label_says_what_was_read() -> None:
+    """Where a stage has found out; between what was unavailable and the model."""
+    item = labelled()
+    item.reading = Reading("de", supported=False, unread=0.31, truncated_text=False)
+    for routes in (ROUTES, {"sentiment": "all", "sarcasm": "all"}):
+        value = stage(routes).records([item])[0].value or b""
+        assert json.loads(value)["reading"] == {
+            "language": "de",
+            "supported": False,
+            "unread": 0.31,
+            "truncated_text": False,
+        }
+
+
+def test_what_is_passed_over_leaves_no_record() -> None:
+    """Its neighbours have theirs."""
+    gone, item = Item(StandInRecord(b"{}")), labelled()
+    gone.passed_over = "deletion"
+    assert stage().records([gone, item]) == stage().records([item])
 
 
 def test_tasks_that_share_a_topic_share_a_record() -> None:

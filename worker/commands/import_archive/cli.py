@@ -17,7 +17,7 @@ from worker.errors import FatalError, SettingsError
 if TYPE_CHECKING:
     from mmorient import Archive
     from worker.commands.import_archive.progress import Progress
-    from worker.commands.import_archive.records import Malformed, Outcome
+    from worker.commands.import_archive.records import Malformed, Outcome, RecordMaker
     from worker.commands.import_archive.terms import Terms
     from worker.settings import Settings
 
@@ -108,7 +108,6 @@ class _Command:
         from tqdm import tqdm
 
         from worker.broker.clients import KafkaLinks
-        from worker.commands.import_archive.records import RecordMaker
         from worker.commands.import_archive.run import Import
         from worker.commands.import_archive.terms import terms_of
 
@@ -124,7 +123,7 @@ class _Command:
             if found is not None and found.finished:
                 self._summary(found, one.group_id, complete_already=True)
                 return 0
-            maker = RecordMaker(self.archive, terms, key=self.key, malformed=self.malformed)
+            maker = self._maker(terms)
             with tqdm(total=self.archive.bytes, unit="B", unit_scale=True, unit_divisor=1024, disable=None) as bar:
 
                 def report(piece: "Sequence[Outcome]") -> None:
@@ -141,14 +140,13 @@ class _Command:
         """Read everything, send nothing; return how many rows would be refused."""
         from mmorient import ArchiveError, Place
         from worker.broker.clients import KafkaLinks
-        from worker.commands.import_archive.records import RecordMaker
         from worker.commands.import_archive.terms import terms_of
 
         kafka = self.settings.kafka
         links = KafkaLinks(kafka.bootstrap_servers or "", kafka)
         async with links.connected_admin() as admin:
             terms = await terms_of(links, admin, self.topic)
-        maker = RecordMaker(self.archive, terms, key=self.key, malformed=self.malformed)
+        maker = self._maker(terms)
         sent, refused, size, without_key = 0, 0, 0, 0
         times: list[int] = []
         try:
@@ -176,6 +174,14 @@ class _Command:
                 f"{f', {without_key} of them without a key' if without_key else ''}; {refused} rows refused"
             )
         return refused
+
+    def _maker(self, terms: "Terms") -> "RecordMaker":
+        from mmorient import PostReader
+        from worker.commands.import_archive.records import RecordMaker
+
+        kafka = self.settings.kafka
+        reader = PostReader(kafka.text_format, kafka.post_fields)
+        return RecordMaker(self.archive, terms, key=self.key, malformed=self.malformed, reader=reader)
 
     def _say(self, piece: "Sequence[Outcome]", terms: "Terms") -> None:
         for outcome in piece:

@@ -8,10 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
-from mmorient import Archive, Place, Row
-from schemas import Post
+from mmorient import Archive, ParsedPost, Place, PostError, PostReader, Row, read_json
 from worker.commands.import_archive.terms import Terms
 from worker.errors import InvalidRecordError
 
@@ -71,6 +68,7 @@ class RecordMaker:
         terms: what the topic takes.
         key: the field whose value is the record's key.
         malformed: refuse what is no Post, or send it as it is, for the worker to dead-letter.
+        reader: reads posts as the worker will.
         now: current time.
     """
 
@@ -81,12 +79,14 @@ class RecordMaker:
         *,
         key: str = "id",
         malformed: Malformed = "refuse",
+        reader: PostReader | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._archive = archive
         self._terms = terms
         self._key = key
         self._malformed = malformed
+        self._reader = reader or PostReader()
         self._now = now
 
     def outcomes(self, start: Place, done: int) -> Iterator[Outcome]:
@@ -109,23 +109,32 @@ class RecordMaker:
         if row.refused is not None:
             raise InvalidRecordError("import", row.refused)
         value = row.value.rstrip(b"\r\n")
-        fields, created_at = self._fields(value), None
+        fields, post = self._fields(value), None
         try:
             value = with_pictures(value, fields, self._archive.folder(row))
-            created_at = _post(value).created_at
+            post = self._post(value)
         except InvalidRecordError:
             if self._malformed == "refuse":
                 raise
-        key = _key(fields.get(self._key))
-        timestamp = now_ms if created_at is None else _milliseconds(created_at)
+        # Out of an envelope the id is the post's, whatever the envelope calls it.
+        key = post.id.encode() if post is not None and self._key == "id" else _key(fields.get(self._key))
+        timestamp = now_ms if post is None or post.created_at is None else _milliseconds(post.created_at)
         return ImportRecord(self._terms.partition(key, number), key, value, timestamp)
 
     def _fields(self, value: bytes) -> dict[str, Any]:
         try:
-            fields = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}  # the Post's own check says what is wrong
+            fields = read_json(value)
+        except PostError:
+            return {}  # the reader says what is wrong
         return fields if isinstance(fields, dict) else {}
+
+    def _post(self, value: bytes) -> ParsedPost | None:
+        """Return the post; None for a deletion and what else the worker passes over."""
+        try:
+            found = self._reader.read(value)
+        except PostError as error:
+            raise InvalidRecordError("import", str(error)) from error
+        return found if isinstance(found, ParsedPost) else None
 
 
 def with_pictures(value: bytes, fields: dict[str, Any], folder: Path) -> bytes:
@@ -141,6 +150,7 @@ def with_pictures(value: bytes, fields: dict[str, Any], folder: Path) -> bytes:
         InvalidRecordError: such a file cannot be read.
     """
     media = fields.get("media")
+    media = [media] if isinstance(media, dict) else media
     if not isinstance(media, list) or not any(isinstance(medium, dict) and "path" in medium for medium in media):
         return value
     filled = []
@@ -154,8 +164,9 @@ def with_pictures(value: bytes, fields: dict[str, Any], folder: Path) -> bytes:
         filled.append(rest)
     try:
         return json.dumps({**fields, "media": filled}, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise InvalidRecordError("import", f"is no Unicode: {error}") from error
+    except UnicodeEncodeError:
+        # Half characters are no UTF-8; escaped they are JSON.
+        return json.dumps({**fields, "media": filled}).encode()
 
 
 def _content(folder: Path, named: object, where: str) -> bytes:
@@ -167,15 +178,6 @@ def _content(folder: Path, named: object, where: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidRecordError("import", f"{where}: {named}: {reason}") from error
-
-
-def _post(value: bytes) -> Post:
-    try:
-        return Post.model_validate_json(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InvalidRecordError("import", f"{where}: {first['msg']}" if where else str(first["msg"])) from error
 
 
 def _key(value: object) -> bytes | None:

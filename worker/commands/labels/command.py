@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 from tqdm import tqdm
 
+from mmorient import PostReader
 from worker.broker.clients import KafkaLinks
 from worker.broker.positions import Position, name_of
 from worker.broker.range_reader import connected_reader, record_at
@@ -68,7 +69,8 @@ async def find_labels(kafka: KafkaSettings, wanted: Wanted, *, post_file: Path |
     async with connected_reader(links) as consumer:
         sources = await _places(links, kafka, wanted)
         ranges = await freeze(consumer, sources, wanted.start, wanted.end)
-        printer = _Printer(links, wanted.post_id, as_json=as_json, aside=aside)
+        reads = PostReader(kafka.text_format, kafka.post_fields)
+        printer = _Printer(links, wanted.post_id, reads, as_json=as_json, aside=aside)
         looked_at: dict[TopicPartition, OffsetRange] = {}
         total = sum(part.offsets for part in ranges.values())
         async with connected_reader(links) as post_reader:
@@ -137,6 +139,7 @@ class _Printer:
     Args:
         links: for what is known of topics.
         post_id: whose labels.
+        reads: posts, as the worker does.
         as_json: for a program.
         aside: on standard error.
         found: how much it was.
@@ -145,6 +148,7 @@ class _Printer:
 
     links: KafkaLinks
     post_id: str
+    reads: PostReader
     as_json: bool
     aside: bool
     found: int = 0
@@ -157,10 +161,10 @@ class _Printer:
         post = one.post
         if post is not None and post not in self.posts:
             record = await _record_if_there(self.links, reader, post)
-            value = record.value if record is not None and is_post(record, self.post_id) else None
+            value = record.value if record is not None and is_post(record, self.post_id, self.reads) else None
             # A dead letter has the bytes of a post that is gone.
             self.posts[post] = one.value if value is None and isinstance(one, Letter) else value
-            self._say(post_json(post, record) if self.as_json else post_line(post, record, self.post_id))
+            self._say(post_json(post, record) if self.as_json else post_line(post, record, self.post_id, self.reads))
         elif post != self._last and post is not None and not self.as_json:
             self._say(harmless(str(post)))
         self._last = post

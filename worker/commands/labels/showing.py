@@ -7,6 +7,7 @@ from typing import Any
 
 from aiokafka.structs import ConsumerRecord
 
+from mmorient import ParsedPost, PostError, PostReader
 from worker.broker.positions import Position
 from worker.commands.dead_letters.letters import Letter
 from worker.commands.labels.searching import Found
@@ -45,26 +46,26 @@ def as_json(found: Found) -> str:
     return json.dumps(about | {"post": None if found.post is None else str(found.post)})
 
 
-def is_post(record: ConsumerRecord | None, post_id: str) -> bool:
+def is_post(record: ConsumerRecord | None, post_id: str, reader: PostReader) -> bool:
     """Return whether a record is a post of this id."""
-    return record is not None and _parsed(record).get("id") == post_id
+    post = None if record is None else _post(record, reader)
+    return post is not None and post.id == post_id
 
 
-def post_line(position: Position, record: ConsumerRecord | None, post_id: str) -> str:
+def post_line(position: Position, record: ConsumerRecord | None, post_id: str, reader: PostReader) -> str:
     """Return the line about a post itself."""
     where = harmless(str(position))
     if record is None:
         return f"{where}: no longer in the topic"
-    post = _parsed(record)
-    if not post:
+    post = _post(record, reader)
+    if post is None:
         said = (record.value or b"").decode(errors="backslashreplace")
-        return f"{where}, {moment(record.timestamp)}, no JSON object: {harmless(said, _TEXT_CHARS)}"
-    if not is_post(record, post_id):
+        return f"{where}, {moment(record.timestamp)}, no post: {harmless(said, _TEXT_CHARS)}"
+    if post.id != post_id:
         return f"{where}: another post stands there now"
-    text, media = post.get("text"), post.get("media")
-    quoted = f'"{harmless(text, _TEXT_CHARS)}"' if isinstance(text, str) else "(no text)"
-    pictures = f", {len(media)} media" if isinstance(media, list) and media else ""
-    community = f", in {harmless(post['community'], 40)}" if isinstance(post.get("community"), str) else ""
+    quoted = f'"{harmless(post.text, _TEXT_CHARS)}"' if post.text is not None else "(no text)"
+    pictures = f", {len(post.media) + post.media_left_out} media" if post.media else ""
+    community = f", in {harmless(post.community, 40)}" if post.community is not None else ""
     return f"{where}, {moment(record.timestamp)}{community}{pictures}: {quoted}"
 
 
@@ -104,8 +105,9 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _parsed(record: ConsumerRecord) -> Mapping[str, Any]:
+def _post(record: ConsumerRecord, reader: PostReader) -> ParsedPost | None:
     try:
-        return _mapping(json.loads(record.value or b""))
-    except (ValueError, RecursionError):
-        return {}
+        found = reader.read(record.value or b"")
+    except PostError:
+        return None
+    return found if isinstance(found, ParsedPost) else None

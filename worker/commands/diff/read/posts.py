@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka import TopicPartition
-from pydantic import ValidationError
 
-from schemas import Post
+from mmorient import ParsedPost, PostError, PostReader
 from worker.broker.positions import Position
 from worker.broker.range_reader import record_at
 from worker.broker.ranges import OffsetRange
@@ -119,7 +118,7 @@ async def whole_from_topics(
 
     Only what a Post has is passed on: a field of anyone's cannot name a file of this machine.
     """
-    topics = await reader.topics()
+    topics, one_reader = await reader.topics(), PostReader()
     found: dict[tuple[str, int, int], bytes] = {}
     for topic, partition, offset in places:
         if topic not in topics:
@@ -128,10 +127,11 @@ async def whole_from_topics(
         if record is None:
             continue
         try:
-            post = Post.model_validate_json(record.value or b"")
-        except ValidationError:
+            post = one_reader.read(record.value or b"")
+        except PostError:
             continue
-        found[topic, partition, offset] = post.model_dump_json().encode()
+        if isinstance(post, ParsedPost):
+            found[topic, partition, offset] = post.as_json()
     return found
 
 
