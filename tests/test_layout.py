@@ -152,7 +152,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "worker/commands/dead_letters": {"schemas", "worker/broker", "worker/commands", "worker/output"},
     "worker/commands/demo": {"schemas", "worker/broker", "worker/commands/stack", "worker/output"},
-    "worker/commands/diff/read": {"mmorient/__init__.py", "mmorient/files", "schemas", "worker/broker"},
+    "worker/commands/diff/read": {"mmorient/__init__.py", "mmorient/files", "worker/broker"},
     "worker/commands/diff/compare": {"mmorient/__init__.py", "schemas", "worker/commands", "worker/commands/diff/read"},
     "worker/commands/diff/show": {"worker/commands", "worker/commands/diff/compare"},
     "worker/commands/diff": {

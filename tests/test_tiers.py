@@ -106,7 +106,7 @@ def test_the_tools_run_the_tiers() -> None:
         assert f"--tier {tier}" in makefile
     assert "\ntest: check " in makefile
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert script.index("make test\n") < script.index("make soak\n")
+    assert "make test\n" in script
 
 
 def test_the_slow_are_marked_where_they_stand() -> None:

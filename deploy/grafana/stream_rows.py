@@ -264,7 +264,7 @@ FAILURES = [
     graph(
         "Texts by language",
         "Of the committed posts. Not supported: the checkpoint does not claim to read that language.",
-        [target(rate("moderate_texts_read_total", "language", "supported"), "{{language}}, supported {{supported}}")],
+        [target(rate("moderate_texts_read_total", "language, supported"), "{{language}}, supported {{supported}}")],
         stacked=True,
         unit="reqps",
         empty="none",

@@ -11,6 +11,7 @@ from mmorient.errors import PictureError, PostError
 from mmorient.input.pictures import decode_picture
 from mmorient.input.posts import Frame, Picture, Post
 from mmorient.input.reading.inline import inline_bytes
+from mmorient.input.reading.media import MAX_MEDIA
 from mmorient.input.reading.parsed import ParsedMedium, ParsedPost, PassedOver
 from mmorient.input.reading.post_reader import PostReader
 from mmorient.input.text import post_text
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mmorient.input.ocr.drawn_text import DrawnText
 
 
+# As many as the worker's labels name one by one.
+_LISTED_MEDIA = 32
 _reader = PostReader()
 
 
@@ -31,11 +34,13 @@ class Line:
         id: The post's.
         post: What the model reads.
         unavailable: ``{"index", "reason"}`` of each medium that could not be used.
+        media_left_out: How many media there are behind those that are looked at.
     """
 
     id: str
     post: Post
     unavailable: tuple[dict[str, int | str], ...]
+    media_left_out: int = 0
 
 
 def read_line(
@@ -77,7 +82,7 @@ def read_line(
     if text is None and not pictures:
         reasons = ", ".join(str(one["reason"]) for one in unavailable)
         raise PostError(f"{read.id!r} has neither text nor a picture{f' ({reasons})' if reasons else ''}")
-    return Line(read.id, Post(text, tuple(pictures)), tuple(unavailable))
+    return Line(read.id, Post(text, tuple(pictures)), tuple(unavailable), read.media_left_out)
 
 
 def read_post(line: bytes) -> ParsedPost:
@@ -106,14 +111,20 @@ def _content(medium: ParsedMedium, folder: Path | None) -> bytes:
 
 
 def write_line(line: Line, labels: PostLabels) -> str:
-    """One line of output; ``unavailable`` is there only where something could not be used."""
+    """One line of output; ``unavailable`` is there only where something could not be used, and of many the first."""
     answer: dict[str, Any] = {
         "id": line.id,
         "labels": {task: label_fields(label) for task, label in labels.tasks.items()},
         "modalities": list(labels.modalities),
     }
     if line.unavailable:
-        answer["unavailable"] = list(line.unavailable)
+        answer["unavailable"] = list(line.unavailable[:_LISTED_MEDIA])
+    if more := len(line.unavailable[_LISTED_MEDIA:]) + line.media_left_out:
+        first = line.unavailable[_LISTED_MEDIA]["index"] if line.unavailable[_LISTED_MEDIA:] else MAX_MEDIA
+        answer["unavailable"] = [
+            *answer.get("unavailable", ()),
+            {"index": first, "reason": "not_listed", "count": more},
+        ]
     return json.dumps(answer, ensure_ascii=False)
 
 

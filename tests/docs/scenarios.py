@@ -201,6 +201,7 @@ SCENARIOS: dict[str, Scenario] = {
         before=(kubectl, stack, dead_letters),
         statuses={"moderate dead-letters show --stage poison": (0, 1)},
     ),
+    "docs/reference/posts.md": Scenario(),
     "docs/reference/http.md": Scenario(before=(stack, a_worker)),
     "docs/reference/exit-codes.md": Scenario(before=(stack,)),
     "docs/explanation/labels-and-neighbours.md": Scenario(samples=496),

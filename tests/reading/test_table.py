@@ -8,8 +8,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from mmorient import Archive, ParsedPost, Place, PostError
-from mmorient.input.post_json import read_post
+from mmorient import Archive, ParsedPost, Place, PostError, PostLabels
+from mmorient.input.post_json import read_line, read_post, write_line
 from schemas import EVENTS, Label
 from schemas.generate import render
 from tests.reading.cases import BY_ITSELF, Case, post
@@ -60,9 +60,10 @@ async def test_the_commands_read_what_the_worker_reads(case: Case, tmp_path: Pat
     file = tmp_path / "posts.jsonl"
     # A line of a file holds no line end.
     if b"\n" not in case.value and case.value.strip():
-        file.write_bytes(case.value)
+        # The first line decides what kind of file it is.
+        file.write_bytes(post() + b"\n" + case.value)
         maker = RecordMaker(Archive([file]), Terms("posts", 1, 10**9), reader=case.reader)
-        (imported,) = maker.outcomes(Place(), 0)
+        _, imported = maker.outcomes(Place(), 0)
         assert (imported.refused is not None) == (stage == "decode"), imported.refused
 
 
@@ -93,6 +94,16 @@ async def test_a_label_never_grows_with_the_media() -> None:
     assert {one.reason for one in label.unavailable[:-1]} == {"bad_medium"}
     assert (label.unavailable[-1].reason, label.unavailable[-1].count) == ("not_listed", 100_000 - LISTED_MEDIA)
     jsonschema.validate(json.loads(value), _LABEL_SCHEMA)
+
+
+async def test_a_line_of_the_command_says_the_same() -> None:
+    """`mmorient label` names the same media in the same words."""
+    for count in (5, LISTED_MEDIA, LISTED_MEDIA + 1, 25_000):
+        value = post(media=[None] * count)
+        line = write_line(read_line(value, None), PostLabels({}, ("text",)))
+        item, _ = await taken(value)
+        said = [one.model_dump() for one in item.unavailable_media()]
+        assert json.loads(line)["unavailable"] == said
 
 
 @pytest.mark.parametrize(

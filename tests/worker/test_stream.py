@@ -147,7 +147,7 @@ async def test_bad_records_are_dead_lettered_and_their_neighbours_labelled(strea
     """What is no post keeps its bytes, key and headers on the dead-letter topic, and nothing stops for it."""
     await stream.create_topics(1)
     worker = await (await stream.start()).ready()
-    bad = [b"?", b"", b"[]", b'{"text": "no id"}', post("x", text=7), post("y", text="a" * 100_001)]
+    bad = [b"?", b"", b"[]", b'{"text": "no id"}', post("y", text="a" * 100_001)]
     junk = post("picture", media=[{"data": "bm90IGEgcGljdHVyZQ=="}])
     mixed = post("mixed", text="still here", media=[{"data": "bm90IGEgcGljdHVyZQ=="}, {"url": "http://10.0.0.1/a.png"}])
     values = [post("first", text="good morning"), *bad, junk, mixed, post("last", text="good night")]

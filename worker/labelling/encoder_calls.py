@@ -20,7 +20,8 @@ MAX_PICTURES = 16  # each frame of an animated one counts
 Content = TypeVar("Content", str, Picture)
 
 
-@dataclass(frozen=True, slots=True)
+# No slots: with them Python 3.11 refuses `EncoderCall[str](...)`.
+@dataclass(frozen=True)
 class EncoderCall(Generic[Content]):
     """Contents to encode together, and the cache keys that their embeddings go under."""
 

@@ -9,15 +9,14 @@ import signal
 import time
 from typing import Any
 
-from PIL import Image
+from mmorient.input import pictures
 
 ABORT, KILL, HANG = b"moderate-test:abort", b"moderate-test:kill", b"moderate-test:hang"
 SLOW, SLOW_SECONDS = b"moderate-test:slow", 0.4
-_open = Image.open
+_decode = pictures.decode_picture
 
 
-def _hostile_open(source: Any, *arguments: Any, **options: Any) -> Any:
-    data = source.getvalue() if hasattr(source, "getvalue") else b""
+def _hostile_decode(data: bytes, *arguments: Any, **options: Any) -> Any:
     if ABORT in data:
         os.abort()
     if KILL in data:
@@ -27,7 +26,7 @@ def _hostile_open(source: Any, *arguments: Any, **options: Any) -> Any:
         time.sleep(1)
     if SLOW in data:
         time.sleep(SLOW_SECONDS)
-    return _open(source, *arguments, **options)
+    return _decode(data, *arguments, **options)
 
 
-Image.open = _hostile_open
+pictures.decode_picture = _hostile_decode

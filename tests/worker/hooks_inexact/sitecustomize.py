@@ -1,17 +1,18 @@
-"""On PYTHONPATH of a worker: attention whose last bits tell at which place of a call a row stands."""
+"""On PYTHONPATH of a worker: heads whose last bits tell at which place of a call a post stands."""
 
 from typing import Any
 
 import torch
 from torch.nn import functional
 
-_attend = functional.scaled_dot_product_attention
+_normalize = functional.normalize
 
 
-def _place_telling_attention(query: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
-    attended = _attend(query, *arguments, **options)
-    places = torch.arange(len(attended), dtype=attended.dtype).view(-1, 1, 1, 1)
-    return attended * (1 + 1e-6 * places)
+def _place_telling_normalize(rows: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+    found = _normalize(rows, *arguments, **options)
+    if rows.ndim != 2:
+        return found
+    return found * (1 + 1e-6 * torch.arange(len(rows), dtype=found.dtype)[:, None])
 
 
-functional.scaled_dot_product_attention = _place_telling_attention
+functional.normalize = _place_telling_normalize

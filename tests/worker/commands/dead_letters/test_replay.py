@@ -212,7 +212,8 @@ async def test_a_topic_that_was_made_anew_has_no_replays(stream: Stream, replays
         assert [len(topic["partitions"][0]["replicas"]) for topic in described] == [1, 1]
         await admin.delete_topics([stream.dead, stream.posts, *map(stream.label_topic, ("sentiment", "sarcasm"))])
         await admin.delete_topics([stream.label_topic("offensiveness")])
-        while set(await admin.list_topics()) & {stream.dead, stream.posts}:
+        gone = {stream.dead, stream.posts, *map(stream.label_topic, ("sentiment", "sarcasm", "offensiveness"))}
+        while set(await admin.list_topics()) & gone:
             await asyncio.sleep(0.05)
     await stream.create_topics(2)
     await write(stream, [Draft(b"?", 2), Draft(b"?", 3, 1)])
