@@ -9,6 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mmorient.errors import DataError
 
+SHARES: dict[str, tuple[float, ...]] = {
+    "sentiment": (0.3, 0.35, 0.35),
+    "humour": (0.5, 0.5),
+    "sarcasm": (0.6, 0.4),
+    "offensiveness": (0.7, 0.3),
+    "motivation": (0.5, 0.5),
+}
+"""Task to the share of its classes that the bundled checkpoint's probabilities are stated for: near those of labelled
+tweets; even where memes alone have labels."""
+
 
 class TrainConfig(BaseModel):
     """How a checkpoint is trained.
@@ -33,10 +43,21 @@ class TrainConfig(BaseModel):
         lesson_weight: Of what they say in the loss.
         muted: ``source/head`` pairs that teach nothing when the picture is dropped: a meme's words alone are labelled
             for what the whole meme says.
+        shares: Head to the share of each class that its probabilities are stated for: a source whose shares are
+            others counts as if they were these (prior shift; Saerens et al. 2002).
+        ordinary: Sources of ordinary pictures. Their words alone are asked of teachers, their pictures stand beside
+            texts that have none.
+        photos: Share of the texts without a picture that a step also shows with ordinary ones.
+        photos_most: So many of them at most.
+        consistency: Head to the weight of the squared difference between what is said of a text with such pictures
+            and without.
+        beside: Source to copies a training text whose words are put beside others: an author's short remark before
+            a meme's words, or a description of a picture behind a tweet's. They are of the source ``SOURCE_beside``.
         bank: Source to reference posts; 512 of each source where none of these is there.
         bank_steps: So often the state is saved and the bank embedded anew.
         swaps: Copies of each text that names an identity group, with another group in its place (fairness).
-        uncounted: Sources that do not decide which epoch is the best: labels near chance, or other questions.
+        uncounted: Sources that do not decide which epoch is the best: labels near chance, or other questions. With
+            ``*`` for any end.
         average: The weights of so many last epochs are averaged, and kept if that validates better; 1 is off.
         patience: Epochs without a better validation before it stops.
     """
@@ -45,17 +66,33 @@ class TrainConfig(BaseModel):
 
     name: str = "mm-orient-compact"
     seed: int = 0
-    epochs: int = Field(default=4, ge=1)
+    epochs: int = Field(default=3, ge=1)
     rows: int = Field(default=32, ge=1)
     take: dict[str, int] = {
-        "sentiment": 15_900,
-        "mmsd2": 3_000,
+        "sentiment": 12_000,
+        "mmsd2": 2_000,
         "hate": 3_000,
-        "offensive_swapped": 800,
-        "hate_swapped": 800,
-        "sentiment_swapped": 800,
+        "emotion": 1_500,
+        "sarcasm_tweets": 12_000,
+        "sarcasm_forum": 2_500,
+        "offensive_swapped": 1_200,
+        "hate_swapped": 1_200,
+        "sentiment_swapped": 1_200,
+        "memotion_beside": 1_500,
+        "offensive_beside": 1_500,
+        "irony_beside": 800,
+        "hatemoji_beside": 800,
+        "sentiment_beside": 800,
+        # Read so that they are measured; the bundled encoder reads English.
+        "umsab_ar": 0,
+        "umsab_de": 0,
+        "umsab_es": 0,
+        "umsab_fr": 0,
+        "umsab_hi": 0,
+        "umsab_it": 0,
+        "umsab_pt": 0,
     }
-    repeat: dict[str, int] = {"irony": 2}
+    repeat: dict[str, int] = {"irony": 2, "mvsa": 2}
     rate: float = 1e-4
     layer_decay: float = 0.9
     head_rate: float = 1e-3
@@ -68,16 +105,42 @@ class TrainConfig(BaseModel):
     trunk: tuple[int, int] = (320, 128)
     drop_text: float = 0.15
     drop_picture: float = 0.3
-    weights: dict[str, float] = {"memotion": 0.5, "mvsa": 1.5, "mmsd2": 0.0, "isarcasm": 0.3, "offensive_swapped": 0.5}
-    class_weights: dict[str, tuple[float, ...]] = {"sentiment": (1.6, 0.8, 0.9)}
+    weights: dict[str, float] = {
+        "memotion": 0.5,
+        "memotion_beside": 0.5,
+        "mvsa": 1.5,
+        "mmsd2": 0.0,
+        "isarcasm": 0.3,
+        "sarcasm_forum": 0.3,
+        "offensive_swapped": 0.5,
+        "umsab_en": 0.5,
+    }
+    class_weights: dict[str, tuple[float, ...]] = {}
+    shares: dict[str, tuple[float, ...]] = {**SHARES, "offensiveness_degrees": (0.5, 0.3, 0.2)}
     probe_weight: float = 0.3
-    untaught: tuple[str, ...] = ("emotion", "plain", "offensive_swapped")
+    untaught: tuple[str, ...] = ("emotion", "plain", "offensive_swapped", "contrast")
+    ordinary: tuple[str, ...] = ("mvsa",)
+    photos: float = Field(default=0.5, ge=0, le=1)
+    photos_most: int = Field(default=3, ge=1)
+    consistency: dict[str, float] = {"sentiment": 1.0, "sarcasm": 5.0, "offensiveness": 5.0}
+    beside: dict[str, int] = {"memotion": 1, "offensive": 1, "irony": 1, "hatemoji": 1, "sentiment": 1}
     lesson_weight: float = 0.5
-    muted: tuple[str, ...] = ("memotion/sentiment", "memotion/sarcasm", "memotion/offensiveness")
-    bank: dict[str, int] = {"memotion": 512, "mvsa": 256, "sentiment": 384, "irony": 160, "offensive": 224}
+    muted: tuple[str, ...] = (
+        *("memotion/sentiment", "memotion/sarcasm", "memotion/offensiveness"),
+        *("memotion_beside/sentiment", "memotion_beside/sarcasm", "memotion_beside/offensiveness"),
+    )
+    bank: dict[str, int] = {
+        "memotion": 384,
+        "mvsa": 256,
+        "sentiment": 320,
+        "irony": 160,
+        "offensive": 192,
+        "sarcasm_tweets": 120,
+        "hatemoji": 100,
+    }
     bank_steps: int = 1000
     swaps: int = 1
-    uncounted: tuple[str, ...] = ("memotion", "mmsd2", "isarcasm")
+    uncounted: tuple[str, ...] = ("memotion", "mmsd2", "isarcasm", "sarcasm_forum", "umsab_*")
     average: int = Field(default=2, ge=1)
     patience: int = 2
     log_steps: int = 50

@@ -17,7 +17,8 @@ class Example:
 
     Attributes:
         source: The set: ``memotion``, ``mvsa``, ``sentiment``, ``irony``, ``offensive``, ``hate``, ``emotion``,
-            ``mmsd2``, ``isarcasm`` or the name of a file of people's own posts.
+            ``mmsd2``, ``isarcasm``, ``sarcasm_tweets``, ``sarcasm_forum``, ``hatemoji``, ``umsab_en`` and other
+            languages, ``contrast`` or the name of a file of people's own posts.
         split: ``train`` or ``val``.
         text: May be empty.
         picture: Its file, or None.

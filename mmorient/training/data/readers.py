@@ -1,4 +1,7 @@
-"""Readers: Memotion 7k, MVSA-Single, TweetEval, sarcasm tables, own files; all into examples with partial labels."""
+"""Readers: Memotion 7k, MVSA-Single, TweetEval, sarcasm tables, HatemojiBuild, UMSAB, own files.
+
+All of them give examples with partial labels.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +30,29 @@ _MEMOTION_SENTIMENT = {
     "positive": 2,
     "very_positive": 2,
 }
+# What collected the sarcastic tweets, where it was not taken out: it gives the label away.
+_GIVEAWAY = re.compile(r"#\s?(?:not|sarcas\w*|irony|ironic)\b", re.IGNORECASE)
+# How hostile HatemojiBuild's kinds of hate are, as a degree of offensiveness beyond "not at all".
+_HATEFUL = 2
+_HATE_DEGREES = {"animosity": 1, "derogation": 1, "threateninglanguage": _HATEFUL, "dehumanizinglanguage": _HATEFUL}
+_LANGUAGES = {
+    "arabic": "ar",
+    "english": "en",
+    "french": "fr",
+    "german": "de",
+    "hindi": "hi",
+    "italian": "it",
+    "portuguese": "pt",
+    "spanish": "es",
+}
 
 
 def read_all(data: Path) -> list[Example]:
     """Read every set under the folder.
 
     Args:
-        data: Holds any of ``memotion_dataset_7k``, ``mvsa_single``, ``tweeteval/datasets`` and ``sarcasm_text``, and
-            any files of labelled posts, as ``read_posts`` takes them. Names that begin with ``_`` or ``.`` are passed
+        data: Holds any of ``memotion_dataset_7k``, ``mvsa_single``, ``tweeteval/datasets``, ``sarcasm_text``,
+            ``hatemoji`` and ``umsab``, and any files of labelled posts, as ``read_posts`` takes them. Names that begin with ``_`` or ``.`` are passed
             over, and empty files with a word. Rows of those files that cannot be used are named in the log, the first
             few of each kind, and left out.
 
@@ -88,36 +106,69 @@ def read_tweeteval(folder: Path) -> Iterator[Example]:
     heads = {"sentiment": "sentiment", "irony": "sarcasm", "offensive": "offensiveness"}
     for name in ("sentiment", "irony", "offensive", "hate", "emotion"):
         for split in (TRAIN, VAL):
-            texts = _lines(folder / name / f"{split}_text.txt")
-            labels = [int(line) for line in _lines(folder / name / f"{split}_labels.txt")]
-            if len(texts) != len(labels):
-                raise DataError(f"{folder / name}: {len(texts)} {split} texts, {len(labels)} labels")
-            for text, label in zip(texts, labels, strict=True):
+            for text, label in _labelled_lines(folder / name, split):
                 targets = {f"probe_{name}": label} if name in PROBES else {}
                 if name in heads:
                     targets[heads[name]] = label
+                if name == "hate" and label:
+                    targets["offensiveness" + DEGREES] = _HATEFUL
                 yield Example(name, split, text, None, targets)
 
 
 def read_sarcasm(folder: Path) -> Iterator[Example]:
-    """Tables of ``text,sarcastic``: MMSD2.0 and iSarcasmEval, whose train part gives every tenth post to val."""
-    for name, source, split in (
-        ("mmsd2_train", "mmsd2", TRAIN),
-        ("mmsd2_valid", "mmsd2", VAL),
-        ("isarcasmeval_train", "isarcasm", ""),
-    ):
-        for index, row in enumerate(_table(folder / f"{name}.csv")):
-            part = split or (VAL if index % 10 == 0 else TRAIN)
+    """Tables of ``text,sarcastic``, each left out where it is not there.
+
+    MMSD2.0; iSarcasmEval, whose train part gives every tenth post to val; sarcastic tweets (Ghosh and Veale 2016)
+    without the hashtag that collected them; posts of a forum (Oraby et al. 2016).
+
+    Raises:
+        DataError: None of them is there.
+    """
+    tables = [(folder / f"{name}.csv", source, split) for name, source, split in _SARCASM]
+    if not any(file.is_file() for file, _, _ in tables):
+        raise DataError(f"{folder}: none of {', '.join(file.name for file, _, _ in tables)} is there")
+    for file, source, split in tables:
+        for index, row in enumerate(_table(file) if file.is_file() else ()):
+            part = split or row.get("split") or (VAL if index % 10 == 0 else TRAIN)
             text = _PLACEHOLDER.sub(lambda found: _PLACEHOLDERS[found[0]], row["text"])
             label = int(row["sarcastic"])
+            text = _GIVEAWAY.sub("", text) if source == "sarcasm_tweets" else text
             yield Example(source, part, text, None, {"sarcasm": label, "probe_sarcasm": label})
 
 
+def read_hatemoji(folder: Path) -> Iterator[Example]:
+    """HatemojiBuild: short posts with emoji, hateful or not (as offensiveness, with a degree by the kind of hate)."""
+    for split in (TRAIN, VAL):
+        for row in _table(folder / f"{split}.csv"):
+            label = int(row["hateful"])
+            targets = {"offensiveness": label, "probe_offensive": label, "probe_hate": label}
+            if row["type"] in _HATE_DEGREES:
+                targets["offensiveness" + DEGREES] = _HATE_DEGREES[row["type"]]
+            yield Example("hatemoji", split, row["text"], None, targets)
+
+
+def read_umsab(folder: Path) -> Iterator[Example]:
+    """UMSAB (Barbieri et al. 2022): sentiment of tweets in eight languages, a source each, as ``umsab_de``."""
+    for name, code in _LANGUAGES.items():
+        for split in (TRAIN, VAL) if (folder / name).is_dir() else ():
+            for text, label in _labelled_lines(folder / name, split):
+                yield Example(f"umsab_{code}", split, text, None, {"sentiment": label})
+
+
+_SARCASM = (
+    ("mmsd2_train", "mmsd2", TRAIN),
+    ("mmsd2_valid", "mmsd2", VAL),
+    ("isarcasmeval_train", "isarcasm", ""),
+    ("sarcasm_tweets", "sarcasm_tweets", ""),
+    ("sarcasm_v2", "sarcasm_forum", ""),
+)
 _SETS: dict[str, Callable[[Path], Iterator[Example]]] = {
     "memotion_dataset_7k": read_memotion,
     "mvsa_single": read_mvsa,
     "tweeteval/datasets": read_tweeteval,
     "sarcasm_text": read_sarcasm,
+    "hatemoji": read_hatemoji,
+    "umsab": read_umsab,
 }
 
 
@@ -127,6 +178,15 @@ def _table(file: Path) -> Iterator[dict[str, str]]:
             yield from csv.DictReader(lines)
     except FileNotFoundError as error:
         raise DataError(f"{file}: is missing") from error
+
+
+def _labelled_lines(folder: Path, split: str) -> Iterator[tuple[str, int]]:
+    """Texts and labels of a split in TweetEval's layout."""
+    texts = _lines(folder / f"{split}_text.txt")
+    labels = [int(line) for line in _lines(folder / f"{split}_labels.txt")]
+    if len(texts) != len(labels):
+        raise DataError(f"{folder}: {len(texts)} {split} texts, {len(labels)} labels")
+    yield from zip(texts, labels, strict=True)
 
 
 def _lines(file: Path) -> list[str]:

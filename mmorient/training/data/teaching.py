@@ -26,9 +26,14 @@ _COPIES = 3
 
 
 def lessons_of(
-    teachers: Sequence[Path], examples: Sequence[Example], rows: Sequence[int], seed: int = 0
+    teachers: Sequence[Path],
+    examples: Sequence[Example],
+    rows: Sequence[int],
+    seed: int = 0,
+    *,
+    by_words: Sequence[str] = (),
 ) -> dict[str, Tensor]:
-    """Ask teachers about texts without a picture.
+    """Ask teachers about texts without a picture, and about the words alone of posts with an ordinary one.
 
     What is said of a text that names a group of people is the mean over it and copies that name other groups: the name
     alone then teaches nothing.
@@ -36,8 +41,9 @@ def lessons_of(
     Args:
         teachers: Folders of checkpoints; the mean of their probabilities counts.
         examples: All.
-        rows: Which to ask about; those with a picture or without a text are passed over.
+        rows: Which to ask about; those without a text are passed over, and those with a picture of other sources.
         seed: Of the groups in the copies.
+        by_words: Sources of ordinary pictures, whose words say what there is to say.
 
     Returns:
         Head to fp32 ``[n, classes]``; NaN where an example has a label of its own or was not asked about.
@@ -46,7 +52,11 @@ def lessons_of(
         CheckpointError: A teacher cannot be used.
     """
     random = np.random.default_rng(seed)
-    asked = [row for row in rows if examples[row].picture is None and examples[row].text.strip()]
+    asked = [
+        row
+        for row in rows
+        if examples[row].text.strip() and (examples[row].picture is None or examples[row].source in by_words)
+    ]
     texts: list[str] = []
     owners: list[int] = []
     for place, row in enumerate(asked):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -13,6 +14,27 @@ from torch import Tensor
 from mmorient.training.config import TrainConfig
 from mmorient.training.data.examples import TRAIN, Example
 from mmorient.training.data.tokens import TokenTable
+
+
+@dataclass(frozen=True, slots=True)
+class Photos:
+    """Ordinary pictures for some posts of a batch.
+
+    Attributes:
+        posts: int64 ``[p]``, the places of those posts in the batch, in order.
+        owners: int64 ``[q]``, for each picture the place of its post in ``posts``.
+        regions: fp32 ``[q, R, 1280]``.
+        picture_globals: fp32 ``[q, D]``.
+    """
+
+    posts: Tensor
+    owners: Tensor
+    regions: Tensor
+    picture_globals: Tensor
+
+    def to(self, device: torch.device) -> Photos:
+        """The same on a device."""
+        return Photos(*(getattr(self, one.name).to(device) for one in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +53,7 @@ class Batch:
         weights: ``[b, heads]``.
         probe_targets: int64 ``[b, probes]``.
         lessons: Head to what teachers say, ``[b, classes]``, NaN where they were not asked.
+        photos: Ordinary pictures that are shown beside some of the texts, a second time.
     """
 
     tokens: Tensor
@@ -44,6 +67,7 @@ class Batch:
     weights: Tensor
     probe_targets: Tensor
     lessons: dict[str, Tensor]
+    photos: Photos
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
@@ -87,7 +111,13 @@ class TrainingSet:
         self.has_text = np.array([bool(example.text.strip()) for example in examples])
         self.targets = _targets(examples, heads)
         self.probe_targets = _targets(examples, [f"probe_{name}" for name in probes])
-        self.weights = _weights(examples, heads, config.weights)
+        self.weights = _weights(examples, heads, config.weights, config.shares)
+        ordinary = [
+            picture
+            for picture, example in zip(picture_row, examples, strict=True)
+            if picture >= 0 and example.split == TRAIN and example.source in config.ordinary
+        ]
+        self.ordinary = torch.tensor(ordinary, dtype=torch.int64)
         self.muted = torch.tensor([[f"{one.source}/{head}" in config.muted for head in heads] for one in examples])
 
     def batch(self, rows: Sequence[int], config: TrainConfig | None) -> Batch:
@@ -108,6 +138,7 @@ class TrainingSet:
         places = picture.nonzero()[:, 0]
         files = picture_row[places.numpy()]
         tokens, mask = self.tokens.batch(rows)
+        bare = text & torch.from_numpy(picture_row < 0)
         return Batch(
             tokens=tokens,
             mask=mask,
@@ -120,6 +151,20 @@ class TrainingSet:
             weights=weights,
             probe_targets=self.probe_targets[list(rows)].masked_fill(~text[:, None], -1),
             lessons={head: lesson[list(rows)] for head, lesson in self.lessons.items()},
+            photos=self._photos(bare, config),
+        )
+
+    def _photos(self, bare: Tensor, config: TrainConfig | None) -> Photos:
+        """Draw ordinary pictures for some of the posts that are a text alone (bool ``[b]``)."""
+        share = 0.0 if config is None or not len(self.ordinary) else config.photos
+        posts = (bare & (torch.rand(len(bare)) < share)).nonzero()[:, 0] if share else torch.zeros(0, dtype=torch.int64)
+        # One picture for most posts, more for some.
+        drawn = torch.rand(len(posts)).square() * (1 if config is None else config.photos_most)
+        counts = drawn.floor().long() + 1
+        owners = torch.arange(len(posts)).repeat_interleave(counts)
+        files = self.ordinary[torch.randint(max(1, len(self.ordinary)), (len(owners),))] if len(owners) else owners
+        return Photos(
+            posts, owners, torch.from_numpy(self.regions[files.numpy()].astype(np.float32)), self.picture_globals[files]
         )
 
 
@@ -156,10 +201,34 @@ def _targets(examples: Sequence[Example], heads: Sequence[str]) -> Tensor:
     return torch.tensor([[example.targets.get(head, -1) for head in heads] for example in examples])
 
 
-def _weights(examples: Sequence[Example], heads: Sequence[str], weights: Mapping[str, float]) -> Tensor:
+def _weights(
+    examples: Sequence[Example],
+    heads: Sequence[str],
+    weights: Mapping[str, float],
+    shares: Mapping[str, Sequence[float]],
+) -> Tensor:
+    """Each example's weight in the loss of each head: its source's, and its class' by the shares that are wanted."""
+    counts: dict[tuple[str, str], Counter[int]] = {}
+    for example in examples:
+        if example.split == TRAIN:
+            for head in example.targets.keys() & shares.keys():
+                counts.setdefault((example.source, head), Counter())[example.targets[head]] += 1
+
+    def shifted(source: str, head: str, label: int | None) -> float:
+        seen = counts.get((source, head))
+        # A source of one class teaches that class: no weight makes it another share.
+        if label is None or seen is None or len(seen) < 2 or not seen[label]:
+            return 1.0
+        present = sum(shares[head][one] for one in seen)
+        return shares[head][label] / present * seen.total() / seen[label]
+
     return torch.tensor(
         [
-            [weights.get(f"{example.source}/{head}", weights.get(example.source, 1.0)) for head in heads]
+            [
+                weights.get(f"{example.source}/{head}", weights.get(example.source, 1.0))
+                * shifted(example.source, head, example.targets.get(head))
+                for head in heads
+            ]
             for example in examples
         ]
     )

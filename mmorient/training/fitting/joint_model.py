@@ -17,7 +17,7 @@ from mmorient.network.hima import ElementAttention
 from mmorient.network.mlc import TaskFeatures
 from mmorient.network.mm_orient import MmOrient, ModelSizes, PostTensors
 from mmorient.training.config import TrainConfig
-from mmorient.training.fitting.batches import Batch, TrainingSet
+from mmorient.training.fitting.batches import Batch, Photos, TrainingSet
 
 _MASK = 103  # [MASK] of BERT's vocabulary
 
@@ -42,10 +42,7 @@ class JointModel(nn.Module):
         """Both stage 1 vectors and both global vectors of a batch, the text encoder in bf16."""
         with torch.autocast(batch.tokens.device.type, dtype=torch.bfloat16):
             text, text_global = self.embed_texts(batch, dropout=dropout, token_dropout=token_dropout)
-        regions = batch.regions
-        if dropout:
-            kept = torch.rand(len(regions), 1, regions.shape[2], device=regions.device) > dropout
-            regions = regions * kept / (1 - dropout)
+        regions = _dropped(batch.regions, dropout)
         return PostTensors(
             text,
             text_global,
@@ -53,6 +50,25 @@ class JointModel(nn.Module):
             _spread(self.attend_regions(regions), batch.picture_places, len(text)),
             _spread(batch.picture_globals, batch.picture_places, len(text)),
             batch.picture_present,
+        )
+
+    def with_photos(self, posts: PostTensors, photos: Photos, *, dropout: float = 0.0) -> PostTensors:
+        """Some of a batch's texts again, each with its ordinary pictures pooled: ``[p, …]``."""
+        regions = _dropped(photos.regions, dropout)
+        count = len(photos.posts)
+        per_post = torch.bincount(photos.owners, minlength=count)[:, None]
+        vectors, globals_ = (
+            part.new_zeros(count, part.shape[1]).index_add_(0, photos.owners, part) / per_post
+            for part in (self.attend_regions(regions), photos.picture_globals)
+        )
+        chosen = {field.name: getattr(posts, field.name)[photos.posts] for field in fields(PostTensors)}
+        return PostTensors(
+            **chosen
+            | {
+                "picture": vectors,
+                "picture_global": functional.normalize(globals_, dim=-1),
+                "picture_present": torch.ones_like(chosen["picture_present"]),
+            }
         )
 
     def embed_texts(self, batch: Batch, *, dropout: float = 0.0, token_dropout: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -109,6 +125,14 @@ class JointModel(nn.Module):
         rest = [*self.text_attention.parameters(), *self.picture_attention.parameters(), *self.head.parameters()]
         groups.append({"params": rest, "lr": config.head_rate})
         return groups
+
+
+def _dropped(regions: Tensor, dropout: float) -> Tensor:
+    """Channels of pictures left out at random, the same in all regions: ``[m, R, d]``."""
+    if not dropout:
+        return regions
+    kept = torch.rand(len(regions), 1, regions.shape[2], device=regions.device) > dropout
+    return regions * kept / (1 - dropout)
 
 
 def _spread(vectors: Tensor, places: Tensor, count: int) -> Tensor:

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from mmorient.network.mm_orient import GraphContext
+from mmorient.network.mm_orient import GraphContext, PostTensors
 from mmorient.training.config import TrainConfig
-from mmorient.training.fitting.batches import TrainingSet, epochs_of
+from mmorient.training.fitting.batches import Batch, TrainingSet, epochs_of
 from mmorient.training.fitting.joint_model import JointModel
 from mmorient.training.fitting.resuming import TrainingState, load_state, save_state
 
@@ -180,12 +180,30 @@ class _Trainer:
         batch = self.data.batch(rows, config).to(self.device)
         posts = model.embed(batch, dropout=config.dropout, token_dropout=config.token_dropout)
         biases = model.head.set_biases(posts)
-        logits = model.head(posts, replace(context, text_bias=biases[0], picture_bias=biases[1]))
+        context = replace(context, text_bias=biases[0], picture_bias=biases[1])
+        logits = model.head(posts, context)
         loss = task_loss(logits, batch.targets, batch.weights, self.class_weights)
+        if len(batch.photos.posts):
+            loss = loss + self._photo_loss(batch, posts, context, logits)
         loss = loss + self._probe_loss(model.probe_logits(posts), batch.probe_targets)
         loss = loss + config.lesson_weight * _lesson_loss(logits, batch.lessons)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
+
+    def _photo_loss(
+        self, batch: Batch, posts: PostTensors, context: GraphContext, logits: dict[str, Tensor]
+    ) -> Tensor:
+        """The texts that are shown with ordinary pictures too: the same labels, and the same answers as without."""
+        chosen = batch.photos.posts
+        shown = self.model.head(self.model.with_photos(posts, batch.photos, dropout=self.config.dropout), context)
+        share = len(chosen) / len(batch.targets)
+        loss = share * task_loss(shown, batch.targets[chosen], batch.weights[chosen], self.class_weights)
+        lessons = {head: lesson[chosen] for head, lesson in batch.lessons.items()}
+        loss = loss + share * self.config.lesson_weight * _lesson_loss(shown, lessons)
+        for head, weight in self.config.consistency.items():
+            difference = shown[head].softmax(-1) - logits[head][chosen].softmax(-1)
+            loss = loss + weight * difference.square().sum() / len(batch.targets)
+        return loss
 
     def _probe_loss(self, logits: dict[str, Tensor], targets: Tensor) -> Tensor:
         return self.config.probe_weight * task_loss(logits, targets, torch.ones_like(targets), {})

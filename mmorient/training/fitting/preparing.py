@@ -19,6 +19,8 @@ from mmorient.errors import CheckpointError
 from mmorient.input.text import TextReader
 from mmorient.network.mm_orient import ModelSizes
 from mmorient.training.config import TrainConfig
+from mmorient.training.data.beside import beside_others
+from mmorient.training.data.contrast import contrast_pairs
 from mmorient.training.data.examples import PROBES, TRAIN, Example
 from mmorient.training.data.identity import counterfactuals, plain_mentions
 from mmorient.training.data.near_duplicates import without_crossing
@@ -95,7 +97,8 @@ def prepare(
     kept = without_crossing(examples)
     _log.info("%d examples, %d near duplicates across splits left out", len(kept), len(examples) - len(kept))
     if config.swaps:
-        kept += [*counterfactuals(kept, config.swaps, config.seed), *plain_mentions()]
+        kept += [*counterfactuals(kept, config.swaps, config.seed), *plain_mentions(), *contrast_pairs(config.seed)]
+    kept += beside_others(kept, config.beside, config.seed)
     reader = TextReader(tokenizer_file())
     tokens = TokenTable.of(reader, [example.text for example in kept])
     network = pretrained_picture()
@@ -127,5 +130,5 @@ def prepare(
     if teachers:
         shown = {row for epoch in epochs_of(data, config) for batch in epoch for row in batch}
         asked = [row for row in sorted(shown) if kept[row].source not in config.untaught]
-        data.lessons = lessons_of(teachers, kept, asked)
+        data.lessons = lessons_of(teachers, kept, asked, by_words=config.ordinary)
     return Prepared(data, sizes, network, projection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 import numpy as np
 import torch
@@ -47,8 +48,12 @@ def validate(
             known = truth >= 0
             if known.any():
                 scores[f"{source}/{head}"] = round(100 * _score(source, head, truth[known], logits[head][known]), 2)
-    counted = [value for name, value in scores.items() if name.partition("/")[0] not in uncounted]
+    counted = [value for name, value in scores.items() if not _matches(name.partition("/")[0], uncounted)]
     return scores | {"score": round(float(np.mean(counted or list(scores.values()))), 3)}
+
+
+def _matches(source: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(source, pattern) for pattern in patterns)
 
 
 def _outputs(
