@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmorient.config import Calibration, HeadCalibration
-from mmorient.labels import TASKS
 from mmorient.moderator import Moderator
 from mmorient.network.mm_orient import task_heads
 from mmorient.training.data.examples import VAL, Example
@@ -22,7 +21,6 @@ from mmorient.training.judging.metrics import (
     Bin,
     calibration_error,
     f1_scores,
-    macro_f1,
     macro_recall,
     reliability_bins,
 )
