@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-FORMAT = "mm-orient-checkpoint/3"
+from mmorient.labels import TASKS
+
+FORMAT = "mm-orient-checkpoint/4"
+_SHARES_ERROR = 1e-6  # of their sum: people write 0.333333 three times
 GraphKind = Literal["bank", "self"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -182,32 +186,39 @@ class CheckpointConfig(_Strict):
 
 
 class HeadCalibration(_Strict):
-    """``logits / temperature + bias`` before the softmax, and who wins after it.
-
-    Attributes:
-        thresholds: One a class, summing to 1: the label is the class whose probability is the largest multiple of its
-            threshold, so that a binary task says yes from the second one on. None lets the most probable class win.
-    """
+    """``logits / temperature + bias`` before the softmax."""
 
     temperature: float = Field(default=1.0, gt=0)
     bias: tuple[float, ...] | None = None
-    thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None
 
 
 class Calibration(_Strict):
-    """``calibration.json``: modalities (``text``, ``image``, ``text+image``, ``none``) to head to its scaling."""
+    """``calibration.json``: what makes probabilities of the heads' outputs.
+
+    Attributes:
+        heads: Modalities (``text``, ``image``, ``text+image``, ``none``) to head to its scaling.
+        shares: Task to the reference share of each of its classes: probabilities are stated for posts of which this
+            share has each class, whatever their modalities (prior shift; Saerens et al. 2002). Empty where that is not
+            known.
+    """
 
     heads: dict[str, dict[str, HeadCalibration]] = Field(default_factory=dict)
+    shares: dict[str, tuple[Annotated[float, Field(gt=0, lt=1)], ...]] = Field(default_factory=dict)
+
+    @field_validator("shares")
+    @classmethod
+    def _whole(cls, shares: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+        for name, own in shares.items():
+            if name not in TASKS:
+                raise ValueError(f"shares of {name!r}, which is no task")
+            if len(own) != len(TASKS[name].classes):
+                raise ValueError(f"shares of {name}: {len(own)}, of {len(TASKS[name].classes)} classes")
+            if abs(math.fsum(own) - 1) > _SHARES_ERROR:
+                raise ValueError(f"shares of {name} sum to {math.fsum(own):g}, not to 1")
+        return shares
 
     def apply(self, modalities: tuple[str, ...], head: str, logits: list[float]) -> list[float]:
         """Scale one post's logits of one head."""
-        scaling = self._of(modalities, head)
+        scaling = self.heads.get("+".join(modalities) or "none", {}).get(head) or HeadCalibration()
         bias = scaling.bias or (0.0,) * len(logits)
         return [value / scaling.temperature + shift for value, shift in zip(logits, bias, strict=True)]
-
-    def thresholds(self, modalities: tuple[str, ...], head: str) -> tuple[float, ...] | None:
-        """What each class' probability is held against."""
-        return self._of(modalities, head).thresholds
-
-    def _of(self, modalities: tuple[str, ...], head: str) -> HeadCalibration:
-        return self.heads.get("+".join(modalities) or "none", {}).get(head) or HeadCalibration()

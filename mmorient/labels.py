@@ -46,6 +46,9 @@ TASKS: dict[str, Task] = {
     )
 }
 
+BINARY_TASKS = tuple(task.name for task in TASKS.values() if len(task.classes) == 2)
+"""Tasks that a threshold can be set for: one number says yes or no."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intensity:
@@ -57,11 +60,19 @@ class Intensity:
 
 @dataclass(frozen=True, slots=True)
 class TaskLabel:
-    """The answer of one task; ``label`` is the class that is most probable for its threshold, as published."""
+    """The answer of one task.
+
+    Attributes:
+        label: The most probable class, as published; with a threshold the class that it asks for.
+        probabilities: Class to probability, four decimals, summing to 1.
+        intensity: How much of it there is; None for tasks without degrees.
+        threshold: What an operator held the positive class against; None where nobody did.
+    """
 
     label: str
     probabilities: Mapping[str, float]
     intensity: Intensity | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,24 +114,28 @@ def task_label(
     task: Task,
     logits: Sequence[float],
     degree_logits: Sequence[float] | None,
-    thresholds: Sequence[float] | None = None,
+    threshold: float | None = None,
 ) -> TaskLabel:
     """Turn calibrated logits into a published answer.
 
-    The odds of "not at all" against the most likely degree are the odds of the binary classes. A post called not
-    sarcastic never has a sarcastic degree as its intensity, and one called sarcastic always does.
+    The label is the most probable class of what is published. An operator's threshold decides instead where there is
+    one: the positive class from it on. The odds of "not at all" against the most likely degree are the odds of the
+    binary classes. A post called not sarcastic never has a sarcastic degree as its intensity, and one called sarcastic
+    always does, whoever decided.
 
     Args:
         task: The task.
         logits: One a class.
         degree_logits: One a degree beyond the first, or None.
-        thresholds: One a class, as ``HeadCalibration`` has them; None holds all classes against the same one.
+        threshold: In 0..1, of a binary task; None where no operator set one.
     """
     shares = softmax(logits)
     published = rounded(shares)
-    bars = thresholds or (1.0,) * len(shares)
-    # Rounding may make a tie of what was none; the unrounded shares then decide, here as for the degrees.
-    best = max(range(len(shares)), key=lambda index: (published[index] / bars[index], shares[index] / bars[index]))
+    if threshold is None:
+        # Rounding may make a tie of what was none; the unrounded shares then decide.
+        best = max(range(len(shares)), key=lambda index: (published[index], shares[index]))
+    else:
+        best = int(published[1] >= threshold)
     intensity = None
     if degree_logits is not None:
         top = max(degree_logits)
@@ -129,4 +144,18 @@ def task_label(
         # The largest as published: the unit that rounding leaves over may lift any one of equal degrees.
         chosen = 0 if best == 0 else 1 + max(range(len(degrees) - 1), key=lambda index: degrees[index + 1])
         intensity = Intensity(task.degrees[chosen], dict(zip(task.degrees, degrees, strict=True)))
-    return TaskLabel(task.classes[best], dict(zip(task.classes, published, strict=True)), intensity)
+    return TaskLabel(task.classes[best], dict(zip(task.classes, published, strict=True)), intensity, threshold)
+
+
+def checked_thresholds(thresholds: Mapping[str, float]) -> dict[str, float]:
+    """Operators' thresholds by task, in the order of ``TASKS``.
+
+    Raises:
+        ValueError: A task that is unknown or has more than two classes, or a number that is not between 0 and 1.
+    """
+    for name, value in thresholds.items():
+        if name not in BINARY_TASKS:
+            raise ValueError(f"threshold of {name!r}: tasks that can have one are {', '.join(BINARY_TASKS)}")
+        if not 0 < value < 1:
+            raise ValueError(f"threshold of {name}: {value:g} is not between 0 and 1")
+    return {name: float(thresholds[name]) for name in BINARY_TASKS if name in thresholds}

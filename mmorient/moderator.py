@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -22,7 +22,7 @@ from mmorient.input.language import language_of
 from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings, Reading
 from mmorient.input.text import Window, post_text
 from mmorient.input.units import SEPARATOR, has_words
-from mmorient.labels import TASKS, PostLabels, task_label
+from mmorient.labels import TASKS, PostLabels, checked_thresholds, task_label
 from mmorient.network.embedders import PictureEmbedder, TextEmbedder
 from mmorient.network.mm_orient import DEGREES, PostTensors
 from mmorient.network.post_tensors import sample_embeddings, stack_posts
@@ -75,6 +75,7 @@ class Moderator:
         graph_context: GraphKind = "bank",
         compiled: bool = False,
         threads: int | None = None,
+        thresholds: Mapping[str, float] | None = None,
     ) -> None:
         tiles = checkpoint.config.tiles.get(device.type)
         if tiles is None:
@@ -105,6 +106,7 @@ class Moderator:
         [context] = self._threads.run(checkpoint.bank.context, [self._model])
         self._context = context if graph_context == "bank" else context.alone()
         self._calibration = checkpoint.calibration
+        self._thresholds = checked_thresholds(thresholds or {})
         self._drawn_text = checkpoint.drawn_text()
         self._rows = tiles.posts
         self._device = device
@@ -132,6 +134,7 @@ class Moderator:
         graph_context: GraphKind = "bank",
         compiled: bool = False,
         threads: int | None = None,
+        thresholds: Mapping[str, float] | None = None,
     ) -> Moderator:
         """Load a checkpoint.
 
@@ -144,11 +147,14 @@ class Moderator:
                 minute for each padded length, and a C++ compiler must be there.
             threads: Tiles that a CPU computes side by side, each in one thread; None takes as many as torch has
                 threads. They change the speed alone.
+            thresholds: Binary task to a number between 0 and 1: the label is the positive class exactly where its
+                published probability reaches it. The label of every other task is its most probable class.
 
         Raises:
             CheckpointError: The checkpoint cannot be used.
             ValueError: A setting that is none of the above, or a device that is not here.
         """
+        checked_thresholds(thresholds or {})
         if graph_context not in {"bank", "self"}:
             raise ValueError(f"graph_context {graph_context!r}: a label may not depend on its batch; bank or self")
         if precision not in _DTYPES:
@@ -161,6 +167,7 @@ class Moderator:
             graph_context=graph_context,
             compiled=compiled,
             threads=threads,
+            thresholds=thresholds,
         )
 
     def prove(self) -> list[str]:
@@ -244,6 +251,11 @@ class Moderator:
         if any(picture.painted != paints for picture in pictures):
             raise ValueError("a picture was not decoded with drawn_text=moderator.drawn_text")
         return self._pictures.embed(pictures)
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """The thresholds that labels follow, by task; empty where every label is the most probable class."""
+        return self._thresholds
 
     @property
     def threshold(self) -> float:
@@ -372,7 +384,7 @@ class Moderator:
                 task,
                 scaled[name],
                 scaled.get(name + DEGREES),
-                self._calibration.thresholds(post.modalities, name),
+                self._thresholds.get(name),
             )
             for name, task in TASKS.items()
         }

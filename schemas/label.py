@@ -1,6 +1,6 @@
 """Label: what the model says of a post. A function of the post, the checkpoint and the settings alone."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,18 @@ Modalities = tuple[Literal["text", "image"], ...]
 
 def _is_absent(value: object) -> bool:
     return value is None
+
+
+Threshold = Annotated[
+    float | None,
+    Field(
+        exclude_if=_is_absent,
+        gt=0,
+        lt=1,
+        description="an operator's own, where there is one: the label is the positive class from this probability on; "
+        "without it the label is the most probable class",
+    ),
+]
 
 
 class Intensity(BaseModel):
@@ -30,6 +42,7 @@ class TaskLabel(BaseModel):
 
     label: str
     probabilities: Probabilities = Field(description="calibrated, four decimals, summing to 1 within rounding")
+    threshold: Threshold = None
     intensity: Intensity | None = Field(default=None, description="null for tasks without intensities")
 
 
@@ -101,6 +114,7 @@ class Label(BaseModel):
     task: str
     label: str
     probabilities: Probabilities
+    threshold: Threshold = None
     intensity: Intensity | None = None
     modalities: Modalities
     unavailable: tuple[Unavailable, ...] = Field(default=(), description="of many media the first 32")

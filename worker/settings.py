@@ -24,6 +24,7 @@ POST_FIELDS = ("id", "text", "media", "created_at", "author_id", "community", "l
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+Threshold = float | None
 
 
 class _Group(BaseModel):
@@ -191,6 +192,26 @@ class GuardSettings(_Group):
     )
 
 
+class ThresholdSettings(_Group):
+    """From which probability on a post is called so; unset: the label is the most probable class.
+
+    Tasks of two classes have one. A threshold is stamped on every label that it decides; probabilities stay as they are.
+    """
+
+    humour: Threshold = Field(None, gt=0, lt=1, description="probability from which on a post is called humorous")
+    sarcasm: Threshold = Field(None, gt=0, lt=1, description="probability from which on a post is called sarcastic")
+    offensiveness: Threshold = Field(
+        None, gt=0, lt=1, description="probability from which on a post is called offensive"
+    )
+    motivation: Threshold = Field(
+        None, gt=0, lt=1, description="probability from which on a post is called motivational"
+    )
+
+    def by_task(self) -> dict[str, float]:
+        """Return the thresholds that are set."""
+        return self.model_dump(exclude_none=True)
+
+
 class ShadowSettings(_Group):
     """A second checkpoint that labels a share of the live posts, onto topics of its own."""
 
@@ -281,6 +302,7 @@ class Settings(BaseSettings):
     graph_context: Literal["bank", "self"] = Field(
         "bank", description="the posts that a post is compared with; stamped on every label"
     )
+    thresholds: ThresholdSettings = ThresholdSettings()
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
     media: MediaSettings = MediaSettings()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from docs.generate.tables import code, table
@@ -86,6 +86,8 @@ def _limit(constraint: Any) -> str:
             return f"≥ {bound}"
         case Le(le=bound):
             return f"≤ {bound}"
+        case Lt(lt=bound):
+            return f"< {bound}"
     return ""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmorient.commands.model_options import load_moderator, model_options, refuse_missing
+from mmorient.commands.model_options import load_moderator, model_options, refuse_missing, threshold_option
 from mmorient.errors import ArchiveUsageError, PostError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     help="Label with N workers on Ray: on this machine, or on the cluster that RAY_ADDRESS names.",
 )
 @model_options
+@threshold_option
 def label(
     *, paths: tuple[str, ...], out: str | None, resume: bool, overwrite: bool, workers: int | None, **options: Any
 ) -> None:
@@ -145,6 +146,7 @@ def _engine(
     archive: Archive, options: Mapping[str, Any], workers: int | None, *, quiet: bool | None
 ) -> tuple[dict[str, str], Engine]:
     """What the labels depend on besides the posts, and what labels from a place on: here, or on Ray."""
+    from mmorient.archive.label_table import THRESHOLDS
     from mmorient.archive.labelling import label_here
     from mmorient.archive.progress import with_progress
     from mmorient.files.refusals import Refusals
@@ -187,4 +189,6 @@ def _engine(
         "precision": options["precision"],
         "device": options["device"] if workers else find_device(options["device"]).type,
     }
+    if thresholds := options.get("thresholds"):
+        model[THRESHOLDS] = " ".join(f"{task}={number!r}" for task, number in thresholds.items())
     return model, engine

@@ -1,7 +1,7 @@
 """Labels as a table: a row of Parquet and a line of JSON carry the same.
 
-Columns: ``id``; ``labels``, one struct a task of ``label``, ``probabilities`` by class and, for tasks that have
-degrees, ``intensity``; ``modalities``; ``unavailable``, null where everything could be used.
+Columns: ``id``; ``labels``, one struct a task of ``label``, ``probabilities`` by class, ``threshold`` where an operator
+set one and, for tasks that have degrees, ``intensity``; ``modalities``; ``unavailable``, null where everything could be used.
 """
 
 from __future__ import annotations
@@ -17,19 +17,24 @@ if TYPE_CHECKING:
 
 MODEL_KEY = b"mmorient.model"
 """Of the Parquet file's metadata: what the labels depend on besides the posts, as JSON."""
+THRESHOLDS = "thresholds"
+"""Of those: ``TASK=NUMBER`` for each threshold, a space between; missing where there is none."""
 
 
 def label_schema(model: Mapping[str, str]) -> pa.Schema:
-    """The columns, the same for every checkpoint; ``model`` goes into the metadata."""
+    """The columns, the same for every checkpoint, and one more for each threshold; ``model`` goes into the metadata."""
     import pyarrow as pa
 
     def answer(classes: Sequence[str]) -> list[pa.Field]:
         shares = pa.struct([pa.field(name, pa.float64()) for name in classes])
         return [pa.field("label", pa.string()), pa.field("probabilities", shares)]
 
+    held = {one.partition("=")[0] for one in model.get(THRESHOLDS, "").split()}
+
     def task_type(task: Task) -> pa.DataType:
+        threshold = [pa.field("threshold", pa.float64())] if task.name in held else []
         intensity = [pa.field("intensity", pa.struct(answer(task.degrees)))] if task.degrees else []
-        return pa.struct([*answer(task.classes), *intensity])
+        return pa.struct([*answer(task.classes), *threshold, *intensity])
 
     unavailable = pa.struct([pa.field("index", pa.int64()), pa.field("reason", pa.string())])
     return pa.schema(
@@ -55,7 +60,7 @@ def label_line(row: Mapping[str, Any]) -> str:
     fields: dict[str, Any] = {
         "id": row["id"],
         "labels": {
-            task: {"label": answer["label"], "probabilities": answer["probabilities"]}
+            task: {name: answer[name] for name in ("label", "probabilities", "threshold") if name in answer}
             | {"intensity": answer.get("intensity")}
             for task, answer in row["labels"].items()
         },

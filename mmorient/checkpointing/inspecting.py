@@ -49,6 +49,7 @@ def describe(path: Path | None = None) -> dict[str, Any]:
         },
         "tasks": {task.name: {"classes": task.classes, "degrees": task.degrees} for task in TASKS.values()},
         "calibration": checkpoint.calibration.model_dump()["heads"],
+        "shares": checkpoint.calibration.model_dump()["shares"],
     }
 
 

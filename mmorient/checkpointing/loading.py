@@ -5,7 +5,7 @@
 ``tokenizer.json``         of a text encoder that lies in the checkpoint itself
 ``head.safetensors``       all after the cache: stand-ins, HIMA stage 2, CMRL, task features, MLC
 ``bank.safetensors``       the reference posts
-``calibration.json``       temperatures and biases
+``calibration.json``       temperatures and biases, and the shares of classes that probabilities are stated for
 ``README.md``              the model card, which no digest covers
 """
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mmorient.errors import CheckpointError
+from mmorient.labels import checked_thresholds
 
 if TYPE_CHECKING:
     from mmorient.moderator import Moderator
@@ -40,6 +41,31 @@ def model_options(command: _Command) -> _Command:
     return command
 
 
+def threshold_option(command: _Command) -> _Command:
+    """Give a command ``--threshold``, for labels as a worker with such settings gives them."""
+    return click.option(
+        "--threshold",
+        "thresholds",
+        metavar="TASK=NUMBER",
+        multiple=True,
+        callback=_read_thresholds,
+        help="Call a post so from this probability on, such as offensiveness=0.7; may be given for several tasks. The"
+        " label is the most probable class otherwise.",
+    )(command)
+
+
+def _read_thresholds(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
+    thresholds: dict[str, float] = {}
+    for one in given:
+        task, _, number = one.partition("=")
+        try:
+            thresholds |= checked_thresholds({task: float(number)})
+        except ValueError as error:
+            said = str(error) if number and not str(error).startswith("could not") else f"{one!r} is not TASK=NUMBER"
+            raise click.BadParameter(said, context, parameter) from error
+    return checked_thresholds(thresholds)
+
+
 def refuse_missing(checkpoint: Path | None) -> None:
     """Before torch is loaded, which takes seconds.
 
@@ -51,7 +77,7 @@ def refuse_missing(checkpoint: Path | None) -> None:
 
 
 def load_moderator(options: dict[str, Any]) -> Moderator:
-    """The moderator that the values of ``model_options`` ask for.
+    """The moderator that the values of ``model_options`` ask for, and of ``threshold_option`` where a command has it.
 
     Raises:
         CheckpointError: The checkpoint cannot be used.
@@ -66,6 +92,7 @@ def load_moderator(options: dict[str, Any]) -> Moderator:
             device=options["device"],
             precision=options["precision"],
             graph_context=options["graph_context"],
+            thresholds=options.get("thresholds"),
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error

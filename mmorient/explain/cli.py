@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmorient.commands.model_options import load_moderator, model_options, refuse_missing
+from mmorient.commands.model_options import load_moderator, model_options, refuse_missing, threshold_option
 from mmorient.errors import PostError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class _OneLine(click.Command):
 @click.command(cls=_OneLine)
 @click.argument("file", metavar="POST.json", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
 @model_options
+@threshold_option
 @click.option("--neighbours", type=click.IntRange(min=0), default=5, show_default=True, help="Reference posts to name.")
 @click.option(
     "--words",

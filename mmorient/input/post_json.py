@@ -131,8 +131,10 @@ def write_line(line: Line, labels: PostLabels) -> str:
 def label_fields(label: TaskLabel) -> dict[str, Any]:
     """One task's answer as JSON has it."""
     intensity = label.intensity
+    threshold = {} if label.threshold is None else {"threshold": label.threshold}
     return {
         "label": label.label,
         "probabilities": dict(label.probabilities),
+        **threshold,
         "intensity": intensity and {"label": intensity.label, "probabilities": dict(intensity.probabilities)},
     }

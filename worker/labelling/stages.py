@@ -45,6 +45,7 @@ async def load_moderator(settings: Settings) -> "Moderator":
         precision=settings.precision,
         graph_context=settings.graph_context,
         compiled=settings.compiled,
+        thresholds=settings.thresholds.by_task(),
     )
 
 

@@ -106,6 +106,7 @@ class RecordBuilder:
                 task=tasks[0],
                 label=answer.label,
                 probabilities=answer.probabilities,
+                threshold=answer.threshold,
                 intensity=answer.intensity,
                 **about,
             )
@@ -207,4 +208,6 @@ def _answer(label: "ModelLabel") -> TaskLabel:
     intensity = label.intensity and Intensity(
         label=label.intensity.label, probabilities=dict(label.intensity.probabilities)
     )
-    return TaskLabel(label=label.label, probabilities=dict(label.probabilities), intensity=intensity)
+    return TaskLabel(
+        label=label.label, probabilities=dict(label.probabilities), threshold=label.threshold, intensity=intensity
+    )

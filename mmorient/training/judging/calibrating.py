@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmorient.config import Calibration, HeadCalibration
-from mmorient.labels import TASKS
 from mmorient.moderator import Moderator
 from mmorient.network.mm_orient import task_heads
 from mmorient.training.data.examples import VAL, Example
@@ -22,7 +21,6 @@ from mmorient.training.judging.metrics import (
     Bin,
     calibration_error,
     f1_scores,
-    macro_f1,
     macro_recall,
     reliability_bins,
 )
@@ -91,11 +89,9 @@ def calibrate(moderator: Moderator, examples: Sequence[Example]) -> tuple[Calibr
 
 def describe(one: Fit) -> str:
     """One line."""
-    bars = " ".join(f"{value:.2f}" for value in one.scaling.thresholds or ())
     return (
         f"{one.modalities:10} {one.head:21} {one.posts:5} posts"
         f"  ECE {100 * one.before:5.1f} -> {100 * one.after:4.1f} %  temperature {one.scaling.temperature:.2f}"
-        + (f"  thresholds {bars}" if bars else "")
     )
 
 
@@ -109,10 +105,6 @@ def fit(modalities: str, head: str, logits: Tensor, targets: Tensor, sources: Se
         learned = fit_scaling(logits[other], targets[other], sources[other]) if len(targets) > 1 else scaling
         held_out[half::2] = _scaled(logits[half::2], learned)
     truth = targets.numpy()
-    if head in TASKS:
-        objective = _OBJECTIVES.get((modalities, head), macro_f1)
-        thresholds = choose_thresholds(_scaled(logits, scaling), truth, objective, sources)
-        scaling = scaling.model_copy(update={"thresholds": thresholds})
     return Fit(
         modalities,
         head,

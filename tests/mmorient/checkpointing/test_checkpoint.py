@@ -93,7 +93,11 @@ def test_other_bytes(copy: Path, name: str) -> None:
         ),
         (
             lambda config: config.update(format="mm-orient-checkpoint/2", rows=config.pop("tiles")),
-            "this version reads 'mm-orient-checkpoint/3'",
+            "this version reads 'mm-orient-checkpoint/4'",
+        ),
+        (
+            lambda config: config.update(format="mm-orient-checkpoint/3"),
+            "format is 'mm-orient-checkpoint/3', this version reads 'mm-orient-checkpoint/4'",
         ),
         (lambda config: config["head"].update(trunk=[9, 9]), "dense1.weight is"),
         (lambda config: config["head"].update(bank_posts=3), "labels is"),

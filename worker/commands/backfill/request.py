@@ -55,6 +55,9 @@ class Request:
             "precision": settings.precision,
             "graph_context": settings.graph_context,
         }
+        # Only where there are some: a backfill that was begun before they existed goes on.
+        if thresholds := settings.thresholds.by_task():
+            parts["thresholds"] = thresholds
         return blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 

@@ -139,8 +139,8 @@ def _plans(
     for plan in plans.values():
         if plan.labels != request.labels:
             raise SettingsError(
-                f"--group-id: the backfill of group {group} writes other labels (checkpoint, tasks, output, precision "
-                "or graph context differ): give this one another group"
+                f"--group-id: the backfill of group {group} writes other labels (checkpoint, tasks, output, precision, "
+                "graph context or thresholds differ): give this one another group"
             )
         if plan.asked != request.asked and not resume:
             raise SettingsError(

@@ -36,6 +36,7 @@ def main() -> None:
             precision=settings.precision,
             graph_context=settings.graph_context,
             compiled=settings.compiled,
+            thresholds=settings.thresholds.by_task(),
         )
         loaded = time.perf_counter()
         differences = moderator.prove()
