@@ -18,6 +18,7 @@ from mmorient.errors import ArchiveUsageError, CheckpointError, MmOrientError
 from mmorient.explain.cli import explain
 from mmorient.training.cli import ablate, calibrate, evaluate, train
 from mmorient.training.fairness_cli import fairness
+from mmorient.training.photos_cli import photos
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -38,7 +39,7 @@ def inspect(checkpoint: Path | None, as_json: bool) -> None:
     click.echo(json.dumps(description, indent=2) if as_json else readable(description))
 
 
-for one in (label, explain, train, calibrate, evaluate, fairness, ablate, reference):
+for one in (label, explain, train, calibrate, evaluate, fairness, photos, ablate, reference):
     mmorient.add_command(one)
 
 

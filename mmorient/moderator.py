@@ -14,7 +14,7 @@ from mmorient.arithmetic.dense import lay_out
 from mmorient.arithmetic.exactness import Probe, differences, fingerprint, joined
 from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
 from mmorient.checkpointing.loading import Checkpoint, load_checkpoint
-from mmorient.config import GraphKind, Precision
+from mmorient.config import Calibration, GraphKind, Precision
 from mmorient.digest import SHIPPED
 from mmorient.encoders.building import compile_encoder
 from mmorient.errors import CheckpointError
@@ -186,6 +186,11 @@ class Moderator:
     def device(self) -> str:
         """Where it computes: ``cpu``, ``cuda`` or ``mps``."""
         return self._device.type
+
+    @property
+    def calibration(self) -> Calibration:
+        """What makes probabilities of the heads' outputs, and for which shares of the classes they are stated."""
+        return self._calibration
 
     @property
     def text_width(self) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmorient.commands.model_options import load_moderator, model_options, refuse_missing
+from mmorient.labels import TASKS
 
 if TYPE_CHECKING:
     from mmorient.moderator import Moderator
@@ -64,9 +65,9 @@ def train(
 ) -> None:
     """Train the compact checkpoint on the sets in the folder DATA.
 
-    DATA holds any of memotion_dataset_7k/, mvsa_single/, tweeteval/datasets/ and sarcasm_text/ in their own layouts,
-    and any *.csv and *.jsonl of labelled posts. Says how long it will take before it starts; goes on where it was
-    interrupted.
+    DATA holds any of memotion_dataset_7k/, mvsa_single/, tweeteval/datasets/, sarcasm_text/, hatemoji/ and umsab/ in
+    their own layouts, and any *.csv and *.jsonl of labelled posts. Says how long it will take before it starts; goes on
+    where it was interrupted.
     """
     config = _prepare(config_file)
     for folder in (start, *teachers):
@@ -86,19 +87,33 @@ def train(
 @_DATA
 @click.option("--source", "sources", multiple=True, help="A set to calibrate on; all by default.")
 @click.option("--diagram", type=click.Path(dir_okay=False, path_type=Path), help="PNG of reliability to write.")
-def calibrate(checkpoint: Path, data: Path, sources: tuple[str, ...], diagram: Path | None) -> None:
-    """Fit CHECKPOINT's temperatures, biases and class thresholds anew on the split val of the sets in DATA.
+@click.option(
+    "--prior",
+    "priors",
+    multiple=True,
+    metavar="TASK=SHARES",
+    help="The share of a task's classes among your posts, in the order of its classes, such as sentiment=0.2,0.5,0.3;"
+    " of two classes the second's share is enough, such as sarcasm=0.1. Repeatable.",
+)
+def calibrate(
+    checkpoint: Path, data: Path, sources: tuple[str, ...], diagram: Path | None, priors: tuple[str, ...]
+) -> None:
+    """Fit CHECKPOINT's temperatures and biases anew on the split val of the sets in DATA.
+
+    The probabilities are stated for posts with the shares of classes that --prior gives, or else the checkpoint's own.
+    Where a class has too few posts, a head keeps what it has, and the line says so.
 
     The errors after are of posts that the fit did not see: each half is calibrated by the other. The checkpoint's
     digest changes.
     """
     refuse_missing(checkpoint)
+    shares = dict(_prior(one) for one in priors)
     from mmorient.training.data.readers import read_all
     from mmorient.training.judging.calibrating import describe
     from mmorient.training.run import calibrate_checkpoint
 
     examples = [example for example in read_all(data) if not sources or example.source in sources]
-    for one in calibrate_checkpoint(checkpoint, examples, diagram):
+    for one in calibrate_checkpoint(checkpoint, examples, diagram, shares):
         click.echo(describe(one))
 
 
@@ -163,6 +178,27 @@ def evaluate(
         click.echo(json.dumps([score.as_dict() for score in scores], indent=2))
     if html is not None:
         write_report(scores, _about(moderator, split), html)
+
+
+def _prior(said: str) -> tuple[str, tuple[float, ...]]:
+    """``TASK=SHARES`` as task and the share of each class.
+
+    Raises:
+        UsageError: No such task, or no shares.
+    """
+    name, _, values = said.partition("=")
+    if name not in TASKS:
+        raise click.UsageError(f"--prior {said}: {name!r} is none of {', '.join(TASKS)}")
+    classes = TASKS[name].classes
+    try:
+        shares = tuple(float(value) for value in values.split(","))
+    except ValueError:
+        raise click.UsageError(f"--prior {said}: {values!r} are no numbers with commas between them") from None
+    if len(shares) == 1 and len(classes) == 2:
+        shares = (1 - shares[0], shares[0])
+    if len(shares) != len(classes) or not all(0 < share < 1 for share in shares) or abs(sum(shares) - 1) > 1e-3:
+        raise click.UsageError(f"--prior {said}: {name} needs a share for each of {', '.join(classes)}; they sum to 1")
+    return name, shares
 
 
 def _score_row(score: Score) -> str:

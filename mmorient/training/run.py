@@ -12,6 +12,7 @@ import torch
 from mmorient.checkpointing.loading import Checkpoint, load_checkpoint
 from mmorient.checkpointing.saving import save_calibration
 from mmorient.errors import DataError
+from mmorient.labels import TASKS
 from mmorient.moderator import Moderator
 from mmorient.reference import REFERENCE, Reference, count_labels, save_reference
 from mmorient.training.config import TrainConfig
@@ -78,10 +79,16 @@ def train(
     )
     learning_curves(work / METRICS, work / CURVES)
     finish(model.cpu(), prepared, config, out)
-    calibrate_checkpoint(out, examples, work / RELIABILITY)
+    stated_for = {task: config.shares[task] for task in TASKS if task in config.shares}
+    calibrate_checkpoint(out, examples, work / RELIABILITY, stated_for)
 
 
-def calibrate_checkpoint(path: Path, examples: Sequence[Example], diagram: Path | None) -> list[Fit]:
+def calibrate_checkpoint(
+    path: Path,
+    examples: Sequence[Example],
+    diagram: Path | None,
+    shares: Mapping[str, Sequence[float]] | None = None,
+) -> list[Fit]:
     """Fit a checkpoint's calibration anew on the validation split and write it, and what it then says of that split.
 
     The digest changes.
@@ -90,12 +97,13 @@ def calibrate_checkpoint(path: Path, examples: Sequence[Example], diagram: Path 
         path: The checkpoint's folder.
         examples: Of any split.
         diagram: Where the reliability diagram goes, if anywhere.
+        shares: Task to the share of each class that its probabilities are stated for, where not as before.
 
     Raises:
         CheckpointError: It cannot be used.
         DataError: No example of the split ``val`` has a label.
     """
-    calibration, fits = calibrate(Moderator.from_checkpoint(path), examples)
+    calibration, fits = calibrate(Moderator.from_checkpoint(path), examples, shares)
     if not fits:
         raise DataError("no example of the split val has a label")
     for one in fits:

@@ -52,9 +52,9 @@ def read_all(data: Path) -> list[Example]:
 
     Args:
         data: Holds any of ``memotion_dataset_7k``, ``mvsa_single``, ``tweeteval/datasets``, ``sarcasm_text``,
-            ``hatemoji`` and ``umsab``, and any files of labelled posts, as ``read_posts`` takes them. Names that begin with ``_`` or ``.`` are passed
-            over, and empty files with a word. Rows of those files that cannot be used are named in the log, the first
-            few of each kind, and left out.
+            ``hatemoji`` and ``umsab``, and any files of labelled posts, as ``read_posts`` takes them. Names that begin
+            with ``_`` or ``.`` are passed over, and empty files with a word. Rows of those files that cannot be used
+            are named in the log, the first few of each kind, and left out.
 
     Raises:
         DataError: No set is there, or one is laid out otherwise; or no row of a file can be used.

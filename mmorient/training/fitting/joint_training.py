@@ -190,9 +190,7 @@ class _Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
-    def _photo_loss(
-        self, batch: Batch, posts: PostTensors, context: GraphContext, logits: dict[str, Tensor]
-    ) -> Tensor:
+    def _photo_loss(self, batch: Batch, posts: PostTensors, context: GraphContext, logits: dict[str, Tensor]) -> Tensor:
         """The texts that are shown with ordinary pictures too: the same labels, and the same answers as without."""
         chosen = batch.photos.posts
         shown = self.model.head(self.model.with_photos(posts, batch.photos, dropout=self.config.dropout), context)

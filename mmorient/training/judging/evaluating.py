@@ -29,6 +29,7 @@ from mmorient.training.judging.metrics import (
     precisions,
     recalls,
     reliability_bins,
+    share_weights,
 )
 
 _CHUNK = 256
@@ -41,7 +42,8 @@ class Score:
 
     Attributes:
         slice: ``all``, or the posts of it that ``SLICES`` names.
-        calibration_error: Of the most probable class, which thresholds may keep from being the answer.
+        calibration_error: Of the most probable class, of posts weighted to the shares that the checkpoint's
+            probabilities are stated for.
         f1: Of the second class of a binary task, else the macro-F1 again.
         intervals: Measure to its 95 % bootstrap interval.
         precision: By class.
@@ -115,7 +117,14 @@ def _scores(moderator: Moderator, source: str, modalities: str, examples: list[E
                 parts |= {name: rows} if len(rows) >= SLICE_POSTS else {}
         for name, rows in parts.items():
             yield _score(
-                source, modalities, task, part=name, truth=truth[rows], answer=answer[rows], shares=shares[rows]
+                source,
+                modalities,
+                task,
+                part=name,
+                truth=truth[rows],
+                answer=answer[rows],
+                shares=shares[rows],
+                stated_for=moderator.calibration.shares.get(task.name),
             )
 
 
@@ -128,9 +137,10 @@ def _score(
     truth: NDArray[np.int64],
     answer: NDArray[np.int64],
     shares: NDArray[np.float64],
+    stated_for: Sequence[float] | None,
 ) -> Score:
     classes = len(task.classes)
-    measures = _measures(classes)
+    measures = _measures(classes, stated_for)
     bounds = intervals(measures, truth, answer, shares)
     return Score(
         source=source,
@@ -143,11 +153,11 @@ def _score(
         precision=dict(zip(task.classes, map(_percent, precisions(truth, answer, classes)), strict=True)),
         recall=dict(zip(task.classes, map(_percent, recalls(truth, answer, classes)), strict=True)),
         confusion=confusion(truth, answer, classes).tolist(),
-        reliability=reliability_bins(truth, shares),
+        reliability=reliability_bins(truth, shares, weights=_weights(truth, stated_for)),
     )
 
 
-def _measures(classes: int) -> dict[str, Measure]:
+def _measures(classes: int, stated_for: Sequence[float] | None) -> dict[str, Measure]:
     def f1(truth: NDArray[np.int64], answer: NDArray[np.int64], _: NDArray[np.float64]) -> float:
         scores = f1_scores(truth, answer, classes)
         return float(scores[1] if classes == 2 else scores.mean())
@@ -156,8 +166,14 @@ def _measures(classes: int) -> dict[str, Measure]:
         "macro_f1": lambda truth, answer, _: macro_f1(truth, answer, classes),
         "macro_recall": lambda truth, answer, _: macro_recall(truth, answer, classes),
         "f1": f1,
-        "calibration_error": lambda truth, _, shares: calibration_error(truth, shares),
+        "calibration_error": lambda truth, _, shares: calibration_error(
+            truth, shares, weights=_weights(truth, stated_for)
+        ),
     }
+
+
+def _weights(truth: NDArray[np.int64], stated_for: Sequence[float] | None) -> NDArray[np.float64]:
+    return share_weights(truth, stated_for, [""] * len(truth))
 
 
 def _percent(share: float) -> float:
