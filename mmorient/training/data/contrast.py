@@ -22,10 +22,14 @@ from mmorient.training.data.identity import AXES
 VERSIONS = 4
 """How many groups a sentence with a slot is given."""
 
+_SPELLED_OUT = 0.5
 _FILE = Path(__file__).with_suffix(".toml")
 _GROUPS = [forms for groups in AXES.values() for forms in groups]
 _SLOT = re.compile(r"\{[aps]\}")
 _ARTICLE = re.compile(r"\b([Aa]) (?=\{[as]\})")
+# Groups that are seldom a noun in the singular; some have no plural of their own.
+_ADJECTIVES = {"gay", "bisexual", "straight", "queer", "chinese", "black", "white", "transgender"}
+_ADJECTIVES |= {forms[0] for forms in AXES["ability"]}
 # The degrees' head as network.mm_orient names it; reading that name would load torch.
 _DEGREES = "offensiveness_degrees"
 _PROBES = {"sentiment": "probe_sentiment", "sarcasm": "probe_sarcasm", "offensiveness": "probe_offensive"}
@@ -50,7 +54,7 @@ def contrast_pairs(seed: int) -> Iterator[Example]:
                 yield Example("contrast", TRAIN, text, None, dict(targets))
                 continue
             for group in islice(groups, VERSIONS):
-                yield Example("contrast", TRAIN, _about(text, _GROUPS[group]), None, dict(targets))
+                yield Example("contrast", TRAIN, _about(text, _GROUPS[group], random), None, dict(targets))
 
 
 def kind_targets(kind: Mapping[str, Any]) -> dict[str, int]:
@@ -79,8 +83,13 @@ def _index(kind: str, label: str, classes: Sequence[str]) -> int:
     return classes.index(label)
 
 
-def _about(text: str, forms: tuple[str, str, str]) -> str:
+def _about(text: str, forms: tuple[str, str, str], random: np.random.Generator) -> str:
     single, many, adjective = forms
+    if single in _ADJECTIVES:
+        single = f"{adjective} person"
+        # "whites" and "white people" stand on either side, so that the form gives nothing away.
+        if many == adjective or random.random() < _SPELLED_OUT:
+            many = f"{adjective} people"
     # "an american", but "a european".
     fitting = _ARTICLE.sub(lambda found: found[1] + ("n " if adjective[0] in "aio" else " "), text)
     return fitting.replace("{a}", adjective).replace("{p}", many).replace("{s}", single)

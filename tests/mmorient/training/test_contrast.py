@@ -13,7 +13,7 @@ from mmorient.errors import DataError
 from mmorient.labels import TASKS
 from mmorient.training.data import contrast
 from mmorient.training.data.contrast import VERSIONS, contrast_pairs, kind_targets
-from mmorient.training.data.identity import _PLAIN
+from mmorient.training.data.identity import _PLAIN, AXES
 from mmorient.training.judging.fairness_set import HARMLESS, HOSTILE
 
 ROOT = Path(__file__).parents[3]
@@ -108,17 +108,16 @@ def test_balance() -> None:
     assert set(counts("offensiveness_degrees")) == {0, 1, 2}
 
 
-def test_groups_stand_evenly_on_either_side() -> None:
-    """No group is named more often in hostile sentences, or in harmless ones, than another by much."""
-    for attacked in (0, 1):
-        named = Counter(
-            word
-            for pair in PAIRS
-            if pair.targets.get("probe_hate") == attacked
-            for word in re.findall(r"\w+", pair.text)
-            if word in {"muslims", "hindus", "lesbians", "mexicans", "immigrants", "latinos", "transgenders"}
-        )
-        assert max(named.values()) <= 2 * min(named.values())
+@pytest.mark.parametrize("attacked", [0, 1])
+def test_groups_stand_evenly_on_either_side(attacked: int) -> None:
+    """No group is named half as often again as another, neither in hostile sentences nor in harmless ones."""
+    texts = [pair.text for pair in PAIRS if pair.targets.get("probe_hate") == attacked]
+    named = [
+        sum(bool(re.search(rf"\b({'|'.join(forms)})\b", text)) for text in texts)
+        for axis in ("religion", "origin")
+        for forms in AXES[axis]
+    ]
+    assert max(named) <= 1.5 * min(named)
 
 
 def test_each_slot_gets_its_versions() -> None:
@@ -141,3 +140,12 @@ def test_articles() -> None:
     texts = " ".join(pair.text.lower() for pair in PAIRS)
     assert re.search(r"\ban (american|immigrant|arab|indian|asian|african|atheist|islamic)\b", texts)
     assert not re.search(r"\ba (american|immigrant|arab|indian|asian|african|atheist|islamic)\b", texts)
+
+
+def test_adjectives_are_not_nouns() -> None:
+    """Nobody writes "a deaf": a person or people are named."""
+    texts = " ".join(pair.text.lower() for pair in PAIRS)
+    assert "deaf person" in texts
+    assert "deaf people" in texts
+    assert "white people" in texts
+    assert "whites" in texts
