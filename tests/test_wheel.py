@@ -47,6 +47,7 @@ def test_it_holds_the_packages_their_data_and_the_licence(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"worker", "mmorient", "schemas", info}
     for package, pattern in (
         ("mmorient", "checkpoints/**/*"),
+        ("mmorient", "training/data/*.toml"),
         ("schemas", "**/*.json"),
         ("mmorient", "py.typed"),
         ("worker", "py.typed"),
