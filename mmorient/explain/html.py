@@ -41,7 +41,7 @@ def page(case: Case) -> str:
 <title>Why post {_said(case.line.id)} has its labels</title><style>{STYLE}</style></head>
 <body><main><header><h1>Post {_said(case.line.id)}</h1>
 <p class="note">Labelled from {" and ".join(explanation.labels.modalities)} by {_said(model.name)}</p>{lost}</header>
-<section><h2>Labels</h2><p class="note">Calibrated probabilities{_rule(explanation.labels.tasks)}.</p>{_labels(explanation.labels.tasks)}</section>
+<section><h2>Labels</h2>{_labels(explanation.labels.tasks)}</section>
 {_without(case)}{text}{pictures}<div class="near">{near}</div>
 <footer>{_said(model.name)} · checkpoint {_said(model.checkpoint)} · {_said(model.precision)} ·
 graph context {_said(model.graph_context)}</footer></main></body></html>
@@ -70,12 +70,12 @@ def _labels(tasks: Mapping[str, TaskLabel]) -> str:
             f'<div class="task"><h3>{task}</h3><p class="label">{_plain(label.label)}</p>'
             f"{_bars(label.probabilities, label.label, label.threshold)}{degrees}</div>"
         )
-    return f'<div class="tasks">{"".join(cards)}</div>'
+    return f'<p class="note">{_rule(tasks)}</p><div class="tasks">{"".join(cards)}</div>'
 
 
 def _rule(tasks: Mapping[str, TaskLabel]) -> str:
     held = any(label.threshold is not None for label in tasks.values())
-    return "; the label is the most probable class, or follows the threshold that is drawn" if held else ""
+    return f"Calibrated probabilities; the largest is the label{', or what a threshold asks for' if held else ''}."
 
 
 def _bars(probabilities: Mapping[str, float], chosen: str, threshold: float | None = None) -> str:
