@@ -143,7 +143,7 @@ class StreamService(Service):
             self._health.model_loaded = True
             drift = await _drift(stack, settings)
             stamp = _stamp(moderator, exact=await is_exact(moderator, allow_inexact=settings.allow_inexact))
-            log.info("model_loaded", **stamp.model_dump())
+            log.info("model_loaded", **stamp.model_dump(), thresholds=settings.thresholds.by_task())
             membership = Membership(self._links, self._health)
             admin, outputs = await membership.connect(stack)
             terms = _terms(settings, bounded=self._bounded is not None)

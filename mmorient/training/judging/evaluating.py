@@ -41,7 +41,7 @@ class Score:
 
     Attributes:
         slice: ``all``, or the posts of it that ``SLICES`` names.
-        calibration_error: Of the most probable class, which thresholds may keep from being the answer.
+        calibration_error: Of the most probable class, which an operator's threshold may keep from being the answer.
         f1: Of the second class of a binary task, else the macro-F1 again.
         intervals: Measure to its 95 % bootstrap interval.
         precision: By class.
