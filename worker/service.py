@@ -143,7 +143,7 @@ class StreamService(Service):
             self._health.model_loaded = True
             drift = await _drift(stack, settings)
             stamp = _stamp(moderator, exact=await is_exact(moderator, allow_inexact=settings.allow_inexact))
-            log.info("model_loaded", **stamp.model_dump())
+            log.info("model_loaded", **stamp.model_dump(), thresholds=settings.thresholds.by_task())
             membership = Membership(self._links, self._health)
             admin, outputs = await membership.connect(stack)
             terms = _terms(settings, bounded=self._bounded is not None)
@@ -256,7 +256,14 @@ async def _drift(stack: AsyncExitStack, settings: Settings) -> Drift:
     reference = await asyncio.to_thread(load_reference, settings.drift.reference, settings.checkpoint)
     if reference is None:
         log.info("no_drift_reference", remedy="mmorient reference, and MODERATE_DRIFT__REFERENCE")
-    drift = Drift(list(settings.kafka.routes), reference, window_posts=settings.drift.window_posts)
+    # The checkpoint's own reference counts labels without thresholds; an operator's own counts what was published.
+    scores_alone = settings.thresholds.by_task() if settings.drift.reference is None else ()
+    drift = Drift(
+        list(settings.kafka.routes),
+        reference,
+        window_posts=settings.drift.window_posts,
+        scores_alone=scores_alone,
+    )
     stack.enter_context(exported(drift, DeviceMemory()))
     return drift
 

@@ -195,7 +195,7 @@ class GuardSettings(_Group):
 class ThresholdSettings(_Group):
     """From which probability on a post is called so; unset: the label is the most probable class.
 
-    Tasks of two classes have one. A threshold is stamped on every label that it decides; probabilities stay as they are.
+    Tasks of two classes can have one. It is stamped on every label that it decides; probabilities stay as they are.
     """
 
     humour: Threshold = Field(None, gt=0, lt=1, description="probability from which on a post is called humorous")

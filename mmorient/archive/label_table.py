@@ -1,7 +1,8 @@
 """Labels as a table: a row of Parquet and a line of JSON carry the same.
 
 Columns: ``id``; ``labels``, one struct a task of ``label``, ``probabilities`` by class, ``threshold`` where an operator
-set one and, for tasks that have degrees, ``intensity``; ``modalities``; ``unavailable``, null where everything could be used.
+set one and, for tasks that have degrees, ``intensity``; ``modalities``; ``unavailable``, null where everything could be
+used.
 """
 
 from __future__ import annotations

@@ -71,7 +71,8 @@ def label_to(
         for name in {**state.model, **fresh.model}:
             if (old := state.model.get(name)) != (new := fresh.model.get(name)):
                 raise ArchiveUsageError(
-                    f"{output.path}: was begun with {name} {old or 'none'}, not {new or 'none'}; take the same, or --overwrite"
+                    f"{output.path}: was begun with {name} {old or 'none'}, not {new or 'none'}; take the same, or "
+                    "--overwrite"
                 )
         output.open(state)
         worked = not state.finished

@@ -41,7 +41,7 @@ def page(case: Case) -> str:
 <title>Why post {_said(case.line.id)} has its labels</title><style>{STYLE}</style></head>
 <body><main><header><h1>Post {_said(case.line.id)}</h1>
 <p class="note">Labelled from {" and ".join(explanation.labels.modalities)} by {_said(model.name)}</p>{lost}</header>
-<section><h2>Labels</h2><p class="note">Calibrated probabilities.</p>{_labels(explanation.labels.tasks)}</section>
+<section><h2>Labels</h2>{_labels(explanation.labels.tasks)}</section>
 {_without(case)}{text}{pictures}<div class="near">{near}</div>
 <footer>{_said(model.name)} · checkpoint {_said(model.checkpoint)} · {_said(model.precision)} ·
 graph context {_said(model.graph_context)}</footer></main></body></html>
@@ -68,17 +68,30 @@ def _labels(tasks: Mapping[str, TaskLabel]) -> str:
             degrees = f'<div class="degrees">{_bars(label.intensity.probabilities, label.intensity.label)}</div>'
         cards.append(
             f'<div class="task"><h3>{task}</h3><p class="label">{_plain(label.label)}</p>'
-            f"{_bars(label.probabilities, label.label)}{degrees}</div>"
+            f"{_bars(label.probabilities, label.label, label.threshold)}{degrees}</div>"
         )
-    return f'<div class="tasks">{"".join(cards)}</div>'
+    return f'<p class="note">{_rule(tasks)}</p><div class="tasks">{"".join(cards)}</div>'
 
 
-def _bars(probabilities: Mapping[str, float], chosen: str) -> str:
-    return "".join(
+def _rule(tasks: Mapping[str, TaskLabel]) -> str:
+    held = any(label.threshold is not None for label in tasks.values())
+    return f"Calibrated probabilities; the largest is the label{', or what a threshold asks for' if held else ''}."
+
+
+def _bars(probabilities: Mapping[str, float], chosen: str, threshold: float | None = None) -> str:
+    rows = [
         f'<div class="row{" on" if name == chosen else ""}"><span>{_plain(name)}</span>'
-        f'<span><i style="width:{share:.1%}"></i></span><span>{share:.4f}</span></div>'
-        for name, share in probabilities.items()
-    )
+        f'<span><i style="width:{share:.1%}"></i>{_mark(threshold) if place == 1 else ""}</span>'
+        f"<span>{share:.4f}</span></div>"
+        for place, (name, share) in enumerate(probabilities.items())
+    ]
+    note = "" if threshold is None else f'<p class="held">threshold {threshold:g}</p>'
+    return "".join(rows) + note
+
+
+def _mark(threshold: float | None) -> str:
+    """Where an operator's threshold lies on the bar of the positive class."""
+    return "" if threshold is None else f'<b style="left:{threshold:.1%}" title="threshold {threshold:g}"></b>'
 
 
 def _plain(name: str) -> str:

@@ -22,6 +22,9 @@ color:var(--soft)}
 .row.on{color:var(--ink);font-weight:600}
 .row i{display:block;height:.55rem;border-radius:3px;background:var(--bar);min-width:1px}
 .row.on i{background:var(--chosen)}
+.row span:nth-child(2){position:relative}
+.row b{position:absolute;top:-.2rem;bottom:-.2rem;width:2px;margin-left:-1px;background:var(--down)}
+.held{color:var(--down);font-size:.8rem;margin:.1rem 0 0}
 .row span:last-child,td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .degrees{margin-top:.5rem;padding-top:.45rem;border-top:1px dashed var(--line)}
 .text{font-size:1.2rem;line-height:2;margin:.2rem 0 1rem;overflow-wrap:anywhere;unicode-bidi:isolate}

@@ -62,6 +62,8 @@ def _labels(case: Case) -> Table:
 
 def _probabilities(label: TaskLabel) -> Text:
     text = _shares(label.probabilities, label.label)
+    if label.threshold is not None:
+        text.append(f"  threshold\u00a0{label.threshold:g}", style="yellow")
     if label.intensity is not None:
         text.append("\n")
         text.append_text(_shares(label.intensity.probabilities, label.intensity.label))

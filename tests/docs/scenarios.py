@@ -165,6 +165,7 @@ SCENARIOS: dict[str, Scenario] = {
             "mmorient ablate": "tests/mmorient/test_joint_training.py",
         }
     ),
+    "docs/how-to/thresholds.md": Scenario(samples=496),
     "docs/how-to/own-checkpoint.md": Scenario(before=(new_checkpoint, stack)),
     "docs/how-to/secured-kafka.md": Scenario(
         before=(secured,), replaced={"broker.example:9094": lambda scene: scene.notes["broker"]}

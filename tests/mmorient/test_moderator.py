@@ -121,6 +121,23 @@ def test_the_bank_matters(untrained: Path) -> None:
     assert bank.classify([post]) != alone.classify([post])
 
 
+def test_thresholds_decide_labels_and_nothing_else(untrained: Path) -> None:
+    """Each of its own task, whatever the modalities; embeddings are cached under the same digest."""
+    plain = Moderator.from_checkpoint(untrained)
+    held = Moderator.from_checkpoint(untrained, thresholds={"sarcasm": 0.0001, "offensiveness": 0.9999})
+    assert held.identity == plain.identity
+    assert (plain.thresholds, held.thresholds) == ({}, {"sarcasm": 0.0001, "offensiveness": 0.9999})
+    post = Post("what a lovely day")
+    [before], [after] = plain.label([post]), held.label([post])
+    assert {task: label.label for task, label in after.tasks.items() if label.threshold is not None} == {
+        "sarcasm": "sarcastic",
+        "offensiveness": "not_offensive",
+    }
+    for task, label in before.tasks.items():
+        assert label.probabilities == after.tasks[task].probabilities
+        assert label.probabilities[label.label] == max(label.probabilities.values())
+
+
 def test_a_compiled_encoder_has_vectors_of_its_own(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled arithmetic differs in the last digits, so that its vectors are cached under another digest."""
     compiled: list[str] = []
@@ -157,6 +174,7 @@ def test_a_compiled_encoder_says_the_same_but_for_rounding(untrained: Path, monk
     ("settings", "said"),
     [
         ({"graph_context": "batch"}, "may not depend on its batch"),
+        ({"thresholds": {"sentiment": 0.5}}, "threshold of 'sentiment'"),
         ({"precision": "int8"}, "int8"),
         ({"device": "tpu"}, "tpu"),
     ],

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from mmorient.labels import BINARY_TASKS
 from worker.cli import moderate
 from worker.commands.options import nested
 from worker.commands.startup import read_settings, refuse_missing_files
 from worker.errors import SettingsError
-from worker.settings import load_settings
+from worker.settings import ThresholdSettings, load_settings
+from worker.shadow.parent import shadow_settings
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,11 @@ from worker.settings import load_settings
         ("MODERATE_KAFKA__ROUTES", '{"tone": "x"}', "unknown task 'tone'"),
         ("MODERATE_KAFKA__ROUTES", '{"sarcasm": "posts"}', "labels may not go"),
         ("MODERATE_KAFKA__NONSENSE", "1", "NONSENSE|nonsense"),
+        ("MODERATE_THRESHOLDS__OFFENSIVENESS", "1", "MODERATE_THRESHOLDS__OFFENSIVENESS: Input should be less than 1"),
+        ("MODERATE_THRESHOLDS__OFFENSIVENESS", "nan", "MODERATE_THRESHOLDS__OFFENSIVENESS"),
+        ("MODERATE_THRESHOLDS__OFFENSIVENESS", "often", "MODERATE_THRESHOLDS__OFFENSIVENESS: .*valid number"),
+        ("MODERATE_THRESHOLDS__SENTIMENT", "0.5", "MODERATE_THRESHOLDS__SENTIMENT: this version knows no such setting"),
+        ("MODERATE_THRESHOLDS__OFFENSIVE", "0.5", "MODERATE_THRESHOLDS__OFFENSIVE: this version knows no such"),
         ("MODERATE_KAFKA__POST_FORMAT", "xml", "MODERATE_KAFKA__POST_FORMAT"),
         ("MODERATE_KAFKA__POST_FORMAT", "avro", "needs registry_url"),
         ("MODERATE_KAFKA__POST_FIELDS", '{"body": "/text"}', "unknown field 'body'"),
@@ -75,6 +82,17 @@ def test_options_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert settings.kafka.group_id == "from-option"
     assert settings.batch.max_posts == 17
     assert settings.http.port == 8080
+
+
+def test_thresholds_are_settings_of_the_tasks_of_two_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By variable and by option; what is not set is not there. The shadow's labels follow the same ones."""
+    assert load_settings().thresholds.by_task() == {}
+    assert tuple(ThresholdSettings.model_fields) == BINARY_TASKS
+    monkeypatch.setenv("MODERATE_THRESHOLDS__OFFENSIVENESS", "0.7")
+    settings = load_settings(nested({"thresholds__sarcasm": "0.45", "shadow__checkpoint": "other"}))
+    assert settings.thresholds.by_task() == {"sarcasm": 0.45, "offensiveness": 0.7}
+    assert shadow_settings(settings).thresholds == settings.thresholds
+    assert "--thresholds-offensiveness" in CliRunner().invoke(moderate, ["run", "--help"]).output
 
 
 def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Whether the model says other things than it used to: labels and scores of the last posts against a reference."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client.core import Metric as Family
@@ -39,9 +39,17 @@ class Drift(Collector):
         tasks: that are published.
         reference: what live labels are held against; None for no PSI.
         window_posts: how many of the last posts are.
+        scores_alone: tasks of which the reference tells scores alone: it was made without their thresholds.
     """
 
-    def __init__(self, tasks: Sequence[str], reference: Reference | None, *, window_posts: int) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[str],
+        reference: Reference | None,
+        *,
+        window_posts: int,
+        scores_alone: Collection[str] = (),
+    ) -> None:
         self._counts = {
             task: _Counts(
                 dict.fromkeys(TASKS[task].classes, 0),
@@ -51,6 +59,7 @@ class Drift(Collector):
             for task in tasks
         }
         self._reference = reference
+        self._scores_alone = frozenset(scores_alone)
         self._part = max(1, window_posts // _PARTS)
         self._posts = 0
         # The window begins at the first of these: between 7 and 8 parts of it are looked at.
@@ -86,8 +95,10 @@ class Drift(Collector):
         indices: dict[tuple[str, str], float] = {}
         for task in self._counts.keys() & self._reference.tasks.keys():
             known = self._reference.tasks[task]
-            labels = _less(now.labels[task], since.labels[task])
-            indices[task, "labels"] = stability_index(labels, [known.labels[label] for label in TASKS[task].classes])
+            if task not in self._scores_alone:
+                labels = _less(now.labels[task], since.labels[task])
+                before = [known.labels[label] for label in TASKS[task].classes]
+                indices[task, "labels"] = stability_index(labels, before)
             indices[task, "scores"] = max(
                 stability_index(_less(bins, since.scores[task][label]), known.scores[label])
                 for label, bins in now.scores[task].items()
@@ -105,7 +116,7 @@ class Drift(Collector):
             for label, bins in counts.scores.items():
                 scores.add_metric([task, label], _cumulative(bins), counts.sums[label])
         for task, known in (self._reference.tasks if self._reference else {}).items():
-            for label, posts in known.labels.items() if task in self._counts else ():
+            for label, posts in known.labels.items() if task in self._counts.keys() - self._scores_alone else ():
                 shares.add_metric([task, label], posts / max(1, sum(known.labels.values())))
         for key, index in self.psi().items():
             psi.add_metric(list(key), index)

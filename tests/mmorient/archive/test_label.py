@@ -62,6 +62,27 @@ def test_a_folder_of_everything(run: Run, archive: Path, untrained: Path, tmp_pa
         assert [label_line(row) for row in parquet.read_table(tmp_path / name).to_pylist()] == lines
 
 
+def test_thresholds_are_on_the_lines(run: Run, tmp_path: Path, untrained: Path) -> None:
+    """Of their tasks alone, as JSON lines and as Parquet; a run with others does not go on with them."""
+    source = tmp_path / "posts.jsonl"
+    write_lines(source, [{"id": "a", "text": "what a lovely day"}])
+    chosen = ("--threshold", "sarcasm=0.0001", "--threshold", "offensiveness=0.9999")
+    arguments = ("label", source, "--checkpoint", untrained)
+    lines = run(*arguments, *chosen).out.splitlines()
+    labels = json.loads(lines[0])["labels"]
+    assert {task: one["threshold"] for task, one in labels.items() if "threshold" in one} == {
+        "sarcasm": 0.0001,
+        "offensiveness": 0.9999,
+    }
+    assert (labels["sarcasm"]["label"], labels["offensiveness"]["label"]) == ("sarcastic", "not_offensive")
+    assert run(*arguments, *chosen, "--output", tmp_path / "out.parquet").code == 0
+    table = parquet.read_table(tmp_path / "out.parquet")
+    assert [label_line(row) for row in table.to_pylist()] == lines
+    ran = run(*arguments, "--threshold", "sarcasm=0.2", "--output", tmp_path / "out.parquet", "--resume")
+    assert ran.code == 2
+    assert "was begun with thresholds sarcasm=0.0001 offensiveness=0.9999, not sarcasm=0.2" in ran.err
+
+
 def test_an_output_among_the_inputs(run: Run, archive: Path, untrained: Path) -> None:
     """Is not read, neither at first nor when a finished run is asked to go on."""
     out = archive / "labels.jsonl"
@@ -91,6 +112,9 @@ def test_an_output_among_the_inputs(run: Run, archive: Path, untrained: Path) ->
         (["in", "--ray", "2", "--device", "auto"], "cpu or cuda, not auto"),
         (["in", "--ray", "0"], "0"),
         (["there.jsonl", "--output", "there.jsonl"], "read and written at once"),
+        (["in", "--threshold", "sentiment=0.5"], "tasks that can have one are humour, sarcasm"),
+        (["in", "--threshold", "sarcasm=1"], "1 is not between 0 and 1"),
+        (["in", "--threshold", "sarcasm"], "'sarcasm' is not TASK=NUMBER"),
         (["in/*.csv"], "matches no file"),
         (["bad.parquet"], "cannot be read as Parquet"),
     ],

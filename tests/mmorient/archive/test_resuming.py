@@ -168,6 +168,7 @@ def test_an_archive_without_posts_makes_an_empty_output(make: Callable[[Path], O
         ({"inputs": "sha256:other"}, "other inputs"),
         ({"model": {**FRESH.model, "checkpoint": "sha256:b"}}, "checkpoint sha256:a, not sha256:b"),
         ({"model": {**FRESH.model, "precision": "bf16"}}, "precision fp32, not bf16"),
+        ({"model": {**FRESH.model, "thresholds": "sarcasm=0.7"}}, "thresholds none, not sarcasm=0.7"),
     ],
 )
 def test_what_would_give_other_bytes_is_refused(tmp_path: Path, change: dict[str, object], said: str) -> None:

@@ -176,6 +176,24 @@ def test_originals_come_only_where_they_are_asked_for(post: Path) -> None:
     assert files[0] == (post.parent / "a.png").read_bytes()
 
 
+def test_a_threshold_is_drawn_where_an_operator_set_one(case: Case, post: Path, untrained: Path) -> None:
+    """In all three renderings; without one nothing speaks of it, and the label is the largest number."""
+    held = Moderator.from_checkpoint(untrained, thresholds={"offensiveness": 0.9999})
+    other = read_case(post.read_bytes(), post.parent, held, neighbours=1, words=0)
+    for one, marks in ((case, 0), (other, 1)):
+        said = StringIO()
+        print_case(one, Console(file=said, width=200))
+        assert said.getvalue().count("threshold\u00a00.9999") == marks
+        assert page(one).count('<b style="left:100.0%" title="threshold 0.9999"></b>') == marks
+        assert page(one).count('<p class="held">threshold 0.9999</p>') == marks
+        thresholds = [answer["threshold"] for answer in document(one)["labels"].values() if "threshold" in answer]
+        assert thresholds == [0.9999] * marks
+    assert all(
+        label.probabilities[label.label] == max(label.probabilities.values())
+        for label in case.explanation.labels.tasks.values()
+    )
+
+
 def test_a_very_long_word_is_shortened(moderator: Moderator) -> None:
     """In tables, not in the text itself."""
     word = "https://example.org/" + "x" * 500

@@ -64,6 +64,26 @@ def test_a_label_says_what_was_read() -> None:
         }
 
 
+def test_a_label_says_which_threshold_decided_it() -> None:
+    """In a record of its own and in one that tasks share; what no operator decided has no such field."""
+    item = labelled()
+    assert item.labels is not None
+    answers = dict(item.labels.tasks)
+    answers["sarcasm"] = task_label(TASKS["sarcasm"], [0.0, 0.1], [0.3, 0.2, 0.1], 0.7)
+    item.labels = PostLabels(answers, ("text",))
+    sentiment, sarcasm, offensiveness = (json.loads(record.value or b"") for record in stage().records([item]))
+    assert (sarcasm["label"], sarcasm["threshold"], sarcasm["intensity"]["label"]) == (
+        "not_sarcastic",
+        0.7,
+        "not_sarcastic",
+    )
+    assert sarcasm["probabilities"] == {"not_sarcastic": 0.475, "sarcastic": 0.525}
+    assert not {"threshold"} & (sentiment.keys() | offensiveness.keys())
+    (together,) = stage(dict.fromkeys(ROUTES, "all")).records([item])
+    held = {task: one.get("threshold") for task, one in json.loads(together.value or b"")["labels"].items()}
+    assert held == {"sentiment": None, "sarcasm": 0.7, "offensiveness": None}
+
+
 def test_what_is_passed_over_leaves_no_record() -> None:
     """Its neighbours have theirs."""
     gone, item = Item(StandInRecord(b"{}")), labelled()

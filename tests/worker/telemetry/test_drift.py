@@ -66,6 +66,15 @@ def test_scores_move_before_labels_do() -> None:
     assert index["sarcasm", "scores"] > 0.25 > index["sarcasm", "labels"]
 
 
+def test_labels_that_a_threshold_decides_are_not_held_against_labels_without_it() -> None:
+    """Scores are all the same: a threshold moves no probability."""
+    watched = Drift(["sarcasm"], reference(many(5000, 0.4)), window_posts=1000, scores_alone={"sarcasm": 0.7})
+    for answer in many(1000, 0.4, seed=2):
+        watched.observe(answer)
+    assert watched.psi().keys() == {("sarcasm", "scores")}
+    assert not [family for family in watched.collect() if family.name == "moderate_reference_share" and family.samples]
+
+
 def test_only_the_last_posts_count() -> None:
     """What was said before the window is forgotten: drift ends when the posts are as they were."""
     known = reference(many(5000, 0.4))

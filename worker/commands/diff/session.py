@@ -203,6 +203,7 @@ class Session:
                 ModelShare(name=name, checkpoint=checkpoint, graph_context=context, precision=precision, labels=labels)
                 for name, checkpoint, context, precision, labels in models
             ],
+            thresholds=_thresholds(self._store, side),
             ranges=[
                 ReportedRange(
                     topic=place.topic, partition=place.partition, since=part.since, until=part.until, gone=part.gone
@@ -225,6 +226,15 @@ class Session:
         }
         found = await whole_from_topics(self._reader, list(places.values()))
         return {index: (found[place], None) for index, place in places.items() if place in found}
+
+
+def _thresholds(store: Store, side: SideName) -> dict[str, list[float | None]]:
+    found: dict[str, list[float | None]] = {}
+    for task, threshold in store.rows(
+        f"SELECT DISTINCT task, threshold FROM {side}_answer ORDER BY task, threshold NULLS LAST"
+    ):
+        found.setdefault(task, []).append(threshold)
+    return {task: values for task, values in found.items() if values != [None]}
 
 
 def _fail_over(request: Request, tasks: dict[str, Comparison], intensities: dict[str, Comparison]) -> FailOver | None:

@@ -30,7 +30,9 @@ def lines_of(found: Found) -> Iterator[str]:
     stamp = f"{str(model.get('checkpoint'))[:_CHECKPOINT_CHARS]} {model.get('precision')} {model.get('graph_context')}"
     for task, answer in _answers(found.label):
         said = f"{_said(answer):<24}{_intensity(answer):<24}"
-        where = f"{harmless(stamp)}  at {harmless(str(found.position))}"
+        held = answer.get("threshold")
+        rule = f" threshold {held:g}" if isinstance(held, int | float) else ""
+        where = f"{harmless(stamp)}{rule}  at {harmless(str(found.position))}"
         yield f"  {when}  {harmless(task, 20):<14}{harmless(said)}{where}"
 
 

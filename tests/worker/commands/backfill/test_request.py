@@ -7,7 +7,7 @@ from worker.commands.backfill.following import _Lines
 from worker.commands.backfill.request import Request, backfill_settings
 from worker.errors import SettingsError
 from worker.rate_limit import RateLimit
-from worker.settings import Settings
+from worker.settings import Settings, ThresholdSettings
 
 LIVE = Settings(_env_file=None)
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -58,7 +58,7 @@ def test_what_would_touch_the_live_stream_is_refused(
 
 
 def test_processes_that_share_a_backfill_agree_on_its_labels() -> None:
-    """Checkpoint, tasks, topics and arithmetic are part of the digest; group and range are not."""
+    """Checkpoint, tasks, topics, arithmetic and thresholds are part of the digest; group and range are not."""
 
     def labels(changed: Settings, checkpoint: str = DIGEST, end: str = "latest") -> str:
         return Request(parse_bound("earliest"), parse_bound(end), None, checkpoint, changed).labels
@@ -70,8 +70,10 @@ def test_processes_that_share_a_backfill_agree_on_its_labels() -> None:
         labels(settings(None, "labels.{task}.b")),
         labels(settings(None, PATTERN, "sarcasm")),
         labels(settings().model_copy(update={"precision": "bf16"})),
+        labels(settings().model_copy(update={"thresholds": ThresholdSettings(sarcasm=0.7)})),
+        labels(settings().model_copy(update={"thresholds": ThresholdSettings(humour=0.7)})),
     ]
-    assert len({same, *others}) == 5
+    assert len({same, *others}) == 7
 
 
 def test_the_pace_counts_from_the_last_posts() -> None:

@@ -218,6 +218,25 @@ def test_labels_and_label_sets_as_topics_hold_them_are_read(run: Run, tmp_path: 
     assert (report["joined_by"], report["posts"]["joined"], report["tasks"]["sarcasm"]["flips"]) == ("source", 40, 0)
 
 
+def test_thresholds_of_both_sides_are_told(run: Run, tmp_path: Path) -> None:
+    """Of lines, of Labels and of LabelSets; where they differ a notice says so, for flips are no model's then."""
+    shares = {"not_sarcastic": 0.4, "sarcastic": 0.6}
+    plain = {"label": "sarcastic", "probabilities": shares, "intensity": None}
+    held = {"label": "not_sarcastic", "probabilities": shares, "threshold": 0.7, "intensity": None}
+    mood = {"label": "positive", "probabilities": {"negative": 0.1, "neutral": 0.1, "positive": 0.8}}
+    left, right = tmp_path / "left.jsonl", tmp_path / "right.jsonl"
+    left.write_text(json.dumps({"id": "a", "labels": {"sarcasm": plain, "sentiment": mood}}))
+    right.write_text(json.dumps({"id": "a", "labels": {"sarcasm": held, "sentiment": mood}}))
+    report = run(left, right, "--json").report()
+    assert (report["left"]["thresholds"], report["right"]["thresholds"]) == ({}, {"sarcasm": [0.7]})
+    assert report["tasks"]["sarcasm"]["flips"] == 1
+    notice = "The thresholds of sarcasm are not one: none on the left, 0.7 on the right."
+    assert notice in report["notices"]
+    right.write_text(json.dumps({"post_id": "a", "task": "sarcasm", **held}))
+    assert notice in run(left, right, "--json").report()["notices"]
+    assert not [said for said in run(right, right, "--json").report()["notices"] if "threshold" in said]
+
+
 def test_of_several_checkpoints_the_last_label_counts_or_the_one_selected(run: Run, tmp_path: Path) -> None:
     """That there are several is said; a prefix of the digest selects."""
     both = write_lines(tmp_path / "l.jsonl", [*_records("a", 40, "sarcastic"), *_records("b", 40, "not_sarcastic")])

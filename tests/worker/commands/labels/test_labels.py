@@ -10,9 +10,11 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from tests.worker.commands.dead_letters.letters import Draft, question, write
 from tests.worker.system import TASKS, Stream, administrator, post
+from worker.broker.positions import Position
 from worker.broker.ranges import OffsetRange, parse_bound
 from worker.commands.labels.command import Wanted, find_labels
-from worker.commands.labels.searching import partition_of, windows
+from worker.commands.labels.searching import FoundLabel, partition_of, windows
+from worker.commands.labels.showing import lines_of
 from worker.errors import FatalError
 
 HOSTILE = "\x1b]0;owned\x07\u202e\x9b31m"
@@ -90,6 +92,17 @@ def test_windows_go_from_the_end_to_the_beginning_and_leave_nothing_out() -> Non
         assert [part.since for part in parts[:-1]] == [part.until for part in parts[1:]]
         assert (parts[-1].since, parts[0].until) == (ranges[source].since, ranges[source].until)
     assert seen[TopicPartition("a", 0)][0].offsets < 5000
+
+
+def test_a_line_says_which_threshold_decided_a_label() -> None:
+    """Of several tasks each says its own; a label without one has no word of it."""
+    held = {"label": "not_offensive", "probabilities": {"not_offensive": 0.4, "offensive": 0.6}, "threshold": 0.7}
+    plain = {"label": "sarcastic", "probabilities": {"not_sarcastic": 0.4, "sarcastic": 0.6}, "threshold": None}
+    found = FoundLabel(Position("labels", 0, 1), 0, {"labels": {"offensiveness": held, "sarcasm": plain}})
+    first, second = lines_of(found)
+    assert "not_offensive 0.40" in first
+    assert " threshold 0.7 " in first
+    assert "threshold" not in second
 
 
 async def test_all_labels_of_a_post_are_found_newest_first(stream: Stream, find: Finder) -> None:

@@ -33,6 +33,7 @@ def notices_of(seen: Seen, tasks: Mapping[str, Comparison]) -> list[str]:
     for name, side in (("left", seen.left), ("right", seen.right)):
         said += _of_side(name, side)
     said += _of_models(seen)
+    said += _of_thresholds(seen)
     for name, other, side in (("left", "right", seen.left), ("right", "left", seen.right)):
         there = seen.right.tasks if name == "left" else seen.left.tasks
         if alone := [task for task in side.tasks if task not in there]:
@@ -88,6 +89,23 @@ def _of_models(seen: Seen) -> list[str]:
         [(one.name, one.checkpoint, one.graph_context, one.precision) for one in side.models]
         for side in (seen.left, seen.right)
     ]
-    if len(stamps[0]) == 1 and stamps[0] == stamps[1] and stamps[0][0][1] is not None:
+    alike = seen.left.thresholds == seen.right.thresholds
+    if len(stamps[0]) == 1 and stamps[0] == stamps[1] and stamps[0][0][1] is not None and alike:
         said.append("Both sides' labels are of the same checkpoint in the same settings.")
     return said
+
+
+def _of_thresholds(seen: Seen) -> list[str]:
+    """Where operators' thresholds differ, labels flip that no model moved."""
+    said = []
+    for task in (task for task in seen.left.tasks if task in seen.right.tasks):
+        left, right = ([*side.thresholds.get(task, [None])] for side in (seen.left, seen.right))
+        if left != right or len(left) > 1:
+            said.append(
+                f"The thresholds of {task} are not one: {_listed(left)} on the left, {_listed(right)} on the right."
+            )
+    return said
+
+
+def _listed(thresholds: Sequence[float | None]) -> str:
+    return " and ".join("none" if one is None else f"{one:g}" for one in thresholds)

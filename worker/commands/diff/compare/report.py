@@ -235,6 +235,10 @@ class Side(_Part):
     unreadable: int
     unreadable_first: list[str]
     models: list[ModelShare]
+    thresholds: dict[str, list[float | None]] = Field(
+        description="by task, operators' thresholds that labels follow; null stands for labels without one; no task "
+        "where no label has one"
+    )
     ranges: list[Range]
     tasks: list[str]
 

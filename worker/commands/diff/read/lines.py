@@ -15,7 +15,7 @@ _NAMED = 5
 _CHUNK = 4096
 
 _ANSWER = "label VARCHAR, probabilities MAP(VARCHAR, DOUBLE)"
-_FULL_ANSWER = f"STRUCT({_ANSWER}, intensity STRUCT({_ANSWER}))"
+_FULL_ANSWER = f"STRUCT({_ANSWER}, threshold DOUBLE, intensity STRUCT({_ANSWER}))"
 # A line of `mmorient label`, a Label or a LabelSet: whichever fields a record has.
 _LABEL_FIELDS = {
     "id": "VARCHAR",
@@ -23,6 +23,7 @@ _LABEL_FIELDS = {
     "task": "VARCHAR",
     "label": "VARCHAR",
     "probabilities": "MAP(VARCHAR, DOUBLE)",
+    "threshold": "DOUBLE",
     "intensity": f"STRUCT({_ANSWER})",
     "labels": f"MAP(VARCHAR, {_FULL_ANSWER})",
     "modalities": "VARCHAR[]",
@@ -42,7 +43,7 @@ _LABEL_QUERY = f"""
         SELECT sequence, moment, place, r, unnest(
             CASE WHEN r.labels IS NULL
             THEN [struct_pack(key := r.task, value := struct_pack(label := r.label,
-                probabilities := r.probabilities, intensity := r.intensity))]
+                probabilities := r.probabilities, threshold := r.threshold, intensity := r.intensity))]
             ELSE list_filter(map_entries(r.labels), lambda one: one.value IS NOT NULL) END
         ) AS a,
         coalesce(r.source.topic IS NOT NULL AND r.source.partition >= 0 AND r.source."offset" >= 0, false) AS placed
@@ -55,7 +56,7 @@ _LABEL_QUERY = f"""
         array_to_string(list_reverse_sort(list_distinct(r.modalities)), '+') AS modality,
         r.model.name AS model, r.model.checkpoint AS checkpoint, r.model.graph_context AS graph_context,
         r.model.precision AS precision, a.key AS task, a.value.label AS label,
-        a.value.probabilities AS probabilities, a.value.intensity.label AS intensity,
+        a.value.probabilities AS probabilities, a.value.threshold AS threshold, a.value.intensity.label AS intensity,
         a.value.intensity.probabilities AS intensity_probabilities,
         coalesce(a.key IS NOT NULL AND coalesce(r.post_id, r.id) IS NOT NULL AND {_USABLE.format("a.value")}
             AND (a.value.intensity IS NULL OR {_USABLE.format("a.value.intensity")}), false) AS usable,

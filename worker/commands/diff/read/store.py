@@ -34,7 +34,7 @@ class Store:
                 f"CREATE TABLE {side}_answer (sequence BIGINT, moment BIGINT, place INTEGER, post_id VARCHAR, "
                 'topic VARCHAR, partition BIGINT, "offset" BIGINT, modality VARCHAR, model VARCHAR, '
                 "checkpoint VARCHAR, graph_context VARCHAR, precision VARCHAR, task VARCHAR, label VARCHAR, "
-                "probabilities MAP(VARCHAR, DOUBLE), intensity VARCHAR, "
+                "probabilities MAP(VARCHAR, DOUBLE), threshold DOUBLE, intensity VARCHAR, "
                 "intensity_probabilities MAP(VARCHAR, DOUBLE))"
             )
         self.database.execute(
