@@ -30,6 +30,28 @@ def write_sets(root: Path) -> None:
     for name in ("mmsd2_train", "mmsd2_valid", "isarcasmeval_train"):
         rows = [{"text": f"<user> {name} row {n} <num>", "sarcastic": n % 2} for n in range(12)]
         write_table(root / "sarcasm_text" / f"{name}.csv", rows)
+    for name, words in (("sarcasm_tweets", "oh great {n} #not"), ("sarcasm_v2", "do you now {n}")):
+        rows = [
+            {"text": words.format(n=n), "sarcastic": n % 2, "split": "val" if n > 8 else "train"} for n in range(12)
+        ]
+        write_table(root / "sarcasm_text" / f"{name}.csv", rows)
+    (root / "hatemoji").mkdir()
+    for split in ("train", "val"):
+        hate = [
+            {
+                "text": f"{split} \N{GRINNING FACE} {n}",
+                "hateful": n % 2,
+                "type": ("none", "dehumanizinglanguage")[n % 2],
+            }
+            for n in range(12)
+        ]
+        write_table(root / "hatemoji" / f"{split}.csv", hate)
+    for language in ("english", "german"):
+        folder = root / "umsab" / language
+        folder.mkdir(parents=True)
+        for split in ("train", "val"):
+            (folder / f"{split}_text.txt").write_text("".join(f"{split} {language} {n}\n" for n in range(6)))
+            (folder / f"{split}_labels.txt").write_text("".join(f"{n % 3}\n" for n in range(6)))
     (root / "mvsa_single" / "data").mkdir(parents=True)
     (root / "memotion_dataset_7k" / "images").mkdir(parents=True)
     tweets, memes, splits = [], [], []

@@ -14,7 +14,9 @@ from mmorient import TASKS, Moderator, Post, load_reference
 from mmorient import package_files as packages
 from mmorient.cli import mmorient
 from mmorient.errors import DataError
+from mmorient.input.units import SEPARATOR
 from mmorient.training.config import TrainConfig, read_config
+from mmorient.training.data.beside import beside_others
 from mmorient.training.data.examples import Example
 from mmorient.training.data.identity import counterfactuals, names_identity, plain_mentions, swapped
 from mmorient.training.data.readers import read_all
@@ -36,7 +38,8 @@ CONFIG = TrainConfig(
     bank_steps=4,
     log_steps=5,
     repeat={"irony": 2},
-    take={"plain": 8, "mmsd2": 4},
+    take={"plain": 8, "mmsd2": 4, "contrast": 8, "memotion_beside": 2, "irony_beside": 2},
+    beside={"memotion": 1, "irony": 1},
 )
 CPU = torch.device("cpu")
 
@@ -116,7 +119,8 @@ def test_every_epoch_shows_what_the_configuration_takes(data: Path, tmp_path: Pa
 
 def test_dropped_modalities_and_muted_labels(data: Path, tmp_path: Path) -> None:
     """A meme that lost its picture teaches nothing of what only the whole says; a lone modality is never dropped."""
-    config = CONFIG.model_copy(update={"drop_picture": 1.0, "drop_text": 0.0, "muted": ("memotion/sarcasm",)})
+    changed = {"drop_picture": 1.0, "drop_text": 0.0, "muted": ("memotion/sarcasm",), "shares": {}}
+    config = CONFIG.model_copy(update=changed)
     prepared = prepare(read_all(data), config, tmp_path)
     rows = [row for row, one in enumerate(prepared.data.examples) if one.source == "memotion" and row % 3]
     batch = prepared.data.batch(rows, config)
@@ -126,6 +130,55 @@ def test_dropped_modalities_and_muted_labels(data: Path, tmp_path: Path) -> None
     column = prepared.data.heads.index("sarcasm")
     assert (batch.weights[had, column] == 0).all()
     assert (batch.weights[had, prepared.data.heads.index("humour")] == 0.5).all()
+
+
+def test_texts_are_shown_with_ordinary_pictures_too(data: Path, tmp_path: Path) -> None:
+    """Pictures of training tweets alone, one or more beside each text that has none; nothing where posts stay whole."""
+    prepared = prepare(read_all(data), CONFIG, tmp_path)
+    examples, set_ = prepared.data.examples, prepared.data
+    ordinary = {int(set_.picture_row[row]) for row, one in enumerate(examples) if one.source == "mvsa"}
+    assert set(set_.ordinary.tolist()) < ordinary
+    rows = [row for row, one in enumerate(examples) if one.source in {"irony", "mvsa"} and one.split == "train"]
+    config = CONFIG.model_copy(update={"photos": 1.0, "photos_most": 4})
+    torch.manual_seed(0)
+    batch = set_.batch(rows, config)
+    bare = [place for place, row in enumerate(rows) if examples[row].source == "irony"]
+    assert batch.photos.posts.tolist() == bare
+    counts = torch.bincount(batch.photos.owners)
+    assert len(counts) == len(bare)
+    assert set(counts.tolist()) <= {1, 2, 3, 4}
+    assert counts.max() > 1
+    model = fresh_model(CONFIG).eval()
+    with torch.no_grad():
+        posts = model.embed(batch)
+        shown = model.with_photos(posts, batch.photos)
+    assert torch.equal(shown.text, posts.text[bare])
+    assert shown.picture_present.all()
+    assert torch.allclose(shown.picture_global.norm(dim=1), torch.ones(len(bare)), atol=1e-5)
+    assert not len(set_.batch(rows, None).photos.posts)
+    assert not len(set_.batch(rows, config.model_copy(update={"photos": 0.0})).photos.posts)
+
+
+def test_classes_count_in_the_shares_that_are_wanted(data: Path, tmp_path: Path) -> None:
+    """Of a set's training posts; a set of one class counts as it is."""
+    config = CONFIG.model_copy(update={"shares": {"sarcasm": (0.9, 0.1)}, "weights": {}})
+    set_ = prepare(read_all(data), config, tmp_path).data
+    column = set_.heads.index("sarcasm")
+    rows = [row for row, one in enumerate(set_.examples) if one.source == "memotion" and one.split == "train"]
+    weights, truth = set_.weights[rows, column], set_.targets[rows, column]
+    assert float(weights[truth == 1].sum() / weights.sum()) == pytest.approx(0.1)
+    assert float(weights.mean()) == pytest.approx(1)
+    assert set(set_.weights[:, set_.heads.index("sentiment")].tolist()) == {1.0}
+
+
+def test_words_stand_beside_others() -> None:
+    """With the labels that they had, from a source of their own; a meme's words stand behind a remark."""
+    meme = Example("memotion", "train", "MEME", Path("a.jpg"), {"sarcasm": 1})
+    tweet = Example("offensive", "train", "you fool", None, {"offensiveness": 1})
+    made = list(beside_others([meme, tweet, replace(tweet, split="val")], {"memotion": 2, "offensive": 30}, 0))
+    assert [one.source for one in made] == ["memotion_beside"] * 2 + ["offensive_beside"] * 30
+    assert all(one.text.endswith(f"{SEPARATOR}MEME") and one.targets == {"sarcasm": 1} for one in made[:2])
+    assert {one.text.split(SEPARATOR).index("you fool") for one in made[2:]} == {0, 1}
 
 
 def test_own_posts_fill_the_bank_where_no_configured_set_is_there() -> None:
@@ -196,12 +249,19 @@ def test_calibrate_changes_the_digest_and_nothing_else(data: Path, trained: Path
     """``mmorient calibrate`` says what it did and leaves a checkpoint that loads."""
     before = Moderator.from_checkpoint(trained / "out").identity
     weights = (trained / "out" / "head.safetensors").read_bytes()
-    result = CliRunner().invoke(
-        mmorient,
-        ["calibrate", str(trained / "out"), str(data), "--source", "irony", "--diagram", str(trained / "x.png")],
-    )
+    given = ["calibrate", str(trained / "out"), str(data), "--source", "irony", "--diagram", str(trained / "x.png")]
+    for prior, said in (
+        ("humor=0.2", "none of sentiment"),
+        ("sentiment=0.2", "they sum to 1"),
+        ("sarcasm=a", "no num"),
+    ):
+        refused = CliRunner().invoke(mmorient, [*given, "--prior", prior])
+        assert refused.exit_code == 2
+        assert said in " ".join(refused.output.split())
+    result = CliRunner().invoke(mmorient, [*given, "--prior", "sarcasm=0.2"])
     assert result.exit_code == 0, result.output
     assert "text       sarcasm" in result.output
+    assert Moderator.from_checkpoint(trained / "out").calibration.shares["sarcasm"] == (0.8, 0.2)
     after = Moderator.from_checkpoint(trained / "out").identity
     assert (after.embedding, weights) == (before.embedding, (trained / "out" / "head.safetensors").read_bytes())
     assert after.checkpoint != before.checkpoint
@@ -276,9 +336,10 @@ def test_teachers_say_what_nobody_labelled(untrained: Path, moderator: Moderator
     assert lessons["sarcasm"].isnan().all()
     assert lessons["offensiveness"][1:].isnan().all()
     (labels,) = moderator.label([Post("oh great")])
-    assert lessons["offensiveness"][0].tolist() == pytest.approx(
-        list(labels.tasks["offensiveness"].probabilities.values())
-    )
+    words = pytest.approx(list(labels.tasks["offensiveness"].probabilities.values()))
+    assert lessons["offensiveness"][0].tolist() == words
+    ordinary = lessons_of([untrained], [replace(tweet, source="mvsa", picture=Path("a.jpg"))], [0], by_words=["mvsa"])
+    assert ordinary["offensiveness"][0].tolist() == words
 
 
 def test_teachers_say_the_same_of_every_group(untrained: Path, moderator: Moderator) -> None:

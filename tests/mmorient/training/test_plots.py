@@ -73,7 +73,7 @@ def test_no_curves(tmp_path: Path) -> None:
 
 def test_reliability(tmp_path: Path) -> None:
     """One panel a key, each with both of its curves."""
-    before, after = [Bin(0.6, 0.5, 10), Bin(0.95, 0.7, 90)], [Bin(0.55, 0.56, 30), Bin(0.8, 0.79, 70)]
+    before, after = [Bin(0.6, 0.5, 10, 10), Bin(0.95, 0.7, 90, 90)], [Bin(0.55, 0.56, 30, 30), Bin(0.8, 0.79, 70, 70)]
     curves = {f"text task {n}": (before, after) for n in range(5)}
     reliability_diagram(curves, tmp_path / "five.png")
     reliability_diagram(dict(list(curves.items())[:1]), tmp_path / "one.png")

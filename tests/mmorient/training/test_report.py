@@ -72,7 +72,7 @@ def score(source: str, modalities: str, task: str, part: str = "all", error: flo
         precision=dict.fromkeys(classes, 70.12),
         recall=dict.fromkeys(classes, 73.34),
         confusion=confusion,
-        reliability=[Bin(0.55, 0.5, 10), Bin(0.75, 0.7, 30), Bin(0.97, 0.95, 54)],
+        reliability=[Bin(0.55, 0.5, 10, 10), Bin(0.75, 0.7, 30, 30), Bin(0.97, 0.95, 54, 54)],
     )
 
 

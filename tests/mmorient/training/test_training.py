@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from mmorient import Moderator
+from mmorient.config import Calibration, HeadCalibration
 from mmorient.errors import DataError
 from mmorient.input.posts import Post
 from mmorient.labels import PostLabels, TaskLabel
 from mmorient.training.data.examples import Example
 from mmorient.training.data.near_duplicates import without_crossing
 from mmorient.training.data.readers import read_all
-from mmorient.training.judging.calibrating import choose_thresholds, fit, fit_scaling
+from mmorient.training.judging.calibrating import calibrate, describe, fit, fit_scaling
 from mmorient.training.judging.evaluating import evaluate
 from mmorient.training.judging.intervals import intervals
 from mmorient.training.judging.metrics import (
@@ -28,6 +29,7 @@ from mmorient.training.judging.metrics import (
     macro_recall,
     precisions,
     reliability_bins,
+    share_weights,
 )
 from tests.mmorient.made_sets import write_sets
 
@@ -46,7 +48,6 @@ def test_readers(data: Path) -> None:
     by_source = {source: [e for e in examples if e.source == source] for source in {e.source for e in examples}}
     assert by_source["irony"][1].targets == {"sarcasm": 1}
     assert by_source["sentiment"][2].targets == {"sentiment": 2, "probe_sentiment": 2}
-    assert by_source["hate"][1].targets == {"probe_hate": 1}
     assert by_source["mmsd2"][0].text == "@user mmsd2_train row 0 "
     assert by_source["memotion"][0].targets == {
         "sentiment": 0,
@@ -58,11 +59,25 @@ def test_readers(data: Path) -> None:
     assert by_source["memotion"][3].targets["sarcasm_degrees"] == 2
     assert by_source["memotion"][3].text == "MEME 3"
     assert {e.split for e in by_source["isarcasm"]} == {"train", "val"}
+    assert by_source["sarcasm_tweets"][1].text == "oh great 1 "
+    assert {e.split for e in by_source["sarcasm_forum"]} == {"train", "val"}
+    assert by_source["hate"][1].targets == {"probe_hate": 1, "offensiveness_degrees": 2}
+    assert by_source["hatemoji"][1].targets == {
+        "offensiveness": 1,
+        "probe_offensive": 1,
+        "probe_hate": 1,
+        "offensiveness_degrees": 2,
+    }
+    assert by_source["hatemoji"][0].targets["offensiveness"] == 0
+    assert {"umsab_de", "umsab_en"} <= by_source.keys()
+    assert by_source["umsab_de"][2].targets == {"sentiment": 2}
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     """All that could be there where nothing is; else the file that a set lacks."""
-    with pytest.raises(DataError, match=r"memotion_dataset_7k, mvsa_single, tweeteval/datasets, sarcasm_text, \*\.csv"):
+    with pytest.raises(
+        DataError, match=r"memotion_dataset_7k, mvsa_single, tweeteval/datasets, sarcasm_text, hatemoji, umsab, \*\.csv"
+    ):
         read_all(tmp_path)
     (tmp_path / "memotion_dataset_7k").mkdir()
     with pytest.raises(DataError, match=r"splits\.csv: is missing"):
@@ -121,7 +136,9 @@ def test_intervals_share_their_draws() -> None:
 
 
 class CautiousModerator:
-    """Calls every post sarcastic, whatever is more probable: as a threshold would have it."""
+    """Calls every post sarcastic, whatever is more probable: as an operator's threshold would have it."""
+
+    calibration = Calibration()
 
     def label(self, posts: Sequence[Post]) -> list[PostLabels]:
         """The same for all."""
@@ -137,7 +154,7 @@ def test_the_label_that_was_given_is_scored() -> None:
     assert score.recall == {"not_sarcastic": 0, "sarcastic": 100}
     assert score.calibration_error == pytest.approx(10)
     assert json.loads(json.dumps(score.as_dict()))["reliability"] == [
-        {"confidence": pytest.approx(0.6), "accuracy": 0.5, "posts": 10}
+        {"confidence": pytest.approx(0.6), "accuracy": 0.5, "posts": 10, "weight": pytest.approx(10)}
     ]
 
 
@@ -146,7 +163,7 @@ def test_calibration_mends_overconfidence() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(4000, 2, generator=generator) + torch.tensor([1.0, 0.0])
     targets = torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
-    scaling = fit_scaling(logits * 3, targets, ["a"] * 4000)
+    scaling = fit_scaling(logits * 3, targets, np.ones(4000))
     assert scaling.temperature == pytest.approx(3, rel=0.1)
     assert scaling.bias == pytest.approx((0, 0), abs=0.1)
     mended = fit("text", "humour", logits * 3, targets, ["a"] * 4000)
@@ -155,16 +172,33 @@ def test_calibration_mends_overconfidence() -> None:
     assert sum(one.posts for one in mended.bins_after) == 4000
 
 
-def test_thresholds_serve_the_rare_class() -> None:
-    """Where one post in ten is positive and nothing is sure, macro-F1 wants yes said before it is likely."""
-    random = np.random.default_rng(0)
-    truth = (random.random(3000) < 0.1).astype(np.int64)
-    positive = np.clip(random.normal(0.1 + 0.2 * truth, 0.1), 0.01, 0.99)
-    shares = np.stack([1 - positive, positive], axis=1)
-    low, high = choose_thresholds(shares, truth, macro_f1, ["a"] * 3000)[::-1]
-    assert low < 0.45
-    assert low + high == pytest.approx(1, abs=1e-3)
-    even = np.repeat([0, 1], 500)
-    assert choose_thresholds(np.eye(2)[even] * 0.8 + 0.1, even, macro_f1, ["a"] * 1000)[1] == pytest.approx(
-        0.5, abs=0.15
-    )
+def test_probabilities_are_stated_for_the_shares_that_are_wanted() -> None:
+    """A set of which four in five are positive counts as if one in four were, and sets count alike."""
+    generator = torch.Generator().manual_seed(0)
+    targets = (torch.rand(4000, generator=generator) < 0.8).long()
+    margin = 2 * targets - 1 + torch.randn(4000, generator=generator) * 2
+    logits = torch.stack([-margin / 4, margin / 4], dim=1)
+    mended = fit("text", "sarcasm", logits, targets, ["memes"] * 4000, (0.75, 0.25))
+    positive = (logits / mended.scaling.temperature + torch.tensor(mended.scaling.bias)).softmax(-1)[:, 1]
+    weights = torch.from_numpy(share_weights(targets.numpy(), (0.75, 0.25), ["memes"] * 4000))
+    assert float((positive * weights).sum() / weights.sum()) == pytest.approx(0.25, abs=0.02)
+    assert mended.after < 0.03
+    both = share_weights(np.array([0, 1, 1, 1, 0, 1]), (0.75, 0.25), ["a"] * 4 + ["b"] * 2)
+    assert both == pytest.approx([2.25, 0.25, 0.25, 0.25, 2.25, 0.75])
+    assert share_weights(np.array([1, 1]), (0.75, 0.25), ["a"] * 2) == pytest.approx([1, 1])
+
+
+def test_too_few_posts_calibrate_nothing(untrained: Path) -> None:
+    """The scaling that was there stays, and the line says how many posts there were."""
+    examples = [Example("posts", "val", f"post {n}", None, {"sarcasm": n % 2}) for n in range(5)]
+    moderator = Moderator.from_checkpoint(untrained)
+    calibration, [one] = calibrate(moderator, examples)
+    assert not one.fitted
+    assert "kept as it was: 2 posts of the rarest class" in describe(one)
+    before = moderator.calibration.heads.get("text", {}).get("sarcasm") or HeadCalibration()
+    assert calibration.heads["text"]["sarcasm"] == before
+    assert calibration.shares["sarcasm"] == (0.6, 0.4)
+    enough = [replace(examples[n % 2], text=f"post {n}") for n in range(80)]
+    stated, [fitted] = calibrate(moderator, enough, {"sarcasm": (0.9, 0.1)})
+    assert fitted.fitted
+    assert stated.shares["sarcasm"] == (0.9, 0.1)
