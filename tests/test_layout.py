@@ -66,6 +66,7 @@ ALLOWED: dict[str, set[str]] = {
         "mmorient/input",
         "mmorient/moderator.py",
         "mmorient/network",
+        "mmorient/training/config.py",
         "mmorient/training/data",
         "mmorient/training/fitting",
     },

@@ -45,6 +45,23 @@ class Bank:
         biases = (self.text_bias.float().to(device), self.picture_bias.float().to(device))
         return model.context(posts.to(device), biases)
 
+    def extended(self, other: Bank) -> Bank:
+        """These posts and another bank's behind them; each u is the mean, as many posts count as each has."""
+        share = len(other) / max(1, len(self) + len(other))
+
+        def mixed(own: Tensor, others: Tensor) -> Tensor:
+            return (own.float() * (1 - share) + others.float() * share).to(own.dtype)
+
+        return Bank(
+            text_global=torch.cat([self.text_global, other.text_global]),
+            text_index=torch.cat([self.text_index, other.text_index + len(self)]),
+            picture_global=torch.cat([self.picture_global, other.picture_global]),
+            picture_index=torch.cat([self.picture_index, other.picture_index + len(self)]),
+            text_bias=mixed(self.text_bias, other.text_bias),
+            picture_bias=mixed(self.picture_bias, other.picture_bias),
+            labels=torch.cat([self.labels, other.labels]),
+        )
+
     def _spread(self, vectors: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         nodes = torch.zeros(len(self), vectors.shape[1])
         present = torch.zeros(len(self), dtype=torch.bool)

@@ -27,6 +27,10 @@ class Nodes:
         there = present[:, None]
         return cls(torch.where(there, vectors, stand_in), functional.normalize(vectors, dim=-1) * there)
 
+    def and_then(self, others: Nodes) -> Nodes:
+        """These nodes and others behind them."""
+        return Nodes(torch.cat([self.vectors, others.vectors]), torch.cat([self.directions, others.directions]))
+
     def none(self) -> Nodes:
         """No nodes at all."""
         return Nodes(self.vectors[:0], self.directions[:0])

@@ -93,6 +93,10 @@ class GraphContext:
         """The ``self`` context: the same biases, no neighbours."""
         return replace(self, texts=self.texts.none(), pictures=self.pictures.none())
 
+    def beside(self, other: GraphContext) -> GraphContext:
+        """The nodes of another context before these, with these biases."""
+        return replace(self, texts=other.texts.and_then(self.texts), pictures=other.pictures.and_then(self.pictures))
+
 
 class MmOrient(nn.Module):
     """Stand-ins, HIMA stage 2, CMRL, task features and MLC."""

@@ -55,6 +55,9 @@ class TrainConfig(BaseModel):
             a meme's words, or a description of a picture behind a tweet's. They are of the source ``SOURCE_beside``.
         bank: Source to reference posts; 512 of each source where none of these is there.
         bank_steps: So often the state is saved and the bank embedded anew.
+        rehearsal: A checkpoint that is trained further keeps what it knows: its own answers stand for what posts have
+            no label for, the project's own sentences are shown with them, its bank is extended and its calibration
+            stays where there are too few posts. Off: it is a start like any other.
         swaps: Copies of each text that names an identity group, with another group in its place (fairness).
         uncounted: Sources that do not decide which epoch is the best: labels near chance, or other questions. With
             ``*`` for any end.
@@ -139,6 +142,7 @@ class TrainConfig(BaseModel):
         "hatemoji": 100,
     }
     bank_steps: int = 1000
+    rehearsal: bool = True
     swaps: int = 1
     uncounted: tuple[str, ...] = ("memotion", "mmsd2", "isarcasm", "sarcasm_forum", "umsab_*")
     average: int = Field(default=2, ge=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,13 +23,15 @@ from mmorient.training.fitting.bank_choice import bank_counts, draw_bank
 from mmorient.training.fitting.finishing import finish
 from mmorient.training.fitting.joint_training import METRICS, train_jointly
 from mmorient.training.fitting.preparing import fresh_model, model_of, prepare
+from mmorient.training.fitting.rehearsal import rehearsing
 from mmorient.training.judging.calibrating import Fit, calibrate, describe
+from mmorient.training.judging.changes import measure_changes
 from mmorient.training.judging.evaluating import post_of
 from mmorient.training.judging.plots import learning_curves, reliability_diagram
 from mmorient.training.judging.validating import validate
 
 _log = logging.getLogger(__name__)
-CURVES, RELIABILITY = "curves.png", "reliability.png"
+CURVES, RELIABILITY, CHANGES = "curves.png", "reliability.png", "changes.json"
 _POSTS_AT_ONCE = 256
 
 
@@ -62,8 +65,12 @@ def train(
     examples = read_all(data)
     work.mkdir(parents=True, exist_ok=True)
     checkpoint = None if start is None else load_checkpoint(start)
-    _claim(work / "run.json", config, len(examples), checkpoint, teachers)
-    prepared = prepare(examples, config, work, checkpoint, teachers)
+    _claim(work / "run.json", config, examples, checkpoint, teachers)
+    kept = checkpoint if config.rehearsal else None
+    if kept is not None and start is not None:
+        config = rehearsing(config, examples)
+        teachers = teachers or (start,)
+    prepared = prepare(examples, config, work, checkpoint, teachers, rehearse=kept is not None)
     counts = bank_counts(prepared.data.examples, config.bank, {one.source for one in examples})
     config = config.model_copy(update={"bank": counts})
     model = (fresh_model(config) if checkpoint is None else model_of(checkpoint, config)).to(device)
@@ -76,11 +83,17 @@ def train(
         config,
         work,
         validate=lambda model, context: validate(model, data_set, context, config.uncounted),
+        kept=None if kept is None else kept.bank,
     )
     learning_curves(work / METRICS, work / CURVES)
-    finish(model.cpu(), prepared, config, out)
+    finish(model.cpu(), prepared, config, out, kept)
     stated_for = {task: config.shares[task] for task in TASKS if task in config.shares}
-    calibrate_checkpoint(out, examples, work / RELIABILITY, stated_for)
+    calibrate_checkpoint(out, examples, work / RELIABILITY, None if kept is not None else stated_for)
+    if kept is not None:
+        changes = measure_changes(kept.path, out, examples)
+        (work / CHANGES).write_text(json.dumps([one.as_dict() for one in changes], indent=2), encoding="utf-8")
+        for one in changes:
+            _log.info("%s", one.describe())
 
 
 def calibrate_checkpoint(
@@ -130,15 +143,42 @@ def reference_of(path: Path, examples: Sequence[Example]) -> Reference:
     return count_labels(answers(), moderator.identity.checkpoint)
 
 
-def _claim(file: Path, config: TrainConfig, examples: int, start: Checkpoint | None, teachers: Sequence[Path]) -> None:
+def _claim(
+    file: Path, config: TrainConfig, examples: Sequence[Example], start: Checkpoint | None, teachers: Sequence[Path]
+) -> None:
     """A run's state is gone on with by the same configuration, data, start and teachers alone."""
-    run = {
-        "config": config.model_dump(mode="json"),
-        "examples": examples,
+    run: dict[str, object] = {
+        "configuration": config.model_dump(mode="json"),
+        "data": _digest_of(examples),
         "start": None if start is None else start.digest,
         "teachers": [load_checkpoint(teacher).digest for teacher in teachers],
     }
     own = json.dumps(run, indent=2, sort_keys=True)
-    if file.is_file() and file.read_text(encoding="utf-8") != own:
-        raise DataError(f"{file}: the run there has another configuration or other data; take another folder")
+    if file.is_file() and (before := file.read_text(encoding="utf-8")) != own:
+        raise DataError(
+            f"{file.parent}: holds a run with another {_differing(before, run)}; take another folder, or empty this one"
+        )
     file.write_text(own, encoding="utf-8")
+
+
+def _digest_of(examples: Sequence[Example]) -> str:
+    """``sha256:…`` of texts, labels and splits, and of the pictures by their names and sizes."""
+    digest = hashlib.sha256()
+    for one in examples:
+        picture = None if one.picture is None else (str(one.picture), _size(one.picture))
+        row = (one.source, one.split, one.text, picture, sorted(one.targets.items()))
+        digest.update(json.dumps(row).encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else -1
+
+
+def _differing(before: str, run: Mapping[str, object]) -> str:
+    """What of a run is not what it was."""
+    try:
+        was = json.loads(before)
+    except ValueError:
+        was = {}
+    return " and ".join(name for name in run if not isinstance(was, dict) or was.get(name) != run[name])

@@ -15,12 +15,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mmorient.input.posts import Post
-from mmorient.labels import TASKS
 from mmorient.moderator import Moderator
+from mmorient.network.mm_orient import task_heads
 from mmorient.training.data.examples import Example
 from mmorient.training.data.identity import names_identity, swapped
 
 HEADS = ("sentiment", "sarcasm", "offensiveness")
+"""What teachers are asked about by default: the heads of which texts alone can say something."""
 _CHUNK = 512
 _COPIES = 3
 
@@ -32,6 +33,7 @@ def lessons_of(
     seed: int = 0,
     *,
     by_words: Sequence[str] = (),
+    rehearsed: Sequence[str] = (),
 ) -> dict[str, Tensor]:
     """Ask teachers about texts without a picture, and about the words alone of posts with an ordinary one.
 
@@ -44,6 +46,8 @@ def lessons_of(
         rows: Which to ask about; those without a text are passed over, and those with a picture of other sources.
         seed: Of the groups in the copies.
         by_words: Sources of ordinary pictures, whose words say what there is to say.
+        rehearsed: Heads that a checkpoint shall keep as it is trained further by its own answers: these are taken
+            before their calibration, which stays. None asks for calibrated answers to ``HEADS``.
 
     Returns:
         Head to fp32 ``[n, classes]``; NaN where an example has a label of its own or was not asked about.
@@ -65,13 +69,16 @@ def lessons_of(
         texts += versions
         owners += [place] * len(versions)
     owner = torch.tensor(owners, dtype=torch.int64)
-    said = {head: torch.zeros(len(asked), len(TASKS[head].classes)) for head in HEADS}
+    heads = tuple(rehearsed) or HEADS
+    sizes = task_heads()
+    said = {head: torch.zeros(len(asked), sizes[head]) for head in heads}
     shares = torch.bincount(owner, minlength=len(asked)).float() * len(teachers)
     for teacher in teachers if texts else ():
-        for head, answers in _answers(teacher, texts).items():
+        answered = _uncalibrated(teacher, texts, heads) if rehearsed else _answers(teacher, texts)
+        for head, answers in answered.items():
             said[head].index_add_(0, owner, answers)
-    lessons = {head: torch.full((len(examples), len(TASKS[head].classes)), torch.nan) for head in HEADS}
-    for head in HEADS:
+    lessons = {head: torch.full((len(examples), sizes[head]), torch.nan) for head in heads}
+    for head in heads:
         unlabelled = [place for place, row in enumerate(asked) if head not in examples[row].targets]
         lessons[head][[asked[place] for place in unlabelled]] = (said[head] / shares[:, None])[unlabelled]
     return lessons
@@ -86,3 +93,14 @@ def _answers(teacher: Path, texts: Sequence[str]) -> dict[str, Tensor]:
             for head in HEADS:
                 answers[head].append([*labels.tasks[head].probabilities.values()])
     return {head: torch.tensor(values) for head, values in answers.items()}
+
+
+def _uncalibrated(teacher: Path, texts: Sequence[str], heads: Sequence[str]) -> dict[str, Tensor]:
+    """Head to the softmax of its outputs ``[n, classes]``."""
+    moderator = Moderator.from_checkpoint(teacher)
+    answers: dict[str, list[Tensor]] = {head: [] for head in heads}
+    for start in tqdm(range(0, len(texts), _CHUNK), desc=f"rehearsing {teacher.name}", disable=None):
+        for logits in moderator.logits(moderator.embed([Post(text) for text in texts[start : start + _CHUNK]])):
+            for head in heads:
+                answers[head].append(torch.tensor(logits[head]).softmax(-1))
+    return {head: torch.stack(values) for head, values in answers.items()}

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmorient.checkpointing.loading import Checkpoint
 from mmorient.checkpointing.saving import save_checkpoint
 from mmorient.config import Calibration
 from mmorient.training.config import TrainConfig
@@ -27,7 +28,9 @@ _CHUNK = 64
 _POOL = 8  # candidates to a place in the bank
 
 
-def finish(model: JointModel, prepared: Prepared, config: TrainConfig, out: Path) -> None:
+def finish(
+    model: JointModel, prepared: Prepared, config: TrainConfig, out: Path, before: Checkpoint | None = None
+) -> None:
     """Write the checkpoint, not yet calibrated.
 
     Args:
@@ -35,6 +38,7 @@ def finish(model: JointModel, prepared: Prepared, config: TrainConfig, out: Path
         prepared: What it was trained on.
         config: Of the run.
         out: The folder.
+        before: The checkpoint that is trained further and whose bank and calibration stay, if one is.
     """
     with torch.no_grad():
         for parameter in model.parameters():
@@ -47,6 +51,8 @@ def finish(model: JointModel, prepared: Prepared, config: TrainConfig, out: Path
     _log.info("bank: %d posts, %s", len(chosen), class_counts(examples, chosen))
     posts = vectors.posts(torch.tensor(chosen), (sizes.text_vector, sizes.picture_vector))
     bank = freeze_bank(model.head, posts, [examples[row] for row in chosen])
+    if before is not None:
+        bank = before.bank.extended(bank)
     save_checkpoint(
         out,
         compact_config(
@@ -56,7 +62,7 @@ def finish(model: JointModel, prepared: Prepared, config: TrainConfig, out: Path
             trunk=config.trunk,
             dropout=config.head_dropout,
         ),
-        Calibration(),
+        Calibration() if before is None else before.calibration,
         embedding=_embedding(model, prepared),
         head=model.head.state_dict(),
         bank=bank,

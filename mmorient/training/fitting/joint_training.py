@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from mmorient.network.bank import Bank
 from mmorient.network.mm_orient import GraphContext, PostTensors
 from mmorient.training.config import TrainConfig
 from mmorient.training.fitting.batches import Batch, TrainingSet, epochs_of
@@ -33,7 +34,14 @@ Validate = Callable[[JointModel, GraphContext], dict[str, float]]
 
 
 def train_jointly(
-    model: JointModel, data: TrainingSet, bank: Sequence[int], config: TrainConfig, work: Path, *, validate: Validate
+    model: JointModel,
+    data: TrainingSet,
+    bank: Sequence[int],
+    config: TrainConfig,
+    work: Path,
+    *,
+    validate: Validate,
+    kept: Bank | None = None,
 ) -> JointModel:
     """Train, or go on where a run was interrupted.
 
@@ -44,13 +52,14 @@ def train_jointly(
         config: How.
         work: Where the state and ``metrics.jsonl`` are written.
         validate: Scores to write after each epoch; ``score`` decides which epoch's weights are kept.
+        kept: Reference posts of the checkpoint that is trained further, as it froze them.
 
     Returns:
         The model with the weights of the best epoch.
     """
     epochs = epochs_of(data, config)
     steps = sum(map(len, epochs))
-    trainer = _Trainer(model, data, bank, config, steps)
+    trainer = _Trainer(model, data, bank, config, steps=steps, kept=kept)
     state = TrainingState()
     if load_state(work, model, trainer.optimiser, state):
         _log.info("going on at step %d of %d", state.step, steps)
@@ -121,8 +130,16 @@ def _train_step(trainer: _Trainer, state: TrainingState, epoch: int, rows: list[
 
 class _Trainer:
     def __init__(
-        self, model: JointModel, data: TrainingSet, bank: Sequence[int], config: TrainConfig, steps: int
+        self,
+        model: JointModel,
+        data: TrainingSet,
+        bank: Sequence[int],
+        config: TrainConfig,
+        *,
+        steps: int,
+        kept: Bank | None,
     ) -> None:
+        self.kept = kept
         self.model, self.data, self.bank, self.config, self.steps = model, data, list(bank), config, steps
         self.optimiser = torch.optim.AdamW(
             model.parameter_groups(config), betas=(0.9, 0.98), weight_decay=config.decay, fused=True
@@ -143,6 +160,8 @@ class _Trainer:
             parts = [self.bank[start : start + 64] for start in range(0, len(self.bank), 64)]
             posts = self.model.embed_all(self.data, parts)
             self.frozen = self.model.head.context(posts, self.model.head.set_biases(posts))
+            if self.kept is not None:
+                self.frozen = self.frozen.beside(self.kept.context(self.model.head))
         return self.frozen
 
     def forget_context(self) -> None:

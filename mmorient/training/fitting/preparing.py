@@ -84,6 +84,8 @@ def prepare(
     work: Path,
     start: Checkpoint | None = None,
     teachers: Sequence[Path] = (),
+    *,
+    rehearse: bool = False,
 ) -> Prepared:
     """Read everything once.
 
@@ -93,10 +95,12 @@ def prepare(
         work: Region states are kept there between runs, 1.2 GB for 8,000 pictures.
         start: Whose projection of pictures is kept, where a checkpoint is trained further.
         teachers: Checkpoints that are asked about texts without a label.
+        rehearse: The teachers' answers before calibration stand for what texts have no label for, in every head and of
+            the project's own sentences too.
     """
     kept = without_crossing(examples)
     _log.info("%d examples, %d near duplicates across splits left out", len(kept), len(examples) - len(kept))
-    if config.swaps:
+    if config.swaps or rehearse:
         kept += [*counterfactuals(kept, config.swaps, config.seed), *plain_mentions(), *contrast_pairs(config.seed)]
     kept += beside_others(kept, config.beside, config.seed)
     reader = TextReader(tokenizer_file())
@@ -129,6 +133,7 @@ def prepare(
     )
     if teachers:
         shown = {row for epoch in epochs_of(data, config) for batch in epoch for row in batch}
-        asked = [row for row in sorted(shown) if kept[row].source not in config.untaught]
-        data.lessons = lessons_of(teachers, kept, asked, by_words=config.ordinary)
+        asked = [row for row in sorted(shown) if rehearse or kept[row].source not in config.untaught]
+        heads = list(sizes.heads) if rehearse else ()
+        data.lessons = lessons_of(teachers, kept, asked, by_words=config.ordinary, rehearsed=heads)
     return Prepared(data, sizes, network, projection)

@@ -292,7 +292,8 @@ def test_own_texts_train_a_shipped_checkpoint_further(trained: Path, tmp_path: P
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "ours.csv").write_text("\n".join(lines))
     (tmp_path / "train.toml").write_text(
-        'epochs = 1\nrows = 8\ntrunk = [16, 8]\nswaps = 0\nname = "ours"\n[take]\nplain = 8\n[bank]\nours = 5\n'
+        'epochs = 1\nrows = 8\ntrunk = [16, 8]\nswaps = 0\nname = "ours"\n'
+        "[take]\nplain = 8\ncontrast = 8\n[bank]\nours = 5\n"
     )
     given = [
         "--config",
@@ -309,7 +310,17 @@ def test_own_texts_train_a_shipped_checkpoint_further(trained: Path, tmp_path: P
     assert result.exit_code == 0, result.output
     moderator = Moderator.from_checkpoint(tmp_path / "out")
     assert moderator.identity.name == "ours"
-    assert len(moderator.bank.picture_index) == 0
+    before = Moderator.from_checkpoint(trained / "out")
+    assert torch.equal(moderator.bank.labels[: len(before.bank)], before.bank.labels)
+    assert 0 < len(moderator.bank) - len(before.bank) <= 5
+    assert moderator.calibration.heads["text"]["humour"] == before.calibration.heads["text"]["humour"]
+    changes = {one["task"]: one for one in json.loads((tmp_path / "work" / "changes.json").read_text())}
+    assert {task for task, one in changes.items() if one["named"]} == {"offensiveness"}
+    assert changes["motivation"]["posts"] >= 400
+    (tmp_path / "data" / "ours.csv").write_text("\n".join([*lines[:-1], "another row of words,offensive"]))
+    changed = CliRunner().invoke(mmorient, [str(one) for one in arguments])
+    assert isinstance(changed.exception, DataError)
+    assert "holds a run with another data;" in str(changed.exception)
     answers = moderator.label([Post("lovely tea and song lovely"), Post("awful tea and song awful")])
     lovely, awful = (one.tasks["offensiveness"].probabilities["offensive"] for one in answers)
     assert awful > lovely
