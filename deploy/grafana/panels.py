@@ -193,9 +193,9 @@ def table(title: str, about: str, expr: str, width: int, *, hidden: tuple[str, .
     )  # fmt: skip
 
 
-def rate(name: str, by: str, selector: str = WORKERS) -> str:
-    """Return the rate of a counter, summed by labels."""
-    return f"sum by ({by}) (rate({name}{{{selector}}}[$__rate_interval]))"
+def rate(name: str, by: str = "", selector: str = WORKERS) -> str:
+    """Return the rate of a counter, summed by labels, or over all."""
+    return f"sum{f' by ({by})' if by else ''} (rate({name}{{{selector}}}[$__rate_interval]))"
 
 
 def mean(name: str, by: str, selector: str = WORKERS) -> str:

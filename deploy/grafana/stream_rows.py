@@ -296,7 +296,8 @@ FAILURES = [
         "their envelopes. Schema Registry: its failures; posts wait until it answers.",
         [
             target(rate("moderate_fields_unread_total", "field") + " > 0", "field {{field}}"),
-            target(rate("moderate_passed_over_total", "reason") + " > 0", "passed over: {{reason}}"),
+            target(rate("moderate_tombstones_total", "result") + " > 0", "deletions: {{result}}"),
+            target(rate("moderate_no_posts_total") + " > 0", "other events"),
             target(rate("moderate_registry_failures_total", "kind") + " > 0", "Schema Registry: {{kind}}"),
         ],
         width=24,

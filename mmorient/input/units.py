@@ -20,6 +20,7 @@ MOST_CHARACTERS = 65_536
 """That are read of a text, half of them at its beginning, half at its end: more than 64 windows of English."""
 
 _LONG_WORD = 512
+_ENOUGH = 32
 _MOST_APART = 256
 _ORDINARY_LENGTH = 4096
 _WORD = re.compile(r"\S+")
@@ -71,8 +72,13 @@ def normalise(text: str) -> str:
 
 def has_words(text: str) -> bool:
     """Whether anything is read of a text."""
-    if "&" not in text and _SURELY_READ.search(text):
-        return True
+    if "&" not in text:
+        if _SURELY_READ.search(text):
+            return True
+        # Ligatures of whole phrases are not all spelled out to see that something is read.
+        first = _WORD.search(text)
+        if first is not None and normal_word(first[0][:_ENOUGH]):
+            return True
     return any(unit.read_as for unit in units(text))
 
 
