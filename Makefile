@@ -3,6 +3,9 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# Tests wait more than they compute: two processes, each with servers of its own, suit a machine of two cores.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .PHONY: help demo check test soak chaos fuzz setup lint lock bench docs clean
 
@@ -27,13 +30,13 @@ demo: setup ## stream the sample posts through a local Kafka, Redis and the work
 check: setup ## lint, types, and every test that needs neither a server nor torch
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest --tier check; tests=$$?; wait $$types && exit $$tests
+	@$(BIN)/mypy & types=$$!; $(PYTEST) --tier check; tests=$$?; wait $$types && exit $$tests
 
 test: check ## check, and each promise once, against a real Kafka and Redis
-	@$(BIN)/python -m pytest --tier test
+	@$(PYTEST) --tier test
 
 soak: setup ## everything else: chaos, upgrades, alerts on real faults, the commands of the documentation
-	@$(BIN)/python -m pytest --tier soak
+	@$(PYTEST) --tier soak
 
 chaos: setup ## break workers, broker and Redis at random and count every post; SEED=1 MINUTES=3
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
