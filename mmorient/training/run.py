@@ -12,7 +12,7 @@ import torch
 from mmorient.checkpointing.loading import Checkpoint, load_checkpoint
 from mmorient.checkpointing.saving import save_calibration
 from mmorient.errors import DataError
-from mmorient.moderator import Moderator
+from mmorient.moderator import DeviceName, Moderator
 from mmorient.reference import REFERENCE, Reference, count_labels, save_reference
 from mmorient.training.config import TrainConfig
 from mmorient.training.data.examples import VAL, Example
@@ -81,7 +81,9 @@ def train(
     calibrate_checkpoint(out, examples, work / RELIABILITY)
 
 
-def calibrate_checkpoint(path: Path, examples: Sequence[Example], diagram: Path | None) -> list[Fit]:
+def calibrate_checkpoint(
+    path: Path, examples: Sequence[Example], diagram: Path | None, device: DeviceName = "cpu"
+) -> list[Fit]:
     """Fit a checkpoint's calibration anew on the validation split and write it, and what it then says of that split.
 
     The digest changes.
@@ -90,32 +92,33 @@ def calibrate_checkpoint(path: Path, examples: Sequence[Example], diagram: Path 
         path: The checkpoint's folder.
         examples: Of any split.
         diagram: Where the reliability diagram goes, if anywhere.
+        device: Where its outputs are computed.
 
     Raises:
         CheckpointError: It cannot be used.
         DataError: No example of the split ``val`` has a label.
     """
-    calibration, fits = calibrate(Moderator.from_checkpoint(path), examples)
+    calibration, fits = calibrate(Moderator.from_checkpoint(path, device=device), examples)
     if not fits:
         raise DataError("no example of the split val has a label")
     for one in fits:
         _log.info("%s", describe(one))
     save_calibration(path, calibration)
-    save_reference(path / REFERENCE, reference_of(path, examples))
+    save_reference(path / REFERENCE, reference_of(path, examples, device))
     if diagram is not None:
         curves = {f"{one.modalities} {one.head}": (one.bins_before, one.bins_after) for one in fits}
         reliability_diagram(curves, diagram)
     return fits
 
 
-def reference_of(path: Path, examples: Sequence[Example]) -> Reference:
+def reference_of(path: Path, examples: Sequence[Example], device: DeviceName = "cpu") -> Reference:
     """What a checkpoint says of the validation split, each post with all that it has."""
-    moderator = Moderator.from_checkpoint(path)
+    moderator = Moderator.from_checkpoint(path, device=device)
     validation = [example for example in examples if example.split == VAL]
 
     def answers() -> Iterator[dict[str, tuple[str, Mapping[str, float]]]]:
         for start in range(0, len(validation), _POSTS_AT_ONCE):
-            posts = [post_of(example, "text+image") for example in validation[start : start + _POSTS_AT_ONCE]]
+            posts = [post_of(example, "text+image", moderator.picture_frame) for example in validation[start : start + _POSTS_AT_ONCE]]
             for said in moderator.label([post for post in posts if post.text or post.pictures]):
                 yield {task: (answer.label, answer.probabilities) for task, answer in said.tasks.items()}
 

@@ -35,7 +35,7 @@ from mmorient.encoders.hugging_face import (
     read_scale,
 )
 from mmorient.encoders.projection import Projection
-from mmorient.errors import CheckpointError
+from mmorient.errors import CheckpointError, DataError
 from mmorient.input.formats.source import PICTURE_VERSION
 from mmorient.input.text import TEXT_VERSION, WINDOW_TOKENS
 from mmorient.training.config import TrainConfig
@@ -60,21 +60,20 @@ class Folders:
     both: Path | None = None
 
     @classmethod
-    def of(cls, config: TrainConfig) -> Folders | None:
-        """Those that a configuration names, None where it names none.
+    def of(cls, config: TrainConfig) -> Folders:
+        """Those that a configuration names.
 
         Raises:
-            CheckpointError: One is missing, or only one of the two is named.
+            CheckpointError: One is missing.
+            DataError: One of the two is not named.
         """
         named = {"text": config.text_encoder, "picture": config.picture_encoder, "both": config.global_encoder}
         folders = {name: Path(folder) for name, folder in named.items() if folder}
-        if not folders:
-            return None
+        if not {"text", "picture"} <= folders.keys():
+            raise DataError("text_encoder and picture_encoder are named together")
         for folder in folders.values():
             if not folder.is_dir():
                 raise CheckpointError(folder, "no such folder")
-        if not {"text", "picture"} <= folders.keys():
-            raise CheckpointError(next(iter(folders.values())), "text_encoder and picture_encoder are named together")
         return cls(**folders)
 
     def digests(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ import torch
 
 from mmorient import Moderator
 from mmorient.errors import DataError
-from mmorient.input.posts import Post
+from mmorient.input.posts import Frame, Post
 from mmorient.labels import PostLabels, TaskLabel
 from mmorient.training.data.examples import Example
 from mmorient.training.data.near_duplicates import without_crossing
@@ -122,6 +122,8 @@ def test_intervals_share_their_draws() -> None:
 
 class CautiousModerator:
     """Calls every post sarcastic, whatever is more probable: as a threshold would have it."""
+
+    picture_frame = Frame()
 
     def label(self, posts: Sequence[Post]) -> list[PostLabels]:
         """The same for all."""

@@ -1,0 +1,87 @@
+"""The recipe of a checkpoint with encoders from folders, from the sets to the checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from mmorient.errors import DataError
+from mmorient.training.config import TrainConfig
+from mmorient.training.data.readers import read_all
+from mmorient.training.fitting.bank_choice import bank_counts, draw_bank
+from mmorient.training.fitting.encoder_preparing import prepare_encoders, write_encoders
+from mmorient.training.fitting.folders import Folders, read_folders
+from mmorient.training.fitting.joint_training import METRICS, train_jointly
+from mmorient.training.judging.batch_scores import BATCH_SCORES, write_batch_scores
+from mmorient.training.judging.plots import learning_curves
+from mmorient.training.judging.validating import validate
+from mmorient.training.run import CURVES, RELIABILITY, calibrate_checkpoint
+
+
+def train_encoders(
+    data: Path,
+    out: Path,
+    work: Path,
+    config: TrainConfig,
+    device: torch.device,
+    *,
+    teachers: Sequence[Path] = (),
+) -> None:
+    """Train a checkpoint with encoders from folders, or go on where that was interrupted.
+
+    Args:
+        data: The sets, as ``read_all`` finds them.
+        out: The checkpoint's folder.
+        work: A folder that the project ignores: pixels, features, the state of the run, ``metrics.jsonl``, the plots.
+        config: How, and with which encoders.
+        device: What trains, and what calibrates.
+        teachers: Checkpoints that are asked about texts without a label.
+
+    Raises:
+        DataError: A set is laid out otherwise, there is none, none teaches anything, or ``work`` holds the state of
+            another run.
+        CheckpointError: A folder holds no encoder of a known family.
+    """
+    folders = Folders.of(config)
+    examples = read_all(data)
+    work.mkdir(parents=True, exist_ok=True)
+    weights = folders.digests()
+    _claim(work / "run.json", config, len(examples), weights, teachers)
+    encoders = read_folders(folders, config, work / "tokenizers")
+    prepared = prepare_encoders(
+        examples, config, work, encoders, weights=weights, device=device, teachers=teachers
+    )
+    data_set = prepared.data
+    counts = bank_counts(data_set.examples, config.bank, {one.source for one in examples})
+    config = config.model_copy(update={"bank": counts})
+    bank = draw_bank(data_set.examples, config.bank, config.seed)
+    train_jointly(
+        prepared.model,
+        data_set,
+        bank,
+        config,
+        work,
+        validate=lambda model, context: validate(model, data_set, context, config.uncounted),
+    )
+    learning_curves(work / METRICS, work / CURVES)
+    if config.context == "batch":
+        write_batch_scores(prepared.model, data_set, config.rows, work / BATCH_SCORES)
+    write_encoders(prepared, config, out)
+    calibrate_checkpoint(out, examples, work / RELIABILITY, "cuda" if device.type == "cuda" else "cpu")
+
+
+def _claim(file: Path, config: TrainConfig, examples: int, weights: dict[str, str], teachers: Sequence[Path]) -> None:
+    """A run's state is gone on with by the same configuration, data, encoders and teachers alone."""
+    run = {
+        "config": config.model_dump(mode="json"),
+        "examples": examples,
+        "encoders": weights,
+        "teachers": [str(teacher) for teacher in teachers],
+    }
+    own = json.dumps(run, indent=2, sort_keys=True)
+    if file.is_file() and file.read_text(encoding="utf-8") != own:
+        raise DataError(f"{file}: the run there has another configuration, data or encoders; take another folder")
+    file.write_text(own, encoding="utf-8")
