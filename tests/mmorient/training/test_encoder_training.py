@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
@@ -18,29 +19,40 @@ from mmorient.training.config import TrainConfig
 from mmorient.training.encoder_run import train_encoders
 from mmorient.training.fitting import joint_training
 from tests.mmorient import independence, tiny_folders
-from tests.mmorient.made_sets import write_sets
 from tests.tiers import rest_soaks
 
 CPU = torch.device("cpu")
+TRAINED, VALIDATED = 48, 12
 FEW: dict[str, Any] = {
-    "epochs": 2,
-    "rows": 16,
+    "epochs": 4,
+    "rows": 8,
     "trunk": (16, 8),
-    "bank": {"memotion": 4, "mvsa": 3, "irony": 4},
+    "bank": {"ours": 8},
     "bank_steps": 4,
-    "log_steps": 4,
+    "log_steps": TRAINED // 8,
     "swaps": 0,
-    "take": {"hate": 4, "emotion": 4, "offensive": 8, "sentiment": 8, "mmsd2": 4, "isarcasm": 4},
     "rate": 1e-3,
     "head_rate": 5e-3,
+    "average": 1,
 }
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every set in its layout."""
+    """Posts of which one word and one colour tell what they are."""
     root = tmp_path_factory.mktemp("data")
-    write_sets(root)
+    random, lines = np.random.default_rng(0), ["text,picture,split,offensiveness,sentiment"]
+    words = ["rain", "sun", "dog", "cat", "tea", "bus", "town", "song", "road", "bread", "chair", "stone"]
+    for n in range(TRAINED + VALIDATED):
+        said, colour, labels = [
+            ("love", (0, 200, 0), "not_offensive,positive"),
+            ("hate", (200, 0, 0), "offensive,negative"),
+        ][n % 2]
+        Image.new("RGB", (20, 20 + n), colour).save(root / f"{n}.png")
+        text = f"{said} {' '.join(random.choice(words, 4))} {said}" if n % 6 else ""
+        picture = f"{n}.png" if n % 3 == 0 else ""
+        lines.append(f"{text},{picture},{'train' if n < TRAINED else 'val'},{labels}")
+    (root / "ours.csv").write_text("\n".join(lines))
     return root
 
 
