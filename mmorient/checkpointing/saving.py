@@ -30,7 +30,6 @@ from mmorient.digest import CONFIG, file_digest
 from mmorient.encoders.hugging_face import WEIGHTS
 from mmorient.network.bank import Bank
 
-
 ENCODERS = "encoders"
 """Folder beside a checkpoint's own, for encoders that several checkpoints may share."""
 _NAME_DIGITS = 16

@@ -123,9 +123,7 @@ def _queries(_: Any, found: Any) -> tuple[Tensor, Tensor]:
 
 
 PICTURES: dict[str, PictureFamily] = {
-    "clip": PictureFamily(
-        "CLIPConfig", "CLIPVisionModelWithProjection", _clip, part="vision_config", shared=True
-    ),
+    "clip": PictureFamily("CLIPConfig", "CLIPVisionModelWithProjection", _clip, part="vision_config", shared=True),
     "convnext": PictureFamily("ConvNextConfig", "ConvNextModel", _maps, fixed=False),
     "convnextv2": PictureFamily("ConvNextV2Config", "ConvNextV2Model", _maps, fixed=False),
     "detr": PictureFamily("DetrConfig", "DetrModel", _queries, fixed=False, grid=False),
@@ -168,7 +166,8 @@ def config_of(family: TextFamily | PictureFamily, architecture: dict[str, Any]) 
 def architecture_of(config: Any) -> dict[str, Any]:
     """A folder's configuration as JSON that builds the same encoder, without names and whereabouts."""
     written = json.loads(config.to_json_string(use_diff=False))
-    return _without(written)
+    found: dict[str, Any] = _without(written)
+    return found
 
 
 def class_of(family: TextFamily | PictureFamily) -> type[nn.Module]:

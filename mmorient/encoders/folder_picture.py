@@ -33,7 +33,7 @@ class FolderPicture(Precise):
             raise ValueError(f"{config.family!r} is no family of picture encoders: {', '.join(PICTURES)}")
         self._give = family.give
         self.model: Any = build(family, config.architecture)
-        sizes = self.model.config
+        sizes: Any = self.model.config
         self.scale = PixelScale(config.side_pixels, config.mean, config.deviation)
         centre = config.framing == "centre"
         self.frame = Frame(config.side_pixels, centre)

@@ -34,7 +34,7 @@ class FolderText(Precise):
             raise ValueError(f"{config.family!r} is no family of text encoders: {', '.join(TEXTS)}")
         self.family = config.family
         self.model: Any = build(family, config.architecture)
-        sizes = self.model.config
+        sizes: Any = self.model.config
         self.state_width: int = sizes.hidden_size
         self.raw_width: int = sizes.projection_dim if config.family == "clip" else sizes.hidden_size
         self.projection = Projection(self.raw_width, config.global_width) if config.projected else None

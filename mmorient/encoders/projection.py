@@ -29,7 +29,7 @@ class Projection(nn.Module):
 
 
 class Precise(nn.Module):
-    """A module whose computed constants stay in fp32 when its weights are cast: rotary frequencies in bf16 are wrong."""
+    """A module whose computed constants stay in fp32 when its weights are cast: as rotary frequencies must."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:  # noqa: FBT001, FBT002 - torch's
         kept = [
@@ -38,7 +38,7 @@ class Precise(nn.Module):
             for name in module._non_persistent_buffers_set  # noqa: SLF001 - torch says it nowhere else
             if (buffer := module._buffers.get(name)) is not None and buffer.is_floating_point()  # noqa: SLF001
         ]
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for module, name, buffer in kept:
             cast = module._buffers[name]  # noqa: SLF001
             if cast is not None and cast.dtype != buffer.dtype:

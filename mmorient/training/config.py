@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mmorient.errors import DataError
 
-
 Tuning = Literal["full", "lora", "frozen"]
 
 

@@ -51,9 +51,7 @@ def train_encoders(
     weights = folders.digests()
     _claim(work / "run.json", config, len(examples), weights, teachers)
     encoders = read_folders(folders, config, work / "tokenizers")
-    prepared = prepare_encoders(
-        examples, config, work, encoders, weights=weights, device=device, teachers=teachers
-    )
+    prepared = prepare_encoders(examples, config, work, encoders, weights=weights, device=device, teachers=teachers)
     data_set = prepared.data
     counts = bank_counts(data_set.examples, config.bank, {one.source for one in examples})
     config = config.model_copy(update={"bank": counts})

@@ -118,7 +118,10 @@ def reference_of(path: Path, examples: Sequence[Example], device: DeviceName = "
 
     def answers() -> Iterator[dict[str, tuple[str, Mapping[str, float]]]]:
         for start in range(0, len(validation), _POSTS_AT_ONCE):
-            posts = [post_of(example, "text+image", moderator.picture_frame) for example in validation[start : start + _POSTS_AT_ONCE]]
+            posts = [
+                post_of(example, "text+image", moderator.picture_frame)
+                for example in validation[start : start + _POSTS_AT_ONCE]
+            ]
             for said in moderator.label([post for post in posts if post.text or post.pictures]):
                 yield {task: (answer.label, answer.probabilities) for task, answer in said.tasks.items()}
 

@@ -162,9 +162,7 @@ def write_dinov2(folder: Path) -> Path:
     torch.manual_seed(6)
     config = transformers.Dinov2Config(image_size=56, patch_size=8, **_SMALL)
     crop = {"do_center_crop": True, "crop_size": {"height": SIDE, "width": SIDE}, "size": {"shortest_edge": 40}}
-    return _picture(
-        folder, transformers.Dinov2Model(config), mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION, **crop
-    )
+    return _picture(folder, transformers.Dinov2Model(config), mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION, **crop)
 
 
 def write_convnext(folder: Path) -> Path:
@@ -173,9 +171,7 @@ def write_convnext(folder: Path) -> Path:
     config = transformers.ConvNextConfig(num_stages=4, hidden_sizes=[8, 8, 16, 32], depths=[1, 1, 1, 1], num_labels=7)
     model = transformers.ConvNextForImageClassification(config)
     size = {"shortest_edge": 64}
-    return _picture(
-        folder, model, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION, size=size, crop_pct=0.875
-    )
+    return _picture(folder, model, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION, size=size, crop_pct=0.875)
 
 
 def write_small_clip(folder: Path) -> Path:

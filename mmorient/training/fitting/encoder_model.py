@@ -164,7 +164,7 @@ class EncoderModel(JointModel):
 def _layers(model: nn.Module) -> list[nn.Module]:
     """The layers of an encoder from the lowest to the highest: its list of modules with the most parameters."""
 
-    def weight(modules: nn.ModuleList) -> int:
+    def weight(modules: Any) -> int:
         return sum(one.numel() for one in modules.parameters())
 
     lists = [one for one in model.modules() if isinstance(one, nn.ModuleList) and len(one) > 1]

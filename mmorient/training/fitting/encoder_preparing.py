@@ -29,10 +29,12 @@ from mmorient.training.fitting.batches import TrainingSet, epochs_of
 from mmorient.training.fitting.encoder_model import EncoderModel
 from mmorient.training.fitting.features import (
     Pictures,
+    TextStates,
     identity_of,
     picture_globals,
     picture_pixels,
     picture_states,
+    pixels_name,
     text_globals,
     text_states,
 )
@@ -87,14 +89,14 @@ def prepare_encoders(
     encoders.picture.to(device)
     learned = [row for row, one in enumerate(kept) if one.split == TRAIN]
     tokens = TokenTable.of(encoders.text.reader, [one.text for one in kept])
-    texts = _Texts(encoders, config, work / "cache", tokens, identity_of(weights), device)
-    texts.read([one.text for one in kept], learned)
+    reading = _Reading(encoders, config, work / "cache", identity_of(weights), device)
+    states, text_globals_ = reading.texts([one.text for one in kept], tokens, learned)
     files = list(dict.fromkeys(file for one in kept if (file := one.picture) is not None))
     pixels = picture_pixels(encoders.picture, files, work / "cache")
     row_of = {file: row for row, file in enumerate(files) if pixels.decoded[row]}
     picture_row = np.array([row_of.get(one.picture, -1) if one.picture else -1 for one in kept], dtype=np.int64)
     shown = sorted({int(picture_row[row]) for row in learned if picture_row[row] >= 0})
-    values, globals_ = _pictures(encoders, config, work / "cache", pixels, shown, identity_of(weights, files), device)
+    values, globals_ = reading.pictures(pixels, files, shown)
     sizes = ModelSizes(
         text_vector=encoders.text.state_width,
         picture_vector=encoders.picture.state_width,
@@ -120,10 +122,10 @@ def prepare_encoders(
     model = EncoderModel(
         sizes,
         config,
-        text=None if texts.states is not None else encoders.text,
+        text=None if states is not None else encoders.text,
         picture=None if values is not pixels.values else encoders.picture,
-        states=texts.states,
-        text_globals=texts.globals_,
+        states=states,
+        text_globals=text_globals_,
         mask_token=encoders.mask_token,
     )
     return PreparedEncoders(data, model.to(device), sizes, encoders)
@@ -179,69 +181,51 @@ def encoder_checkpoint(name: str, encoders: Encoders, *, head: HeadConfig) -> Ch
     )
 
 
-class _Texts:
-    """What is read of all texts before the first step."""
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What reads all texts and pictures before the first step.
 
-    def __init__(
-        self,
-        encoders: Encoders,
-        config: TrainConfig,
-        cache: Path,
-        tokens: TokenTable,
-        weights: str,
-        device: torch.device,
-    ) -> None:
-        self._encoder, self._cache, self._tokens, self._device = encoders.text, cache, tokens, device
-        self._identity = f"{weights} {encoder_identity(encoders.text_config)}"
-        self._kept = config.fine_tuning == "frozen" and config.features
-        self.states: Any = None
-        self.globals_: Tensor | None = None
+    Attributes:
+        weights: Digest of the folders that the encoders came from.
+    """
 
-    def read(self, texts: Sequence[str], learned: Sequence[int]) -> None:
-        """Fit the projection, and keep what is asked for."""
-        raw = None
-        if self._kept:
-            self.states, raw = text_states(self._encoder, self._tokens, self._cache, self._identity, self._device)
-        companion = self._encoder.companion
-        if isinstance(companion, FolderText):
-            table = TokenTable.of(companion.reader, texts)
-            _, self.globals_ = text_states(
-                companion, table, self._cache, f"companion {self._identity}", self._device
-            )
-            return
-        if self._encoder.projection is not None:
+    encoders: Encoders
+    config: TrainConfig
+    cache: Path
+    weights: str
+    device: torch.device
+
+    def texts(
+        self, texts: Sequence[str], tokens: TokenTable, learned: Sequence[int]
+    ) -> tuple[TextStates | None, Tensor | None]:
+        """Fit the projection; token states and global vectors of a frozen encoder, each where a run reads them."""
+        encoder, raw, states = self.encoders.text, None, None
+        identity = f"{self.weights} {encoder_identity(self.encoders.text_config)}"
+        if self.config.fine_tuning == "frozen" and self.config.features:
+            states, raw = text_states(encoder, tokens, self.cache, identity, self.device)
+        if isinstance(encoder.companion, FolderText):
+            table = TokenTable.of(encoder.companion.reader, texts)
+            _, globals_ = text_states(encoder.companion, table, self.cache, f"companion {identity}", self.device)
+            return states, globals_
+        if encoder.projection is not None:
             some = _some(learned)
-            own = text_globals(self._encoder, self._tokens, some, self._device) if raw is None else raw[some]
-            _fit(self._encoder, own)
-        if raw is not None:
-            self.globals_ = _projected(self._encoder, raw)
+            _fit(encoder, text_globals(encoder, tokens, some, self.device) if raw is None else raw[some])
+        return states, None if raw is None else _projected(encoder, raw)
 
-
-def _pictures(
-    encoders: Encoders,
-    config: TrainConfig,
-    cache: Path,
-    pixels: Pictures,
-    shown: Sequence[int],
-    weights: str,
-    device: torch.device,
-) -> tuple[Any, Tensor]:
-    """What a batch holds of pictures: states and global vectors of a frozen encoder, else pixels and nothing."""
-    encoder = encoders.picture
-    kept = config.picture_tuning == "frozen" and config.features
-    raw = None
-    values: Any = pixels.values
-    if kept:
-        identity = f"regions-{identity_of(weights, encoder_identity(encoders.picture_config))}"
-        found, raw = picture_states(encoder, pixels, cache, identity, device)
-        values = found.values
-    if encoder.projection is not None:
-        some = _some(shown)
-        _fit(encoder, picture_globals(encoder, pixels, some, device) if raw is None else raw[some])
-    width = encoders.picture_config.global_width
-    if raw is None:
-        return values, torch.zeros(len(values), width)
-    return values, functional.normalize(_projected(encoder, raw), dim=-1)
+    def pictures(self, pixels: Pictures, files: Sequence[Path], learned: Sequence[int]) -> tuple[Any, Tensor]:
+        """Fit the projection; states and global vectors of a frozen encoder, else pixels and nothing."""
+        encoder, raw, values = self.encoders.picture, None, pixels.values
+        if self.config.picture_tuning == "frozen" and self.config.features:
+            described = encoder_identity(self.encoders.picture_config)
+            identity = f"regions-{identity_of(self.weights, described, pixels_name(encoder, files))}"
+            found, raw = picture_states(encoder, pixels, self.cache, identity, self.device)
+            values = found.values
+        if encoder.projection is not None:
+            some = _some(learned)
+            _fit(encoder, picture_globals(encoder, pixels, some, self.device) if raw is None else raw[some])
+        if raw is None:
+            return values, torch.zeros(len(values), self.encoders.picture_config.global_width)
+        return values, functional.normalize(_projected(encoder, raw), dim=-1)
 
 
 def _some(rows: Sequence[int]) -> list[int]:

@@ -20,7 +20,9 @@ from mmorient.encoders.folder_picture import FolderPicture
 from mmorient.encoders.folder_text import FolderText
 from mmorient.encoders.minilm import token_batch
 from mmorient.errors import PictureError
+from mmorient.input.formats.source import PICTURE_VERSION
 from mmorient.input.pictures import decode_picture
+from mmorient.input.text import TEXT_VERSION
 from mmorient.training.data.tokens import TokenTable, batches_by_length
 
 _log = logging.getLogger(__name__)
@@ -64,7 +66,7 @@ def text_states(
         The states, and fp32 ``[n, W]``.
     """
     starts = np.concatenate([[0], np.cumsum(table.lengths())]).astype(np.int64)
-    name = _name("states", identity, table.rows)
+    name = _name("states", f"{TEXT_VERSION} {identity}", table.rows)
     stored, globals_file = cache / f"{name}.npy", cache / f"{name}-globals.npy"
     if not (stored.is_file() and globals_file.is_file()):
         cache.mkdir(parents=True, exist_ok=True)
@@ -127,7 +129,7 @@ def picture_pixels(encoder: FolderPicture, files: Sequence[Path], cache: Path) -
     """
     frame = encoder.frame
     shape = (len(files), frame.side, frame.side, 3)
-    name = _name("pixels", f"{frame}", _stamps(files))
+    name = pixels_name(encoder, files)
     stored, seen_file = cache / f"{name}.npy", cache / f"{name}-decoded.npy"
     if not (stored.is_file() and seen_file.is_file()):
         cache.mkdir(parents=True, exist_ok=True)
@@ -176,13 +178,17 @@ def picture_states(
     return Pictures(_mapped(stored, shape), pixels.decoded), torch.from_numpy(np.load(globals_file))
 
 
-def picture_globals(
-    encoder: FolderPicture, pixels: Pictures, rows: Sequence[int], device: torch.device
-) -> Tensor:
+def picture_globals(encoder: FolderPicture, pixels: Pictures, rows: Sequence[int], device: torch.device) -> Tensor:
     """Global vectors of some pictures before their projection: fp32 ``[n, W]``."""
     parts = [list(rows[start : start + _PICTURES]) for start in range(0, len(rows), _PICTURES)]
     found = [_see(encoder, pixels.values[part], device)[1] for part in parts]
     return torch.cat(found) if found else torch.zeros(0, encoder.raw_width)
+
+
+def pixels_name(encoder: FolderPicture, files: Sequence[Path]) -> str:
+    """What squares of pixels depend on: the files, and how they are read."""
+    stamps = [f"{file.parent.name}/{file.name}:{file.stat().st_size if file.is_file() else 0}" for file in files]
+    return _name("pixels", f"{PICTURE_VERSION} {encoder.frame}", stamps)
 
 
 def identity_of(*parts: object) -> str:
@@ -194,10 +200,6 @@ def identity_of(*parts: object) -> str:
 def _see(encoder: FolderPicture, pixels: NDArray[np.uint8], device: torch.device) -> tuple[Tensor, Tensor]:
     states, raw = encoder.encode_raw(torch.from_numpy(np.ascontiguousarray(pixels)).to(device))
     return states.cpu(), raw.cpu()
-
-
-def _stamps(files: Sequence[Path]) -> list[str]:
-    return [f"{file.parent.name}/{file.name}:{file.stat().st_size if file.is_file() else 0}" for file in files]
 
 
 def _name(kind: str, identity: str, content: object) -> str:

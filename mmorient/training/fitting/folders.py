@@ -78,7 +78,7 @@ class Folders:
 
     def digests(self) -> dict[str, str]:
         """What the folders hold: a run goes on with the same weights alone."""
-        found = {}
+        found: dict[str, str] = {}
         for place, folder in (("text", self.text), ("picture", self.picture), ("both", self.both)):
             files = [] if folder is None else sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")])
             found |= {f"{place}/{file.name}": file_digest(file) for file in files}
@@ -135,7 +135,9 @@ def read_folders(folders: Folders, config: TrainConfig, work: Path) -> Encoders:
             encoder.projection, encoder.global_width = Projection(encoder.raw_width, width), width
             changes["projected"] = True
     if text.global_width != picture.global_width:
-        raise CheckpointError(folders.picture, f"global vectors of {picture.global_width}, of texts {text.global_width}")
+        raise CheckpointError(
+            folders.picture, f"global vectors of {picture.global_width}, of texts {text.global_width}"
+        )
     global_file = work / GLOBAL_TOKENIZER
     return Encoders(
         text_config.model_copy(update=texts | {"global_width": text.global_width}),

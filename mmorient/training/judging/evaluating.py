@@ -99,7 +99,9 @@ def evaluate(moderator: Moderator, examples: Sequence[Example]) -> Iterator[Scor
 def _scores(moderator: Moderator, source: str, modalities: str, examples: list[Example]) -> Iterator[Score]:
     answers: list[PostLabels] = []
     for start in tqdm(range(0, len(examples), _CHUNK), desc=f"{source} {modalities}", disable=None, leave=False):
-        answers += moderator.label([post_of(one, modalities, moderator.picture_frame) for one in examples[start : start + _CHUNK]])
+        answers += moderator.label(
+            [post_of(one, modalities, moderator.picture_frame) for one in examples[start : start + _CHUNK]]
+        )
     for task in TASKS.values():
         known = [place for place, example in enumerate(examples) if task.name in example.targets]
         if not known:
