@@ -15,6 +15,7 @@ from mmorient.training.fitting.bank_choice import bank_counts, draw_bank
 from mmorient.training.fitting.encoder_preparing import prepare_encoders, write_encoders
 from mmorient.training.fitting.folders import Folders, read_folders
 from mmorient.training.fitting.joint_training import METRICS, train_jointly
+from mmorient.training.fitting.several import count, first_alone, join, leave, place
 from mmorient.training.judging.batch_scores import BATCH_SCORES, write_batch_scores
 from mmorient.training.judging.plots import learning_curves
 from mmorient.training.judging.validating import validate
@@ -47,11 +48,13 @@ def train_encoders(
     """
     folders = Folders.of(config)
     examples = read_all(data)
+    device = join(device)
     work.mkdir(parents=True, exist_ok=True)
     weights = folders.digests()
-    _claim(work / "run.json", config, len(examples), weights, teachers)
-    encoders = read_folders(folders, config, work / "tokenizers")
-    prepared = prepare_encoders(examples, config, work, encoders, weights=weights, device=device, teachers=teachers)
+    with first_alone():
+        _claim(work / "run.json", config, len(examples), weights, teachers)
+        encoders = read_folders(folders, config, work / "tokenizers")
+        prepared = prepare_encoders(examples, config, work, encoders, weights=weights, device=device, teachers=teachers)
     data_set = prepared.data
     counts = bank_counts(data_set.examples, config.bank, {one.source for one in examples})
     config = config.model_copy(update={"bank": counts})
@@ -64,10 +67,14 @@ def train_encoders(
         work,
         validate=lambda model, context: validate(model, data_set, context, config.uncounted),
     )
+    if place() > 0:
+        leave()
+        return
     learning_curves(work / METRICS, work / CURVES)
     if config.context == "batch":
         write_batch_scores(prepared.model, data_set, config.rows, work / BATCH_SCORES)
     write_encoders(prepared, config, out)
+    leave()
     calibrate_checkpoint(out, examples, work / RELIABILITY, "cuda" if device.type == "cuda" else "cpu")
 
 
@@ -78,6 +85,7 @@ def _claim(file: Path, config: TrainConfig, examples: int, weights: dict[str, st
         "examples": examples,
         "encoders": weights,
         "teachers": [str(teacher) for teacher in teachers],
+        "processes": count(),
     }
     own = json.dumps(run, indent=2, sort_keys=True)
     if file.is_file() and file.read_text(encoding="utf-8") != own:

@@ -25,6 +25,7 @@ from mmorient.training.config import TrainConfig
 from mmorient.training.fitting.batches import TrainingSet, epochs_of
 from mmorient.training.fitting.joint_model import JointModel
 from mmorient.training.fitting.resuming import TrainingState, load_state, save_state
+from mmorient.training.fitting.several import average_gradients, place, share
 
 _log = logging.getLogger(__name__)
 METRICS = "metrics.jsonl"
@@ -177,7 +178,7 @@ class _Trainer:
         context = self.context()
         model.train()
         torch.manual_seed(config.seed * 1_000_003 + number)
-        batch = self.data.batch(rows, config).to(self.device)
+        batch = self.data.batch(share(rows), config).to(self.device)
         posts = model.embed(batch, dropout=config.dropout, token_dropout=config.token_dropout)
         biases = model.head.set_biases(posts)
         logits = model.head(posts, replace(context, text_bias=biases[0], picture_bias=biases[1]))
@@ -185,6 +186,7 @@ class _Trainer:
         loss = loss + self._probe_loss(model.probe_logits(posts), batch.probe_targets)
         loss = loss + config.lesson_weight * _lesson_loss(logits, batch.lessons)
         loss.backward()  # type: ignore[no-untyped-call]
+        average_gradients(model)
         return float(loss.detach())
 
     def _probe_loss(self, logits: dict[str, Tensor], targets: Tensor) -> Tensor:
@@ -215,5 +217,7 @@ def _lesson_loss(logits: dict[str, Tensor], lessons: dict[str, Tensor]) -> Tenso
 
 
 def _note(work: Path, **values: float) -> None:
+    if place() > 0:
+        return
     with (work / METRICS).open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(values) + "\n")
