@@ -142,8 +142,8 @@ def read_folders(folders: Folders, config: TrainConfig, work: Path) -> Encoders:
     return Encoders(
         text_config.model_copy(update=texts | {"global_width": text.global_width}),
         picture_config.model_copy(update=pictures | {"global_width": picture.global_width}),
-        rounded(text),
-        rounded(picture),
+        text,
+        picture,
         _mask_token(work / OWN_TOKENIZER),
         (work / OWN_TOKENIZER).read_bytes(),
         global_file.read_bytes() if folders.both is not None else None,
@@ -168,8 +168,8 @@ def rounded(encoder: Any) -> Any:
 
 def _read_text(folder: Path, name: str, config: TrainConfig, work: Path) -> tuple[FolderTextConfig, FolderText]:
     family, kind, content = _family(folder, TEXTS)
-    known = _lay_tokenizer(folder, work / name)
     sizes, whole = _sizes(folder, family, content)
+    known = _lay_tokenizer(folder, work / name, sizes.vocab_size)
     begin, end = _ends(folder, family, work / name)
     reserved = sizes.pad_token_id + 1 if family.offset_positions else 0
     described = FolderTextConfig(
@@ -240,10 +240,13 @@ def _filled(folder: Path, family: TextFamily | PictureFamily, sizes: Any, build:
     except ValueError as error:
         raise CheckpointError(folder, str(error)) from error
     encoder.model.load_state_dict(loaded.state_dict())
-    return encoder.eval()
+    try:
+        return rounded(encoder.eval())
+    except ValueError as error:
+        raise CheckpointError(folder / WEIGHTS, str(error)) from error
 
 
-def _lay_tokenizer(folder: Path, file: Path) -> int | None:
+def _lay_tokenizer(folder: Path, file: Path, vocabulary: int) -> int | None:
     """Write ``tokenizer.json``, made of what the folder has; return how many tokens the model knows, if not all."""
     if (folder / TOKENIZER).is_file():
         file.write_bytes((folder / TOKENIZER).read_bytes())
@@ -256,6 +259,10 @@ def _lay_tokenizer(folder: Path, file: Path) -> int | None:
 
     try:
         found = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        size = found.backend_tokenizer.get_vocab_size()
+        # Of a folder without any tokenizer, transformers makes one that knows nothing.
+        if size < vocabulary / 2:
+            raise ValueError(f"what is there knows {size} tokens of {vocabulary}")
         found.backend_tokenizer.save(str(file))
     except Exception as error:  # transformers raises exceptions of every sort, one where sentencepiece is missing
         raise CheckpointError(folder, f"lacks {TOKENIZER}, and none can be made: {one_line(error)}") from error
