@@ -147,8 +147,10 @@ class EncoderModel(JointModel):
         if self.tuning[name] == "lora":
             count = add_deltas(encoder.model, config.lora_rank, config.lora_scale)
             _log.info("%s encoder: deltas of rank %d in %d layers", name, config.lora_rank, count)
-        if isinstance(encoder.companion, nn.Module):
-            encoder.companion.requires_grad_(requires_grad=False)
+        # A DETR's backbone stays as it is, as its batch norms do in any case.
+        for fixed in (encoder.companion, getattr(encoder.model, "backbone", None)):
+            if isinstance(fixed, nn.Module):
+                fixed.requires_grad_(requires_grad=False)
         if self.tuning[name] == "frozen":
             return
         for module in encoder.model.modules():
