@@ -59,7 +59,7 @@ def train_encoders(
                 "data": digest_of(examples),
                 "encoders": weights,
                 "teachers": [str(teacher) for teacher in teachers],
-                "processes": count(),
+                "number of processes": count(),
             },
         )
         encoders = read_folders(folders, config, work / "tokenizers")

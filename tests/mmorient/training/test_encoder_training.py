@@ -179,7 +179,7 @@ def test_an_interrupted_run_ends_in_the_same_weights(
     stopped_and_gone_on_with(data, tmp_path, config, monkeypatch)
     assert same_tensors(tmp_path / "out", tmp_path / "resumed")
     (tmp_path / "text" / "config.json").write_text((tmp_path / "text" / "config.json").read_text() + " ")
-    with pytest.raises(DataError, match="another configuration"):
+    with pytest.raises(DataError, match="another encoders"):
         train_encoders(data, tmp_path / "resumed", tmp_path / "resumed-work", config, CPU)
 
 
