@@ -68,7 +68,7 @@ def test_readers(data: Path) -> None:
         "probe_hate": 1,
         "offensiveness_degrees": 2,
     }
-    assert by_source["hatemoji"][0].targets["offensiveness"] == 0
+    assert by_source["hatemoji"][0].targets == {"probe_hate": 0}
     assert {"umsab_de", "umsab_en"} <= by_source.keys()
     assert by_source["umsab_de"][2].targets == {"sentiment": 2}
 
