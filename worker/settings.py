@@ -3,6 +3,7 @@
 Everything inside takes plain arguments. Names carry unit and limit.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mmorient import TASKS
 from worker.errors import SettingsError
+from worker.hosts import HostList
 
 POST_FIELDS = ("id", "text", "media", "created_at", "author_id", "community", "language")
 
@@ -160,9 +162,39 @@ class MediaSettings(_Group):
     )
     max_parallel: Count = Field(32, description="fetches at once")
     allowed_private_hosts: list[str] = Field(
-        default=[], description="private hosts that may be fetched from, as JSON; host or host:port"
+        default=[],
+        description="private hosts that may be fetched from, as JSON; host, host:port, *.domain or network; any port",
+    )
+    allowed_hosts: list[str] = Field(
+        default=[],
+        description="hosts that may be fetched from, as JSON; host, *.domain or network; empty: all public ones",
+    )
+    denied_hosts: list[str] = Field(
+        default=[], description="hosts that are never fetched from, as JSON; host, *.domain or network"
+    )
+    allowed_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
+        default=[80, 443], description="ports that are fetched from, as JSON"
+    )
+    proxy: SecretStr | None = Field(
+        None, description="http://user:password@host:port that all but private hosts are fetched through"
+    )
+    user_agent: str = Field(
+        "moderate (mm-orient-moderation)", pattern=r"^[ -~]+$", description="what picture servers are told"
     )
     decode_threads: Count = Field(1, description="threads that decode pictures")
+
+    @field_validator("allowed_private_hosts", "allowed_hosts", "denied_hosts")
+    @classmethod
+    def _readable(cls, hosts: list[str]) -> list[str]:
+        HostList(hosts)
+        return hosts
+
+    @field_validator("proxy")
+    @classmethod
+    def _an_address(cls, proxy: SecretStr | None) -> SecretStr | None:
+        if proxy is not None and not re.match(r"https?://[^/?#]", proxy.get_secret_value()):
+            raise ValueError("a proxy is http://host:port or https://host:port")
+        return proxy
 
 
 class BatchSettings(_Group):
@@ -339,7 +371,7 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
 
 def _given(name: str, value: object) -> str:
     # A rule over a group is given all of it, its secrets too.
-    if isinstance(value, dict | BaseModel) or "PASSWORD" in name:
+    if isinstance(value, dict | BaseModel) or any(word in name for word in ("PASSWORD", "PROXY")):
         return ""
     return f" (got {value!r})"
 

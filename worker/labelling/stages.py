@@ -10,18 +10,20 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from mmorient import PostReader
+from worker.hosts import HostList
 from worker.items import Item
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
 from worker.labelling.decode import decode
 from worker.labelling.drawn_text import DrawnTextStage
 from worker.labelling.embed import EmbeddingTable, EmbedStage
 from worker.labelling.fetch import HttpFetcher
+from worker.labelling.fetching.policy import AddressPolicy
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage
 from worker.labelling.reading import ReadingStage
 from worker.labelling.registry.client import SchemaRegistry
 from worker.settings import KafkaSettings, RedisSettings, Settings
-from worker.telemetry.metrics import CACHE_FAILURES
+from worker.telemetry.metrics import CACHE_FAILURES, FETCHES_REFUSED
 from worker.telemetry.timeline import Timeline
 from worker.watchdog import Watchdog
 
@@ -142,7 +144,15 @@ class Stages:
                 max_redirects=media.max_redirects,
                 timeout_seconds=media.timeout_seconds,
                 max_parallel=media.max_parallel,
-                allowed_private_hosts=frozenset(media.allowed_private_hosts),
+                policy=AddressPolicy(
+                    ports=media.allowed_ports,
+                    allowed=HostList(media.allowed_hosts),
+                    denied=HostList(media.denied_hosts),
+                    private=HostList(media.allowed_private_hosts),
+                ),
+                user_agent=media.user_agent,
+                proxy=media.proxy.get_secret_value() if media.proxy is not None else None,
+                on_refused=lambda kind: FETCHES_REFUSED.labels(kind).inc(),
             )
         )
         embed = EmbedStage(

@@ -219,6 +219,13 @@ DEAD_LETTERS = _counter(
 MEDIA_UNAVAILABLE = _counter(
     "moderate_media_unavailable_total", "media", "Media left out of labelled posts, by reason code.", "reason"
 )
+FETCHES_REFUSED = _counter(
+    "moderate_fetches_refused_total",
+    "media",
+    "Pictures that were not asked for because of where their address leads, by kind: protected (private, loopback, "
+    "link-local), port, denied, not_allowed, downgrade (from https to http), numbers (an address that is none).",
+    "kind",
+)
 TEXTS_READ = _counter(
     "moderate_texts_read_total",
     "texts",
