@@ -21,12 +21,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from mmorient import TASKS
 from worker.errors import SettingsError
 from worker.hosts import HostList
+from worker.secrets import check_redis_address, from_file, is_secret, text_of, with_log_in
 
 POST_FIELDS = ("id", "text", "media", "created_at", "author_id", "community", "language")
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 Threshold = float | None
+
+_LEAST_SECRET_CHARS = 16
 
 
 class _Group(BaseModel):
@@ -100,6 +103,12 @@ class KafkaSettings(_Group):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("PLAIN", description="of the log-in")
     sasl_username: str | None = Field(None, description="of the log-in")
     sasl_password: SecretStr | None = Field(None, description="of the log-in")
+    sasl_password_file: Path | None = Field(None, description="file that holds the password of the log-in")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _password_from_file(cls, values: Any) -> Any:
+        return from_file(values, "sasl_password", "sasl_password_file")
 
     @field_validator("routes")
     @classmethod
@@ -141,10 +150,51 @@ class RedisSettings(_Group):
     """The cache of embeddings."""
 
     url: str | None = Field(None, description="redis://host:port/db; unset: the local stack; empty: no cache")
+    username: str | None = Field(None, description="of the log-in, in the place of what the URL says")
+    password: SecretStr | None = Field(None, description="of the log-in, in the place of what the URL says")
+    password_file: Path | None = Field(None, description="file that holds the password")
+    secret: SecretStr | None = Field(
+        None,
+        description="at least 16 characters that entries are sealed with, the same for all workers of a Redis; "
+        "unset: whoever writes to that Redis may choose labels",
+    )
+    secret_before: SecretStr | None = Field(
+        None, description="the secret before this one, with which entries are still read"
+    )
     ttl_seconds: Count = Field(7 * 24 * 3600, description="life of a cached embedding")
     timeout_seconds: Seconds = Field(0.25, description="longest wait for Redis before going on without it")
     slow_seconds: Seconds = Field(0.1, description="average look-up time above which Redis is not asked for a while")
     retry_after_seconds: Seconds = Field(5.0, description="pause after a failure in which Redis is not asked")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _password_from_file(cls, values: Any) -> Any:
+        return from_file(values, "password", "password_file")
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, url: str | None) -> str | None:
+        if url:
+            check_redis_address(url)
+        return url
+
+    @field_validator("secret", "secret_before")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < _LEAST_SECRET_CHARS:
+            raise ValueError(f"a secret has at least {_LEAST_SECRET_CHARS} characters")
+        return secret
+
+    @model_validator(mode="after")
+    def _one_before_another(self) -> Self:
+        if self.secret_before is not None and self.secret is None:
+            raise ValueError("secret_before needs secret: the one that entries are sealed with now")
+        return self
+
+    @property
+    def address(self) -> str:
+        """The URL with its log-in; "" for no cache."""
+        return with_log_in(self.url, self.username, text_of(self.password)) if self.url else ""
 
 
 class MediaSettings(_Group):
@@ -369,9 +419,20 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
         raise SettingsError(str(error)) from error
 
 
+def in_the_open(settings: BaseModel) -> dict[str, Any]:
+    """Return settings as JSON values, secrets included: for a process of our own, through a pipe."""
+    found: dict[str, Any] = settings.model_dump(mode="json")
+    for name, value in settings:
+        if isinstance(value, BaseModel):
+            found[name] = in_the_open(value)
+        elif isinstance(value, SecretStr):
+            found[name] = value.get_secret_value()
+    return found
+
+
 def _given(name: str, value: object) -> str:
     # A rule over a group is given all of it, its secrets too.
-    if isinstance(value, dict | BaseModel) or any(word in name for word in ("PASSWORD", "PROXY")):
+    if isinstance(value, dict | BaseModel) or is_secret(name):
         return ""
     return f" (got {value!r})"
 

@@ -255,7 +255,10 @@ FAILURES = [
         "Pictures that cannot be used",
         "Their posts are labelled by what is left. http_status, fetch_…: their servers, the way out of the cluster, "
         "or addresses that are never asked (moderate_fetches_refused_total).",
-        [target(rate("moderate_media_unavailable_total", "reason"), "{{reason}}")],
+        [
+            target(rate("moderate_media_unavailable_total", "reason"), "{{reason}}"),
+            target(rate("moderate_fetches_refused_total", "kind") + " > 0", "never asked: {{kind}}"),
+        ],
         stacked=True,
         unit="reqps",
         empty="none",

@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+import structlog
+
 from mmorient import PostReader
 from worker.hosts import HostList
 from worker.items import Item
+from worker.labelling.cache.entries import UNSEALED, Mac
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
 from worker.labelling.decode import decode
 from worker.labelling.drawn_text import DrawnTextStage
@@ -22,6 +25,7 @@ from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage
 from worker.labelling.reading import ReadingStage
 from worker.labelling.registry.client import SchemaRegistry
+from worker.secrets import text_of
 from worker.settings import KafkaSettings, RedisSettings, Settings
 from worker.telemetry.metrics import CACHE_FAILURES, FETCHES_REFUSED
 from worker.telemetry.timeline import Timeline
@@ -29,6 +33,8 @@ from worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from mmorient import Moderator
+
+log = structlog.get_logger(__name__)
 
 
 async def load_moderator(settings: Settings) -> "Moderator":
@@ -55,12 +61,18 @@ async def open_cache(stack: AsyncExitStack, redis: RedisSettings) -> NoCache | R
     """Return the cache that the settings name; it is closed with `stack`."""
     if not redis.url:
         return NoCache()
+    secret = text_of(redis.secret)
+    if secret is None:
+        log.info(
+            "redis_unsealed", consequence="whoever writes to it may choose labels", remedy="MODERATE_REDIS__SECRET"
+        )
     return await stack.enter_async_context(
         RedisCache(
-            redis.url,
+            redis.address,
             ttl_seconds=redis.ttl_seconds,
             timeout_seconds=redis.timeout_seconds,
             slow_seconds=redis.slow_seconds,
+            seal=Mac(secret, text_of(redis.secret_before)) if secret is not None else UNSEALED,
             retry_after_seconds=redis.retry_after_seconds,
             on_failure=lambda kind: CACHE_FAILURES.labels(kind).inc(),
         )

@@ -179,7 +179,7 @@ CACHE_SECONDS = _histogram(
 CACHE_FAILURES = _counter(
     "moderate_cache_failures_total",
     "requests",
-    "Failures of Redis, by kind: timeout, error, full, slow, garbage, wrong_size.",
+    "Failures of Redis, by kind: timeout, error, full, failover, slow, garbage, wrong_size, forged.",
     "kind",
 )
 CACHE_AVAILABLE = _gauge("moderate_cache_available", "boolean", "1 while Redis is asked, 0 while it is left alone.")
@@ -367,7 +367,7 @@ for _kind in ("header_name", "unreadable", "too_large"):
     RECORD_FAULTS.labels(_kind)
 for _kind in ("none", "past", "future"):
     ODD_TIMESTAMPS.labels(_kind)
-for _kind in ("timeout", "error", "full", "slow", "garbage", "wrong_size"):
+for _kind in ("timeout", "error", "full", "failover", "slow", "garbage", "wrong_size", "forged"):
     CACHE_FAILURES.labels(_kind)
 for _access in ("find", "store"):
     # A worker that never had an answer of Redis has a share of failures, too.

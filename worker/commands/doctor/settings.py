@@ -17,6 +17,7 @@ from worker.commands.doctor.examination import Check
 from worker.commands.doctor.findings import Outcome, failure, listed, ok, skipped, warning
 from worker.commands.options import nested, setting_variables
 from worker.errors import SettingsError
+from worker.secrets import is_secret
 from worker.settings import KafkaSettings, Settings, load_settings
 
 _PREFIX = "MODERATE_"
@@ -206,7 +207,7 @@ def _invalid(entry: Any) -> Outcome:
     path = [str(part) for part in entry["loc"]]
     variable = _PREFIX + "__".join(part.upper() for part in path)
     value = entry["input"]
-    shown = f" (got {value!r})" if isinstance(value, str | int | float) and "PASSWORD" not in variable else ""
+    shown = f" (got {value!r})" if isinstance(value, str | int | float) and not is_secret(variable) else ""
     message = str(entry["msg"]).removeprefix("Value error, ")
     return failure(f"{variable}: {message}{shown}", f"correct {variable}{_meaning(path)}")
 
