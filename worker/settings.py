@@ -22,6 +22,7 @@ from mmorient import TASKS
 from worker.errors import SettingsError
 from worker.hosts import HostList
 from worker.secrets import check_redis_address, from_file, is_secret, text_of, with_log_in
+from worker.variables import PREFIX, nearest, variables_of
 
 POST_FIELDS = ("id", "text", "media", "created_at", "author_id", "community", "language")
 
@@ -365,7 +366,7 @@ class Settings(BaseSettings):
     """Everything that an operator may set."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MODERATE_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
+        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
     )
 
     checkpoint: Path | None = Field(None, description="folder of the checkpoint; unset: the one shipped")
@@ -408,10 +409,12 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
         return Settings(**(options or {}))
     except ValidationError as error:
         first = error.errors()[0]
-        name = "MODERATE_" + "__".join(str(part).upper() for part in first["loc"])
+        name = PREFIX + "__".join(str(part).upper() for part in first["loc"])
         if first["type"] == "extra_forbidden":
             # Its value stays unsaid: what a setting of a later version holds may be a secret.
-            raise SettingsError(f"{name}: this version knows no such setting") from error
+            near = nearest(name, variables_of(Settings))
+            hint = f"; did you mean {near}?" if near else ""
+            raise SettingsError(f"{name}: this version knows no such setting{hint}") from error
         raise SettingsError(f"{name}: {_plain(first['msg'])}{_given(name, first['input'])}") from error
     except Exception as error:  # pydantic-settings wraps broken JSON in its own error
         if type(error).__name__ != "SettingsError":

@@ -219,6 +219,12 @@ DEAD_LETTERS = _counter(
 MEDIA_UNAVAILABLE = _counter(
     "moderate_media_unavailable_total", "media", "Media left out of labelled posts, by reason code.", "reason"
 )
+AFTER_COMMIT_FAILURES = _counter(
+    "moderate_after_commit_failures_total",
+    "failures",
+    "Failures of what looks at committed posts, by part: counters, traces, or an observer. Labels are not concerned.",
+    "part",
+)
 FETCHES_REFUSED = _counter(
     "moderate_fetches_refused_total",
     "media",
