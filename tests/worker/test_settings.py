@@ -67,8 +67,8 @@ def test_an_authority_that_cannot_be_read_is_wrong_usage(
 
 def test_a_registry_without_its_extra_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Said before torch is loaded, with what to install; the formats that need none do not ask for it."""
-    settings = load_settings({"kafka": {"registry_url": "http://registry:8081", "registry_password": "secret"}})
-    assert "secret" not in repr(settings)
+    settings = load_settings({"kafka": {"registry_url": "http://registry:8081", "registry_password": "swordfish"}})
+    assert "swordfish" not in repr(settings)
     refuse_missing_files(settings)
     monkeypatch.setattr("worker.commands.startup.find_spec", lambda _: None)
     with pytest.raises(SettingsError, match=r"\[registry\]"):
@@ -174,7 +174,7 @@ def test_no_secret_on_a_command_line(option: str) -> None:
     assert done.exit_code == 2
     assert f"set MODERATE_{option.removeprefix('--').replace('-', '__', 1).replace('-', '_').upper()}" in done.output
     assert "swordfish" not in done.output
-    assert option not in CliRunner().invoke(moderate, ["run", "--help"]).output
+    assert f"{option} " not in CliRunner().invoke(moderate, ["run", "--help"]).output
 
 
 def test_no_password_in_an_address_on_a_command_line() -> None:
@@ -217,4 +217,5 @@ def test_a_child_gets_all_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KAFKA__SASL_PASSWORD", "KAFKA__REGISTRY_PASSWORD", "REDIS__PASSWORD", "REDIS__SECRET"):
         monkeypatch.setenv(f"MODERATE_{name}", f"a-long-secret-of-{name}")
     settings = load_settings()
-    assert unpacked_settings(packed_settings(settings)) == settings
+    assert packed_settings(unpacked_settings(packed_settings(settings))) == packed_settings(settings)
+    assert b"a-long-secret-of-REDIS__SECRET" in packed_settings(settings)

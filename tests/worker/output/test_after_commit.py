@@ -52,7 +52,7 @@ def test_no_observer_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
         FailingTraces(),  # type: ignore[arg-type]
         [FailingObserver(), noting],
     )
-    monkeypatch.setattr(after, "_count_labelled", lambda item: 1 / 0)
+    monkeypatch.setattr(after, "_count_labelled", lambda _: 1 / 0)
     items = [item_of(text="nobody may read this")]
     before = [AFTER_COMMIT_FAILURES.labels(part)._value.get() for part in ("counters", "traces", "FailingObserver")]
     with capture_logs() as logs:
