@@ -180,6 +180,7 @@ class StreamService(Service):
                     routes=settings.kafka.routes,
                     dead_letter_topic=settings.kafka.dead_letter_topic,
                     max_dead_letter_bytes=outputs.max_dead_letter_bytes,
+                    max_label_bytes=outputs.max_batch_bytes,
                     stamp=stamp,
                     forward_tombstones=settings.kafka.forward_tombstones,
                 ),

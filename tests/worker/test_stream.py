@@ -169,7 +169,7 @@ async def test_bad_records_are_dead_lettered_and_their_neighbours_labelled(strea
     assert label["modalities"] == ["text"]
     assert [(entry["index"], entry["reason"]) for entry in label["unavailable"]] == [
         (0, "not_a_picture"),
-        (1, "forbidden_address"),
+        (1, "fetch_failed"),
     ]
     assert (await worker.get("/livez")).status_code == 200
     assert await worker.end() == 0

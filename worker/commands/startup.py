@@ -1,14 +1,21 @@
 """What every command does first: settings read, logs set up, addresses of the local stack filled in."""
 
+import os
 import ssl
 from importlib.util import find_spec
 from typing import Any
 
+import structlog
+
 from worker.commands.options import nested
 from worker.commands.stack.stack import Stack
 from worker.errors import SettingsError
+from worker.secrets import text_of
 from worker.settings import Settings, load_settings
 from worker.telemetry.logs import configure_logs
+from worker.variables import mistyped
+
+log = structlog.get_logger(__name__)
 
 
 def read_settings(options: dict[str, Any]) -> Settings:
@@ -19,8 +26,28 @@ def read_settings(options: dict[str, Any]) -> Settings:
     """
     settings = load_settings(nested(options))
     configure_logs(settings.log.level, settings.log.format)
+    for name, near in mistyped(os.environ, Settings).items():
+        log.warning("no_such_setting", variable=name, nearest=near)
+    warn_of_white_space(settings)
     refuse_missing_authority(settings)
     return with_local_stack(settings)
+
+
+def warn_of_white_space(settings: Settings) -> None:
+    """Say which secrets have white space at their ends: in files it is left out, elsewhere it is part of them."""
+    for name, file in (
+        ("MODERATE_KAFKA__SASL_PASSWORD_FILE", settings.kafka.sasl_password_file),
+        ("MODERATE_REDIS__PASSWORD_FILE", settings.redis.password_file),
+    ):
+        if file is not None and (content := file.read_bytes()) != content.strip():
+            log.warning("white_space_left_out", setting=name)
+    for name, secret in (
+        ("MODERATE_KAFKA__SASL_PASSWORD", settings.kafka.sasl_password),
+        ("MODERATE_REDIS__PASSWORD", settings.redis.password),
+        ("MODERATE_REDIS__SECRET", settings.redis.secret),
+    ):
+        if (text := text_of(secret)) is not None and text != text.strip():
+            log.warning("white_space_in_secret", setting=name)
 
 
 def refuse_missing_authority(settings: Settings) -> None:

@@ -9,24 +9,32 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+import structlog
+
 from mmorient import PostReader
+from worker.hosts import HostList
 from worker.items import Item
+from worker.labelling.cache.entries import UNSEALED, Mac
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
 from worker.labelling.decode import decode
 from worker.labelling.drawn_text import DrawnTextStage
 from worker.labelling.embed import EmbeddingTable, EmbedStage
 from worker.labelling.fetch import HttpFetcher
+from worker.labelling.fetching.policy import AddressPolicy
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage
 from worker.labelling.reading import ReadingStage
 from worker.labelling.registry.client import SchemaRegistry
+from worker.secrets import text_of
 from worker.settings import KafkaSettings, RedisSettings, Settings
-from worker.telemetry.metrics import CACHE_FAILURES
+from worker.telemetry.metrics import CACHE_FAILURES, FETCHES_REFUSED
 from worker.telemetry.timeline import Timeline
 from worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from mmorient import Moderator
+
+log = structlog.get_logger(__name__)
 
 
 async def load_moderator(settings: Settings) -> "Moderator":
@@ -53,12 +61,18 @@ async def open_cache(stack: AsyncExitStack, redis: RedisSettings) -> NoCache | R
     """Return the cache that the settings name; it is closed with `stack`."""
     if not redis.url:
         return NoCache()
+    secret = text_of(redis.secret)
+    if secret is None:
+        log.info(
+            "redis_unsealed", consequence="whoever writes to it may choose labels", remedy="MODERATE_REDIS__SECRET"
+        )
     return await stack.enter_async_context(
         RedisCache(
-            redis.url,
+            redis.address,
             ttl_seconds=redis.ttl_seconds,
             timeout_seconds=redis.timeout_seconds,
             slow_seconds=redis.slow_seconds,
+            seal=Mac(secret, text_of(redis.secret_before)) if secret is not None else UNSEALED,
             retry_after_seconds=redis.retry_after_seconds,
             on_failure=lambda kind: CACHE_FAILURES.labels(kind).inc(),
         )
@@ -142,7 +156,15 @@ class Stages:
                 max_redirects=media.max_redirects,
                 timeout_seconds=media.timeout_seconds,
                 max_parallel=media.max_parallel,
-                allowed_private_hosts=frozenset(media.allowed_private_hosts),
+                policy=AddressPolicy(
+                    ports=media.allowed_ports,
+                    allowed=HostList(media.allowed_hosts),
+                    denied=HostList(media.denied_hosts),
+                    private=HostList(media.allowed_private_hosts),
+                ),
+                user_agent=media.user_agent,
+                proxy=media.proxy.get_secret_value() if media.proxy is not None else None,
+                on_refused=lambda kind: FETCHES_REFUSED.labels(kind).inc(),
             )
         )
         embed = EmbedStage(

@@ -11,33 +11,52 @@ from aiokafka.errors import KafkaError
 
 # aiokafka writes 2,700 lines a worker in 17 s of a broker outage; one line a kind in 5 s says the same.
 _SAME_LINE_SECONDS = 5.0
+_MOST_KINDS = 1000
 _CHATTY = ("aiokafka", "faust", "mode", "httpx", "httpcore")
 
 
 class RepeatFilter(logging.Filter):
-    """Lets one line of each kind (logger, level, message before its arguments are filled in) pass in a while.
+    """Lets one line of each kind pass in a while.
+
+    A line's kind is its logger, its level and its message before its arguments are filled in. Of our own lines it is
+    the event with all of its fields: two dead letters are two lines.
 
     Args:
         seconds: length of the while.
         clock: monotonic seconds.
+        most_kinds: that are remembered; of more, the one that passed longest ago is forgotten.
     """
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, seconds: float, clock: Callable[[], float] = time.monotonic, most_kinds: int = _MOST_KINDS
+    ) -> None:
         super().__init__()
         self._seconds = seconds
         self._clock = clock
+        self._most_kinds = most_kinds
         self._last: dict[tuple[str, int, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the line passes."""
         if record.levelno < logging.WARNING:
             return True
-        kind = (record.name, record.levelno, str(record.msg))
+        kind = (record.name, record.levelno, _message(record.msg))
         now = self._clock()
         if now - self._last.get(kind, float("-inf")) < self._seconds:
             return False
+        # Put in again, so that the first of the dictionary is the one that passed longest ago.
+        self._last.pop(kind, None)
+        while len(self._last) >= self._most_kinds:
+            del self._last[next(iter(self._last))]
         self._last[kind] = now
         return True
+
+
+def _message(message: object) -> str:
+    """Return what makes a line the same as another: structlog's are dictionaries, each with a time of its own."""
+    if not isinstance(message, dict):
+        return str(message)
+    return repr(sorted((name, repr(value)) for name, value in message.items() if name != "timestamp"))
 
 
 def _is_abandoned(record: logging.LogRecord) -> bool:

@@ -9,7 +9,7 @@ from schemas import DeadLetter, Label, LabelSet, ModelStamp
 from tests.worker.records import StandInRecord, item_of
 from worker.errors import InvalidRecordError
 from worker.items import Item
-from worker.output.records import RecordBuilder
+from worker.output.records import KEY_DROPPED_HEADER, RecordBuilder
 
 STAMP = ModelStamp(name="m", checkpoint="sha256:" + "0" * 64, graph_context="bank", precision="fp32")
 ROUTES = {task: f"labels.{task}" for task in ("sentiment", "sarcasm", "offensiveness")}
@@ -194,3 +194,25 @@ def test_a_dead_letter_larger_than_its_topic_takes_comes_in_parts() -> None:
         assert headers["own"] == b"1"
         assert (part.topic, part.key) == ("dead", b"k")
         assert len(part.value or b"") + sum(len(name) + len(content) for name, content in part.headers) < 2000
+
+
+def test_a_label_that_its_topic_does_not_take_is_a_dead_letter() -> None:
+    """The broker would refuse it for ever; its dead letter, in parts if need be, fits the topic of dead letters."""
+    builder = RecordBuilder(
+        routes=ROUTES, dead_letter_topic="dead", max_dead_letter_bytes=2000, max_label_bytes=3000, stamp=STAMP
+    )
+    item = labelled()
+    assert {record.topic for record in builder.records([item])} == set(ROUTES.values())
+    assert item.rejection is None
+    item.record.key = b"k" * 3000  # type: ignore[misc]
+    dead = builder.records([item])
+    assert {record.topic for record in dead} == {"dead"}
+    assert item.rejection is not None
+    assert (item.rejection.stage, item.rejection.reason) == ("output", "label_too_large")
+    for record in dead:
+        headers = dict(record.headers)
+        size = sum(len(name) + len(value or b"") for name, value in record.headers) + len(record.value or b"")
+        assert size + len(record.key or b"") < 2000
+        assert record.key is None
+        assert headers[KEY_DROPPED_HEADER] == b"3000"
+    assert b"".join(record.value or b"" for record in dead) == item.record.value

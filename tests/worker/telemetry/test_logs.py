@@ -47,3 +47,20 @@ def test_a_flood_is_one_line_of_a_kind() -> None:
     assert all(gate.filter(line(logging.INFO, "fine")) for _ in range(3))
     now = 6.0
     assert gate.filter(line(logging.ERROR, "down"))
+
+
+def test_our_own_lines_are_filtered_too_and_nothing_is_kept_for_ever() -> None:
+    """The same event with the same fields passes once; another position is another line. Kinds are bounded."""
+    now = 0.0
+    gate = RepeatFilter(5.0, clock=lambda: now, most_kinds=3)
+
+    def line(**fields: object) -> logging.LogRecord:
+        event = {"event": "dead_letter", "timestamp": object(), **fields}
+        return logging.LogRecord("worker", logging.WARNING, "f", 1, event, None, None)
+
+    assert [gate.filter(line(position="posts[0]@1")) for _ in range(3)] == [True, False, False]
+    for number in range(2, 100):
+        assert gate.filter(line(position=f"posts[0]@{number}"))
+    assert len(gate._last) == 3
+    assert not gate.filter(line(position="posts[0]@99"))
+    assert gate.filter(line(position="posts[0]@1")), "forgotten long ago"

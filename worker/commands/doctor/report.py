@@ -6,12 +6,13 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from rich.console import Console
 from rich.text import Text
 
 from worker.commands.doctor.findings import Finding
+from worker.secrets import is_secret
 
 _MARKS = {"ok": "✓", "warning": "!", "failure": "✗", "skipped": "-"}
 _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red", "skipped": "dim"}
@@ -30,12 +31,10 @@ def secrets_in(values: Mapping[str, str | None]) -> set[str]:
     for name, value in values.items():
         if not value:
             continue
-        if "PASSWORD" in name.upper():
+        if is_secret(name) and not name.upper().endswith(("_FILE", "REDIS__URL", "PROXY")):
             found.add(value)
-        try:
-            password = urlsplit(value).password
-        except ValueError:
-            password = value.partition("://")[2].rpartition("@")[0].partition(":")[2]
+        # By its last @: of an address that cannot be read nobody knows where the password ends.
+        password = value.partition("://")[2].rpartition("@")[0].partition(":")[2]
         if password:
             found |= {password, unquote(password)}
     return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
