@@ -13,7 +13,7 @@ import click
 from mmorient.archive.cli import label
 from mmorient.commands.model_options import refuse_missing
 from mmorient.commands.reference import reference
-from mmorient.commands.usage import usage_in_one_line
+from mmorient.commands.usage import Commands, usage_in_one_line
 from mmorient.errors import ArchiveUsageError, CheckpointError, MmOrientError
 from mmorient.explain.cli import explain
 from mmorient.training.cli import ablate, calibrate, evaluate, train
@@ -21,7 +21,7 @@ from mmorient.training.fairness_cli import fairness
 from mmorient.training.photos_cli import photos
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="mm-orient-moderation")
 def mmorient() -> None:
     """Sentiment, humour, sarcasm, offensiveness and motivation of posts."""

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import click
 
-from mmorient.commands.usage import usage_in_one_line
+from mmorient.commands.usage import Commands, usage_in_one_line
 from worker.commands.backfill.cli import backfill
 from worker.commands.dead_letters.cli import dead_letters
 from worker.commands.demo.cli import demo
@@ -19,7 +19,7 @@ from worker.commands.topics import topics
 from worker.errors import SettingsError, WorkerError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="mm-orient-moderation")
 def moderate() -> None:
     """Label posts from Kafka with sentiment, sarcasm and offensiveness.

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TextIO
 
@@ -11,11 +12,18 @@ from aiokafka.errors import KafkaError
 
 # aiokafka writes 2,700 lines a worker in 17 s of a broker outage; one line a kind in 5 s says the same.
 _SAME_LINE_SECONDS = 5.0
+# The first group of a fresh broker waits until the topic of offsets is made; a group that loads, until it is loaded.
+_PASSING = ("GroupCoordinatorNotAvailableError", "CoordinatorLoadInProgressError", "GroupLoadInProgressError")
 _CHATTY = ("aiokafka", "faust", "mode", "httpx", "httpcore")
+
+
+_LineKind = tuple[str, int, str]
 
 
 class RepeatFilter(logging.Filter):
     """Lets one line of each kind (logger, level, message before its arguments are filled in) pass in a while.
+
+    The next line of a kind says how many were left out: `repeated`.
 
     Args:
         seconds: length of the while.
@@ -26,18 +34,58 @@ class RepeatFilter(logging.Filter):
         super().__init__()
         self._seconds = seconds
         self._clock = clock
-        self._last: dict[tuple[str, int, str], float] = {}
+        self._last: dict[_LineKind, float] = {}
+        self._left_out: Counter[_LineKind] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the line passes."""
         if record.levelno < logging.WARNING:
             return True
-        kind = (record.name, record.levelno, str(record.msg))
+        kind = (record.name, record.levelno, _message(record))
         now = self._clock()
         if now - self._last.get(kind, float("-inf")) < self._seconds:
+            self._left_out[kind] += 1
             return False
         self._last[kind] = now
+        if count := self._left_out.pop(kind, 0):
+            _add(record, "repeated", count)
         return True
+
+    def left_out(self) -> list[tuple[str, str, int]]:
+        """Return logger, message and number of the lines that no later line has counted; they count as said now."""
+        found = [(name, message, count) for (name, _, message), count in self._left_out.items()]
+        self._left_out.clear()
+        return found
+
+
+def _message(record: logging.LogRecord) -> str:
+    # structlog's lines are dictionaries; their event is what does not change.
+    return str(record.msg.get("event")) if isinstance(record.msg, dict) else str(record.msg)
+
+
+def _add(record: logging.LogRecord, name: str, value: object) -> None:
+    if isinstance(record.msg, dict):
+        record.msg[name] = value
+    else:
+        setattr(record, name, value)
+
+
+_repeats = RepeatFilter(_SAME_LINE_SECONDS)
+
+
+def say_repeated() -> None:
+    """Say of the lines that were left out how many they were, where no later line of their kind has."""
+    for name, message, count in _repeats.left_out():
+        structlog.get_logger(__name__).info("repeated_lines", source=name, message=message, repeated=count)
+
+
+def soften(record: logging.LogRecord) -> bool:
+    """Lower to information what a library calls an error and every healthy start brings; keep the line."""
+    if record.name.startswith("aiokafka") and record.levelno > logging.INFO:
+        said = f"{record.getMessage()} {record.args!r}"
+        if any(name in said for name in _PASSING):
+            record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
 
 
 def _is_abandoned(record: logging.LogRecord) -> bool:
@@ -84,7 +132,8 @@ def configure_logs(level: str, style: str, stream: TextIO = sys.stderr) -> None:
         )
     )
     handler.addFilter(lambda record: not _is_abandoned(record))
-    handler.addFilter(RepeatFilter(_SAME_LINE_SECONDS))
+    handler.addFilter(soften)
+    handler.addFilter(_repeats)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))

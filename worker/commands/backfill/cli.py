@@ -74,12 +74,16 @@ def backfill(
     from worker.broker.clients import KafkaLinks
     from worker.broker.ranges import parse_bound, parse_partitions
     from worker.commands.backfill.request import Request, backfill_settings
+    from worker.commands.listening import refuse_taken_address
     from worker.commands.run_once import run_once
     from worker.commands.startup import read_settings, refuse_missing_files
     from worker.intake.bounded_run import Restraint
 
     live = read_settings(options)
     refuse_missing_files(live)
+    serves_pages = options.get("http__port") is not None
+    if serves_pages and not dry_run:
+        refuse_taken_address(live.http)
     digest = checkpoint_digest(live.checkpoint)
     settings = backfill_settings(
         live,
@@ -120,4 +124,4 @@ def backfill(
         click.echo(f"{begun.done} of them are done already", err=True)
     from worker.app import run_bounded
 
-    run_bounded(settings, run, pages=options.get("http__port") is not None)
+    run_bounded(settings, run, pages=serves_pages)
