@@ -163,6 +163,7 @@ ALLOWED: dict[str, set[str]] = {
     "worker/commands/diff/show": {"worker/commands", "worker/commands/diff/compare"},
     "worker/commands/diff": {
         "mmorient/__init__.py",
+        "mmorient/commands",
         "worker/broker",
         "worker/commands",
         "worker/commands/diff/compare",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from mmorient.archive.reading import Archive, Place
     from mmorient.archive.run import Engine
     from mmorient.archive.writing import Output
+
+
+_WRITTEN = ("", ".jsonl", ".ndjson", ".json", ".parquet")
 
 
 @click.command()
@@ -89,8 +93,11 @@ def _check_target(target: Path, *, is_folder: bool) -> None:
         raise ArchiveUsageError(f"{target}: is a folder; {target}/ makes Parquet parts in it")
     if target.is_file() and is_folder:
         raise ArchiveUsageError(f"{target}: is a file, not a folder")
-    if target.name.endswith((".gz", ".zst")):
-        raise ArchiveUsageError(f"{target}: labels are written as JSON lines (.jsonl) or Parquet (.parquet)")
+    if not is_folder and target.suffix.lower() not in _WRITTEN and str(target) != os.devnull:
+        raise ArchiveUsageError(
+            f"{target}: {target.suffix} is not written: labels are written as JSON lines (.jsonl) or"
+            " Parquet (.parquet, or a folder of parts, which ends with /)"
+        )
 
 
 def _check_ray(device: str) -> None:

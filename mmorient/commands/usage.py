@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
+
+HTML_ENDINGS = (".html", ".htm")
+
+
+def wrong_ending(path: Path, endings: Sequence[str]) -> str | None:
+    """Say that a file's name asks for a format that is not written; None where it does not."""
+    if path.suffix.lower() in {"", *endings} or str(path) == os.devnull:
+        return None
+    return f"{path}: {path.suffix} is not written, only {' or '.join(endings)}"
 
 
 class Interrupted(click.ClickException):
@@ -18,7 +30,19 @@ class Interrupted(click.ClickException):
 
 
 class Commands(click.Group):
-    """A command with subcommands, which says that it was interrupted: click alone says a blank line."""
+    """A command with subcommands: says that it was interrupted (click alone says a blank line), and what was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand that is asked for."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            if near and "No such command" in error.message:
+                error.message = f"{error.message.rstrip('.')}: is {near[0]!r} meant?"
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run what was asked for."""

@@ -72,13 +72,18 @@ def backfill(
     lower_priority(priority)
     from mmorient import checkpoint_digest
     from worker.broker.clients import KafkaLinks
-    from worker.broker.ranges import parse_bound, parse_partitions
+    from worker.broker.ranges import parse_partitions, parse_range
     from worker.commands.backfill.request import Request, backfill_settings
     from worker.commands.listening import refuse_taken_address
     from worker.commands.run_once import run_once
     from worker.commands.startup import read_settings, refuse_missing_files
     from worker.intake.bounded_run import Restraint
 
+    since, until = parse_range(start, end)
+    if dry_run and resume:
+        raise SettingsError("--dry-run or --resume, not both: what is left of a backfill, its own group knows")
+    if not dry_run and (as_json or cost_per_hour is not None):
+        raise SettingsError("--json and --cost-per-hour belong to --dry-run")
     live = read_settings(options)
     refuse_missing_files(live)
     serves_pages = options.get("http__port") is not None
@@ -93,8 +98,8 @@ def backfill(
         tasks=[] if tasks is None else [task.strip() for task in tasks.split(",")],
     )
     request = Request(
-        parse_bound(start),
-        parse_bound(end),
+        since,
+        until,
         None if partitions is None else parse_partitions(partitions),
         digest,
         settings,
@@ -107,8 +112,6 @@ def backfill(
         said = run_once(estimate(links, request, restraint, cost_per_hour=cost_per_hour))
         click.echo(json.dumps(said.as_json(), indent=2) if as_json else said.readable())
         return
-    if as_json or cost_per_hour is not None:
-        raise SettingsError("--json and --cost-per-hour belong to --dry-run")
     from worker.commands.backfill.following import Backfill
     from worker.commands.backfill.starting import start as begin
 
@@ -117,6 +120,9 @@ def backfill(
     topics = ", ".join(dict.fromkeys(settings.kafka.routes.values()))
     asked = next(iter(begun.plans.values())).asked
     click.echo(f"backfill of {asked}: {run.offsets} offsets, group {settings.kafka.group_id}, to {topics}", err=True)
+    if not run.offsets:
+        click.echo(f"the range holds nothing of {settings.kafka.posts_topic}: no post was labelled", err=True)
+        return
     if begun.done == run.offsets:
         click.echo("nothing is left to do: another --group-id begins another backfill", err=True)
         return

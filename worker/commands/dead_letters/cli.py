@@ -138,13 +138,13 @@ def _question(options: dict[str, Any]) -> "Question":
     Raises:
         SettingsError: one of them cannot be used.
     """
-    from worker.broker.ranges import parse_bound, parse_partitions
+    from worker.broker.ranges import parse_partitions, parse_range
     from worker.commands.dead_letters.question import Question
     from worker.commands.dead_letters.selecting import Selection
     from worker.commands.startup import read_settings
 
     taken = {name: options.pop(name) for name in ("stages", "errors", "communities", "post_ids")}
-    start, end = parse_bound(options.pop("start")), parse_bound(options.pop("end"))
+    start, end = parse_range(options.pop("start"), options.pop("end"))
     partitions, limit = options.pop("partitions"), options.pop("limit")
     return Question(
         kafka=read_settings(options).kafka,

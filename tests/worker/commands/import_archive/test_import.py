@@ -241,7 +241,7 @@ async def test_a_dry_run_says_what_would_be_sent(stream: Stream, tmp_path: Path)
         (["none.jsonl"], 2, "none.jsonl: no such file"),
         (["-"], 2, "standard input cannot be read twice"),
         (["a.jsonl", "--name", "a b"], 2, "'a b'"),
-        (["a.jsonl", "--topic", "there.is.none"], 1, "topic there.is.none does not exist"),
+        (["a.jsonl", "--topic", "there.is.none"], 1, "--kafka-posts-topic there.is.none` makes it"),
         (["a.jsonl", "--kafka-bootstrap-servers", "127.0.0.1:1"], 1, "no answer from the broker"),
     ],
 )
