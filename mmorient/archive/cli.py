@@ -141,10 +141,13 @@ def _write(
 
     states = StateFile(output.path)
     # Said before the model is loaded; it is asked again once no other process can write there.
-    begun(output, states, archive.digest, resume=resume, overwrite=overwrite)
+    begun(output, states, archive.inputs, resume=resume, overwrite=overwrite)
     model, engine = _engine(archive, options, workers, quiet=None)
-    fresh = State(inputs=archive.digest, model=model)
-    state, worked = label_to(output, states, engine, fresh, resume=resume, overwrite=overwrite)
+    inputs = archive.inputs
+    # Standard input is read once: nothing goes on with it.
+    contents = None if archive.standard_input else inputs.contents
+    fresh = State(inputs=inputs.digest, contents=contents, sizes=inputs.said_sizes, model=model)
+    state, worked = label_to(output, states, engine, fresh, inputs, resume=resume, overwrite=overwrite)
     click.echo(f"{output.path}: {'' if worked else 'complete already, '}{state.posts} posts labelled", err=True)
     return state.refused
 
