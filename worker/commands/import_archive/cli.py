@@ -192,7 +192,7 @@ class _Command:
         return refused
 
     async def _import(self, links: "KafkaLinks", admin: "AIOKafkaAdminClient") -> "Import":
-        from worker.commands.import_archive.progress import Progress, progress_of
+        from worker.commands.import_archive.progress import Progress
         from worker.commands.import_archive.run import Import
 
         inputs = self.archive.inputs
@@ -209,7 +209,7 @@ class _Command:
 
         one = Import(links, self.topic, self.name, fresh, difference)
         earlier = replace(one, name=_short(inputs.digest))
-        if not self.named and await progress_of(admin, earlier.group_id, earlier.source) is not None:
+        if not self.named and await earlier.written(admin) is not None:
             # Begun before names were made of paths alone.
             self.name = earlier.name
             return earlier

@@ -66,14 +66,22 @@ class Import:
             FatalError: the broker does not say.
             SettingsError: an import of this name was begun with another archive, or otherwise.
         """
-        try:
-            async with asyncio.timeout(_ASK_SECONDS):
-                found = await self._asked(admin)
-        except TimeoutError as error:
-            raise FatalError(f"no answer from the broker about group {self.group_id}") from error
+        found = await self.written(admin)
         if found is not None:
             self._compare(found)
         return found
+
+    async def written(self, admin: AIOKafkaAdminClient) -> Progress | None:
+        """Return the progress of whatever import has this name; None where none has.
+
+        Raises:
+            FatalError: the broker does not say.
+        """
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                return await self._asked(admin)
+        except TimeoutError as error:
+            raise FatalError(f"no answer from the broker about group {self.group_id}") from error
 
     def _compare(self, found: Progress) -> None:
         about = f"import {self.name} into {self.topic} was begun with"
