@@ -42,6 +42,22 @@ def inspect(checkpoint: Path | None, as_json: bool) -> None:
 for one in (label, explain, train, calibrate, evaluate, fairness, photos, ablate, reference):
     mmorient.add_command(one)
 
+mmorient.show_examples(
+    {
+        "": "label posts.jsonl --output labels.jsonl",
+        "label": "label archive/ --output labels.parquet --resume",
+        "explain": "explain post.json --html post.html",
+        "inspect": "inspect new/ --json",
+        "train": "train data/ --out new/",
+        "calibrate": "calibrate new/ data/ --prior sarcasm=0.1",
+        "evaluate": "evaluate data/ --checkpoint new/ --html report.html",
+        "fairness": "fairness --checkpoint new/",
+        "photos": "photos data/ --checkpoint new/",
+        "ablate": "ablate data/ --seeds 3",
+        "reference": "reference labels.jsonl --out reference.json",
+    }
+)
+
 
 def main() -> NoReturn:
     """Run the command; exit 0 when done, 2 for wrong usage or settings, 1 for anything else."""

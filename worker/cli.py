@@ -40,6 +40,29 @@ moderate.add_command(labels)
 moderate.add_command(import_)
 moderate.add_command(doctor)
 
+moderate.show_examples(
+    {
+        "": "run --kafka-bootstrap-servers broker:9092",
+        "run": "run --kafka-bootstrap-servers broker:9092 --redis-url redis://cache:6379/0 --http-port 8081",
+        "topics": "topics create --partitions 12",
+        "topics create": "topics create --partitions 12 --replication-factor 3",
+        "stack": "stack up",
+        "stack up": "stack up --folder .stack",
+        "stack down": "stack down --keep-data",
+        "stack status": "stack status --json",
+        "demo": "demo --posts-per-second 30",
+        "backfill": "backfill --from 2026-11-01T00:00:00Z --checkpoint new/ --dry-run",
+        "diff": "diff labels.{task} labels.{task}.shadow --from 2026-11-01T00:00:00Z",
+        "dead-letters": "dead-letters list --by stage",
+        "dead-letters list": "dead-letters list --by community --from 2026-11-20T12:00:00Z",
+        "dead-letters show": "dead-letters show --stage decode --limit 3",
+        "dead-letters replay": "dead-letters replay --stage media --wait",
+        "labels": "labels p-1017 --key u-9 --post post.json",
+        "import": "import archive/ --max-posts-per-second 100",
+        "doctor": "doctor --only broker --only topics",
+    }
+)
+
 
 def main() -> NoReturn:
     """Run the command; exit 0 when done, 2 for wrong usage or settings, 1 for anything else."""

@@ -50,7 +50,8 @@ def label(
 
     PATHS are files of JSON (a post a line, an array, or one post; .gz, .zst, .bz2 and .xz too), Parquet or CSV, folders
     (of JSON and Parquet), globs, or - for standard input. A medium is {"data": base64} or {"path": "a.jpg"}, relative
-    to its file; nothing is fetched. A row that is no post is named on standard error and passed over, the first five of
+    to its file; nothing is fetched. A post of which nothing can be used has a line without labels, which says why
+    (unavailable). A row that is no post is named on standard error and passed over, the first five of
     each kind by name; the command then ends with exit code 1.
 
     With --output, a run that was interrupted at any point goes on with --resume, to the same bytes: OUT.state.json says
@@ -156,7 +157,7 @@ def _engine(
     archive: Archive, options: Mapping[str, Any], workers: int | None, *, quiet: bool | None
 ) -> tuple[dict[str, str], Engine]:
     """What the labels depend on besides the posts, and what labels from a place on: here, or on Ray."""
-    from mmorient.archive.label_table import THRESHOLDS
+    from mmorient.archive.label_table import LINE_FORM, THRESHOLDS
     from mmorient.archive.labelling import label_here
     from mmorient.archive.progress import with_progress
     from mmorient.files.refusals import Refusals
@@ -181,14 +182,19 @@ def _engine(
 
     def engine(start: Place) -> Iterator[Labelled]:
         refusals = Refusals(lambda said: click.echo(f"mmorient: {said}", err=True))
+        unlabelled = 0
         try:
             for one in with_progress(labelled(start), archive, start, quiet=quiet):
                 for refused in one.refused:
                     name, _, reason = refused.partition(": ")
                     refusals.add(name, reason)
+                unlabelled += one.unlabelled
                 yield one
         finally:
             refusals.close()
+            if unlabelled:
+                said = "1 post has" if unlabelled == 1 else f"{unlabelled} posts have"
+                click.echo(f"mmorient: {said} no labels: nothing of it can be used, `unavailable` says why", err=True)
 
     from mmorient.moderator import find_device
 
@@ -198,6 +204,7 @@ def _engine(
         "graph context": options["graph_context"],
         "precision": options["precision"],
         "device": options["device"] if workers else find_device(options["device"]).type,
+        "lines of form": LINE_FORM,
     }
     if thresholds := options.get("thresholds"):
         model[THRESHOLDS] = " ".join(f"{task}={number!r}" for task, number in thresholds.items())

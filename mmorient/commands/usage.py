@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,19 +30,19 @@ class Interrupted(click.ClickException):
 
 
 class Commands(click.Group):
-    """A command with subcommands: says that it was interrupted (click alone says a blank line), and what was meant."""
+    """A command with subcommands: says that it was interrupted, where click alone says a blank line."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the subcommand that is asked for."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            if near and "No such command" in error.message:
-                error.message = f"{error.message.rstrip('.')}: is {near[0]!r} meant?"
-            raise
+    def show_examples(self, examples: Mapping[str, str]) -> None:
+        """Let the help of commands end with an example.
+
+        Args:
+            examples: What follows the program's name, by the words of a command; of a command of commands as well.
+        """
+        for words, arguments in examples.items():
+            command: click.Command = self
+            for word in words.split():
+                command = command.commands[word] if isinstance(command, click.Group) else command
+            command.epilog = f"\b\nExample:\n  {self.name} {arguments}"
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run what was asked for."""
@@ -75,7 +75,7 @@ def usage_in_one_line(program: str) -> Iterator[None]:
         click.echo(f"{chr(10) * sys.stderr.isatty()}{program}: {error.message}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        said = error.format_message().rstrip(".")
+        said = f"{error.format_message().rstrip('.')}{_meant(error)}"
         hint = f"; see `{error.ctx.command_path} --help`" if isinstance(error, click.UsageError) and error.ctx else ""
         click.echo(f"{program}: {said}{hint}", err=True)
         sys.exit(error.exit_code)
@@ -84,6 +84,16 @@ def usage_in_one_line(program: str) -> Iterator[None]:
             raise
         click.echo(f"{program}: {_said(error)}", err=True)
         sys.exit(1)
+
+
+def _meant(error: click.ClickException) -> str:
+    """Say which command is likely meant by one that is not there."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None or not isinstance(context.command, click.Group) or "No such command" not in error.message:
+        return ""
+    typed = error.message.partition("'")[2].rpartition("'")[0]
+    near = difflib.get_close_matches(typed, context.command.list_commands(context), 1)
+    return f": is {near[0]!r} meant?" if near else ""
 
 
 def _said(error: OSError) -> str:

@@ -30,7 +30,8 @@ class _OneLine(click.Command):
         try:
             return super().make_context(*args, **kwargs)
         except click.UsageError as error:
-            raise _WrongUsage(error.format_message()) from error
+            hint = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+            raise _WrongUsage(f"{error.format_message().rstrip('.')}{hint}") from error
 
 
 @click.command(cls=_OneLine)

@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from worker.commands.listening import refuse_taken_address
-from worker.commands.options import settings_options
+from worker.commands.options import SettingsCommand, settings_options
 from worker.commands.startup import read_settings, refuse_missing_files
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @settings_options()
 def run(**options: Any) -> None:
     """Run the worker until it is told to stop (SIGTERM or Ctrl-C)."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from worker.commands.options import settings_options
+from worker.commands.options import SettingsCommand, settings_options
 from worker.commands.run_once import run_once
 from worker.commands.startup import read_settings
 
@@ -14,7 +14,7 @@ def topics() -> None:
     """The topics of the stream."""
 
 
-@topics.command("create")
+@topics.command("create", cls=SettingsCommand)
 @click.option(
     "--partitions",
     default=None,

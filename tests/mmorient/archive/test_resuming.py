@@ -161,7 +161,7 @@ def test_an_archive_without_posts_makes_an_empty_output(make: Callable[[Path], O
         assert output.path.read_bytes() == b""
     else:
         table = parquet.read_table(output.path)
-        assert (len(table), table.column_names) == (0, ["id", "labels", "modalities", "unavailable"])
+        assert (len(table), table.column_names) == (0, ["id", "labels", "modalities", "unavailable", "model"])
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from typing import Any, get_args
 
 import click
 
-from worker.commands.options import settings_options
+from worker.commands.options import SettingsCommand, settings_options
 from worker.errors import SettingsError
 from worker.isolation.priority import Priority
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.option("--from", "start", default="earliest", show_default=True, help="earliest, offset, or ISO 8601 time.")
 @click.option(
     "--to", "end", default="latest", show_default=True, help="The same, or latest: as it is when the backfill begins."
@@ -66,10 +66,6 @@ def backfill(
     Any number of processes with the same command share the work, and each ends with exit code 0 when all of it is
     done. The same command after a crash goes on where it stopped. Pages are served only with --http-port.
     """
-    from worker.isolation.priority import lower_priority
-
-    # Before torch makes its threads, which inherit it.
-    lower_priority(priority)
     from mmorient import checkpoint_digest
     from worker.broker.clients import KafkaLinks
     from worker.broker.ranges import parse_partitions, parse_range
@@ -78,6 +74,7 @@ def backfill(
     from worker.commands.run_once import run_once
     from worker.commands.startup import read_settings, refuse_missing_files
     from worker.intake.bounded_run import Restraint
+    from worker.isolation.priority import lower_priority
 
     since, until = parse_range(start, end)
     if dry_run and resume:
@@ -104,6 +101,8 @@ def backfill(
         digest,
         settings,
     )
+    # Before torch makes its threads, which inherit it.
+    lower_priority(priority)
     links = KafkaLinks(settings.kafka.bootstrap_servers or "", settings.kafka)
     restraint = Restraint(max_posts_per_second, device_share)
     if dry_run:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmorient.commands.usage import HTML_ENDINGS, wrong_ending
-from worker.commands.options import nested, settings_options
+from worker.commands.options import SettingsCommand, nested, settings_options
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _NEEDED = ("duckdb", "jinja2", "matplotlib", "pyarrow", "scipy")
 _OVER = 3
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.argument("left")
 @click.argument("right")
 @click.option("--from", "start", default="earliest", show_default=True, help="of topics: earliest, an offset, a time")

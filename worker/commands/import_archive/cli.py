@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmorient import Refusals
-from worker.commands.options import settings_options
+from worker.commands.options import SettingsCommand, settings_options
 from worker.errors import FatalError, SettingsError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _DIGEST_CHARS = 12
 _HOW_TO_SEND = ", --malformed send those that were refused"
 
 
-@click.command("import")
+@click.command("import", cls=SettingsCommand)
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--topic", help="Where the posts go; the worker's posts topic otherwise.")
 @click.option("--key", default="id", show_default=True, help="Field of a post that is its record's key.")

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from worker.commands.options import settings_options
+from worker.commands.options import SettingsCommand, settings_options
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.argument("post_id")
 @click.option("--key", help="of the post's record, where that is not its id, such as the author's id")
 @click.option("--all-partitions", is_flag=True, help="search them all: keys are unknown, or partitions were added")
