@@ -58,6 +58,8 @@ def _read_thresholds(context: click.Context, parameter: click.Parameter, given: 
     thresholds: dict[str, float] = {}
     for one in given:
         task, _, number = one.partition("=")
+        if task in thresholds:
+            raise click.BadParameter(f"{task} has two thresholds: which is meant?", context, parameter)
         try:
             thresholds |= checked_thresholds({task: float(number)})
         except ValueError as error:

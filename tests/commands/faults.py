@@ -146,6 +146,8 @@ BY_HAND = (
     _row("contradicting", "moderate diff a.jsonl b.jsonl --from 5 --to 3", WRONG, "the range holds nothing"),
     _row("contradicting", "moderate diff a.jsonl b.jsonl --follow", WRONG, "--follow needs a topic"),
     _row("contradicting", "moderate diff a.jsonl b.jsonl --explain 3", WRONG, "--explain needs --left-model"),
+    _row("repeated", "moderate diff a.jsonl b.jsonl --fail-over 0.1 --fail-over 0.2", WRONG, "--fail-over '0.2'", "which is meant"),
+    _row("repeated", "moderate diff a.jsonl b.jsonl --fail-over sarcasm=0 --fail-over sarcasm=1", WRONG, "sarcasm has a limit"),
     _row("repeated", "moderate diff - -", WRONG, "standard input can be one side only"),
     _row("missing", "moderate diff a.jsonl b.jsonl --truth none.csv", WRONG, "--truth", "no such file: none.csv"),
     # Looking things up.
@@ -183,6 +185,8 @@ BY_HAND = (
     _row("mistyped", "mmorient label posts.jsonl --checkpoint old", WRONG, "format is 'mm-orient-checkpoint/2'"),
     _row("mistyped", "mmorient label posts.jsonl --threshold sarcasm=7", WRONG, "--threshold", "7"),
     _row("mistyped", "mmorient label posts.jsonl --threshold sarcasm", WRONG, "'sarcasm' is not TASK=NUMBER"),
+    _row("repeated", "mmorient label posts.jsonl --threshold sarcasm=0.5 --threshold sarcasm=0.7", WRONG, "sarcasm has two thresholds"),
+    _row("repeated", "mmorient explain posts.jsonl --threshold sarcasm=0.5 --threshold sarcasm=0.7", WRONG, "which is meant"),
     _row("mistyped", "mmorient label posts.jsonl --threshold irony=0.7", WRONG, "--threshold", "irony"),
     # Reasons, and what a checkpoint holds.
     _row("missing", "mmorient explain none.json", WRONG, "none.json: no such file"),

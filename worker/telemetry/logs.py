@@ -51,6 +51,11 @@ class RepeatFilter(logging.Filter):
             _add(record, "repeated", count)
         return True
 
+    def forget(self) -> None:
+        """Begin anew, as for other readers."""
+        self._last.clear()
+        self._left_out.clear()
+
     def left_out(self) -> list[tuple[str, str, int]]:
         """Return logger, message and number of the lines that no later line has counted; they count as said now."""
         found = [(name, message, count) for (name, _, message), count in self._left_out.items()]
@@ -133,6 +138,7 @@ def configure_logs(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     )
     handler.addFilter(lambda record: not _is_abandoned(record))
     handler.addFilter(soften)
+    _repeats.forget()
     handler.addFilter(_repeats)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in _CHATTY:
