@@ -115,7 +115,10 @@ def run_bounded(settings: Settings, bounded: BoundedRun, *, pages: bool) -> NoRe
         signal.raise_signal(signal.SIGTERM)
 
     _execute(lambda: build_app(settings, bounded=bounded, pages=pages, ending=ending, on_done=on_done), ending)
-    raise SystemExit(ending.code if ending.code or ending.why == _DONE else 1)
+    if ending.code or ending.why == _DONE:
+        raise SystemExit(ending.code)
+    print(f"moderate: {ending.why} before all of it was done: the same command goes on", file=sys.stderr)
+    raise SystemExit(1)
 
 
 def _end_at_once(code: int) -> NoReturn:

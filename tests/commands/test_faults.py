@@ -1,5 +1,6 @@
 """Every row of the table of commands and faults, in this process: no server, no torch."""
 
+import importlib
 import json
 import os
 import socket
@@ -7,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -77,6 +79,49 @@ def test_a_fault_is_said_in_its_line_with_its_code(
 
 def _interrupted() -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_ctrl_c_while_modules_load_is_one_line(
+    program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the first second click is not there yet: the entry point itself says it."""
+    package = {"moderate": "worker", "mmorient": "mmorient"}[program]
+    entry = importlib.import_module(f"{package}.__main__")
+    loading = ModuleType(f"{package}.cli")
+    monkeypatch.setattr(loading, "main", _interrupted, raising=False)
+    monkeypatch.setitem(sys.modules, f"{package}.cli", loading)
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert (ended.value.code, capsys.readouterr().err) == (1, f"{program}: interrupted before anything was begun\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/out/x.jsonl"), "/out/x.jsonl: Permission denied"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+    ],
+)
+@pytest.mark.parametrize("line", [("moderate", "stack", "up"), ("mmorient", "inspect")])
+def test_what_the_system_refuses_is_one_line(
+    line: tuple[str, ...],
+    error: OSError,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A full disk and a file that may not be written end any command with 1 and their own words."""
+
+    def refused() -> None:
+        raise error
+
+    monkeypatch.setattr(COMMANDS[line], "params", [])
+    monkeypatch.setattr(COMMANDS[line], "callback", refused)
+    monkeypatch.setattr(sys, "argv", list(line))
+    with pytest.raises(SystemExit) as ended:
+        _MAINS[line[0]]()
+    assert (ended.value.code, capsys.readouterr().err) == (1, f"{line[0]}: {said}\n")
 
 
 def test_the_table_is_large_enough_and_knows_every_kind() -> None:

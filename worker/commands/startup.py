@@ -40,11 +40,7 @@ def refuse_half_log_in(kafka: KafkaSettings) -> None:
         SettingsError: user or password is missing.
     """
     if missing := missing_log_in(kafka):
-        protocol = kafka.security_protocol
-        both = " nor ".join(missing)
-        raise SettingsError(
-            f"{both}: {protocol} wants a log-in, and {'neither is' if missing[1:] else 'it is not'} set"
-        )
+        raise SettingsError(f"{kafka.security_protocol} wants a log-in: set {' and '.join(missing)}")
 
 
 def refuse_missing_authority(settings: Settings) -> None:
