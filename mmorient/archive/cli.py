@@ -194,7 +194,9 @@ def _engine(
             refusals.close()
             if unlabelled:
                 said = "1 post has" if unlabelled == 1 else f"{unlabelled} posts have"
-                click.echo(f"mmorient: {said} no labels: nothing of it can be used, `unavailable` says why", err=True)
+                click.echo(
+                    f"mmorient: {said} no labels: none of the media can be used, `unavailable` says why", err=True
+                )
 
     from mmorient.moderator import find_device
 

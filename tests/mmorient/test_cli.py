@@ -73,7 +73,7 @@ def test_labels_are_those_of_the_contract(run: Run, posts: Path, untrained: Path
     assert len(said) == 4
     assert f"{posts}:7: id: Field required" in said[0]
     assert f"{posts}:9:" in said[1]
-    assert said[2] == "mmorient: 1 post has no labels: nothing of it can be used, `unavailable` says why"
+    assert said[2] == "mmorient: 1 post has no labels: none of the media can be used, `unavailable` says why"
     assert said[3] == "mmorient: 2 lines were no posts"
 
 
