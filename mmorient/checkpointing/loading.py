@@ -23,7 +23,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mmorient.config import (
-    FORMAT,
     AnyPictureEncoder,
     AnyTextEncoder,
     Calibration,
@@ -33,7 +32,7 @@ from mmorient.config import (
     TextEncoderConfig,
     Tiles,
 )
-from mmorient.digest import CONFIG, checkpoint_digest, file_digest
+from mmorient.digest import CONFIG, check_checkpoint, checkpoint_digest, file_digest
 from mmorient.encoders.building import (
     PictureModule,
     TextModule,
@@ -201,9 +200,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: A file is missing, is not what ``config.json`` names, or is of a version that this code does
             not know.
     """
-    if not path.is_dir():
-        raise CheckpointError(path, "no such folder")
-    _check_format(path / CONFIG)
+    check_checkpoint(path)
     config = _read_json(path / CONFIG, CheckpointConfig)
     for name in digested_files(config):
         file = path / name
@@ -222,16 +219,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
         _read_tensors(path / HEAD),
         _read_bank(path / BANK, config),
     )
-
-
-def _check_format(file: Path) -> None:
-    """Refuse another format before its fields are looked at: it may have others."""
-    try:
-        found = json.loads(file.read_bytes()).get("format", FORMAT)
-    except (OSError, ValueError, AttributeError):
-        return  # what is wrong, reading it says
-    if found != FORMAT:
-        raise CheckpointError(file, f"format is {found!r}, this version reads {FORMAT!r}")
 
 
 def _check_versions(file: Path, config: CheckpointConfig) -> None:

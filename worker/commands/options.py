@@ -44,6 +44,24 @@ def _plain(default: object) -> str:
     return json.dumps(default) if isinstance(default, dict | list) else str(default)
 
 
+class SettingsCommand(click.Command):
+    """A command whose help has its own options first, and those that are settings behind, a group each.
+
+    Options are settings where their names have a group: ``kafka__group_id``.
+    """
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options' part of the help."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                group, parted, _ = (parameter.name or "").partition("__")
+                groups.setdefault(f"Settings of {group}" if parted else "Options", []).append(record)
+        for title in sorted(groups, key=lambda one: one != "Options"):
+            with formatter.section(title):
+                formatter.write_dl(groups[title])
+
+
 def settings_options(*groups: str) -> Callable[[_Command], _Command]:
     """Return a decorator that adds an option for each setting.
 

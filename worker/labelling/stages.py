@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from mmorient import PostReader
+from worker.errors import SettingsError
 from worker.hosts import HostList
 from worker.items import Item
 from worker.labelling.cache.entries import UNSEALED, Mac
@@ -41,20 +42,24 @@ async def load_moderator(settings: Settings) -> "Moderator":
     """Return the model that the settings name.
 
     Raises:
-        MmOrientError: the checkpoint or the device cannot be used.
+        MmOrientError: the checkpoint cannot be used.
+        SettingsError: the device is not here.
     """
     # Here, for torch takes seconds, and the pipeline is also tested without it.
     from mmorient import Moderator
 
-    return await asyncio.to_thread(
-        Moderator.from_checkpoint,
-        settings.checkpoint,
-        device=settings.device,
-        precision=settings.precision,
-        graph_context=settings.graph_context,
-        compiled=settings.compiled,
-        thresholds=settings.thresholds.by_task(),
-    )
+    try:
+        return await asyncio.to_thread(
+            Moderator.from_checkpoint,
+            settings.checkpoint,
+            device=settings.device,
+            precision=settings.precision,
+            graph_context=settings.graph_context,
+            compiled=settings.compiled,
+            thresholds=settings.thresholds.by_task(),
+        )
+    except ValueError as error:
+        raise SettingsError(f"MODERATE_DEVICE: {error}") from error
 
 
 async def open_cache(stack: AsyncExitStack, redis: RedisSettings) -> NoCache | RedisCache:

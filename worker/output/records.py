@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Reading, Source, TaskLabel
+from schemas import MAX_COMMUNITY, DeadLetter, Intensity, Label, LabelSet, ModelStamp, Reading, Source, TaskLabel
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import DELETION, Headers, Item, OutgoingRecord
 
 # Commands that only read dead letters import this too, and torch takes seconds.
 if TYPE_CHECKING:
-    from mmorient import Moderator, PostLabels
+    from mmorient import Moderator, ParsedPost, PostLabels
     from mmorient import TaskLabel as ModelLabel
 
 # Number and count of the parts of a dead letter that is larger than its topic takes: joined, they are its bytes.
@@ -81,7 +81,7 @@ class RecordBuilder:
         if item.labels is None or item.post is None:
             raise FatalError(f"{item.position} came here neither labelled nor rejected")
         labels = [
-            self._label(item, item.post.id, item.labels, topic, tasks) for topic, tasks in self._tasks_by_topic.items()
+            self._label(item, item.post, item.labels, topic, tasks) for topic, tasks in self._tasks_by_topic.items()
         ]
         if (largest := max(map(_record_size, labels), default=0)) > (self._max_label_bytes or largest):
             # The broker would refuse it for ever, and every owner of the partition would end over it.
@@ -101,16 +101,18 @@ class RecordBuilder:
         return [OutgoingRecord(topic, record.key, None, carried(record.headers)) for topic in self._tasks_by_topic]
 
     def _label(
-        self, item: Item, post_id: str, labels: "PostLabels", topic: str, tasks: Sequence[str]
+        self, item: Item, post: "ParsedPost", labels: "PostLabels", topic: str, tasks: Sequence[str]
     ) -> OutgoingRecord:
         record = item.record
         value: Label | LabelSet
         answers = {task: _answer(labels.tasks[task]) for task in tasks}
         about = {
-            "post_id": post_id,
+            "post_id": post.id,
             "modalities": labels.modalities,
             "unavailable": item.unavailable_media(),
             "reading": item.reading and Reading(**asdict(item.reading)),
+            "community": _community(post),
+            "created_at": _created_at(post),
             "model": self._stamp,
             "source": Source(topic=record.topic, partition=record.partition, offset=record.offset),
         }
@@ -225,6 +227,25 @@ def _replay_headers(headers: Headers) -> list[tuple[str, bytes | None]]:
 def is_first_part(headers: Headers) -> bool:
     """Return whether a dead letter is whole, or the first of its parts."""
     return (dict(headers).get(PART_HEADER) or b"1/").startswith(b"1/")
+
+
+def _community(post: "ParsedPost") -> str | None:
+    """Return a post's community; None for what is too long, or holds half a character, to be written."""
+    community = post.community
+    if community is None or len(community) > MAX_COMMUNITY or any("\ud800" <= one <= "\udfff" for one in community):
+        return None
+    return community
+
+
+def _created_at(post: "ParsedPost") -> datetime | None:
+    """Return when a post was written, in UTC, so that the same moment is the same bytes; without a zone it is UTC."""
+    at = post.created_at
+    if at is None:
+        return None
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        return None  # before the first year, or behind the last, once the zone is taken off
 
 
 def _answer(label: "ModelLabel") -> TaskLabel:

@@ -3,6 +3,8 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
+
 from mmorient import PostLabels, Reading
 from mmorient.labels import TASKS, task_label
 from schemas import DeadLetter, Label, LabelSet, ModelStamp
@@ -62,6 +64,29 @@ def test_a_label_says_what_was_read() -> None:
             "unread": 0.31,
             "truncated_text": False,
         }
+
+
+@pytest.mark.parametrize(
+    ("fields", "written"),
+    [
+        ({"community": "gardening"}, {"community": "gardening"}),
+        ({"created_at": "2026-11-20T13:00:00+01:00"}, {"created_at": "2026-11-20T12:00:00Z"}),
+        ({"created_at": "2026-11-20T12:00:00.25"}, {"created_at": "2026-11-20T12:00:00.250000Z"}),
+        ({"created_at": "0001-01-01T00:00:00+01:00"}, {}),
+        ({"community": "x" * 257, "created_at": "yesterday"}, {}),
+        ({"community": "x" * 256}, {"community": "x" * 256}),
+        ({}, {}),
+    ],
+)
+def test_a_label_says_where_and_when_its_post_was_written(fields: dict[str, str], written: dict[str, str]) -> None:
+    """As the post has it, the same moment in the same bytes; what it has not, or cannot be read, is no field."""
+    item = labelled()
+    item.post = item_of(7, text="x", **fields).post
+    for routes in (ROUTES, {"sentiment": "all", "sarcasm": "all"}):
+        record = stage(routes).records([item])[0]
+        value = json.loads(record.value or b"")
+        assert {name: value[name] for name in ("community", "created_at") if name in value} == written
+        assert record.value == stage(routes).records([item])[0].value
 
 
 def test_a_label_says_which_threshold_decided_it() -> None:

@@ -18,6 +18,8 @@ _MARKS = {"ok": "✓", "warning": "!", "failure": "✗", "skipped": "-"}
 _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red", "skipped": "dim"}
 _NARROWEST = 40
 _HIDDEN = "…"
+# What the check of the port says where the worker in question has begun already.
+RUNS_ALREADY = "a worker runs here and answers"
 _SHORTEST_SECRET = 3  # a shorter one would blot out parts of words
 
 
@@ -120,9 +122,9 @@ def _summary(findings: Sequence[Finding]) -> Text:
     said = ", ".join(part for part in parts if part)
     if found["failures"]:
         return Text(f"{said}: this worker would not run", "bold red")
-    if found["warnings"]:
-        return Text(f"{said}: this worker would run", "yellow")
-    return Text(f"{said}: this worker would run", "green")
+    runs = any(RUNS_ALREADY in one.says for one in findings if one.check == "machine.port")
+    verdict = "a worker with these settings runs here, a second one would not" if runs else "this worker would run"
+    return Text(f"{said}: {verdict}", "yellow" if found["warnings"] else "green")
 
 
 def _counted(count: int, word: str) -> str:

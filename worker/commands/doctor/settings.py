@@ -15,6 +15,7 @@ from worker.broker.topics import shadow_topics
 from worker.commands.doctor.examination import Check
 from worker.commands.doctor.findings import Outcome, failure, listed, ok, skipped, warning
 from worker.commands.options import nested, setting_variables
+from worker.commands.startup import missing_log_in
 from worker.errors import SettingsError
 from worker.secrets import is_secret
 from worker.settings import KafkaSettings, Settings, load_settings
@@ -132,11 +133,9 @@ class SettingsChecks:
 
 def _security_of(kafka: KafkaSettings) -> Iterator[Outcome]:
     protocol, log_in = kafka.security_protocol, kafka.security_protocol.startswith("SASL")
-    credentials = {"USERNAME": kafka.sasl_username, "PASSWORD": kafka.sasl_password}
-    missing = [f"MODERATE_KAFKA__SASL_{name}" for name, value in credentials.items() if value is None]
-    if log_in and missing:
+    if missing := missing_log_in(kafka):
         yield failure(f"{protocol} wants a log-in, and {listed(missing)} is not set", f"set {listed(missing)}")
-    if not log_in and len(missing) < len(credentials):
+    if not log_in and (kafka.sasl_username is not None or kafka.sasl_password is not None):
         yield warning(
             f"a log-in is set and not used: the transport is {protocol}",
             f"set MODERATE_KAFKA__SECURITY_PROTOCOL to SASL_{protocol}, or take the MODERATE_KAFKA__SASL_… away",
