@@ -85,14 +85,14 @@ def average_gradients(model: nn.Module) -> None:
         if one.grad is None:
             one.grad = torch.zeros_like(one)
     by_type: dict[torch.dtype, list[torch.Tensor]] = {}
-    for one in learned:
-        if one.grad is not None:
-            by_type.setdefault(one.grad.dtype, []).append(one.grad)
+    for parameter in learned:
+        if parameter.grad is not None:
+            by_type.setdefault(parameter.grad.dtype, []).append(parameter.grad)
     for gradients in by_type.values():
-        flat = torch.cat([one.flatten() for one in gradients])
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
         distributed.all_reduce(flat)
         flat /= count()
         start = 0
-        for one in gradients:
-            one.copy_(flat[start : start + one.numel()].view_as(one))
-            start += one.numel()
+        for gradient in gradients:
+            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+            start += gradient.numel()
