@@ -41,6 +41,12 @@ FEW: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def one_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a step takes is told from one of them."""
+    monkeypatch.setattr(joint_training, "_PROBE_STEPS", 1)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Posts of which one word and one colour tell what most of them are."""
@@ -173,7 +179,14 @@ def test_an_interrupted_run_ends_in_the_same_weights(
 ) -> None:
     """Bit for bit, whatever learns; with dropout, hidden tokens and states of layers computed anew."""
     config = configured(
-        tmp_path, "bert", "vit", fine_tuning=tuning, picture_tuning=pictures, gradient_checkpointing=True
+        tmp_path,
+        "bert",
+        "vit",
+        fine_tuning=tuning,
+        picture_tuning=pictures,
+        gradient_checkpointing=True,
+        epochs=2,
+        log_steps=3,
     )
     train_encoders(data, tmp_path / "out", tmp_path / "work", config, CPU)
     stopped_and_gone_on_with(data, tmp_path, config, monkeypatch)
