@@ -153,10 +153,10 @@ def stopped_and_gone_on_with(data: Path, root: Path, config: TrainConfig, monkey
         if values["step"] == 3 * config.log_steps:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(joint_training, "_note", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train_encoders(data, root / "resumed", root / "resumed-work", config, CPU)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(joint_training, "_note", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_encoders(data, root / "resumed", root / "resumed-work", config, CPU)
     train_encoders(data, root / "resumed", root / "resumed-work", config, CPU)
 
 
