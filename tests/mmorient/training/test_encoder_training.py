@@ -268,7 +268,8 @@ def test_a_multilingual_encoder_says_its_languages(data: Path, tmp_path: Path) -
     readings = moderator.read_texts([german, french, "привет мир, сегодня хорошая погода"])
     assert [reading.supported for reading in readings] == [True, False, True]
     assert moderator.read_texts(["привет мир"])[0].unread == 0
-    assert moderator.read_texts(["ᚠᚢᚦ"])[0].unread == 1
+    # Half: the mark before a word is a token of its own, which is known.
+    assert moderator.read_texts(["ᚠᚢᚦ"])[0].unread == 0.5
 
 
 def test_what_cannot_be_trained_is_said(data: Path, tmp_path: Path) -> None:
