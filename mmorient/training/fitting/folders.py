@@ -260,13 +260,14 @@ def _lay_tokenizer(folder: Path, file: Path, vocabulary: int) -> int | None:
     try:
         found = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         size = found.backend_tokenizer.get_vocab_size()
-        found.backend_tokenizer.save(str(file))
     except Exception as error:  # transformers raises exceptions of every sort, one where sentencepiece is missing
         raise CheckpointError(folder, f"lacks {TOKENIZER}, and none can be made: {one_line(error)}") from error
     # Of a folder without any tokenizer, transformers makes one that knows nothing.
     if size < vocabulary / 2:
-        file.unlink()
-        raise CheckpointError(folder, f"lacks {TOKENIZER}, and what is there knows {size} tokens of {vocabulary}")
+        raise CheckpointError(
+            folder, f"lacks {TOKENIZER}, and none can be made: it knows {size} tokens of {vocabulary}"
+        )
+    found.backend_tokenizer.save(str(file))
     return None
 
 
