@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmorient.archive.reading import Archive, Place, Row, open_archive
-    from mmorient.digest import checkpoint_digest
+    from mmorient.digest import check_checkpoint, checkpoint_digest
     from mmorient.errors import (
         ArchiveError,
         ArchiveUsageError,
@@ -66,6 +66,7 @@ __all__ = [
     "Refusals",
     "Row",
     "TaskLabel",
+    "check_checkpoint",
     "checkpoint_digest",
     "decode_picture",
     "explain_document",
@@ -80,7 +81,7 @@ __all__ = [
 
 _HOMES = {
     "archive.reading": ("Archive", "Place", "Row", "open_archive"),
-    "digest": ("checkpoint_digest",),
+    "digest": ("check_checkpoint", "checkpoint_digest"),
     "errors": (
         "ArchiveError",
         "ArchiveUsageError",

@@ -13,7 +13,7 @@ import click
 from mmorient.archive.cli import label
 from mmorient.commands.model_options import refuse_missing
 from mmorient.commands.reference import reference
-from mmorient.commands.usage import usage_in_one_line
+from mmorient.commands.usage import Commands, usage_in_one_line
 from mmorient.errors import ArchiveUsageError, CheckpointError, MmOrientError
 from mmorient.explain.cli import explain
 from mmorient.training.cli import ablate, calibrate, evaluate, train
@@ -21,7 +21,7 @@ from mmorient.training.fairness_cli import fairness
 from mmorient.training.photos_cli import photos
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="mm-orient-moderation")
 def mmorient() -> None:
     """Sentiment, humour, sarcasm, offensiveness and motivation of posts."""
@@ -41,6 +41,22 @@ def inspect(checkpoint: Path | None, as_json: bool) -> None:
 
 for one in (label, explain, train, calibrate, evaluate, fairness, photos, ablate, reference):
     mmorient.add_command(one)
+
+mmorient.show_examples(
+    {
+        "": "label posts.jsonl --output labels.jsonl",
+        "label": "label archive/ --output labels.parquet --resume",
+        "explain": "explain post.json --html post.html",
+        "inspect": "inspect new/ --json",
+        "train": "train data/ --out new/",
+        "calibrate": "calibrate new/ data/ --prior sarcasm=0.1",
+        "evaluate": "evaluate data/ --checkpoint new/ --html report.html",
+        "fairness": "fairness --checkpoint new/",
+        "photos": "photos data/ --checkpoint new/",
+        "ablate": "ablate data/ --seeds 3",
+        "reference": "reference labels.jsonl --out reference.json",
+    }
+)
 
 
 def main() -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -121,9 +121,80 @@ class PaperPictureConfig(_Strict):
     global_width: int
 
 
-AnyTextEncoder = Annotated[TextEncoderConfig | ClipTextConfig | PaperTextConfig, Field(discriminator="kind")]
+class FolderTextConfig(_TextConfig):
+    """A text encoder that was read from a local folder in the Hugging Face layout, by the family it is of.
+
+    Attributes:
+        family: The ``model_type`` of its folder.
+        architecture: The folder's own ``config.json``, less what says nothing of the arithmetic.
+        tokenizer: File in the checkpoint's folder, ``tokenizer.json`` of Hugging Face's tokenizers.
+        begin: The token that begins a window.
+        end: The token that ends it.
+        between: The token between a post's own text and what its media say.
+        lead: What stands before each word when it is cut into tokens: a space where a vocabulary's words hold theirs.
+        window_tokens: The most tokens of a window.
+        known_tokens: Tokens from this number on are steps on the way to others, and unknown; None where all are known.
+        projected: Global vectors are centred and projected to ``global_width``; else they are the encoder's own.
+        companion: The encoder whose global vectors stand in the place of this one's.
+        weights: ``inside`` the checkpoint, in ``embedding.safetensors``, or ``beside`` it, in ``folder``.
+        folder: Where they lie then; its name is a digest.
+    """
+
+    kind: Literal["hugging-face"] = "hugging-face"
+    family: str
+    architecture: dict[str, Any]
+    tokenizer: str = Field(pattern=r"^\w[\w.-]*$")
+    begin: str
+    end: str
+    between: str
+    lead: str = ""
+    window_tokens: int = Field(ge=8, le=128)
+    known_tokens: int | None = None
+    projected: bool = False
+    companion: FolderTextConfig | None = None
+    weights: Literal["inside", "beside"] = "inside"
+    folder: HuggingFaceFolder | None = None
+
+
+class FolderPictureConfig(_Strict):
+    """A picture encoder that was read from a local folder in the Hugging Face layout, by the family it is of.
+
+    Attributes:
+        family: The ``model_type`` of its folder.
+        architecture: The folder's own ``config.json``, less what says nothing of the arithmetic.
+        scaling: Version of the arithmetic from the square of ``preprocessing`` to what the encoder reads.
+        side_pixels: Of the square.
+        framing: As of ``clip``.
+        mean: Of each channel, on 0..1.
+        deviation: Of each channel, on 0..1.
+        projected: As of texts.
+        companion: As of texts; it sees the same square, made smaller.
+        weights: As of texts.
+        folder: As of texts.
+    """
+
+    kind: Literal["hugging-face"] = "hugging-face"
+    family: str
+    architecture: dict[str, Any]
+    preprocessing: str
+    scaling: Literal["pixels/1"] = "pixels/1"
+    side_pixels: int = Field(ge=16)
+    framing: Literal["whole", "centre"] = "whole"
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+    state_width: int
+    global_width: int
+    projected: bool = False
+    companion: FolderPictureConfig | None = None
+    weights: Literal["inside", "beside"] = "inside"
+    folder: HuggingFaceFolder | None = None
+
+
+AnyTextEncoder = Annotated[
+    TextEncoderConfig | ClipTextConfig | PaperTextConfig | FolderTextConfig, Field(discriminator="kind")
+]
 AnyPictureEncoder = Annotated[
-    PictureEncoderConfig | ClipPictureConfig | PaperPictureConfig, Field(discriminator="kind")
+    PictureEncoderConfig | ClipPictureConfig | PaperPictureConfig | FolderPictureConfig, Field(discriminator="kind")
 ]
 
 

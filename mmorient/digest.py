@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
+from mmorient.config import FORMAT
 from mmorient.errors import CheckpointError
 
 CONFIG = "config.json"
@@ -30,3 +32,31 @@ def checkpoint_digest(path: Path | None = None) -> str:
     if not file.is_file():
         raise CheckpointError(file, "is missing")
     return file_digest(file)
+
+
+def check_checkpoint(path: Path) -> None:
+    """Look at a checkpoint as far as that goes without torch, whose start takes seconds.
+
+    Raises:
+        CheckpointError: There is no such folder, its ``config.json`` cannot be read or is of another format, or a file
+            that it names is missing.
+    """
+    if not path.is_dir():
+        raise CheckpointError(path, "no such folder")
+    file = path / CONFIG
+    try:
+        found = json.loads(file.read_bytes())
+    except FileNotFoundError as error:
+        raise CheckpointError(file, "is missing") from error
+    except OSError as error:
+        raise CheckpointError(file, f"cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise CheckpointError(file, f"is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(file, "is no JSON object")
+    if (written := found.get("format", FORMAT)) != FORMAT:
+        raise CheckpointError(file, f"format is {written!r}, this version reads {FORMAT!r}")
+    files = found.get("files")
+    for name in sorted(files) if isinstance(files, dict) else ():
+        if not (path / name).is_file():
+            raise CheckpointError(path / name, "is missing")

@@ -128,7 +128,9 @@ def read_answers(lines: Iterable[str]) -> Iterable[dict[str, tuple[str, Mapping[
         try:
             value = json.loads(line)
             answers = value["labels"] if "labels" in value else {value["task"]: value}
-            yield {task: _answer(task, answer) for task, answer in answers.items()}
+            # A post of which nothing could be used has none.
+            if answers:
+                yield {task: _answer(task, answer) for task, answer in answers.items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"line {number} is no label: {error!r}") from error
 

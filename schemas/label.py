@@ -1,11 +1,14 @@
 """Label: what the model says of a post. A function of the post, the checkpoint and the settings alone."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 _WRITTEN = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
+# Characters: whatever a post brings, its label stays below what its topic takes.
+MAX_COMMUNITY = 256
 Probabilities = dict[str, float]
 Modalities = tuple[Literal["text", "image"], ...]
 
@@ -23,6 +26,19 @@ Threshold = Annotated[
         description="an operator's own, where there is one: the label is the positive class from this probability on; "
         "without it the label is the most probable class",
     ),
+]
+
+Community = Annotated[
+    str | None,
+    Field(
+        exclude_if=_is_absent,
+        max_length=MAX_COMMUNITY,
+        description="the post's, where it has one of at most this length: for consumers to filter by",
+    ),
+]
+CreatedAt = Annotated[
+    datetime | None,
+    Field(exclude_if=_is_absent, description="the post's, in UTC, where it can be read: for consumers to filter by"),
 ]
 
 
@@ -119,6 +135,8 @@ class Label(BaseModel):
     modalities: Modalities
     unavailable: tuple[Unavailable, ...] = Field(default=(), description="of many media the first 32")
     reading: Reading | None = Field(default=None, exclude_if=_is_absent, description="where there is a text")
+    community: Community = None
+    created_at: CreatedAt = None
     model: ModelStamp
     source: Source
     schema_: Literal["label/1"] = Field(default="label/1", alias="schema")
@@ -134,6 +152,8 @@ class LabelSet(BaseModel):
     modalities: Modalities
     unavailable: tuple[Unavailable, ...] = Field(default=(), description="of many media the first 32")
     reading: Reading | None = Field(default=None, exclude_if=_is_absent, description="where there is a text")
+    community: Community = None
+    created_at: CreatedAt = None
     model: ModelStamp
     source: Source
     schema_: Literal["label-set/1"] = Field(default="label-set/1", alias="schema")

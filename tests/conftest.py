@@ -1,10 +1,13 @@
 """What all tests share: the profile of generated examples, and the tiers."""
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.tiers import FIXTURES, ROOT, TIERS, Sources, refuse, tier_of
@@ -49,3 +52,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         chosen = [item for item in items if tier_of({mark.name for mark in item.iter_markers()}) == tier]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
         items[:] = chosen
+
+
+@pytest.fixture
+def kept_logging() -> Iterator[None]:
+    """Put logging back after a test that sets it up in this process."""
+    root = logging.getLogger()
+    handlers, level, disabled = root.handlers[:], root.level, root.manager.disable
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.disable(disabled)
+    structlog.reset_defaults()

@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import faust
+import structlog
 from faust.app.base import BootStrategy
 
+from worker.ending import Ending
 from worker.intake.bounded_run import BoundedRun
 from worker.pages import add_pages
 from worker.service import SHELL_LOGGER, StreamService
 from worker.settings import Settings
 from worker.telemetry.health import Health
+from worker.telemetry.totals import totals
 
-_WRONG_SETTINGS = 2  # exit code
+log = structlog.get_logger(__name__)
+_DONE = "all of it is done"
 
 
 class _ShellBoot(BootStrategy):
@@ -42,8 +46,8 @@ def build_app(
     *,
     bounded: BoundedRun | None = None,
     pages: bool = True,
+    ending: Ending | None = None,
     on_done: Callable[[], None] = lambda: None,
-    on_refused: Callable[[], None] = lambda: None,
 ) -> faust.App:
     """Return the app with its pages and the stream.
 
@@ -51,8 +55,8 @@ def build_app(
         settings: of the worker.
         bounded: the run, where it ends by itself.
         pages: whether to serve them.
+        ending: told why the stream ends, where it does so by itself.
         on_done: called when a bounded run is done.
-        on_refused: called when the settings cannot be used after all.
     """
     app = _App(
         settings.kafka.group_id,
@@ -73,13 +77,18 @@ def build_app(
     )
     health = Health(max_loop_lag_seconds=settings.http.max_loop_lag_seconds)
     add_pages(app, health)
-    stream = StreamService(settings, health, bounded=bounded, on_done=on_done, on_refused=on_refused)
+    stream = StreamService(settings, health, bounded=bounded, pages=pages, ending=ending, on_done=on_done)
     app.service(cast("Any", stream))  # Faust takes an instance too, its types do not say so
     return app
 
 
 class _Worker(faust.Worker):
     logger = SHELL_LOGGER
+    ending: Ending
+
+    def _schedule_shutdown(self, number: signal.Signals) -> None:
+        self.ending.note(f"told to stop by {signal.Signals(number).name}")
+        super()._schedule_shutdown(number)
 
     def _on_sigusr2(self) -> None:
         # Faust opens a debugger here, which stops the process for good.
@@ -91,54 +100,50 @@ class _Worker(faust.Worker):
 
 def run_worker(settings: Settings) -> NoReturn:
     """Run until a signal or a fatal error; exits 0 after an orderly stop, 2 where settings turn out wrong, else 1."""
-    refusals: list[int] = []
-    try:
-        _execute(lambda: build_app(settings, on_refused=lambda: refusals.append(_WRONG_SETTINGS)))
-    except SystemExit as end:
-        _end_at_once(refusals[0] if refusals else end.code)
+    ending = Ending()
+    _execute(lambda: build_app(settings, ending=ending), ending)
+    _end_at_once(ending.code)
 
 
 def run_bounded(settings: Settings, bounded: BoundedRun, *, pages: bool) -> NoReturn:
     """Run until the bounded run is done, which exits 0; a signal or a fatal error before that exits 1."""
-    done = False
-    refusals: list[int] = []
+    ending = Ending()
 
     def on_done() -> None:
-        nonlocal done
-        done = True
+        ending.note(_DONE)
         # As an operator would: the shell has no other way to be told that it may end.
         signal.raise_signal(signal.SIGTERM)
 
-    try:
-        _execute(
-            lambda: build_app(
-                settings,
-                bounded=bounded,
-                pages=pages,
-                on_done=on_done,
-                on_refused=lambda: refusals.append(_WRONG_SETTINGS),
-            )
-        )
-    except SystemExit as end:
-        if refusals:
-            raise SystemExit(refusals[0]) from None
-        if not done and not end.code:
-            raise SystemExit(1) from None
-        raise
+    _execute(lambda: build_app(settings, bounded=bounded, pages=pages, ending=ending, on_done=on_done), ending)
+    if ending.code or ending.why == _DONE:
+        raise SystemExit(ending.code)
+    print(f"moderate: {ending.why} before all of it was done: the same command goes on", file=sys.stderr)
+    raise SystemExit(1)
 
 
-def _end_at_once(code: str | int | None) -> NoReturn:
+def _end_at_once(code: int) -> NoReturn:
     """End without taking the interpreter down, torch and all, which takes 1.3 s: who replaces us is waiting."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else int(code is not None))
+    os._exit(code)
 
 
-def _execute(build: Callable[[], faust.App]) -> NoReturn:
+def _execute(build: Callable[[], faust.App], ending: Ending) -> None:
+    """Run the shell to its end, and say why it came."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     options: dict[str, Any] = {"quiet": True, "override_logging": False, "redirect_stdouts": False}
     worker = _Worker(build(), loop=loop, **options)
+    worker.ending = ending
     worker.spinner = None
-    worker.execute_from_commandline()
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        # What the shell itself fails over, such as pages that another process serves since a moment ago, nobody has
+        # said yet: the stream says its own errors.
+        if end.code and not ending.code:
+            ending.fail(error := end.__context__ or end)
+            log.critical("worker_fails", error=ending.why, exc_info=None if isinstance(error, OSError) else error)
+    if not ending.code:
+        log.info("worker_ends", why=ending.why, **totals(ending.since).fields())

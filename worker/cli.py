@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import click
 
-from mmorient.commands.usage import usage_in_one_line
+from mmorient.commands.usage import Commands, usage_in_one_line
 from worker.commands.backfill.cli import backfill
 from worker.commands.dead_letters.cli import dead_letters
 from worker.commands.demo.cli import demo
@@ -19,7 +19,7 @@ from worker.commands.topics import topics
 from worker.errors import SettingsError, WorkerError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="mm-orient-moderation")
 def moderate() -> None:
     """Label posts from Kafka with sentiment, sarcasm and offensiveness.
@@ -39,6 +39,29 @@ moderate.add_command(dead_letters)
 moderate.add_command(labels)
 moderate.add_command(import_)
 moderate.add_command(doctor)
+
+moderate.show_examples(
+    {
+        "": "run --kafka-bootstrap-servers broker:9092",
+        "run": "run --kafka-bootstrap-servers broker:9092 --redis-url redis://cache:6379/0 --http-port 8081",
+        "topics": "topics create --partitions 12",
+        "topics create": "topics create --partitions 12 --replication-factor 3",
+        "stack": "stack up",
+        "stack up": "stack up --folder .stack",
+        "stack down": "stack down --keep-data",
+        "stack status": "stack status --json",
+        "demo": "demo --posts-per-second 30",
+        "backfill": "backfill --from 2026-11-01T00:00:00Z --checkpoint new/ --dry-run",
+        "diff": "diff labels.{task} labels.{task}.shadow --from 2026-11-01T00:00:00Z",
+        "dead-letters": "dead-letters list --by stage",
+        "dead-letters list": "dead-letters list --by community --from 2026-11-20T12:00:00Z",
+        "dead-letters show": "dead-letters show --stage decode --limit 3",
+        "dead-letters replay": "dead-letters replay --stage media --wait",
+        "labels": "labels p-1017 --key u-9 --post post.json",
+        "import": "import archive/ --max-posts-per-second 100",
+        "doctor": "doctor --only broker --only topics",
+    }
+)
 
 
 def main() -> NoReturn:

@@ -16,6 +16,11 @@ def add_pages(app: faust.App, health: Health) -> None:
         good, details = state
         return web.json({"status": "ok" if good else "failing", **details}, status=200 if good else 503)
 
+    # Faust has a page of its own at this address, which says ok even where the loop is stuck.
+    @app.page("/")
+    async def root(web: Any, _request: Any) -> Any:
+        return answer(web, health.live())
+
     @app.page("/livez")
     async def livez(web: Any, _request: Any) -> Any:
         return answer(web, health.live())
@@ -28,4 +33,4 @@ def add_pages(app: faust.App, health: Health) -> None:
     async def metrics(web: Any, _request: Any) -> Any:
         return web.bytes(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    del livez, readyz, metrics
+    del root, livez, readyz, metrics

@@ -12,10 +12,12 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from mode import Service
 
-from mmorient import MmOrientError, load_reference
+from mmorient import MmOrientError, checkpoint_digest, load_reference
 from schemas import ModelStamp
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import new_incarnation
+from worker.broker.topics import output_topics
+from worker.ending import Ending
 from worker.errors import FatalError, SettingsError
 from worker.intake.bounded_run import BoundedRun, Restraint
 from worker.intake.consume import ConsumeStage
@@ -36,6 +38,7 @@ from worker.telemetry.device_memory import DeviceMemory
 from worker.telemetry.drift import Drift
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import BUILD_INFO, MODEL_INFO, exported
+from worker.telemetry.totals import report_each_minute, totals
 from worker.telemetry.tracing import traces_of
 from worker.watchdog import Watchdog, end_within
 
@@ -60,8 +63,9 @@ class StreamService(Service):
         settings: everything that an operator may set; `kafka.bootstrap_servers` is filled in.
         health: told what works.
         bounded: the run, where it ends by itself.
+        pages: whether they are served.
+        ending: told why the stream ends, where it does so by itself.
         on_done: called when a bounded run is done.
-        on_refused: called when the settings cannot be used after all.
     """
 
     logger = SHELL_LOGGER
@@ -72,11 +76,13 @@ class StreamService(Service):
         health: Health,
         *,
         bounded: BoundedRun | None = None,
+        pages: bool = True,
+        ending: Ending | None = None,
         on_done: Callable[[], None] = lambda: None,
-        on_refused: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
-        self._on_refused = on_refused
+        self._pages = pages
+        self._ending = ending or Ending()
         self._bounded = bounded
         self._restraint = Restraint() if bounded is None else bounded.restraint
         self._on_done = on_done
@@ -117,13 +123,18 @@ class StreamService(Service):
             return
         reason = _root(error)
         said = isinstance(reason, FatalError | MmOrientError | SettingsError)
-        log.critical("worker_fails", error=str(reason) or repr(reason), exc_info=None if said else reason)
-        if isinstance(reason, SettingsError):
-            self._on_refused()
+        log.critical(
+            "worker_fails",
+            error=str(reason) or repr(reason),
+            **totals(self._ending.since).fields(),
+            exc_info=None if said else reason,
+        )
+        self._ending.fail(reason)
         self._fail = asyncio.ensure_future(self.crash(reason))
 
     async def _run(self) -> None:
         settings = self._settings
+        log.info("worker_starts", **_introduction(settings, pages=self._pages))
         async with AsyncExitStack() as stack:
             stack.callback(asyncio.create_task(self._health.watch_loop()).cancel)
             moderator = await load_moderator(settings)
@@ -143,7 +154,9 @@ class StreamService(Service):
             self._health.model_loaded = True
             drift = await _drift(stack, settings)
             stamp = _stamp(moderator, exact=await is_exact(moderator, allow_inexact=settings.allow_inexact))
-            log.info("model_loaded", **stamp.model_dump(), thresholds=settings.thresholds.by_task())
+            log.info(
+                "model_loaded", **stamp.model_dump(), device=moderator.device, thresholds=settings.thresholds.by_task()
+            )
             membership = Membership(self._links, self._health)
             admin, outputs = await membership.connect(stack)
             terms = _terms(settings, bounded=self._bounded is not None)
@@ -180,6 +193,7 @@ class StreamService(Service):
                     routes=settings.kafka.routes,
                     dead_letter_topic=settings.kafka.dead_letter_topic,
                     max_dead_letter_bytes=outputs.max_dead_letter_bytes,
+                    max_label_bytes=outputs.max_batch_bytes,
                     stamp=stamp,
                     forward_tombstones=settings.kafka.forward_tombstones,
                 ),
@@ -204,6 +218,7 @@ class StreamService(Service):
                 pipeline.run(),
                 membership.ping(admin, terms.worker),
                 Lag(consumer, lanes, settings.kafka.posts_topic).run(),
+                report_each_minute(),
                 self._follow(admin),
             )
             log.info("drained")
@@ -228,6 +243,22 @@ async def _first_of(fatal: "asyncio.Future[None]", *works: Coroutine[Any, Any, N
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _introduction(settings: Settings, *, pages: bool) -> dict[str, object]:
+    """Return what tells this process from others; addresses without their secrets, which the broker's have none of."""
+    kafka = settings.kafka
+    return {
+        "version": version("mm-orient-moderation"),
+        "checkpoint": str(settings.checkpoint or "shipped"),
+        "digest": checkpoint_digest(settings.checkpoint),
+        "group": kafka.group_id,
+        "broker": kafka.bootstrap_servers,
+        "topics": {"from": kafka.posts_topic, "to": output_topics(kafka)},
+        "device": settings.device,
+        "precision": settings.precision,
+        "pages": f"http://{settings.http.host}:{settings.http.port}" if pages else None,
+    }
 
 
 def _set_error(future: "asyncio.Future[None]", error: BaseException) -> None:

@@ -3,6 +3,7 @@
 Everything inside takes plain arguments. Names carry unit and limit.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,12 +20,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mmorient import TASKS
 from worker.errors import SettingsError
+from worker.hosts import HostList
+from worker.secrets import check_redis_address, from_file, is_secret, text_of, with_log_in
+from worker.variables import PREFIX, nearest, variables_of
 
 POST_FIELDS = ("id", "text", "media", "created_at", "author_id", "community", "language")
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 Threshold = float | None
+
+_LEAST_SECRET_CHARS = 16
 
 
 class _Group(BaseModel):
@@ -98,6 +104,12 @@ class KafkaSettings(_Group):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("PLAIN", description="of the log-in")
     sasl_username: str | None = Field(None, description="of the log-in")
     sasl_password: SecretStr | None = Field(None, description="of the log-in")
+    sasl_password_file: Path | None = Field(None, description="file that holds the password of the log-in")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _password_from_file(cls, values: Any) -> Any:
+        return from_file(values, "sasl_password", "sasl_password_file")
 
     @field_validator("routes")
     @classmethod
@@ -139,10 +151,51 @@ class RedisSettings(_Group):
     """The cache of embeddings."""
 
     url: str | None = Field(None, description="redis://host:port/db; unset: the local stack; empty: no cache")
+    username: str | None = Field(None, description="of the log-in, in the place of what the URL says")
+    password: SecretStr | None = Field(None, description="of the log-in, in the place of what the URL says")
+    password_file: Path | None = Field(None, description="file that holds the password")
+    secret: SecretStr | None = Field(
+        None,
+        description="at least 16 characters that entries are sealed with, the same for all workers of a Redis; "
+        "unset: whoever writes to that Redis may choose labels",
+    )
+    secret_before: SecretStr | None = Field(
+        None, description="the secret before this one, with which entries are still read"
+    )
     ttl_seconds: Count = Field(7 * 24 * 3600, description="life of a cached embedding")
     timeout_seconds: Seconds = Field(0.25, description="longest wait for Redis before going on without it")
     slow_seconds: Seconds = Field(0.1, description="average look-up time above which Redis is not asked for a while")
     retry_after_seconds: Seconds = Field(5.0, description="pause after a failure in which Redis is not asked")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _password_from_file(cls, values: Any) -> Any:
+        return from_file(values, "password", "password_file")
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, url: str | None) -> str | None:
+        if url:
+            check_redis_address(url)
+        return url
+
+    @field_validator("secret", "secret_before")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < _LEAST_SECRET_CHARS:
+            raise ValueError(f"a secret has at least {_LEAST_SECRET_CHARS} characters")
+        return secret
+
+    @model_validator(mode="after")
+    def _one_before_another(self) -> Self:
+        if self.secret_before is not None and self.secret is None:
+            raise ValueError("secret_before needs secret: the one that entries are sealed with now")
+        return self
+
+    @property
+    def address(self) -> str:
+        """The URL with its log-in; "" for no cache."""
+        return with_log_in(self.url, self.username, text_of(self.password)) if self.url else ""
 
 
 class MediaSettings(_Group):
@@ -160,9 +213,39 @@ class MediaSettings(_Group):
     )
     max_parallel: Count = Field(32, description="fetches at once")
     allowed_private_hosts: list[str] = Field(
-        default=[], description="private hosts that may be fetched from, as JSON; host or host:port"
+        default=[],
+        description="private hosts that may be fetched from, as JSON; host, host:port, *.domain or network; any port",
+    )
+    allowed_hosts: list[str] = Field(
+        default=[],
+        description="hosts that may be fetched from, as JSON; host, *.domain or network; empty: all public ones",
+    )
+    denied_hosts: list[str] = Field(
+        default=[], description="hosts that are never fetched from, as JSON; host, *.domain or network"
+    )
+    allowed_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
+        default=[80, 443], description="ports that are fetched from, as JSON"
+    )
+    proxy: SecretStr | None = Field(
+        None, description="http://user:password@host:port that all but private hosts are fetched through"
+    )
+    user_agent: str = Field(
+        "moderate (mm-orient-moderation)", pattern=r"^[ -~]+$", description="what picture servers are told"
     )
     decode_threads: Count = Field(1, description="threads that decode pictures")
+
+    @field_validator("allowed_private_hosts", "allowed_hosts", "denied_hosts")
+    @classmethod
+    def _readable(cls, hosts: list[str]) -> list[str]:
+        HostList(hosts)
+        return hosts
+
+    @field_validator("proxy")
+    @classmethod
+    def _an_address(cls, proxy: SecretStr | None) -> SecretStr | None:
+        if proxy is not None and not re.match(r"https?://[^/?#]", proxy.get_secret_value()):
+            raise ValueError("a proxy is http://host:port or https://host:port")
+        return proxy
 
 
 class BatchSettings(_Group):
@@ -283,7 +366,7 @@ class Settings(BaseSettings):
     """Everything that an operator may set."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MODERATE_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
+        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
     )
 
     checkpoint: Path | None = Field(None, description="folder of the checkpoint; unset: the one shipped")
@@ -326,10 +409,12 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
         return Settings(**(options or {}))
     except ValidationError as error:
         first = error.errors()[0]
-        name = "MODERATE_" + "__".join(str(part).upper() for part in first["loc"])
+        name = PREFIX + "__".join(str(part).upper() for part in first["loc"])
         if first["type"] == "extra_forbidden":
             # Its value stays unsaid: what a setting of a later version holds may be a secret.
-            raise SettingsError(f"{name}: this version knows no such setting") from error
+            near = nearest(name, variables_of(Settings))
+            hint = f"; did you mean {near}?" if near else ""
+            raise SettingsError(f"{name}: this version knows no such setting{hint}") from error
         raise SettingsError(f"{name}: {_plain(first['msg'])}{_given(name, first['input'])}") from error
     except Exception as error:  # pydantic-settings wraps broken JSON in its own error
         if type(error).__name__ != "SettingsError":
@@ -337,9 +422,20 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
         raise SettingsError(str(error)) from error
 
 
+def in_the_open(settings: BaseModel) -> dict[str, Any]:
+    """Return settings as JSON values, secrets included: for a process of our own, through a pipe."""
+    found: dict[str, Any] = settings.model_dump(mode="json")
+    for name, value in settings:
+        if isinstance(value, BaseModel):
+            found[name] = in_the_open(value)
+        elif isinstance(value, SecretStr):
+            found[name] = value.get_secret_value()
+    return found
+
+
 def _given(name: str, value: object) -> str:
     # A rule over a group is given all of it, its secrets too.
-    if isinstance(value, dict | BaseModel) or "PASSWORD" in name:
+    if isinstance(value, dict | BaseModel) or is_secret(name):
         return ""
     return f" (got {value!r})"
 

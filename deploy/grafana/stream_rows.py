@@ -253,9 +253,12 @@ FAILURES = [
     ),
     graph(
         "Pictures that cannot be used",
-        "Their posts are labelled by what is left. http_status, fetch_…: their servers, or the way out of the "
-        "cluster. forbidden_address: private addresses, which are never asked.",
-        [target(rate("moderate_media_unavailable_total", "reason"), "{{reason}}")],
+        "Their posts are labelled by what is left. http_status, fetch_…: their servers, the way out of the cluster, "
+        "or addresses that are never asked (moderate_fetches_refused_total).",
+        [
+            target(rate("moderate_media_unavailable_total", "reason"), "{{reason}}"),
+            target(rate("moderate_fetches_refused_total", "kind") + " > 0", "never asked: {{kind}}"),
+        ],
         stacked=True,
         unit="reqps",
         empty="none",

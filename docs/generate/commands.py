@@ -43,7 +43,7 @@ def _section(command: click.Command, name: str, named: Mapping[str | None, Setti
     own = [one for one in command.params if isinstance(one, click.Option) and one.name not in named and not one.hidden]
     if own:
         lines += ["", table(("option", "values", "default", "meaning"), (_row(one, context) for one in own))]
-    if given := [named[one.name] for one in command.params if one.name in named]:
+    if given := [named[one.name] for one in command.params if one.name in named and not getattr(one, "hidden", False)]:
         lines += ["", _given(given)]
     return "\n".join(lines) + "\n"
 

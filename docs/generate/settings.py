@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from docs.generate.tables import code, table
-from worker.commands.options import _fields, _option, _plain, _variable
+from worker.commands.options import _fields, _holds_secret, _option, _plain, _variable
 from worker.settings import Settings
 
 GENERAL = "general"
@@ -54,7 +54,7 @@ def _table(fields: list[tuple[tuple[str, ...], FieldInfo]]) -> str:
         ("variable, option", "values", "default", "meaning"),
         (
             (
-                f"{code(_variable(path))}<br>{code(_option(path, field))}",
+                f"{code(_variable(path))}<br>{_option_of(path, field)}",
                 values_of(field),
                 _default(field),
                 field.description or "",
@@ -62,6 +62,10 @@ def _table(fields: list[tuple[tuple[str, ...], FieldInfo]]) -> str:
             for path, field in fields
         ),
     )
+
+
+def _option_of(path: tuple[str, ...], field: FieldInfo) -> str:
+    return "no option: a secret" if _holds_secret(field) else code(_option(path, field))
 
 
 def values_of(field: FieldInfo) -> str:

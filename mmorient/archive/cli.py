@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from mmorient.archive.reading import Archive, Place
     from mmorient.archive.run import Engine
     from mmorient.archive.writing import Output
+
+
+_WRITTEN = ("", ".jsonl", ".ndjson", ".json", ".parquet")
 
 
 @click.command()
@@ -46,7 +50,8 @@ def label(
 
     PATHS are files of JSON (a post a line, an array, or one post; .gz, .zst, .bz2 and .xz too), Parquet or CSV, folders
     (of JSON and Parquet), globs, or - for standard input. A medium is {"data": base64} or {"path": "a.jpg"}, relative
-    to its file; nothing is fetched. A row that is no post is named on standard error and passed over, the first five of
+    to its file; nothing is fetched. A post of which nothing can be used has a line without labels, which says why
+    (unavailable). A row that is no post is named on standard error and passed over, the first five of
     each kind by name; the command then ends with exit code 1.
 
     With --output, a run that was interrupted at any point goes on with --resume, to the same bytes: OUT.state.json says
@@ -89,8 +94,11 @@ def _check_target(target: Path, *, is_folder: bool) -> None:
         raise ArchiveUsageError(f"{target}: is a folder; {target}/ makes Parquet parts in it")
     if target.is_file() and is_folder:
         raise ArchiveUsageError(f"{target}: is a file, not a folder")
-    if target.name.endswith((".gz", ".zst")):
-        raise ArchiveUsageError(f"{target}: labels are written as JSON lines (.jsonl) or Parquet (.parquet)")
+    if not is_folder and target.suffix.lower() not in _WRITTEN and str(target) != os.devnull:
+        raise ArchiveUsageError(
+            f"{target}: {target.suffix} is not written: labels are written as JSON lines (.jsonl) or"
+            " Parquet (.parquet, or a folder of parts, which ends with /)"
+        )
 
 
 def _check_ray(device: str) -> None:
@@ -134,10 +142,13 @@ def _write(
 
     states = StateFile(output.path)
     # Said before the model is loaded; it is asked again once no other process can write there.
-    begun(output, states, archive.digest, resume=resume, overwrite=overwrite)
+    begun(output, states, archive.inputs, resume=resume, overwrite=overwrite)
     model, engine = _engine(archive, options, workers, quiet=None)
-    fresh = State(inputs=archive.digest, model=model)
-    state, worked = label_to(output, states, engine, fresh, resume=resume, overwrite=overwrite)
+    inputs = archive.inputs
+    # Standard input is read once: nothing goes on with it.
+    contents = None if archive.standard_input else inputs.contents
+    fresh = State(inputs=inputs.digest, contents=contents, sizes=inputs.said_sizes, model=model)
+    state, worked = label_to(output, states, engine, fresh, inputs, resume=resume, overwrite=overwrite)
     click.echo(f"{output.path}: {'' if worked else 'complete already, '}{state.posts} posts labelled", err=True)
     return state.refused
 
@@ -146,7 +157,7 @@ def _engine(
     archive: Archive, options: Mapping[str, Any], workers: int | None, *, quiet: bool | None
 ) -> tuple[dict[str, str], Engine]:
     """What the labels depend on besides the posts, and what labels from a place on: here, or on Ray."""
-    from mmorient.archive.label_table import THRESHOLDS
+    from mmorient.archive.label_table import LINE_FORM, THRESHOLDS
     from mmorient.archive.labelling import label_here
     from mmorient.archive.progress import with_progress
     from mmorient.files.refusals import Refusals
@@ -171,14 +182,21 @@ def _engine(
 
     def engine(start: Place) -> Iterator[Labelled]:
         refusals = Refusals(lambda said: click.echo(f"mmorient: {said}", err=True))
+        unlabelled = 0
         try:
             for one in with_progress(labelled(start), archive, start, quiet=quiet):
                 for refused in one.refused:
                     name, _, reason = refused.partition(": ")
                     refusals.add(name, reason)
+                unlabelled += one.unlabelled
                 yield one
         finally:
             refusals.close()
+            if unlabelled:
+                said = "1 post has" if unlabelled == 1 else f"{unlabelled} posts have"
+                click.echo(
+                    f"mmorient: {said} no labels: none of the media can be used, `unavailable` says why", err=True
+                )
 
     from mmorient.moderator import find_device
 
@@ -188,6 +206,7 @@ def _engine(
         "graph context": options["graph_context"],
         "precision": options["precision"],
         "device": options["device"] if workers else find_device(options["device"]).type,
+        "lines of form": LINE_FORM,
     }
     if thresholds := options.get("thresholds"):
         model[THRESHOLDS] = " ".join(f"{task}={number!r}" for task, number in thresholds.items())

@@ -2,7 +2,7 @@
 
 Columns: ``id``; ``labels``, one struct a task of ``label``, ``probabilities`` by class, ``threshold`` where an operator
 set one and, for tasks that have degrees, ``intensity``; ``modalities``; ``unavailable``, null where everything could be
-used.
+used; ``model``, which model the labels are by.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from mmorient.labels import TASKS, Task
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_MODEL = ("name", "checkpoint", "graph_context", "precision")
 MODEL_KEY = b"mmorient.model"
 """Of the Parquet file's metadata: what the labels depend on besides the posts, as JSON."""
+LINE_FORM = "2"
+"""Of lines and rows: a run that was begun with another one does not go on. 1 had no ``model``."""
 THRESHOLDS = "thresholds"
 """Of those: ``TASK=NUMBER`` for each threshold, a space between; missing where there is none."""
 
@@ -44,6 +47,7 @@ def label_schema(model: Mapping[str, str]) -> pa.Schema:
             pa.field("labels", pa.struct([pa.field(name, task_type(task)) for name, task in TASKS.items()])),
             pa.field("modalities", pa.list_(pa.string())),
             pa.field("unavailable", pa.list_(unavailable)),
+            pa.field("model", pa.struct([pa.field(name, pa.string()) for name in _MODEL])),
         ],
         metadata={MODEL_KEY: json.dumps(dict(model))},
     )
@@ -64,9 +68,12 @@ def label_line(row: Mapping[str, Any]) -> str:
             task: {name: answer[name] for name in ("label", "probabilities", "threshold") if name in answer}
             | {"intensity": answer.get("intensity")}
             for task, answer in row["labels"].items()
+            if answer is not None
         },
         "modalities": row["modalities"],
     }
     if row["unavailable"] is not None:
         fields["unavailable"] = row["unavailable"]
+    if row.get("model") is not None:
+        fields["model"] = row["model"]
     return json.dumps(fields, ensure_ascii=False)

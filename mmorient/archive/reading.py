@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from mmorient.archive.csv_posts import check_csv, read_csv_posts
+from mmorient.archive.inputs import Inputs
 from mmorient.archive.json_posts import read_json_posts
 from mmorient.archive.parquet_rows import check_parquet, read_parquet_rows
 from mmorient.archive.post_fields import PICTURE_COLUMNS, POST_COLUMNS
@@ -63,7 +62,7 @@ class Archive:
 
     Attributes:
         bytes: Of all files.
-        digest: Of their paths and sizes.
+        inputs: The files, for whoever goes on with a run over them.
         empty: The names of files of no bytes, which bring no rows.
 
     Raises:
@@ -86,8 +85,7 @@ class Archive:
         sizes = [0 if path == STANDARD_INPUT else path.stat().st_size for path in self._paths]
         self._starts = [sum(sizes[:index]) for index in range(len(sizes))]
         self.bytes = sum(sizes)
-        listed = [[str(path), size] for path, size in zip(self._paths, sizes, strict=True)]
-        self.digest = f"sha256:{sha256(json.dumps(listed).encode()).hexdigest()}"
+        self.inputs = Inputs(self._names, self._paths, sizes)
         self.empty = [name for name, kind in zip(self._names, self._kinds, strict=True) if kind is Kind.EMPTY]
         for path, name, kind in zip(self._paths, self._names, self._kinds, strict=True):
             if kind is Kind.PARQUET:

@@ -18,6 +18,8 @@ class State(BaseModel):
 
     Attributes:
         inputs: Digest of the archive's files: their paths and sizes.
+        contents: Digest of what they begin and end with.
+        sizes: Of the files, where they are few.
         model: What the labels depend on besides the posts.
         file, row: The ``Place`` up to which all labels are on the disk.
         posts: Labelled by then.
@@ -31,6 +33,8 @@ class State(BaseModel):
 
     format: Literal["label-state/1"] = "label-state/1"
     inputs: str
+    contents: str | None = None
+    sizes: list[int] | None = None
     model: dict[str, str]
     file: int = 0
     row: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+from mmorient.archive.inputs import Inputs
 from mmorient.archive.labelling import Labelled
 from mmorient.archive.reading import Place
 from mmorient.archive.resuming import State, StateFile
@@ -15,13 +16,13 @@ Engine = Callable[[Place], Iterator[Labelled]]
 """Labels an archive from a place on."""
 
 
-def begun(output: Output, states: StateFile, inputs: str, *, resume: bool, overwrite: bool) -> State | None:
+def begun(output: Output, states: StateFile, inputs: Inputs, *, resume: bool, overwrite: bool) -> State | None:
     """Return the state to go on from; None where the output begins.
 
     Args:
         output: As it was found.
         states: Of the output.
-        inputs: Digest of the archive.
+        inputs: The archive's.
         resume: Whether to go on with what is there.
         overwrite: Whether to replace it.
 
@@ -35,15 +36,15 @@ def begun(output: Output, states: StateFile, inputs: str, *, resume: bool, overw
         raise ArchiveUsageError(f"{output.path}: is there already; --resume goes on with it, --overwrite replaces it")
     if state is None and output.exists:
         raise ArchiveUsageError(f"{output.path}: cannot be gone on with, there is no {states.path.name} beside it")
-    if state is not None and state.inputs != inputs:
+    if state is not None and (differs := inputs.difference(state.inputs, state.contents, state.sizes)):
         raise ArchiveUsageError(
-            f"{output.path}: was begun with other inputs (names or sizes differ); name the same ones, or --overwrite"
+            f"{output.path}: was begun with other inputs ({differs}); name the same ones, or --overwrite"
         )
     return state
 
 
 def label_to(
-    output: Output, states: StateFile, engine: Engine, fresh: State, *, resume: bool, overwrite: bool
+    output: Output, states: StateFile, engine: Engine, fresh: State, inputs: Inputs, *, resume: bool, overwrite: bool
 ) -> tuple[State, bool]:
     """Label into an output, so that a kill at any point costs nothing but time.
 
@@ -52,6 +53,7 @@ def label_to(
         states: Of the output.
         engine: Labels from a place on.
         fresh: The state of a run that begins.
+        inputs: The archive's.
         resume: Whether to go on with what is there.
         overwrite: Whether to replace it.
 
@@ -63,7 +65,7 @@ def label_to(
     """
     with closing(output):
         output.claim()
-        state = begun(output, states, fresh.inputs, resume=resume, overwrite=overwrite)
+        state = begun(output, states, inputs, resume=resume, overwrite=overwrite)
         if state is None:
             state = fresh
             # Before anything is cut off: an old state would speak for bytes that are gone.

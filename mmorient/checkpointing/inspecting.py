@@ -29,8 +29,9 @@ def describe(path: Path | None = None) -> dict[str, Any]:
         "checkpoint": checkpoint.digest,
         "embedding": {precision: checkpoint.embedding_digest(precision) for precision in get_args(Precision)},
         "encoders": {
-            "text": config.text_encoder.model_dump(),
-            "picture": config.picture_encoder.model_dump(),
+            # The architecture is a page long, and in config.json.
+            "text": config.text_encoder.model_dump(exclude={"architecture": True, "companion": {"architecture"}}),
+            "picture": config.picture_encoder.model_dump(exclude={"architecture": True, "companion": {"architecture"}}),
         },
         "head": config.head.model_dump(),
         "tiles": {device: tiles.model_dump() for device, tiles in config.tiles.items()},

@@ -23,16 +23,16 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mmorient.config import (
-    FORMAT,
     AnyPictureEncoder,
     AnyTextEncoder,
     Calibration,
     CheckpointConfig,
+    FolderTextConfig,
     Precision,
     TextEncoderConfig,
     Tiles,
 )
-from mmorient.digest import CONFIG, checkpoint_digest, file_digest
+from mmorient.digest import CONFIG, check_checkpoint, checkpoint_digest, file_digest
 from mmorient.encoders.building import (
     PictureModule,
     TextModule,
@@ -98,8 +98,8 @@ class Checkpoint:
             "weights": self.config.files[EMBEDDING],
             "precision": precision,
         }
-        if (tokenizer := tokenizer_of(self.config)) is not None:
-            parts["tokenizer"] = self.config.files[tokenizer]
+        for place, tokenizer in zip(("tokenizer", "global_tokenizer"), tokenizers_of(self.config), strict=False):
+            parts[place] = self.config.files[tokenizer]
         if compiled:
             parts["compiled"] = True
         if tiles is not None:
@@ -133,7 +133,7 @@ class Checkpoint:
         config = self.config.picture_encoder
         try:
             encoder = build_picture_encoder(config, self.path, self.part("picture_encoder."))
-        except ValueError as error:
+        except (ValueError, KeyError, AttributeError) as error:
             raise CheckpointError(self.path / EMBEDDING, f"picture encoder: {error}") from error
         self._check_widths("picture_encoder", config, encoder)
         return encoder
@@ -200,9 +200,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: A file is missing, is not what ``config.json`` names, or is of a version that this code does
             not know.
     """
-    if not path.is_dir():
-        raise CheckpointError(path, "no such folder")
-    _check_format(path / CONFIG)
+    check_checkpoint(path)
     config = _read_json(path / CONFIG, CheckpointConfig)
     for name in digested_files(config):
         file = path / name
@@ -223,16 +221,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
     )
 
 
-def _check_format(file: Path) -> None:
-    """Refuse another format before its fields are looked at: it may have others."""
-    try:
-        found = json.loads(file.read_bytes()).get("format", FORMAT)
-    except (OSError, ValueError, AttributeError):
-        return  # what is wrong, reading it says
-    if found != FORMAT:
-        raise CheckpointError(file, f"format is {found!r}, this version reads {FORMAT!r}")
-
-
 def _check_versions(file: Path, config: CheckpointConfig) -> None:
     known = {
         "text preprocessing": (config.text_encoder.preprocessing, TEXT_VERSION),
@@ -248,15 +236,19 @@ def _check_versions(file: Path, config: CheckpointConfig) -> None:
         raise CheckpointError(file, f"global_width is {text} for texts and {picture} for pictures, section 3 adds them")
 
 
-def tokenizer_of(config: CheckpointConfig) -> str | None:
-    """The tokenizer's file, where the checkpoint holds one."""
-    return config.text_encoder.tokenizer if isinstance(config.text_encoder, TextEncoderConfig) else None
+def tokenizers_of(config: CheckpointConfig) -> tuple[str, ...]:
+    """The tokenizers' files that the checkpoint holds: of the text encoder, and of its companion."""
+    text = config.text_encoder
+    if isinstance(text, TextEncoderConfig):
+        return (text.tokenizer,)
+    if isinstance(text, FolderTextConfig):
+        return (text.tokenizer, *([] if text.companion is None else [text.companion.tokenizer]))
+    return ()
 
 
 def digested_files(config: CheckpointConfig) -> tuple[str, ...]:
     """Files that ``config.json`` names the digests of: all that can change a label."""
-    tokenizer = tokenizer_of(config)
-    return (EMBEDDING, HEAD, BANK, CALIBRATION, *([] if tokenizer is None else [tokenizer]))
+    return (EMBEDDING, HEAD, BANK, CALIBRATION, *tokenizers_of(config))
 
 
 def _fill(module: nn.Module, tensors: dict[str, Tensor], file: Path) -> None:

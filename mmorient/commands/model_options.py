@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mmorient.errors import CheckpointError
+from mmorient.digest import check_checkpoint
 from mmorient.labels import checked_thresholds
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def _read_thresholds(context: click.Context, parameter: click.Parameter, given: 
     thresholds: dict[str, float] = {}
     for one in given:
         task, _, number = one.partition("=")
+        if task in thresholds:
+            raise click.BadParameter(f"{task} has two thresholds: which is meant?", context, parameter)
         try:
             thresholds |= checked_thresholds({task: float(number)})
         except ValueError as error:
@@ -70,10 +72,10 @@ def refuse_missing(checkpoint: Path | None) -> None:
     """Before torch is loaded, which takes seconds.
 
     Raises:
-        CheckpointError: No such folder.
+        CheckpointError: There is no checkpoint that this version could read.
     """
-    if checkpoint is not None and not checkpoint.is_dir():
-        raise CheckpointError(checkpoint, "no such folder")
+    if checkpoint is not None:
+        check_checkpoint(checkpoint)
 
 
 def load_moderator(options: dict[str, Any]) -> Moderator:

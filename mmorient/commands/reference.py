@@ -8,6 +8,7 @@ from typing import IO
 import click
 
 from mmorient.commands.model_options import refuse_missing
+from mmorient.commands.usage import wrong_ending
 
 
 @click.command()
@@ -20,6 +21,10 @@ def reference(labels: tuple[IO[str], ...], out: Path, checkpoint: Path | None) -
     A worker measures drift against the file: MODERATE_DRIFT__REFERENCE.
     """
     refuse_missing(checkpoint)
+    if said := wrong_ending(out, (".json",)):
+        raise click.UsageError(f"--out: {said}")
+    if not out.parent.is_dir():
+        raise click.UsageError(f"{out.parent}: no such folder")
     from mmorient.digest import checkpoint_digest
     from mmorient.errors import DataError
     from mmorient.reference import count_labels, read_answers, save_reference

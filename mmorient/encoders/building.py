@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from mmorient.config import (
@@ -13,6 +14,8 @@ from mmorient.config import (
     AnyTextEncoder,
     ClipPictureConfig,
     ClipTextConfig,
+    FolderPictureConfig,
+    FolderTextConfig,
     PictureEncoderConfig,
     TextEncoderConfig,
 )
@@ -22,10 +25,12 @@ from mmorient.encoders.weights import fill
 
 if TYPE_CHECKING:
     from mmorient.encoders.clip import ClipPicture, ClipText
+    from mmorient.encoders.folder_picture import FolderPicture
+    from mmorient.encoders.folder_text import FolderText
     from mmorient.encoders.paper import PaperPicture, PaperText
 
-TextModule: TypeAlias = "MiniLm | ClipText | PaperText"
-PictureModule: TypeAlias = "Lite | ClipPicture | PaperPicture"
+TextModule: TypeAlias = "MiniLm | ClipText | PaperText | FolderText"
+PictureModule: TypeAlias = "Lite | ClipPicture | PaperPicture | FolderPicture"
 
 
 def build_text_encoder(config: AnyTextEncoder, base: Path, tensors: dict[str, Tensor]) -> TextModule:
@@ -34,7 +39,7 @@ def build_text_encoder(config: AnyTextEncoder, base: Path, tensors: dict[str, Te
     Args:
         config: What it is.
         base: The checkpoint's folder, which a relative folder is relative to.
-        tensors: What the checkpoint itself holds of it: all of ``compact``, low-rank deltas of the others.
+        tensors: What the checkpoint itself holds of it: all, none where its weights lie beside it, or low-rank deltas.
 
     Raises:
         CheckpointError: A folder is missing or other.
@@ -44,7 +49,13 @@ def build_text_encoder(config: AnyTextEncoder, base: Path, tensors: dict[str, Te
         text = MiniLm(base / config.tokenizer)
         fill(text, tensors)
         return text
-    # Both import transformers, which takes seconds that ``compact`` need not wait for.
+    # All others import transformers, which takes seconds that ``compact`` need not wait for.
+    if isinstance(config, FolderTextConfig):
+        from mmorient.encoders.folder_text import FolderText
+
+        read = FolderText(config, base)
+        fill(read, _weights(config, base, tensors))
+        return read
     if isinstance(config, ClipTextConfig):
         from mmorient.encoders.clip import load_clip_text
 
@@ -61,7 +72,7 @@ def build_picture_encoder(config: AnyPictureEncoder, base: Path, tensors: dict[s
     Args:
         config: What it is.
         base: The checkpoint's folder, which a relative folder is relative to.
-        tensors: What the checkpoint itself holds of it: all of ``compact``.
+        tensors: What the checkpoint itself holds of it: all, or none where its weights lie beside it.
 
     Raises:
         CheckpointError: A folder is missing or other.
@@ -71,6 +82,12 @@ def build_picture_encoder(config: AnyPictureEncoder, base: Path, tensors: dict[s
         picture = Lite(config.global_width)
         fill(picture, tensors)
         return picture
+    if isinstance(config, FolderPictureConfig):
+        from mmorient.encoders.folder_picture import FolderPicture
+
+        seen = FolderPicture(config)
+        fill(seen, _weights(config, base, tensors))
+        return seen
     _none_left(tensors)
     if isinstance(config, ClipPictureConfig):
         from mmorient.encoders.clip import load_clip_picture
@@ -94,6 +111,27 @@ def encoder_identity(config: AnyTextEncoder | AnyPictureEncoder) -> dict[str, An
         name: {key: inner for key, inner in value.items() if key != "folder"} if isinstance(value, dict) else value
         for name, value in config.model_dump(exclude={"languages"}).items()
     }
+
+
+def _weights(
+    config: FolderTextConfig | FolderPictureConfig, base: Path, tensors: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """All tensors of an encoder, from the checkpoint or from the folder beside it.
+
+    Raises:
+        CheckpointError: The folder or its file is missing, or other.
+        ValueError: The checkpoint holds tensors of an encoder whose weights lie beside it.
+    """
+    if config.weights == "inside":
+        return tensors
+    _none_left(tensors)
+    if config.folder is None:
+        raise ValueError("its weights lie beside the checkpoint, and no folder is named")
+    from mmorient.encoders.hugging_face import WEIGHTS, check_files
+
+    folder = base / config.folder.folder
+    check_files(config.folder, folder, (WEIGHTS,))
+    return load_file(folder / WEIGHTS)
 
 
 def _none_left(tensors: dict[str, Tensor]) -> None:

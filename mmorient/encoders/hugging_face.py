@@ -58,6 +58,19 @@ def open_folder(config: HuggingFaceFolder, base: Path, *, kind: str, files: Sequ
         CheckpointError: The folder or a file is missing, other, or of another model.
     """
     folder = base / config.folder
+    check_files(config, folder, files)
+    found_kind = read_json(folder / CONFIG).get("model_type")
+    if found_kind != kind:
+        raise CheckpointError(folder / CONFIG, f"model_type is {found_kind!r}, not {kind!r}")
+    return folder
+
+
+def check_files(config: HuggingFaceFolder, folder: Path, files: Sequence[str]) -> None:
+    """Hold a folder's files against their digests.
+
+    Raises:
+        CheckpointError: The folder or a file is missing or other.
+    """
     if not folder.is_dir():
         raise CheckpointError(folder, "no such folder")
     for name in files:
@@ -67,10 +80,6 @@ def open_folder(config: HuggingFaceFolder, base: Path, *, kind: str, files: Sequ
             raise CheckpointError(folder, f"lacks {name}")
         if (found := file_digest(folder / name)) != config.files[name]:
             raise CheckpointError(folder / name, f"holds {found}, the checkpoint was made with {config.files[name]}")
-    found_kind = read_json(folder / CONFIG).get("model_type")
-    if found_kind != kind:
-        raise CheckpointError(folder / CONFIG, f"model_type is {found_kind!r}, not {kind!r}")
-    return folder
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -97,7 +106,7 @@ def load_config(kind: Any, folder: Path) -> Any:
     try:
         return kind.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # transformers answers unusable files with exceptions of every sort
-        raise CheckpointError(folder / CONFIG, _one_line(error)) from error
+        raise CheckpointError(folder / CONFIG, one_line(error)) from error
 
 
 def load_model(kind: type[_Model], folder: Path, config: Any, **options: bool) -> _Model:
@@ -127,7 +136,7 @@ def load_model(kind: type[_Model], folder: Path, config: Any, **options: bool) -
                 **options,
             )
     except Exception as error:  # as above
-        raise CheckpointError(file, _one_line(error)) from error
+        raise CheckpointError(file, one_line(error)) from error
     for name, here, wanted in sorted(found["mismatched_keys"]):
         raise CheckpointError(file, f"{name} is {tuple(here)}, {CONFIG} asks for {tuple(wanted)}")
     for name in sorted(found["missing_keys"]):
@@ -156,7 +165,7 @@ def load_reader(
     try:
         reader = TextReader(file, window_tokens=window_tokens, begin=begin, end=end, between=between)
     except Exception as error:  # tokenizers raises bare ones
-        raise CheckpointError(file, _one_line(error)) from error
+        raise CheckpointError(file, one_line(error)) from error
     if reader.vocabulary > vocabulary:
         raise CheckpointError(file, f"knows {reader.vocabulary} tokens, the model {vocabulary}")
     return reader
@@ -216,7 +225,8 @@ def _side(size: object) -> int | None:
     return size if isinstance(size, int) and size > 0 else None
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2]) if lines else type(error).__name__
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmorient.commands.model_options import load_moderator, model_options, refuse_missing, threshold_option
+from mmorient.commands.usage import HTML_ENDINGS, wrong_ending
 from mmorient.errors import PostError
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class _OneLine(click.Command):
         try:
             return super().make_context(*args, **kwargs)
         except click.UsageError as error:
-            raise _WrongUsage(error.format_message()) from error
+            hint = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+            raise _WrongUsage(f"{error.format_message().rstrip('.')}{hint}") from error
 
 
 @click.command(cls=_OneLine)
@@ -88,6 +90,8 @@ def _check(file: Path, checkpoint: Path | None, html: Path | None, heatmap: Path
     for path in (html, heatmap):
         if path is not None and not path.parent.is_dir():
             raise _WrongUsage(f"{path}: no such folder")
+    if html is not None and (said := wrong_ending(html, HTML_ENDINGS)):
+        raise _WrongUsage(f"--html: {said}")
     if heatmap is not None and heatmap.suffix.lower() != ".png":
         raise _WrongUsage(f"{heatmap}: a heat map is written as .png")
 

@@ -157,22 +157,27 @@ def _near(case: Case, what: str, near: Nearest | None) -> str:
         tags = "".join(f'<span class="tag">{_plain(name)}</span>' for name in post.labels.values())
         mark = "yes" if post.in_graph else ""
         rows.append(
-            f'<tr><td>#{post.reference}</td><td class="n">{post.cosine:.4f}</td><td>{mark}</td>'
-            f"<td>{tags or 'none known'}</td></tr>"
+            f'<tr><td>{tags or _plain(post.known)}</td><td class="n">{post.cosine:.4f}</td><td>{mark}</td>'
+            f'<td class="n still">{post.reference}</td></tr>'
         )
     used = "" if case.explanation.model.graph_context == "bank" else ", and this graph context leaves them out"
     note = (
         f"Reference posts of the checkpoint. {near.in_graph} of {near.candidates} are neighbours in the graph: cosine "
         f"over {case.explanation.threshold:g}{used}."
     )
-    heads = ("<th>reference</th>", '<th class="n">cosine</th>', "<th>neighbour</th>", "<th>known labels</th>")
+    heads = (
+        "<th>a post that is known to be</th>",
+        '<th class="n">cosine</th>',
+        "<th>neighbour</th>",
+        '<th class="n">number</th>',
+    )
     return _section(f"Nearest by {what}", note, _table(heads, rows))
 
 
 def _without(case: Case) -> str:
     whole = case.explanation.labels.tasks
     cells = "".join(f'<td class="n">{whole[task].probabilities[whole[task].label]:.4f}</td>' for task in TASKS)
-    rows = [f"<tr><td>whole post</td>{cells}</tr>"]
+    rows = [f'<tr><td style="white-space:nowrap">whole post</td>{cells}</tr>']
     for without in (*case.explanation.without, *case.explanation.without_words):
         left = '<br><span class="still">leaves nothing</span>' if without.nothing_left else ""
         cells = "".join(_move(case, without, task) for task in TASKS)

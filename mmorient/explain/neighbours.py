@@ -30,6 +30,11 @@ class Neighbour:
     in_graph: bool
     labels: Mapping[str, str]
 
+    @property
+    def known(self) -> str:
+        """What is known of it, in words."""
+        return ", ".join(name.replace("_", " ") for name in self.labels.values()) or "of no known label"
+
 
 @dataclass(frozen=True, slots=True)
 class Nearest:

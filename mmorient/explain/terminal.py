@@ -137,18 +137,18 @@ def _neighbours(case: Case, what: str, near: Nearest, console: Console) -> None:
     used = "" if case.explanation.model.graph_context == "bank" else ", which this graph context leaves out"
     note = f"{near.in_graph} of {near.candidates} reference posts are neighbours (cosine over {threshold:g}){used}"
     _heading(console, f"Nearest by {what}", note)
-    table = _table("reference", "cosine", "known labels")
+    table = _table("a post that is known to be", "cosine", "number")
     for post in near.posts:
-        labels = ", ".join(post.labels.values()) or "none known"
         mark = " *" if post.in_graph else ""
-        table.add_row(f"#{post.reference}", f"{post.cosine:.4f}{mark}", labels)
+        # The bank holds no texts: what is known of a post is its labels, and its number tells it from others.
+        table.add_row(post.known, f"{post.cosine:.4f}{mark}", Text(str(post.reference), style="dim"))
     console.print(table)
 
 
 def _without(case: Case) -> Table:
     table = _table("", *TASKS)
     whole = case.explanation.labels.tasks
-    table.add_row(Text("whole post", style="dim"), *(f"{_chosen(whole[task]):.2f}" for task in TASKS))
+    table.add_row(Text("whole post", style="dim", no_wrap=True), *(f"{_chosen(whole[task]):.2f}" for task in TASKS))
     for without in (*case.explanation.without, *case.explanation.without_words):
         name = Text(case.name(without.removal))
         if without.nothing_left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,22 @@ class Line:
     media_left_out: int = 0
 
 
+class UnusableMediaError(PostError):
+    """A post that has media and no text, and none of the media can be used.
+
+    Attributes:
+        id: The post's.
+        unavailable: As of a ``Line``.
+        media_left_out: As of a ``Line``.
+    """
+
+    def __init__(self, message: str, id_: str, unavailable: tuple[dict[str, int | str], ...], left_out: int) -> None:
+        super().__init__(message, "nothing_to_read")
+        self.id = id_
+        self.unavailable = unavailable
+        self.media_left_out = left_out
+
+
 def read_line(
     line: bytes,
     folder: Path | None,
@@ -63,12 +80,13 @@ def read_line(
         beside: Of the same moderator: its ``reads_beside``.
 
     Raises:
-        PostError: It is not a post, or nothing of it can be used.
+        UnusableMediaError: It is a post, and nothing of it can be used.
+        PostError: It is not a post.
     """
     read = read_post(line)
     media = read.media
-    said = [medium.ocr_text for medium in media], [medium.alt_text for medium in media]
-    text = post_text(read.text, *said, beside=beside)
+    drawn, shown = [medium.ocr_text for medium in media], [medium.alt_text for medium in media]
+    text = post_text(read.text, drawn, shown, beside=beside)
     pictures: list[Picture] = []
     unavailable: list[dict[str, int | str]] = []
     for index, medium in enumerate(media):
@@ -81,7 +99,10 @@ def read_line(
             unavailable.append({"index": index, "reason": error.code})
     if text is None and not pictures:
         reasons = ", ".join(str(one["reason"]) for one in unavailable)
-        raise PostError(f"{read.id!r} has neither text nor a picture{f' ({reasons})' if reasons else ''}")
+        said = f"{read.id!r} has neither text nor a picture{f' ({reasons})' if reasons else ''}"
+        if not unavailable:
+            raise PostError(said)
+        raise UnusableMediaError(said, read.id, tuple(unavailable), read.media_left_out)
     return Line(read.id, Post(text, tuple(pictures)), tuple(unavailable), read.media_left_out)
 
 
@@ -110,21 +131,40 @@ def _content(medium: ParsedMedium, folder: Path | None) -> bytes:
     raise PictureError("bad_medium", "neither data, path nor url")
 
 
-def write_line(line: Line, labels: PostLabels) -> str:
-    """One line of output; ``unavailable`` is there only where something could not be used, and of many the first."""
-    answer: dict[str, Any] = {
-        "id": line.id,
-        "labels": {task: label_fields(label) for task, label in labels.tasks.items()},
-        "modalities": list(labels.modalities),
-    }
-    if line.unavailable:
-        answer["unavailable"] = list(line.unavailable[:_LISTED_MEDIA])
-    if more := len(line.unavailable[_LISTED_MEDIA:]) + line.media_left_out:
-        first = line.unavailable[_LISTED_MEDIA]["index"] if line.unavailable[_LISTED_MEDIA:] else MAX_MEDIA
+def write_line(line: Line, labels: PostLabels, model: Mapping[str, str] | None = None) -> str:
+    """One line of output; ``unavailable`` is there only where something could not be used, and of many the first.
+
+    Args:
+        line: What was read.
+        labels: Of it.
+        model: Which model they are by, as label records have it.
+    """
+    answer = {task: label_fields(label) for task, label in labels.tasks.items()}
+    return _line(line, answer, labels.modalities, model)
+
+
+def write_unlabelled(post: UnusableMediaError, model: Mapping[str, str]) -> str:
+    """The line of a post that nothing could be used of: no labels, and why."""
+    return _line(post, {}, (), model)
+
+
+def _line(
+    post: Line | UnusableMediaError,
+    labels: Mapping[str, Any],
+    modalities: Sequence[str],
+    model: Mapping[str, str] | None,
+) -> str:
+    answer: dict[str, Any] = {"id": post.id, "labels": dict(labels), "modalities": list(modalities)}
+    if post.unavailable:
+        answer["unavailable"] = list(post.unavailable[:_LISTED_MEDIA])
+    if more := len(post.unavailable[_LISTED_MEDIA:]) + post.media_left_out:
+        first = post.unavailable[_LISTED_MEDIA]["index"] if post.unavailable[_LISTED_MEDIA:] else MAX_MEDIA
         answer["unavailable"] = [
             *answer.get("unavailable", ()),
             {"index": first, "reason": "not_listed", "count": more},
         ]
+    if model is not None:
+        answer["model"] = dict(model)
     return json.dumps(answer, ensure_ascii=False)
 
 

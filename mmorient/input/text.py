@@ -146,6 +146,8 @@ class TextReader:
         begin: The token that begins a window.
         end: The token that ends it.
         between: The token that stands between a post's own text and what its media say; ``end`` by default.
+        lead: What stands before each word when it is cut into tokens: a space where a vocabulary's words hold theirs.
+        known: Tokens from this number on count as unknown.
 
     Attributes:
         vocabulary: Tokens that the tokenizer knows.
@@ -163,6 +165,8 @@ class TextReader:
         begin: str = "[CLS]",
         end: str = "[SEP]",
         between: str | None = None,
+        lead: str = "",
+        known: int | None = None,
     ) -> None:
         self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
         self._tokenizer.no_truncation()
@@ -172,11 +176,11 @@ class TextReader:
         self._window_tokens = window_tokens
         self._cls, self._sep = (self._special(token) for token in (begin, end))
         self._between = self._sep if between is None else self._special(between)
-        unknown = getattr(self._tokenizer.model, "unk_token", None)
-        self._unknown = None if unknown is None else self._tokenizer.token_to_id(unknown)
+        self._lead, self._known = lead, known
+        self._unknown = self._unknown_token()
         self._tokens: dict[str, tuple[int, ...]] = {"": ()}
         self._kept: dict[str, TextWindows] = {}
-        self.vocabulary = self._tokenizer.get_vocab_size()
+        self.vocabulary = min(self._tokenizer.get_vocab_size(), known or self._tokenizer.get_vocab_size())
         [[self.blank]] = self.windows([""])
 
     def windows(self, texts: Sequence[str]) -> list[list[Window]]:
@@ -208,14 +212,24 @@ class TextReader:
             raise ValueError(f"the tokenizer knows no {token}")
         return number
 
+    def _unknown_token(self) -> int | None:
+        """What stands for what the tokenizer does not know; a unigram model has it by number, not by name."""
+        model = self._tokenizer.model
+        names = (getattr(model, "unk_token", None),) if hasattr(model, "unk_token") else ("<unk>", "[UNK]")
+        numbers = (self._tokenizer.token_to_id(name) for name in names if name is not None)
+        return next((number for number in numbers if number is not None), None)
+
     def _tokens_of(self, read: set[str]) -> Mapping[str, tuple[int, ...]]:
         """The tokens of each unit: a tokenizer takes every word for itself, so they can be kept."""
         kept = self._tokens
         new = [one for one in read if one not in kept]
         if not new:
             return kept
-        encodings = self._tokenizer.encode_batch_fast(new, add_special_tokens=False)
+        encodings = self._tokenizer.encode_batch_fast([self._lead + one for one in new], add_special_tokens=False)
         tokens = dict(zip(new, (tuple(encoding.ids) for encoding in encodings), strict=True))
+        if self._known is not None and self._unknown is not None:
+            known, unknown = self._known, self._unknown
+            tokens = {one: tuple(id_ if id_ < known else unknown for id_ in ids) for one, ids in tokens.items()}
         short = {one: ids for one, ids in tokens.items() if len(one) <= _CACHED_CHARACTERS}
         found = {one: kept[one] if one in kept else tokens[one] for one in read}
         if len(kept) + len(short) > _CACHED_UNITS:

@@ -52,6 +52,21 @@ _WORK = click.option(
     multiple=True,
     help="A checkpoint that is asked about texts without a label; several are averaged.",
 )
+@click.option(
+    "--text-encoder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder in the Hugging Face layout to take the text encoder from; with --picture-encoder.",
+)
+@click.option(
+    "--picture-encoder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The same of the picture encoder.",
+)
+@click.option(
+    "--global-encoder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder of a CLIP whose vectors are the global ones of both.",
+)
 @click.option("--device", type=click.Choice(["cpu", "auto", "cuda", "mps"]), default="cpu", show_default=True)
 def train(
     data: Path,
@@ -61,15 +76,20 @@ def train(
     *,
     start: Path | None,
     teachers: tuple[Path, ...],
+    text_encoder: Path | None,
+    picture_encoder: Path | None,
+    global_encoder: Path | None,
     device: str,
 ) -> None:
-    """Train the compact checkpoint on the sets in the folder DATA.
+    """Train a checkpoint on the sets in the folder DATA: compact, or one with encoders of yours.
 
     DATA holds any of memotion_dataset_7k/, mvsa_single/, tweeteval/datasets/, sarcasm_text/, hatemoji/ and umsab/ in
     their own layouts, and any *.csv and *.jsonl of labelled posts. Says how long it will take before it starts; goes on
     where it was interrupted.
     """
     config = _prepare(config_file)
+    named = {"text_encoder": text_encoder, "picture_encoder": picture_encoder, "global_encoder": global_encoder}
+    config = config.model_copy(update={name: str(folder) for name, folder in named.items() if folder is not None})
     for folder in (start, *teachers):
         refuse_missing(folder)
     from mmorient.moderator import find_device
@@ -79,6 +99,13 @@ def train(
         found = find_device(device)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    if config.text_encoder or config.picture_encoder or config.global_encoder:
+        if start is not None:
+            raise click.UsageError("--start goes on from a compact checkpoint, not with encoders from folders")
+        from mmorient.training.encoder_run import train_encoders
+
+        train_encoders(data, out, work, config, found, teachers=teachers)
+        return
     run(data, out, work, config, found, start=start, teachers=teachers)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,6 +19,7 @@ SHARES: dict[str, tuple[float, ...]] = {
 }
 """Task to the share of its classes that the bundled checkpoint's probabilities are stated for: near those of labelled
 tweets; even where memes alone have labels."""
+Tuning = Literal["full", "lora", "frozen"]
 
 
 class TrainConfig(BaseModel):
@@ -63,6 +65,27 @@ class TrainConfig(BaseModel):
             ``*`` for any end.
         average: The weights of so many last epochs are averaged, and kept if that validates better; 1 is off.
         patience: Epochs without a better validation before it stops.
+        text_encoder: Folder of a text encoder in the Hugging Face layout; MiniLM-L6 of ``compact`` where it is empty.
+        picture_encoder: Folder of a picture encoder; both or neither are named.
+        global_encoder: Folder of a CLIP whose vectors are the global ones of both; the encoders' own where it is empty.
+        fine_tuning: What of the text encoder learns: ``full``, ``lora`` (low-rank deltas, merged at the end) or
+            ``frozen``.
+        picture_tuning: The same of the picture encoder.
+        lora_rank: Of the deltas of each dense layer.
+        lora_scale: They are multiplied by it.
+        bf16: Encoders compute in bf16, their weights stay fp32.
+        gradient_checkpointing: Encoders keep no states of their layers and compute them anew: less memory, a third
+            more time.
+        features: What frozen encoders make of the posts is kept in the work folder; else they run in every step.
+        encoder_weights: ``inside`` the checkpoint, or ``beside`` it in a folder that its digest names.
+        global_width: D of both global vectors, where the encoders' own are projected.
+        framing: ``whole`` squeezes a picture into the square, ``centre`` cuts out its middle.
+        side_pixels: Of the square; the folder's own where it is 0.
+        languages: ISO 639-1 codes of the languages that the checkpoint is made for; none: it does not say.
+        task_features: Whether probes of the text are among the features (section 4).
+        threshold: Cosine from which posts are neighbours (section 3).
+        context: ``bank``, or ``batch`` as published: then training and its scores let the posts of a batch see each
+            other. The checkpoint has a bank all the same.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -148,6 +171,24 @@ class TrainConfig(BaseModel):
     average: int = Field(default=2, ge=1)
     patience: int = 2
     log_steps: int = 50
+    text_encoder: str = ""
+    picture_encoder: str = ""
+    global_encoder: str = ""
+    fine_tuning: Tuning = "full"
+    picture_tuning: Tuning = "frozen"
+    lora_rank: int = Field(default=8, ge=1)
+    lora_scale: float = Field(default=2.0, gt=0)
+    bf16: bool = True
+    gradient_checkpointing: bool = False
+    features: bool = True
+    encoder_weights: Literal["inside", "beside"] = "inside"
+    global_width: int = Field(default=384, ge=1)
+    framing: Literal["whole", "centre"] = "whole"
+    side_pixels: int = Field(default=0, ge=0)
+    languages: tuple[str, ...] = ()
+    task_features: bool = True
+    threshold: float = Field(default=0.9, gt=0, lt=1)
+    context: Literal["bank", "batch"] = "bank"
 
 
 def read_config(file: Path | None) -> TrainConfig:

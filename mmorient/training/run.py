@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,16 +9,17 @@ from pathlib import Path
 
 import torch
 
-from mmorient.checkpointing.loading import Checkpoint, load_checkpoint
+from mmorient.checkpointing.loading import load_checkpoint
 from mmorient.checkpointing.saving import save_calibration
 from mmorient.errors import DataError
 from mmorient.labels import TASKS
-from mmorient.moderator import Moderator
+from mmorient.moderator import DeviceName, Moderator
 from mmorient.reference import REFERENCE, Reference, count_labels, save_reference
 from mmorient.training.config import TrainConfig
 from mmorient.training.data.examples import VAL, Example
 from mmorient.training.data.readers import read_all
 from mmorient.training.fitting.bank_choice import bank_counts, draw_bank
+from mmorient.training.fitting.claiming import claim_folder, digest_of
 from mmorient.training.fitting.finishing import finish
 from mmorient.training.fitting.joint_training import METRICS, train_jointly
 from mmorient.training.fitting.preparing import fresh_model, model_of, prepare
@@ -65,7 +65,15 @@ def train(
     examples = read_all(data)
     work.mkdir(parents=True, exist_ok=True)
     checkpoint = None if start is None else load_checkpoint(start)
-    _claim(work / "run.json", config, examples, checkpoint, teachers)
+    claim_folder(
+        work,
+        {
+            "configuration": config.model_dump(mode="json"),
+            "data": digest_of(examples),
+            "start": None if checkpoint is None else checkpoint.digest,
+            "teachers": [load_checkpoint(teacher).digest for teacher in teachers],
+        },
+    )
     kept = checkpoint if config.rehearsal else None
     if kept is not None and start is not None:
         config = rehearsing(config, examples)
@@ -101,6 +109,8 @@ def calibrate_checkpoint(
     examples: Sequence[Example],
     diagram: Path | None,
     shares: Mapping[str, Sequence[float]] | None = None,
+    *,
+    device: DeviceName = "cpu",
 ) -> list[Fit]:
     """Fit a checkpoint's calibration anew on the validation split and write it, and what it then says of that split.
 
@@ -111,74 +121,37 @@ def calibrate_checkpoint(
         examples: Of any split.
         diagram: Where the reliability diagram goes, if anywhere.
         shares: Task to the share of each class that its probabilities are stated for, where not as before.
+        device: Where its outputs are computed.
 
     Raises:
         CheckpointError: It cannot be used.
         DataError: No example of the split ``val`` has a label.
     """
-    calibration, fits = calibrate(Moderator.from_checkpoint(path), examples, shares)
+    calibration, fits = calibrate(Moderator.from_checkpoint(path, device=device), examples, shares)
     if not fits:
         raise DataError("no example of the split val has a label")
     for one in fits:
         _log.info("%s", describe(one))
     save_calibration(path, calibration)
-    save_reference(path / REFERENCE, reference_of(path, examples))
+    save_reference(path / REFERENCE, reference_of(path, examples, device))
     if diagram is not None:
         curves = {f"{one.modalities} {one.head}": (one.bins_before, one.bins_after) for one in fits}
         reliability_diagram(curves, diagram)
     return fits
 
 
-def reference_of(path: Path, examples: Sequence[Example]) -> Reference:
+def reference_of(path: Path, examples: Sequence[Example], device: DeviceName = "cpu") -> Reference:
     """What a checkpoint says of the validation split, each post with all that it has."""
-    moderator = Moderator.from_checkpoint(path)
+    moderator = Moderator.from_checkpoint(path, device=device)
     validation = [example for example in examples if example.split == VAL]
 
     def answers() -> Iterator[dict[str, tuple[str, Mapping[str, float]]]]:
         for start in range(0, len(validation), _POSTS_AT_ONCE):
-            posts = [post_of(example, "text+image") for example in validation[start : start + _POSTS_AT_ONCE]]
+            posts = [
+                post_of(example, "text+image", moderator.picture_frame)
+                for example in validation[start : start + _POSTS_AT_ONCE]
+            ]
             for said in moderator.label([post for post in posts if post.text or post.pictures]):
                 yield {task: (answer.label, answer.probabilities) for task, answer in said.tasks.items()}
 
     return count_labels(answers(), moderator.identity.checkpoint)
-
-
-def _claim(
-    file: Path, config: TrainConfig, examples: Sequence[Example], start: Checkpoint | None, teachers: Sequence[Path]
-) -> None:
-    """A run's state is gone on with by the same configuration, data, start and teachers alone."""
-    run: dict[str, object] = {
-        "configuration": config.model_dump(mode="json"),
-        "data": _digest_of(examples),
-        "start": None if start is None else start.digest,
-        "teachers": [load_checkpoint(teacher).digest for teacher in teachers],
-    }
-    own = json.dumps(run, indent=2, sort_keys=True)
-    if file.is_file() and (before := file.read_text(encoding="utf-8")) != own:
-        raise DataError(
-            f"{file.parent}: holds a run with another {_differing(before, run)}; take another folder, or empty this one"
-        )
-    file.write_text(own, encoding="utf-8")
-
-
-def _digest_of(examples: Sequence[Example]) -> str:
-    """``sha256:…`` of texts, labels and splits, and of the pictures by their names and sizes."""
-    digest = hashlib.sha256()
-    for one in examples:
-        picture = None if one.picture is None else (str(one.picture), _size(one.picture))
-        row = (one.source, one.split, one.text, picture, sorted(one.targets.items()))
-        digest.update(json.dumps(row).encode())
-    return f"sha256:{digest.hexdigest()}"
-
-
-def _size(file: Path) -> int:
-    return file.stat().st_size if file.is_file() else -1
-
-
-def _differing(before: str, run: Mapping[str, object]) -> str:
-    """What of a run is not what it was."""
-    try:
-        was = json.loads(before)
-    except ValueError:
-        was = {}
-    return " and ".join(name for name in run if not isinstance(was, dict) or was.get(name) != run[name])

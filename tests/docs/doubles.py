@@ -142,6 +142,21 @@ def parsed(arguments: Sequence[str]) -> None:
     print(f"{' '.join(arguments)}: would be run")
 
 
+def hub(arguments: Sequence[str]) -> None:
+    """Look that a download names what, and a folder."""
+    if arguments[0] != "download" or "--local-dir" not in arguments or "/" not in arguments[1]:
+        raise WrongError("only `download OWNER/NAME --local-dir FOLDER` is known here")
+    print(f"{_option(arguments, '--local-dir', '')}: would be downloaded")
+
+
+def torchrun(arguments: Sequence[str]) -> None:
+    """Read the command line that several processes would run."""
+    given = list(arguments)
+    if given[0] != "--nproc-per-node" or given[2] != "-m":
+        raise WrongError("only `--nproc-per-node N -m MODULE` is known here")
+    parsed(given[3:])
+
+
 DOUBLES: dict[str, Callable[[Sequence[str]], None]] = {
     "kubectl": kubectl,
     "docker": docker,
@@ -152,6 +167,8 @@ DOUBLES: dict[str, Callable[[Sequence[str]], None]] = {
     "git": git,
     "pytest": pytest,
     "parsed": parsed,
+    "huggingface-cli": hub,
+    "torchrun": torchrun,
 }
 
 

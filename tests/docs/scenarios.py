@@ -119,6 +119,15 @@ def own_posts(scene: Scene) -> None:
     shutil.copytree(ROOT / "mmorient" / "checkpoints" / "compact", scene.folder / "ours")
 
 
+def encoder_folders(scene: Scene) -> None:
+    """What would have been downloaded: tiny random encoders of the same families; `DATA` has posts."""
+    from tests.mmorient.tiny_folders import write_dinov2, write_xlm_roberta
+
+    write_xlm_roberta(scene.folder / "models" / "xlm-roberta-base")
+    write_dinov2(scene.folder / "models" / "dinov2-base")
+    own_posts(scene)
+
+
 def secured(scene: Scene) -> None:
     """A broker asks for a log-in over TLS; `ca.pem` is its authority."""
     folder = scene.folder.parent / "secured"
@@ -167,6 +176,10 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "docs/how-to/thresholds.md": Scenario(samples=496),
     "docs/how-to/own-checkpoint.md": Scenario(before=(new_checkpoint, stack)),
+    "docs/how-to/own-encoders.md": Scenario(
+        before=(encoder_folders, stack),
+        parsed={"mmorient train DATA --config": "tests/mmorient/training/test_paper_protocol.py"},
+    ),
     "docs/how-to/secured-kafka.md": Scenario(
         before=(secured,), replaced={"broker.example:9094": lambda scene: scene.notes["broker"]}
     ),

@@ -116,7 +116,8 @@ def test_the_reference_has_everything_that_the_code_has(site: Path) -> None:
         for command, name in commands(group, str(group.name)):
             if not isinstance(command, click.Group):
                 assert f'id="{name.replace(" ", "-")}"' in page
-                shown = [option for one in command.params if isinstance(one, click.Option) for option in one.opts]
+                options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+                shown = [option for one in options for option in one.opts]
                 assert [option for option in shown if f"<code>{option}</code>" not in page] == [], name
 
 

@@ -40,6 +40,11 @@ def test_labels_are_those_of_the_contract(run: Run, posts: Path, untrained: Path
     """Id, labels of all tasks and modalities, in the order of the input; what is no post is named and passed over."""
     ran = run("label", posts, "--checkpoint", untrained)
     answers = [json.loads(line) for line in ran.out.splitlines()]
+    nothing = answers.pop()
+    assert nothing.pop("model") == answers[0]["model"]
+    assert nothing == {
+        "id": "nothing", "labels": {}, "modalities": [], "unavailable": [{"index": 0, "reason": "not_fetched"}]
+    }  # fmt: skip
     assert [answer["id"] for answer in answers] == ["text", "path", "data", "ocr", "partly"]
     assert [answer["modalities"] for answer in answers] == [
         ["text"],
@@ -57,14 +62,19 @@ def test_labels_are_those_of_the_contract(run: Run, posts: Path, untrained: Path
             assert (label["intensity"] is None) == (not TASKS[task].degrees)
     wanted = moderator.label([Post("oh great, another monday")])[0].tasks["sarcasm"]
     assert answers[0]["labels"]["sarcasm"]["probabilities"] == dict(wanted.probabilities)
-    assert [set(answer) for answer in answers[:4]] == [{"id", "labels", "modalities"}] * 4
+    assert [set(answer) for answer in answers[:4]] == [{"id", "labels", "modalities", "model"}] * 4
+    identity = moderator.identity
+    assert answers[0]["model"] == {
+        "name": identity.name, "checkpoint": identity.checkpoint, "graph_context": "bank", "precision": "fp32"
+    }  # fmt: skip
     assert answers[4]["unavailable"] == [{"index": 0, "reason": "no_such_file"}, {"index": 1, "reason": "not_fetched"}]
     assert ran.code == 1
     said = ran.err.splitlines()
     assert len(said) == 4
-    assert f"{posts}:6: 'nothing' has neither text nor a picture (not_fetched)" in said[0]
-    assert f"{posts}:7: id: Field required" in said[1]
-    assert f"{posts}:9:" in said[2]
+    assert f"{posts}:7: id: Field required" in said[0]
+    assert f"{posts}:9:" in said[1]
+    assert said[2] == "mmorient: 1 post has no labels: none of the media can be used, `unavailable` says why"
+    assert said[3] == "mmorient: 2 lines were no posts"
 
 
 def test_standard_input(run: Run, untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 SAMPLES = Path(__file__).parents[2] / "samples"
 PICTURES = SAMPLES / "pictures"
 SERVED = "http://samples.invalid/"
-MEDIUM_CODES = {"bad_base64", "bad_medium", "not_a_picture", "truncated", "http_status", "forbidden_address"}
+MEDIUM_CODES = {"bad_base64", "bad_medium", "not_a_picture", "truncated", "http_status", "fetch_failed"}
 
 
 def _lines(name: str) -> list[dict]:

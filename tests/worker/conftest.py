@@ -1,7 +1,6 @@
 """A real Kafka and a real Redis for the tests of the stream."""
 
 import json
-import logging
 import os
 import re
 import subprocess
@@ -13,7 +12,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.worker.system import Servers, Stream
 from worker.commands.stack.redis import RedisRecipe
@@ -49,18 +47,6 @@ def redis(tmp_path: Path) -> Iterator[Server]:
     server.up(lambda _: None)
     yield server
     server.kill()
-
-
-@pytest.fixture
-def kept_logging() -> Iterator[None]:
-    """Put logging back after a test that sets it up in this process."""
-    root = logging.getLogger()
-    handlers, level, disabled = root.handlers[:], root.level, root.manager.disable
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.disable(disabled)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

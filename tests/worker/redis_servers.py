@@ -12,6 +12,7 @@ from redis import Redis
 
 from mmorient import Embedding
 from worker.commands.stack.server import Server
+from worker.labelling.cache.entries import UNSEALED, Seal
 from worker.labelling.cache.redis_cache import RedisCache
 
 WIDTH = 1024
@@ -104,7 +105,9 @@ def client_of(server: Server) -> "Redis":
     return Redis.from_url(address_of(server), protocol=2)
 
 
-def cache_at(url: str, failures: Counter[str], clock: Callable[[], float] = time.monotonic) -> RedisCache:
+def cache_at(
+    url: str, failures: Counter[str], clock: Callable[[], float] = time.monotonic, seal: Seal = UNSEALED
+) -> RedisCache:
     """Return a cache that counts its failures."""
     return RedisCache(
         url,
@@ -113,6 +116,7 @@ def cache_at(url: str, failures: Counter[str], clock: Callable[[], float] = time
         retry_after_seconds=REST_SECONDS,
         on_failure=lambda kind: failures.update([kind]),
         clock=clock,
+        seal=seal,
     )
 
 

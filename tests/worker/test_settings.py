@@ -13,8 +13,10 @@ from worker.cli import moderate
 from worker.commands.options import nested
 from worker.commands.startup import read_settings, refuse_missing_files
 from worker.errors import SettingsError
-from worker.settings import ThresholdSettings, load_settings
+from worker.isolation.child_process import packed_settings, unpacked_settings
+from worker.settings import Settings, ThresholdSettings, load_settings
 from worker.shadow.parent import shadow_settings
+from worker.variables import mistyped
 
 
 @pytest.mark.parametrize(
@@ -65,8 +67,8 @@ def test_an_authority_that_cannot_be_read_is_wrong_usage(
 
 def test_a_registry_without_its_extra_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Said before torch is loaded, with what to install; the formats that need none do not ask for it."""
-    settings = load_settings({"kafka": {"registry_url": "http://registry:8081", "registry_password": "secret"}})
-    assert "secret" not in repr(settings)
+    settings = load_settings({"kafka": {"registry_url": "http://registry:8081", "registry_password": "swordfish"}})
+    assert "swordfish" not in repr(settings)
     refuse_missing_files(settings)
     monkeypatch.setattr("worker.commands.startup.find_spec", lambda _: None)
     with pytest.raises(SettingsError, match=r"\[registry\]"):
@@ -160,3 +162,60 @@ def test_no_refusal_says_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
     assert "heartbeat_interval_seconds" in str(refused.value)
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--kafka-sasl-password", "--kafka-registry-password", "--redis-password", "--redis-secret", "--media-proxy"],
+)
+def test_no_secret_on_a_command_line(option: str) -> None:
+    """Everybody on the machine reads command lines: the option says which variable is meant, and not the word."""
+    done = CliRunner().invoke(moderate, ["run", option, "swordfish"])
+    assert done.exit_code == 2
+    assert f"set MODERATE_{option.removeprefix('--').replace('-', '__', 1).replace('-', '_').upper()}" in done.output
+    assert "swordfish" not in done.output
+    assert f"{option} " not in CliRunner().invoke(moderate, ["run", "--help"]).output
+
+
+def test_no_password_in_an_address_on_a_command_line() -> None:
+    """An address without one is an option as before."""
+    done = CliRunner().invoke(moderate, ["run", "--redis-url", "redis://:swordfish@h:1/0"])
+    assert done.exit_code == 2
+    assert "MODERATE_REDIS__PASSWORD" in done.output
+    assert "swordfish" not in done.output
+
+
+def test_a_mistyped_variable_names_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a group it ends the command; beside the groups it is ignored, and said."""
+    monkeypatch.setenv("MODERATE_KAFKA__SASL_PASWORD", "swordfish")
+    with pytest.raises(SettingsError, match=r"did you mean MODERATE_KAFKA__SASL_PASSWORD\?") as caught:
+        load_settings()
+    assert "swordfish" not in str(caught.value)
+    given = {"MODERATE_CHEKPOINT": "a", "MODERATE_KAFKA": "{}", "MODERATE_KAFKA__ROUTES__sarcasm": "t", "PATH": "/"}
+    assert mistyped(given, Settings) == {"MODERATE_CHEKPOINT": "MODERATE_CHECKPOINT"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALLOWED_HOSTS", '["a b"]'),
+        ("PROXY", "socks5://me:swordfish@h"),
+        ("ALLOWED_PORTS", "[0]"),
+        ("USER_AGENT", "a\nb"),
+    ],
+)
+def test_settings_of_fetching_are_checked(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A list with a mistake, a proxy that is none, a port that is none, a line end in a header: one line."""
+    monkeypatch.setenv(f"MODERATE_MEDIA__{name}", value)
+    with pytest.raises(SettingsError, match=f"MODERATE_MEDIA__{name}") as caught:
+        load_settings()
+    assert "swordfish" not in str(caught.value)
+
+
+def test_a_child_gets_all_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trial and the shadow log in as the worker does."""
+    for name in ("KAFKA__SASL_PASSWORD", "KAFKA__REGISTRY_PASSWORD", "REDIS__PASSWORD", "REDIS__SECRET"):
+        monkeypatch.setenv(f"MODERATE_{name}", f"a-long-secret-of-{name}")
+    settings = load_settings()
+    assert packed_settings(unpacked_settings(packed_settings(settings))) == packed_settings(settings)
+    assert b"a-long-secret-of-REDIS__SECRET" in packed_settings(settings)

@@ -169,7 +169,7 @@ async def test_bad_records_are_dead_lettered_and_their_neighbours_labelled(strea
     assert label["modalities"] == ["text"]
     assert [(entry["index"], entry["reason"]) for entry in label["unavailable"]] == [
         (0, "not_a_picture"),
-        (1, "forbidden_address"),
+        (1, "fetch_failed"),
     ]
     assert (await worker.get("/livez")).status_code == 200
     assert await worker.end() == 0
@@ -235,7 +235,19 @@ async def test_topics_with_other_partition_counts_are_refused(stream: Stream) ->
     code, output, _ = await stream.command("topics", "create")
     assert (code, output.strip()) == (0, "all topics exist")
     other = json.dumps({"sentiment": f"{stream.name}.other"})
-    assert (await stream.command("topics", "create", "--partitions", "9", KAFKA__ROUTES=other))[0] == 0
+    code, _, errors = await stream.command("topics", "create", "--partitions", "9", KAFKA__ROUTES=other)
+    assert (code, len(errors.strip().splitlines())) == (1, 1)
+    assert f"{stream.posts} has 2 partitions, not 9" in errors
+    assert f"kafka-topics.sh --alter --topic {stream.posts} --partitions 9" in errors
+    code, _, errors = await stream.command("topics", "create", "--partitions", "1")
+    assert (code, "Kafka takes none away" in errors) == (1, True)
+    assert (await stream.command("topics", "create", KAFKA__ROUTES=other))[0] == 0
+    # Labels that are there say how many partitions posts get.
+    code, output, errors = await stream.command("topics", "create", KAFKA__POSTS_TOPIC=f"{stream.name}.again")
+    assert (code, output.split()) == (0, ["created", f"{stream.name}.again"]), errors
+    assert (await stream.command("topics", "create", "--partitions", "2", KAFKA__POSTS_TOPIC=f"{stream.name}.again"))[
+        0
+    ] == 0
     code, _, errors = await stream.command(
         "topics", "create", "--partitions", "3", KAFKA__POSTS_TOPIC=f"{stream.name}.three"
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import AIOKafkaConnection, create_conn
 from aiokafka.consumer import consumer as aiokafka_consumer
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
@@ -161,6 +162,16 @@ class KafkaLinks:
             yield admin
         finally:
             await admin.close()
+
+    async def connection(self, host: str, port: int, *, timeout_seconds: float) -> AIOKafkaConnection:
+        """Return a connection to one broker, logged in.
+
+        Raises:
+            KafkaError, OSError, TimeoutError: it could not be had.
+        """
+        return await create_conn(
+            host, port, request_timeout_ms=_milliseconds(timeout_seconds), client_id="moderate", **self._security()
+        )
 
     def _batches(self) -> dict[str, Any]:
         settings = self.settings

@@ -71,6 +71,19 @@ def parse_bound(text: str) -> Bound:
     return Bound("time", round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000))
 
 
+def parse_range(start: str, end: str) -> tuple[Bound, Bound]:
+    """Read both ends of a range.
+
+    Raises:
+        SettingsError: one is no bound, or the range can hold nothing, whatever the topic holds.
+    """
+    since, until = parse_bound(start), parse_bound(end)
+    backwards = since.kind == until.kind and since.kind in {"offset", "time"} and since.value >= until.value
+    if since.kind == "latest" or until.kind == "earliest" or backwards:
+        raise SettingsError(f"--from {start} --to {end}: the range holds nothing, it ends where it begins or before")
+    return since, until
+
+
 def parse_partitions(text: str) -> frozenset[int]:
     """Read partition numbers such as `0,3-5`.
 

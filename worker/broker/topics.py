@@ -1,6 +1,7 @@
 """The topics: made where they are missing, refused where their partition counts do not match."""
 
 from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -11,6 +12,25 @@ from worker.settings import KafkaSettings, Settings
 
 # A dead letter is a post plus headers, so it must be allowed to be larger than the largest post.
 _HEADER_ROOM_BYTES = 64 * 1024
+_PARTITIONS = 6
+
+
+_CREATE = "moderate topics create"
+_NEAR = 0.75  # of two names of which one may be meant for the other
+
+
+async def no_such_topic(admin: AIOKafkaAdminClient, topic: str, settings: KafkaSettings) -> FatalError:
+    """Return what is said of a posts topic that is not there: the one that may be meant, and what makes it.
+
+    Args:
+        admin: client of the broker.
+        topic: the missing one.
+        settings: names of the topics.
+    """
+    near = get_close_matches(topic, await admin.list_topics(), 1, _NEAR)
+    meant = f" (is {near[0]} meant?)" if near else ""
+    chosen = "" if topic == settings.posts_topic else f" --kafka-posts-topic {topic}"
+    return FatalError(f"topic {topic} does not exist{meant}: `{_CREATE}{chosen}` makes it")
 
 
 def output_topics(settings: KafkaSettings) -> list[str]:
@@ -56,7 +76,7 @@ def check_counts(
     wanted = counts.get(settings.posts_topic, 0)
     for topic in (settings.posts_topic, *output_topics(settings), *beside):
         if topic not in counts:
-            raise FatalError(f"topic {topic} does not exist: run `moderate topics create`")
+            raise FatalError(f"topic {topic} does not exist: run `{_CREATE}`")
         if counts[topic] < wanted or (counts[topic] > wanted and not growing):
             raise FatalError(
                 f"topic {topic} has {counts[topic]} partitions, {settings.posts_topic} has {wanted}: "
@@ -91,31 +111,51 @@ async def create_topics(
     admin: AIOKafkaAdminClient,
     settings: KafkaSettings,
     *,
-    partitions: int,
+    partitions: int | None,
     replication_factor: int,
     beside: Sequence[str] = (),
+    exactly: bool = False,
 ) -> list[str]:
     """Create what is missing and return its names.
 
     Args:
         admin: client of the broker.
         settings: names of the topics.
-        partitions: for the posts topic where it is missing; the others follow the posts topic.
+        partitions: for the posts topic where it is missing; None for as many as the other topics have, or 6. The others
+            follow the posts topic.
         replication_factor: of new topics.
         beside: topics to be made besides those of the settings.
+        exactly: whether topics with another number of partitions than `partitions` are refused.
 
     Raises:
-        FatalError: an existing topic has another number of partitions than the posts topic; nothing was made.
+        FatalError: an existing topic has another number of partitions than the posts topic, or than is asked for;
+            nothing was made.
     """
     names = [settings.posts_topic, *output_topics(settings), *beside]
     counts = await partition_counts(admin, names)
-    wanted = counts.get(settings.posts_topic, partitions)
+    if exactly and partitions is not None:
+        _refuse_others(counts, partitions)
+    wanted = counts.get(settings.posts_topic, partitions or max(counts.values(), default=_PARTITIONS))
     check_counts({name: counts.get(name, wanted) for name in names}, settings, beside=beside)
     missing = [name for name in names if name not in counts]
     await _create(
         admin, [NewTopic(name, wanted, replication_factor, topic_configs=_configs(name, settings)) for name in missing]
     )
     return missing
+
+
+def _refuse_others(counts: Mapping[str, int], partitions: int) -> None:
+    for topic, count in counts.items():
+        if count > partitions:
+            raise FatalError(
+                f"topic {topic} has {count} partitions, not {partitions}: Kafka takes none away; leave "
+                "--partitions out, or name other topics"
+            )
+        if count < partitions:
+            raise FatalError(
+                f"topic {topic} has {count} partitions, not {partitions}: to have more, run `kafka-topics.sh --alter "
+                f"--topic {topic} --partitions {partitions}`, outputs before posts; else leave --partitions out"
+            )
 
 
 async def create_like(admin: AIOKafkaAdminClient, names: Collection[str], *, like: str) -> list[str]:
@@ -127,7 +167,7 @@ async def create_like(admin: AIOKafkaAdminClient, names: Collection[str], *, lik
     # All there are: a broker may make the topics that it is asked about by name, with partitions as it likes.
     partitions = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
     if like not in partitions:
-        raise FatalError(f"topic {like} does not exist: run `moderate topics create`")
+        raise FatalError(f"topic {like} does not exist: run `{_CREATE}`")
     wanted = len(partitions[like])
     for name in sorted(names & partitions.keys()):
         if len(partitions[name]) < wanted:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from worker.settings import Settings
+from worker.variables import variables_of
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -31,7 +32,7 @@ def _variable(path: tuple[str, ...]) -> str:
 
 def setting_variables() -> set[str]:
     """Return the environment variables of all settings."""
-    return {_variable(path) for path, _ in _fields(Settings)}
+    return variables_of(Settings)
 
 
 def _option(path: tuple[str, ...], field: FieldInfo) -> str:
@@ -41,6 +42,24 @@ def _option(path: tuple[str, ...], field: FieldInfo) -> str:
 
 def _plain(default: object) -> str:
     return json.dumps(default) if isinstance(default, dict | list) else str(default)
+
+
+class SettingsCommand(click.Command):
+    """A command whose help has its own options first, and those that are settings behind, a group each.
+
+    Options are settings where their names have a group: ``kafka__group_id``.
+    """
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options' part of the help."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                group, parted, _ = (parameter.name or "").partition("__")
+                groups.setdefault(f"Settings of {group}" if parted else "Options", []).append(record)
+        for title in sorted(groups, key=lambda one: one != "Options"):
+            with formatter.section(title):
+                formatter.write_dl(groups[title])
 
 
 def settings_options(*groups: str) -> Callable[[_Command], _Command]:
@@ -55,6 +74,9 @@ def settings_options(*groups: str) -> Callable[[_Command], _Command]:
             if groups and path[0] not in groups:
                 continue
             variable = _variable(path)
+            if _holds_secret(field):
+                command = _refused_option(_option(path, field), path, variable)(command)
+                continue
             default = field.get_default(call_default_factory=True)
             shown = "" if default is None else f"  [{_plain(default)}]"
             command = click.option(
@@ -64,10 +86,37 @@ def settings_options(*groups: str) -> Callable[[_Command], _Command]:
                 type=click.Choice(get_args(field.annotation)) if get_origin(field.annotation) is Literal else None,
                 metavar=None if get_origin(field.annotation) is Literal else "VALUE",
                 help=f"{field.description}{shown}  ({variable})",
+                callback=_without_password if path == ("redis", "url") else None,
             )(command)
         return command
 
     return decorate
+
+
+def _holds_secret(field: FieldInfo) -> bool:
+    return SecretStr in get_args(field.annotation)
+
+
+def _refused_option(option: str, path: tuple[str, ...], variable: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds an option which says why there is none."""
+    file = f" or {variable}_FILE" if f"{variable}_FILE" in setting_variables() else ""
+
+    def refuse(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            raise click.UsageError(
+                f"{option}: everybody on this machine can read a command line; set {variable}{file} instead"
+            )
+
+    return click.option(option, "__".join(path), default=None, hidden=True, callback=refuse)
+
+
+def _without_password(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and "@" in value:
+        raise click.UsageError(
+            f"{parameter.opts[0]}: everybody on this machine can read a command line; set MODERATE_REDIS__PASSWORD "
+            "or MODERATE_REDIS__PASSWORD_FILE instead of a password in the address"
+        )
+    return value
 
 
 def nested(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,24 +2,32 @@
 
 import os
 import signal
+import sys
 from typing import Any
 
 import click
 
-from worker.commands.options import settings_options
+from worker.commands.listening import refuse_taken_address
+from worker.commands.options import SettingsCommand, settings_options
 from worker.commands.startup import read_settings, refuse_missing_files
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @settings_options()
 def run(**options: Any) -> None:
     """Run the worker until it is told to stop (SIGTERM or Ctrl-C)."""
     # Until the shell takes the signal over nothing is in flight; a container's first process would not even hear it.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGTERM, _stop_before_the_start)
     settings = read_settings(options)
     refuse_missing_files(settings)
+    refuse_taken_address(settings.http)
     from worker.app import run_worker
     from worker.broker.topics import shadow_topics
 
     shadow_topics(settings)  # or one line why there can be none
     run_worker(settings)
+
+
+def _stop_before_the_start(*_: object) -> None:
+    os.write(sys.stderr.fileno(), b"moderate: told to stop before anything was begun\n")
+    os._exit(0)

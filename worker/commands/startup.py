@@ -1,14 +1,22 @@
 """What every command does first: settings read, logs set up, addresses of the local stack filled in."""
 
+import os
 import ssl
 from importlib.util import find_spec
 from typing import Any
 
+import structlog
+
+from mmorient import CheckpointError, check_checkpoint
 from worker.commands.options import nested
 from worker.commands.stack.stack import Stack
 from worker.errors import SettingsError
-from worker.settings import Settings, load_settings
+from worker.secrets import text_of
+from worker.settings import KafkaSettings, Settings, load_settings
 from worker.telemetry.logs import configure_logs
+from worker.variables import mistyped
+
+log = structlog.get_logger(__name__)
 
 
 def read_settings(options: dict[str, Any]) -> Settings:
@@ -19,8 +27,47 @@ def read_settings(options: dict[str, Any]) -> Settings:
     """
     settings = load_settings(nested(options))
     configure_logs(settings.log.level, settings.log.format)
+    for name, near in mistyped(os.environ, Settings).items():
+        log.warning("no_such_setting", variable=name, nearest=near)
+    warn_of_white_space(settings)
+    refuse_half_log_in(settings.kafka)
     refuse_missing_authority(settings)
     return with_local_stack(settings)
+
+
+def warn_of_white_space(settings: Settings) -> None:
+    """Say which secrets have white space at their ends: in files it is left out, elsewhere it is part of them."""
+    for name, file in (
+        ("MODERATE_KAFKA__SASL_PASSWORD_FILE", settings.kafka.sasl_password_file),
+        ("MODERATE_REDIS__PASSWORD_FILE", settings.redis.password_file),
+    ):
+        if file is not None and (content := file.read_bytes()) != content.strip():
+            log.warning("white_space_left_out", setting=name)
+    for name, secret in (
+        ("MODERATE_KAFKA__SASL_PASSWORD", settings.kafka.sasl_password),
+        ("MODERATE_REDIS__PASSWORD", settings.redis.password),
+        ("MODERATE_REDIS__SECRET", settings.redis.secret),
+    ):
+        if (text := text_of(secret)) is not None and text != text.strip():
+            log.warning("white_space_in_secret", setting=name)
+
+
+def missing_log_in(kafka: KafkaSettings) -> list[str]:
+    """Return the variables of the log-in that the transport wants and that are not set."""
+    if not kafka.security_protocol.startswith("SASL"):
+        return []
+    given = {"USERNAME": kafka.sasl_username, "PASSWORD": kafka.sasl_password}
+    return [f"MODERATE_KAFKA__SASL_{name}" for name, value in given.items() if value is None]
+
+
+def refuse_half_log_in(kafka: KafkaSettings) -> None:
+    """Refuse a transport with a log-in that is not whole, before a client does in the middle of something.
+
+    Raises:
+        SettingsError: user or password is missing.
+    """
+    if missing := missing_log_in(kafka):
+        raise SettingsError(f"{kafka.security_protocol} wants a log-in: set {' and '.join(missing)}")
 
 
 def refuse_missing_authority(settings: Settings) -> None:
@@ -43,7 +90,7 @@ def refuse_missing_files(settings: Settings) -> None:
     """Look for checkpoints and reference before torch is loaded, which takes seconds.
 
     Raises:
-        SettingsError: there is none where one is named, or the extra that a setting needs is missing.
+        SettingsError: there is none that can be read where one is named, or the extra that a setting needs is missing.
     """
     if settings.kafka.registry_url is not None and find_spec("fastavro") is None:
         raise SettingsError(
@@ -54,8 +101,13 @@ def refuse_missing_files(settings: Settings) -> None:
         ("MODERATE_CHECKPOINT", settings.checkpoint),
         ("MODERATE_SHADOW__CHECKPOINT", settings.shadow.checkpoint),
     ):
-        if folder is not None and not (folder / "config.json").is_file():
-            raise SettingsError(f"{variable}: no checkpoint in {folder} (its config.json is missing)")
+        try:
+            if folder is not None and not (folder / "config.json").is_file():
+                raise SettingsError(f"{variable}: no checkpoint in {folder} (its config.json is missing)")
+            if folder is not None:
+                check_checkpoint(folder)
+        except (CheckpointError, OSError) as error:
+            raise SettingsError(f"{variable}: {error}") from error
     if (reference := settings.drift.reference) is not None and not reference.is_file():
         raise SettingsError(f"MODERATE_DRIFT__REFERENCE: there is no file {reference} (`mmorient reference` makes one)")
 

@@ -1,11 +1,11 @@
 """`moderate topics create`."""
 
-import asyncio
 from typing import Any
 
 import click
 
-from worker.commands.options import settings_options
+from worker.commands.options import SettingsCommand, settings_options
+from worker.commands.run_once import run_once
 from worker.commands.startup import read_settings
 
 
@@ -14,17 +14,17 @@ def topics() -> None:
     """The topics of the stream."""
 
 
-@topics.command("create")
+@topics.command("create", cls=SettingsCommand)
 @click.option(
     "--partitions",
-    default=6,
-    show_default=True,
+    default=None,
+    show_default="6, or as many as the topics have that are there",
     type=click.IntRange(1),
-    help="of the posts topic, where it is missing",
+    help="of every topic; refused where one is there with another number",
 )
 @click.option("--replication-factor", default=1, show_default=True, type=click.IntRange(1), help="of new topics")
 @settings_options("kafka", "shadow", "stack", "log")
-def create(partitions: int, replication_factor: int, **options: Any) -> None:
+def create(partitions: int | None, replication_factor: int, **options: Any) -> None:
     """Create the topics that are missing, with --shadow the shadow's too; refuse partition counts that do not match."""
     settings = read_settings(options)
     from worker.broker.clients import KafkaLinks
@@ -40,9 +40,10 @@ def create(partitions: int, replication_factor: int, **options: Any) -> None:
                 partitions=partitions,
                 replication_factor=replication_factor,
                 beside=beside,
+                exactly=True,
             )
 
-    made = asyncio.run(work())
+    made = run_once(work())
     for name in made:
         click.echo(f"created {name}")
     if not made:

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from worker.broker.clients import REFUSED, KafkaLinks
 from worker.broker.group_members import Deployment, member_id_of, refuse_namesakes, refuse_strangers
 from worker.broker.group_offsets import begin_at_the_end
+from worker.broker.log_in import refuse_wrong_log_in
 from worker.broker.output_topics import Outputs
 from worker.broker.static_member import leave
 from worker.errors import FatalError, LaneError
@@ -44,11 +45,13 @@ class Membership:
 
         Raises:
             FatalError: topics or permissions are missing, or the group belongs to another deployment.
+            SettingsError: the broker refuses the log-in, and goes on refusing it.
         """
         while True:
             admin = self._links.admin()
             outputs = Outputs(admin, self._settings)
             try:
+                await refuse_wrong_log_in(self._links)
                 await admin.start()
                 await outputs.check()
                 await self._refuse_strangers(admin)

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from worker.settings import Settings
+from worker.settings import Settings, in_the_open
 
 _LENGTH = struct.Struct(">q")
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
@@ -139,7 +139,4 @@ def unpacked_settings(message: bytes) -> Settings:
 
 def packed_settings(settings: Settings) -> bytes:
     """Return the message of settings, secrets included."""
-    content = settings.model_dump(mode="json")
-    if settings.kafka.sasl_password is not None:
-        content["kafka"]["sasl_password"] = settings.kafka.sasl_password.get_secret_value()
-    return json.dumps(content).encode()
+    return json.dumps(in_the_open(settings)).encode()

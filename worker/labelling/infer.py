@@ -20,7 +20,7 @@ from worker.items import Item, usable
 from worker.labelling.embed import EmbeddingTable
 from worker.labelling.encoder_calls import Content, EncoderCall, picture_calls, text_calls
 from worker.labelling.portions import Portions, is_device_dead
-from worker.labelling.warm_up_post import Canary
+from worker.labelling.warm_up_post import WarmUpPost
 from worker.telemetry.metrics import MODEL_CALL_SECONDS, MODEL_ITEMS, MODEL_SECONDS
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class InferStage:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
         self._closing = threading.Event()
         self._rest_a_second = 1 / device_share - 1
-        self._canary = Canary(moderator)
+        self._warm_up_post = WarmUpPost(moderator)
         self._portions = Portions(
             wait=self._closing.wait,
             patience_seconds=patience_seconds,
@@ -189,7 +189,7 @@ class InferStage:
     def _check_model(self) -> None:
         try:
             with self._calling("harmless post", []):
-                self._canary.check()
+                self._warm_up_post.check()
         except FatalError:
             raise
         except Exception as error:

@@ -9,56 +9,75 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+import structlog
+
 from mmorient import PostReader
+from worker.errors import SettingsError
+from worker.hosts import HostList
 from worker.items import Item
+from worker.labelling.cache.entries import UNSEALED, Mac
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
 from worker.labelling.decode import decode
 from worker.labelling.drawn_text import DrawnTextStage
 from worker.labelling.embed import EmbeddingTable, EmbedStage
 from worker.labelling.fetch import HttpFetcher
+from worker.labelling.fetching.policy import AddressPolicy
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage
 from worker.labelling.reading import ReadingStage
 from worker.labelling.registry.client import SchemaRegistry
+from worker.secrets import text_of
 from worker.settings import KafkaSettings, RedisSettings, Settings
-from worker.telemetry.metrics import CACHE_FAILURES
+from worker.telemetry.metrics import CACHE_FAILURES, FETCHES_REFUSED
 from worker.telemetry.timeline import Timeline
 from worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from mmorient import Moderator
 
+log = structlog.get_logger(__name__)
+
 
 async def load_moderator(settings: Settings) -> "Moderator":
     """Return the model that the settings name.
 
     Raises:
-        MmOrientError: the checkpoint or the device cannot be used.
+        MmOrientError: the checkpoint cannot be used.
+        SettingsError: the device is not here.
     """
     # Here, for torch takes seconds, and the pipeline is also tested without it.
     from mmorient import Moderator
 
-    return await asyncio.to_thread(
-        Moderator.from_checkpoint,
-        settings.checkpoint,
-        device=settings.device,
-        precision=settings.precision,
-        graph_context=settings.graph_context,
-        compiled=settings.compiled,
-        thresholds=settings.thresholds.by_task(),
-    )
+    try:
+        return await asyncio.to_thread(
+            Moderator.from_checkpoint,
+            settings.checkpoint,
+            device=settings.device,
+            precision=settings.precision,
+            graph_context=settings.graph_context,
+            compiled=settings.compiled,
+            thresholds=settings.thresholds.by_task(),
+        )
+    except ValueError as error:
+        raise SettingsError(f"MODERATE_DEVICE: {error}") from error
 
 
 async def open_cache(stack: AsyncExitStack, redis: RedisSettings) -> NoCache | RedisCache:
     """Return the cache that the settings name; it is closed with `stack`."""
     if not redis.url:
         return NoCache()
+    secret = text_of(redis.secret)
+    if secret is None:
+        log.info(
+            "redis_unsealed", consequence="whoever writes to it may choose labels", remedy="MODERATE_REDIS__SECRET"
+        )
     return await stack.enter_async_context(
         RedisCache(
-            redis.url,
+            redis.address,
             ttl_seconds=redis.ttl_seconds,
             timeout_seconds=redis.timeout_seconds,
             slow_seconds=redis.slow_seconds,
+            seal=Mac(secret, text_of(redis.secret_before)) if secret is not None else UNSEALED,
             retry_after_seconds=redis.retry_after_seconds,
             on_failure=lambda kind: CACHE_FAILURES.labels(kind).inc(),
         )
@@ -142,7 +161,15 @@ class Stages:
                 max_redirects=media.max_redirects,
                 timeout_seconds=media.timeout_seconds,
                 max_parallel=media.max_parallel,
-                allowed_private_hosts=frozenset(media.allowed_private_hosts),
+                policy=AddressPolicy(
+                    ports=media.allowed_ports,
+                    allowed=HostList(media.allowed_hosts),
+                    denied=HostList(media.denied_hosts),
+                    private=HostList(media.allowed_private_hosts),
+                ),
+                user_agent=media.user_agent,
+                proxy=media.proxy.get_secret_value() if media.proxy is not None else None,
+                on_refused=lambda kind: FETCHES_REFUSED.labels(kind).inc(),
             )
         )
         embed = EmbedStage(

@@ -16,7 +16,7 @@ _TEXT = "good morning"
 _SIDE = 64  # pixels
 
 
-class Canary:
+class WarmUpPost:
     """Goes through all that a post with a text and a picture goes through.
 
     Args:

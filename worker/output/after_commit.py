@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -11,6 +11,7 @@ from mmorient import Reading
 from worker.items import DELETION, NOT_LISTED, Item, oddity
 from worker.telemetry.drift import Drift
 from worker.telemetry.metrics import (
+    AFTER_COMMIT_FAILURES,
     DEAD_LETTERS,
     FIELDS_UNREAD,
     LABELS,
@@ -71,12 +72,27 @@ class AfterCommit:
         self._observers = observers
 
     def take(self, items: Sequence[Item], stages: Sequence[StageTime]) -> None:
-        """Count the items.
+        """Count the items. What fails here is said and ends nothing: the items are committed, whoever counts them.
 
         Args:
             items: labelled, rejected or passed over.
             stages: that they went through.
         """
+        posts = [item for item in items if item.passed_over is None]
+        self._guarded("counters", lambda: self._count(items))
+        for observer in self._observers:
+            self._guarded(type(observer).__name__, lambda observer=observer: observer.offer(posts))  # type: ignore[misc]
+        self._guarded("traces", lambda: self._traces.write(posts, stages))
+
+    def _guarded(self, part: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the stream goes on
+            AFTER_COMMIT_FAILURES.labels(part).inc()
+            # Neither its message nor its trace, which may quote a post.
+            log.error("after_commit_failed", part=part, error=type(error).__name__)  # noqa: TRY400
+
+    def _count(self, items: Sequence[Item]) -> None:
         now_ms = time.time() * 1000
         posts = [item for item in items if item.passed_over is None]
         for item in items:
@@ -94,9 +110,6 @@ class AfterCommit:
                 log.warning("dead_letter", position=item.position, stage=rejection.stage, reason=str(rejection))
                 continue
             self._count_labelled(item)
-        for observer in self._observers:
-            observer.offer(posts)
-        self._traces.write(posts, stages)
 
     def _count_labelled(self, item: Item) -> None:
         POSTS_LABELLED.inc()
@@ -121,7 +134,7 @@ class AfterCommit:
     def forget(self, items: Sequence[Item]) -> None:
         """Let go of what is over, committed or not."""
         for observer in self._observers:
-            observer.forget(items)
+            self._guarded(type(observer).__name__, lambda observer=observer: observer.forget(items))  # type: ignore[misc]
 
 
 def _count_reading(reading: Reading) -> None:

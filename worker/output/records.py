@@ -6,19 +6,21 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from schemas import DeadLetter, Intensity, Label, LabelSet, ModelStamp, Reading, Source, TaskLabel
+from schemas import MAX_COMMUNITY, DeadLetter, Intensity, Label, LabelSet, ModelStamp, Reading, Source, TaskLabel
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import DELETION, Headers, Item, OutgoingRecord
 
 # Commands that only read dead letters import this too, and torch takes seconds.
 if TYPE_CHECKING:
-    from mmorient import Moderator, PostLabels
+    from mmorient import Moderator, ParsedPost, PostLabels
     from mmorient import TaskLabel as ModelLabel
 
 # Number and count of the parts of a dead letter that is larger than its topic takes: joined, they are its bytes.
 PART_HEADER = "moderate.part"
 # How many headers of the post its dead letter leaves out, because they alone are larger than its topic takes.
 DROPPED_HEADER = "moderate.headers_dropped"
+# How many bytes the key of the post has that its dead letter leaves out, for the same reason.
+KEY_DROPPED_HEADER = "moderate.key_dropped"
 # How often a post was written again from its dead letter, and the position of the post before that.
 ATTEMPT_HEADER = "moderate.attempt"
 REPLAY_OF_HEADER = "moderate.replay-of"
@@ -40,6 +42,7 @@ class RecordBuilder:
         routes: task to topic; tasks that share a topic share a record.
         dead_letter_topic: where rejected records go.
         max_dead_letter_bytes: the largest record that this topic takes.
+        max_label_bytes: the largest record that every label topic takes; None where that is not known.
         stamp: which model labelled.
         forward_tombstones: whether a deletion is written to the label topics, too.
         now: current time, for `ce_time`.
@@ -52,6 +55,7 @@ class RecordBuilder:
         dead_letter_topic: str,
         max_dead_letter_bytes: int,
         stamp: ModelStamp,
+        max_label_bytes: int | None = None,
         forward_tombstones: bool = False,
         now: Callable[[], datetime] = _now,
     ) -> None:
@@ -60,6 +64,7 @@ class RecordBuilder:
             self._tasks_by_topic.setdefault(topic, []).append(task)
         self._dead_letter_topic = dead_letter_topic
         self._max_dead_letter_bytes = max_dead_letter_bytes
+        self._max_label_bytes = max_label_bytes
         self._stamp = stamp
         self._forward_tombstones = forward_tombstones
         self._now = now
@@ -75,9 +80,18 @@ class RecordBuilder:
             return self._tombstones(item) if item.passed_over == DELETION else []
         if item.labels is None or item.post is None:
             raise FatalError(f"{item.position} came here neither labelled nor rejected")
-        return [
-            self._label(item, item.post.id, item.labels, topic, tasks) for topic, tasks in self._tasks_by_topic.items()
+        labels = [
+            self._label(item, item.post, item.labels, topic, tasks) for topic, tasks in self._tasks_by_topic.items()
         ]
+        if (largest := max(map(_record_size, labels), default=0)) > (self._max_label_bytes or largest):
+            # The broker would refuse it for ever, and every owner of the partition would end over it.
+            item.rejection = InvalidRecordError(
+                "output",
+                f"its label takes {largest} bytes, and its topic {self._max_label_bytes}: key or id is too long",
+                reason="label_too_large",
+            )
+            return self._dead_letters(item, item.rejection)
+        return labels
 
     def _tombstones(self, item: Item) -> list[OutgoingRecord]:
         """Return one for each label topic; none where nobody asked for them, or no key says what is deleted."""
@@ -87,16 +101,18 @@ class RecordBuilder:
         return [OutgoingRecord(topic, record.key, None, carried(record.headers)) for topic in self._tasks_by_topic]
 
     def _label(
-        self, item: Item, post_id: str, labels: "PostLabels", topic: str, tasks: Sequence[str]
+        self, item: Item, post: "ParsedPost", labels: "PostLabels", topic: str, tasks: Sequence[str]
     ) -> OutgoingRecord:
         record = item.record
         value: Label | LabelSet
         answers = {task: _answer(labels.tasks[task]) for task in tasks}
         about = {
-            "post_id": post_id,
+            "post_id": post.id,
             "modalities": labels.modalities,
             "unavailable": item.unavailable_media(),
             "reading": item.reading and Reading(**asdict(item.reading)),
+            "community": _community(post),
+            "created_at": _created_at(post),
             "model": self._stamp,
             "source": Source(topic=record.topic, partition=record.partition, offset=record.offset),
         }
@@ -146,15 +162,20 @@ class RecordBuilder:
         if _size(headers) > self._max_dead_letter_bytes // 2:
             kept = _replay_headers(own)
             headers = [*reason.headers(kept), (DROPPED_HEADER, str(len(own) - len(kept)).encode())]
-        room = max(1, self._max_dead_letter_bytes - _OVERHEAD_BYTES - len(record.key or b"") - _size(headers))
+        key = record.key
+        if key is not None and len(key) + _size(headers) > self._max_dead_letter_bytes * 3 // 4:
+            # Whatever its value is cut into, each part would carry all of the key.
+            headers = [*headers, (KEY_DROPPED_HEADER, str(len(key)).encode())]
+            key = None
+        room = max(1, self._max_dead_letter_bytes - _OVERHEAD_BYTES - len(key or b"") - _size(headers))
         value = record.value
         if value is None or len(value) <= room:
-            return [OutgoingRecord(self._dead_letter_topic, record.key, value, headers)]
+            return [OutgoingRecord(self._dead_letter_topic, key, value, headers)]
         parts = [value[start : start + room] for start in range(0, len(value), room)]
         return [
             OutgoingRecord(
                 self._dead_letter_topic,
-                record.key,
+                key,
                 part,
                 [*headers, (PART_HEADER, f"{number}/{len(parts)}".encode())],
             )
@@ -189,6 +210,10 @@ def carried(headers: Headers) -> list[tuple[str, bytes]]:
     return found
 
 
+def _record_size(record: OutgoingRecord) -> int:
+    return len(record.key or b"") + len(record.value or b"") + _size(record.headers) + _OVERHEAD_BYTES
+
+
 def _size(headers: Headers) -> int:
     return sum(len(name) + len(value or b"") + _HEADER_OVERHEAD_BYTES for name, value in headers)
 
@@ -202,6 +227,25 @@ def _replay_headers(headers: Headers) -> list[tuple[str, bytes | None]]:
 def is_first_part(headers: Headers) -> bool:
     """Return whether a dead letter is whole, or the first of its parts."""
     return (dict(headers).get(PART_HEADER) or b"1/").startswith(b"1/")
+
+
+def _community(post: "ParsedPost") -> str | None:
+    """Return a post's community; None for what is too long, or holds half a character, to be written."""
+    community = post.community
+    if community is None or len(community) > MAX_COMMUNITY or any("\ud800" <= one <= "\udfff" for one in community):
+        return None
+    return community
+
+
+def _created_at(post: "ParsedPost") -> datetime | None:
+    """Return when a post was written, in UTC, so that the same moment is the same bytes; without a zone it is UTC."""
+    at = post.created_at
+    if at is None:
+        return None
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        return None  # before the first year, or behind the last, once the zone is taken off
 
 
 def _answer(label: "ModelLabel") -> TaskLabel:

@@ -179,7 +179,7 @@ CACHE_SECONDS = _histogram(
 CACHE_FAILURES = _counter(
     "moderate_cache_failures_total",
     "requests",
-    "Failures of Redis, by kind: timeout, error, full, slow, garbage, wrong_size.",
+    "Failures of Redis, by kind: timeout, error, full, failover, slow, garbage, wrong_size, forged.",
     "kind",
 )
 CACHE_AVAILABLE = _gauge("moderate_cache_available", "boolean", "1 while Redis is asked, 0 while it is left alone.")
@@ -218,6 +218,19 @@ DEAD_LETTERS = _counter(
 )
 MEDIA_UNAVAILABLE = _counter(
     "moderate_media_unavailable_total", "media", "Media left out of labelled posts, by reason code.", "reason"
+)
+AFTER_COMMIT_FAILURES = _counter(
+    "moderate_after_commit_failures_total",
+    "failures",
+    "Failures of what looks at committed posts, by part: counters, traces, or an observer. Labels are not concerned.",
+    "part",
+)
+FETCHES_REFUSED = _counter(
+    "moderate_fetches_refused_total",
+    "media",
+    "Pictures that were not asked for because of where their address leads, by kind: protected (private, loopback, "
+    "link-local), port, denied, not_allowed, downgrade (from https to http), numbers (an address that is none).",
+    "kind",
 )
 TEXTS_READ = _counter(
     "moderate_texts_read_total",
@@ -360,7 +373,7 @@ for _kind in ("header_name", "unreadable", "too_large"):
     RECORD_FAULTS.labels(_kind)
 for _kind in ("none", "past", "future"):
     ODD_TIMESTAMPS.labels(_kind)
-for _kind in ("timeout", "error", "full", "slow", "garbage", "wrong_size"):
+for _kind in ("timeout", "error", "full", "failover", "slow", "garbage", "wrong_size", "forged"):
     CACHE_FAILURES.labels(_kind)
 for _access in ("find", "store"):
     # A worker that never had an answer of Redis has a share of failures, too.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,19 @@ def _csv_rows(file: Path) -> Iterator[tuple[int, Mapping[str, str] | str]]:
         if not _FIELDS.intersection(table.columns):
             columns = ", ".join(TASKS)
             raise DataError(f"{file}:{table.header_line}: no column of a task: {columns} ({table.missing(_COLUMNS)})")
+        if (said := _misspelt(table.columns)) is not None:
+            raise DataError(f"{file}:{table.header_line}: {said}")
         yield from table.rows()
+
+
+def _misspelt(columns: Iterable[str]) -> str | None:
+    """Say which column is likely a label's, misspelt: it would be passed over, and the task not be learned."""
+    names = list(map(folded, columns))
+    for name in (one for one in names if one and one not in _COLUMNS):
+        near = [one for one in difflib.get_close_matches(name, _FIELDS, 1, 0.8) if one not in names]
+        if near:
+            return f"column {name!r}: is {near[0]!r} meant? Rename it, or leave it out"
+    return None
 
 
 def _object(line: bytes) -> Mapping[str, Any] | str:
@@ -96,6 +108,8 @@ def _object(line: bytes) -> Mapping[str, Any] | str:
     labels = {folded(name): value for name, value in labels.items()}
     if unknown := labels.keys() - _FIELDS:
         return f"labels: {min(unknown)!r} is none of {', '.join(sorted(_FIELDS))}"
+    if (said := _misspelt([*row, *labels])) is not None:
+        return said
     known = {name: value for key, value in row.items() if (name := folded(key)) in _COLUMNS}
     return known | labels
 

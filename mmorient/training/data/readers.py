@@ -137,11 +137,16 @@ def read_sarcasm(folder: Path) -> Iterator[Example]:
 
 
 def read_hatemoji(folder: Path) -> Iterator[Example]:
-    """HatemojiBuild: short posts with emoji, hateful or not (as offensiveness, with a degree by the kind of hate)."""
+    """HatemojiBuild: short posts with emoji; hateful ones are offensive, with a degree by the kind of hate.
+
+    What is not hateful may well be offensive ("my dealer is a …"): nothing is said of that.
+    """
     for split in (TRAIN, VAL):
         for row in _table(folder / f"{split}.csv"):
             label = int(row["hateful"])
-            targets = {"offensiveness": label, "probe_offensive": label, "probe_hate": label}
+            targets = {"probe_hate": label}
+            if label:
+                targets |= {"offensiveness": 1, "probe_offensive": 1}
             if row["type"] in _HATE_DEGREES:
                 targets["offensiveness" + DEGREES] = _HATE_DEGREES[row["type"]]
             yield Example("hatemoji", split, row["text"], None, targets)

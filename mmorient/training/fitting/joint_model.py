@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmorient.encoders.bert import Bert, BertLayer
-from mmorient.encoders.efficientnet import REGION_WIDTH
 from mmorient.encoders.minilm import mean_over
 from mmorient.network.hima import ElementAttention
 from mmorient.network.mlc import TaskFeatures
@@ -25,41 +24,59 @@ _MASK = 103  # [MASK] of BERT's vocabulary
 class JointModel(nn.Module):
     """What ``Moderator`` does in two halves with a cache between them, in one piece and with gradients.
 
-    The picture encoder is frozen: its regions and its projected mean are given.
+    ``CompactModel`` and ``EncoderModel`` say how a batch's texts and pictures are embedded, and at which rates the
+    encoders learn.
+
+    Args:
+        sizes: Of what is behind the encoders.
+        seed: Of its weights.
+        build_head: Makes it.
+        encoders: By name, those that learn along.
+
+    Attributes:
+        bf16: Encoders compute in bf16.
     """
 
-    def __init__(self, bert: Bert, sizes: ModelSizes, seed: int) -> None:
+    def __init__(
+        self,
+        sizes: ModelSizes,
+        seed: int,
+        *,
+        build_head: Callable[[ModelSizes], MmOrient] = MmOrient,
+        **encoders: nn.Module,
+    ) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.bert = bert
+        self.bf16 = True
+        for name, encoder in encoders.items():
+            self.add_module(name, encoder)
         self.text_attention = ElementAttention(sizes.text_vector)
-        self.picture_attention = ElementAttention(REGION_WIDTH)
-        self.head = MmOrient(sizes)
+        self.picture_attention = ElementAttention(sizes.picture_vector)
+        self.head = build_head(sizes)
         for attention in (self.text_attention, self.picture_attention, self.head.text_set, self.head.picture_set):
             nn.init.normal_(attention.kernel, std=0.02)
 
     def embed(self, batch: Batch, *, dropout: float = 0.0, token_dropout: float = 0.0) -> PostTensors:
-        """Both stage 1 vectors and both global vectors of a batch, the text encoder in bf16."""
-        with torch.autocast(batch.tokens.device.type, dtype=torch.bfloat16):
+        """Both stage 1 vectors and both global vectors of a batch."""
+        with torch.autocast(batch.tokens.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             text, text_global = self.embed_texts(batch, dropout=dropout, token_dropout=token_dropout)
-        regions = _dropped(batch.regions, dropout)
+        picture, picture_global = self.embed_pictures(batch.regions, batch.picture_globals, dropout=dropout)
         return PostTensors(
             text,
             text_global,
             batch.text_present,
-            _spread(self.attend_regions(regions), batch.picture_places, len(text)),
-            _spread(batch.picture_globals, batch.picture_places, len(text)),
+            _spread(picture, batch.picture_places, len(text)),
+            _spread(picture_global, batch.picture_places, len(text)),
             batch.picture_present,
         )
 
     def with_photos(self, posts: PostTensors, photos: Photos, *, dropout: float = 0.0) -> PostTensors:
         """Some of a batch's texts again, each with its ordinary pictures pooled: ``[p, …]``."""
-        regions = _dropped(photos.regions, dropout)
         count = len(photos.posts)
         per_post = torch.bincount(photos.owners, minlength=count)[:, None]
         vectors, globals_ = (
             part.new_zeros(count, part.shape[1]).index_add_(0, photos.owners, part) / per_post
-            for part in (self.attend_regions(regions), photos.picture_globals)
+            for part in self.embed_pictures(photos.regions, photos.picture_globals, dropout=dropout)
         )
         chosen = {field.name: getattr(posts, field.name)[photos.posts] for field in fields(PostTensors)}
         return PostTensors(
@@ -73,22 +90,20 @@ class JointModel(nn.Module):
 
     def embed_texts(self, batch: Batch, *, dropout: float = 0.0, token_dropout: float = 0.0) -> tuple[Tensor, Tensor]:
         """Stage 1 vectors ``[b, Dt]`` and global vectors ``[b, D]`` of a batch's texts."""
-        tokens = batch.tokens
-        if token_dropout:
-            hidden = (torch.rand(tokens.shape, device=tokens.device) < token_dropout) & batch.mask
-            hidden[:, 0] = False
-            tokens = tokens.masked_fill(hidden, _MASK)
-        states = self.bert.embed(tokens)
-        for layer in self.bert.layers:
-            assert isinstance(layer, BertLayer)  # noqa: S101 - ModuleList forgets its type
-            states = layer(states, batch.mask[:, None, None, :], dropout)
-        with torch.autocast(tokens.device.type, enabled=False):
-            states = states.float()
-            vector = self.text_attention(states, batch.mask).vector
-            return vector, functional.normalize(mean_over(states, batch.mask), dim=-1)
+        raise NotImplementedError
+
+    def embed_pictures(self, regions: Tensor, globals_: Tensor, *, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Stage 1 vectors ``[m, Dr]`` and global vectors ``[m, D]`` of pictures.
+
+        Args:
+            regions: Of a frozen encoder ``[m, R, Dr]``.
+            globals_: Of it, too ``[m, D]``.
+            dropout: Share of the regions' features that are dropped, the same of all regions.
+        """
+        return self.attend_regions(_dropped(regions, dropout)), globals_
 
     def attend_regions(self, regions: Tensor) -> Tensor:
-        """Stage 1 vectors of pictures: ``[m, R, 1280]`` to ``[m, Dr]``."""
+        """Stage 1 vectors of pictures: ``[m, R, Dr]`` to ``[m, Dr]``."""
         vector: Tensor = self.picture_attention(regions).vector
         return vector
 
@@ -108,6 +123,38 @@ class JointModel(nn.Module):
         return {name: probe(text) for name, probe in self.head.features.probes.items()}
 
     def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
+        """What learns, at which rates, as an optimiser takes it."""
+        raise NotImplementedError
+
+    def rest(self) -> list[nn.Parameter]:
+        """What is behind the encoders."""
+        return [*self.text_attention.parameters(), *self.picture_attention.parameters(), *self.head.parameters()]
+
+
+class CompactModel(JointModel):
+    """``compact``: the text encoder learns along, the picture encoder is frozen, its regions and means are given."""
+
+    def __init__(self, bert: Bert, sizes: ModelSizes, seed: int) -> None:
+        super().__init__(sizes, seed, bert=bert)
+        self.bert = bert
+
+    def embed_texts(self, batch: Batch, *, dropout: float = 0.0, token_dropout: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Stage 1 vectors ``[b, Dt]`` and global vectors ``[b, D]`` of a batch's texts."""
+        tokens = batch.tokens
+        if token_dropout:
+            hidden = (torch.rand(tokens.shape, device=tokens.device) < token_dropout) & batch.mask
+            hidden[:, 0] = False
+            tokens = tokens.masked_fill(hidden, _MASK)
+        states = self.bert.embed(tokens)
+        for layer in self.bert.layers:
+            assert isinstance(layer, BertLayer)  # noqa: S101 - ModuleList forgets its type
+            states = layer(states, batch.mask[:, None, None, :], dropout)
+        with torch.autocast(tokens.device.type, enabled=False):
+            states = states.float()
+            vector = self.text_attention(states, batch.mask).vector
+            return vector, functional.normalize(mean_over(states, batch.mask), dim=-1)
+
+    def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
         """Layer-wise rates: the top layer's is ``config.rate``, each one below learns more slowly."""
         count = len(self.bert.layers)
         groups = [
@@ -122,8 +169,7 @@ class JointModel(nn.Module):
                 "weight_decay": 0.0,
             }
         )
-        rest = [*self.text_attention.parameters(), *self.picture_attention.parameters(), *self.head.parameters()]
-        groups.append({"params": rest, "lr": config.head_rate})
+        groups.append({"params": self.rest(), "lr": config.head_rate})
         return groups
 
 

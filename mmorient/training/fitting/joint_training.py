@@ -26,6 +26,7 @@ from mmorient.training.config import TrainConfig
 from mmorient.training.fitting.batches import Batch, TrainingSet, epochs_of
 from mmorient.training.fitting.joint_model import JointModel
 from mmorient.training.fitting.resuming import TrainingState, load_state, save_state
+from mmorient.training.fitting.several import average_gradients, place, share
 
 _log = logging.getLogger(__name__)
 METRICS = "metrics.jsonl"
@@ -196,7 +197,7 @@ class _Trainer:
         context = self.context()
         model.train()
         torch.manual_seed(config.seed * 1_000_003 + number)
-        batch = self.data.batch(rows, config).to(self.device)
+        batch = self.data.batch(share(rows), config).to(self.device)
         posts = model.embed(batch, dropout=config.dropout, token_dropout=config.token_dropout)
         biases = model.head.set_biases(posts)
         context = replace(context, text_bias=biases[0], picture_bias=biases[1])
@@ -207,6 +208,7 @@ class _Trainer:
         loss = loss + self._probe_loss(model.probe_logits(posts), batch.probe_targets)
         loss = loss + config.lesson_weight * _lesson_loss(logits, batch.lessons)
         loss.backward()  # type: ignore[no-untyped-call]
+        average_gradients(model)
         return float(loss.detach())
 
     def _photo_loss(self, batch: Batch, posts: PostTensors, context: GraphContext, logits: dict[str, Tensor]) -> Tensor:
@@ -250,5 +252,7 @@ def _lesson_loss(logits: dict[str, Tensor], lessons: dict[str, Tensor]) -> Tenso
 
 
 def _note(work: Path, **values: float) -> None:
+    if place() > 0:
+        return
     with (work / METRICS).open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(values) + "\n")

@@ -29,7 +29,7 @@ from mmorient.training.data.teaching import lessons_of
 from mmorient.training.data.tokens import TokenTable
 from mmorient.training.fitting.batches import TrainingSet, epochs_of
 from mmorient.training.fitting.compact import GLOBAL_WIDTH
-from mmorient.training.fitting.joint_model import JointModel
+from mmorient.training.fitting.joint_model import CompactModel
 from mmorient.training.fitting.pretrained import pretrained_picture, pretrained_text, tokenizer_file
 
 _log = logging.getLogger(__name__)
@@ -56,12 +56,12 @@ def model_sizes_of(config: TrainConfig) -> ModelSizes:
     return ModelSizes(global_vector=GLOBAL_WIDTH, trunk=config.trunk, dropout=config.head_dropout, probes=dict(PROBES))
 
 
-def fresh_model(config: TrainConfig) -> JointModel:
+def fresh_model(config: TrainConfig) -> CompactModel:
     """The model before the first step: the pretrained text encoder, all else from the seed."""
-    return JointModel(pretrained_text(), model_sizes_of(config), config.seed)
+    return CompactModel(pretrained_text(), model_sizes_of(config), config.seed)
 
 
-def model_of(checkpoint: Checkpoint, config: TrainConfig) -> JointModel:
+def model_of(checkpoint: Checkpoint, config: TrainConfig) -> CompactModel:
     """The model of a checkpoint, to be trained further.
 
     Raises:

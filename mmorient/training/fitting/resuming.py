@@ -11,6 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from mmorient.training.fitting.several import first_alone, place
+
 
 @dataclass
 class TrainingState:
@@ -33,7 +35,18 @@ class TrainingState:
 def save_state(
     work: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None, state: TrainingState, name: str = "state"
 ) -> None:
-    """Write ``NAME.safetensors``; what was there before stays until the new one is whole."""
+    """Write ``NAME.safetensors``; what was there before stays until the new one is whole.
+
+    Of several processes the first alone writes, and the others wait for it.
+    """
+    with first_alone():
+        if place() == 0:
+            _write(work, model, optimiser, state, name)
+
+
+def _write(
+    work: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None, state: TrainingState, name: str
+) -> None:
     tensors = {f"model.{key}": value.contiguous() for key, value in model.state_dict().items()}
     if optimiser is not None:
         for number, moments in optimiser.state_dict()["state"].items():

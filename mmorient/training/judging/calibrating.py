@@ -199,6 +199,6 @@ def _rows(members: Sequence[Example], modalities: str, head: str) -> list[int]:
 def _outputs(moderator: Moderator, members: Sequence[Example], modalities: str) -> list[dict[str, list[float]]]:
     outputs: list[dict[str, list[float]]] = []
     for start in range(0, len(members), _CHUNK):
-        posts = [post_of(example, modalities) for example in members[start : start + _CHUNK]]
+        posts = [post_of(example, modalities, moderator.picture_frame) for example in members[start : start + _CHUNK]]
         outputs += moderator.logits(moderator.embed(posts))
     return outputs

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mmorient.errors import PictureError
 from mmorient.input.pictures import decode_picture
-from mmorient.input.posts import Picture, Post
+from mmorient.input.posts import Frame, Picture, Post
 from mmorient.labels import TASKS, PostLabels, Task
 from mmorient.moderator import Moderator
 from mmorient.training.data.examples import Example
@@ -101,7 +101,9 @@ def evaluate(moderator: Moderator, examples: Sequence[Example]) -> Iterator[Scor
 def _scores(moderator: Moderator, source: str, modalities: str, examples: list[Example]) -> Iterator[Score]:
     answers: list[PostLabels] = []
     for start in tqdm(range(0, len(examples), _CHUNK), desc=f"{source} {modalities}", disable=None, leave=False):
-        answers += moderator.label([post_of(one, modalities) for one in examples[start : start + _CHUNK]])
+        answers += moderator.label(
+            [post_of(one, modalities, moderator.picture_frame) for one in examples[start : start + _CHUNK]]
+        )
     for task in TASKS.values():
         known = [place for place, example in enumerate(examples) if task.name in example.targets]
         if not known:
@@ -180,21 +182,22 @@ def _percent(share: float) -> float:
     return round(100 * float(share), 2)
 
 
-def post_of(example: Example, modalities: str) -> Post:
+def post_of(example: Example, modalities: str, frame: Frame = Frame()) -> Post:  # noqa: B008 - frozen
     """What a user would hand in; a picture that cannot be read is left out.
 
     Args:
         example: Whose text and picture.
         modalities: ``text+image``, ``text`` or ``image``: what of it.
+        frame: The square that the encoder reads.
     """
     text = example.text if "text" in modalities else None
-    return Post(text, _pictures(example) if "image" in modalities else ())
+    return Post(text, _pictures(example, frame) if "image" in modalities else ())
 
 
-def _pictures(example: Example) -> tuple[Picture, ...]:
+def _pictures(example: Example, frame: Frame) -> tuple[Picture, ...]:
     if example.picture is None:
         return ()
     try:
-        return (decode_picture(example.picture.read_bytes()),)
+        return (decode_picture(example.picture.read_bytes(), frame=frame),)
     except PictureError:
         return ()

@@ -10,6 +10,7 @@ from pyarrow import parquet
 
 from mmorient import TASKS
 from mmorient.archive import parquet_output
+from mmorient.archive.inputs import Inputs
 from mmorient.archive.label_table import label_line
 from mmorient.archive.labelling import Labelled
 from mmorient.archive.parquet_output import ParquetOutput
@@ -23,7 +24,8 @@ from mmorient.input.posts import Post
 from mmorient.labels import PostLabels, rounded, task_label
 
 CHUNKS = 12
-FRESH = State(inputs="sha256:in", model={"checkpoint": "sha256:a", "precision": "fp32"})
+INPUTS = Inputs(["in.jsonl"], [Path("/in.jsonl")], [7])
+FRESH = State(inputs=INPUTS.digest, sizes=[7], model={"checkpoint": "sha256:a", "precision": "fp32"})
 
 
 class KilledError(BaseException):
@@ -90,7 +92,7 @@ def test_a_run_that_ends_anywhere_goes_on_to_the_same_bytes(
     whole = tmp_path / "whole"
     whole.mkdir()
     output = make(whole)
-    state, _ = label_to(output, StateFile(output.path), engine, FRESH, resume=False, overwrite=False)
+    state, _ = label_to(output, StateFile(output.path), engine, FRESH, INPUTS, resume=False, overwrite=False)
     assert (state.posts, state.refused, state.finished) == (CHUNKS * 5, CHUNKS, True)
     real_replace, real_unlink = Path.replace, Path.unlink
     steps = 0
@@ -122,13 +124,13 @@ def test_a_run_that_ends_anywhere_goes_on_to_the_same_bytes(
         steps, deadly = 0, deaths
         output = make(folder)
         try:
-            label_to(output, StateFile(output.path), engine, FRESH, resume=True, overwrite=False)
+            label_to(output, StateFile(output.path), engine, FRESH, INPUTS, resume=True, overwrite=False)
             died = False
         except KilledError:
             died = True
         steps, deadly = 0, -1
         output = make(folder)
-        label_to(output, StateFile(output.path), engine, FRESH, resume=True, overwrite=False)
+        label_to(output, StateFile(output.path), engine, FRESH, INPUTS, resume=True, overwrite=False)
         assert content(folder) == content(whole), deaths
         if not died:
             break
@@ -139,7 +141,7 @@ def test_a_row_of_the_table_and_a_line_carry_the_same(tmp_path: Path) -> None:
     """As one file, and as parts; the metadata say which model labelled."""
     for make in (one_table, parts):
         output = make(tmp_path)
-        label_to(output, StateFile(output.path), engine, FRESH, resume=False, overwrite=False)
+        label_to(output, StateFile(output.path), engine, FRESH, INPUTS, resume=False, overwrite=False)
     table = parquet.read_table(tmp_path / "out.parquet")
     assert [label_line(row) for row in table.to_pylist()] == LINES
     assert parquet.ParquetFile(tmp_path / "out.parquet").num_row_groups == 2
@@ -154,18 +156,17 @@ def test_a_row_of_the_table_and_a_line_carry_the_same(tmp_path: Path) -> None:
 def test_an_archive_without_posts_makes_an_empty_output(make: Callable[[Path], Output], tmp_path: Path) -> None:
     """Which readers can read."""
     output = make(tmp_path)
-    label_to(output, StateFile(output.path), lambda _: iter(()), FRESH, resume=False, overwrite=False)
+    label_to(output, StateFile(output.path), lambda _: iter(()), FRESH, INPUTS, resume=False, overwrite=False)
     if output.path.suffix == ".jsonl":
         assert output.path.read_bytes() == b""
     else:
         table = parquet.read_table(output.path)
-        assert (len(table), table.column_names) == (0, ["id", "labels", "modalities", "unavailable"])
+        assert (len(table), table.column_names) == (0, ["id", "labels", "modalities", "unavailable", "model"])
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"inputs": "sha256:other"}, "other inputs"),
         ({"model": {**FRESH.model, "checkpoint": "sha256:b"}}, "checkpoint sha256:a, not sha256:b"),
         ({"model": {**FRESH.model, "precision": "bf16"}}, "precision fp32, not bf16"),
         ({"model": {**FRESH.model, "thresholds": "sarcasm=0.7"}}, "thresholds none, not sarcasm=0.7"),
@@ -174,12 +175,46 @@ def test_an_archive_without_posts_makes_an_empty_output(make: Callable[[Path], O
 def test_what_would_give_other_bytes_is_refused(tmp_path: Path, change: dict[str, object], said: str) -> None:
     """Other inputs, another checkpoint, another precision; the output stays as it is."""
     output = json_lines(tmp_path)
-    label_to(output, StateFile(output.path), engine, FRESH, resume=False, overwrite=False)
+    label_to(output, StateFile(output.path), engine, FRESH, INPUTS, resume=False, overwrite=False)
     before = content(tmp_path)
     other = FRESH.model_copy(update=change)
     with pytest.raises(ArchiveUsageError, match=said):
-        label_to(json_lines(tmp_path), StateFile(output.path), engine, other, resume=True, overwrite=False)
+        label_to(json_lines(tmp_path), StateFile(output.path), engine, other, INPUTS, resume=True, overwrite=False)
     assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes", "said"),
+    [
+        (["in.jsonl"], [9], "in.jsonl had 7 bytes, it has 9"),
+        (["in.jsonl", "more.jsonl"], [7, 1], "1 files then, 2 now"),
+        (["other.jsonl"], [7], "they have other names"),
+    ],
+)
+def test_other_inputs_are_refused_with_what_differs(
+    tmp_path: Path, names: list[str], sizes: list[int], said: str
+) -> None:
+    """A file that has grown, another one, one more: the output stays as it is."""
+    output = json_lines(tmp_path)
+    label_to(output, StateFile(output.path), engine, FRESH, INPUTS, resume=False, overwrite=False)
+    before = content(tmp_path)
+    other = Inputs(names, [Path("/", name) for name in names], sizes)
+    with pytest.raises(ArchiveUsageError, match=said):
+        label_to(json_lines(tmp_path), StateFile(output.path), engine, FRESH, other, resume=True, overwrite=False)
+    assert content(tmp_path) == before
+
+
+def test_inputs_of_the_same_size_with_another_content_differ(tmp_path: Path) -> None:
+    """What a file begins and ends with counts, and what an earlier version did not note is not held against it."""
+    file = tmp_path / "a.jsonl"
+    file.write_text("old")
+    old = Inputs(["a.jsonl"], [file], [3])
+    said = (old.digest, old.contents, old.said_sizes)
+    assert Inputs(["a.jsonl"], [file], [3]).difference(*said) is None
+    file.write_text("new")
+    assert Inputs(["a.jsonl"], [file], [3]).difference(*said) == "what stands in them differs"
+    assert Inputs(["a.jsonl"], [file], [3]).difference(old.digest) is None
+    assert Inputs(["a.jsonl"], [file], [4]).difference(old.digest) == "names or sizes differ"
 
 
 def test_an_output_that_is_there_is_kept(tmp_path: Path) -> None:
@@ -188,17 +223,17 @@ def test_an_output_that_is_there_is_kept(tmp_path: Path) -> None:
     output.path.write_text("mine\n")
     states = StateFile(output.path)
     with pytest.raises(ArchiveUsageError, match="is there already"):
-        label_to(output, states, engine, FRESH, resume=False, overwrite=False)
+        label_to(output, states, engine, FRESH, INPUTS, resume=False, overwrite=False)
     with pytest.raises(ArchiveUsageError, match=r"no out\.jsonl\.state\.json beside it"):
-        label_to(output, states, engine, FRESH, resume=True, overwrite=False)
+        label_to(output, states, engine, FRESH, INPUTS, resume=True, overwrite=False)
     assert output.path.read_text() == "mine\n"
-    label_to(output, states, engine, FRESH, resume=False, overwrite=True)
+    label_to(output, states, engine, FRESH, INPUTS, resume=False, overwrite=True)
     assert output.path.read_text().splitlines() == LINES
-    _, worked = label_to(output, states, engine, FRESH, resume=True, overwrite=False)
+    _, worked = label_to(output, states, engine, FRESH, INPUTS, resume=True, overwrite=False)
     assert not worked
     output.path.write_text("short\n")
     with pytest.raises(ArchiveUsageError, match="shorter than its state"):
-        label_to(output, states, engine, FRESH, resume=True, overwrite=False)
+        label_to(output, states, engine, FRESH, INPUTS, resume=True, overwrite=False)
 
 
 @pytest.mark.parametrize("make", [json_lines, one_table, parts])

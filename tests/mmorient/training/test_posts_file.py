@@ -201,3 +201,21 @@ def test_bad_rows_are_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptu
     written(tmp_path, "b.csv", "text,sarcasm", "hi,maybe", "ho,maybe")
     with pytest.raises(DataError, match=r"b\.csv:2: sarcasm 'maybe' .*no other row can be used"):
         read_all(tmp_path)
+
+
+@pytest.mark.parametrize("column", ["sentimnt", "Sentiments", "sarcasm-intensty", "offensivness"])
+def test_a_misspelt_column_of_a_task_is_refused(tmp_path: Path, column: str) -> None:
+    """It would be passed over, and the task not be learned: the column that is likely meant is named."""
+    table = written(tmp_path, "own.csv", f"text,motivation,{column}", "fine,motivational,negative")
+    lines = written(tmp_path, "own.jsonl", json.dumps({"text": "fine", "motivation": None, column: "negative"}))
+    for file in (table, lines):
+        with pytest.raises(
+            DataError, match=r"own\.\w+:1: column '.*': is '(sentiment|sarcasm_intensity|offensive).*' meant"
+        ):
+            list(read_posts(file))
+
+
+def test_a_column_of_another_name_is_passed_over(tmp_path: Path) -> None:
+    """What resembles no task, and what stands beside the column that it resembles, is the owner's own affair."""
+    file = written(tmp_path, "own.csv", "text,community,sentiment,sentiment2", "fine,gardening,negative,7")
+    assert [example.targets for example in read_posts(file)] == [{"sentiment": 0}]

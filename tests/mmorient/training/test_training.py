@@ -13,7 +13,7 @@ import torch
 from mmorient import Moderator
 from mmorient.config import Calibration, HeadCalibration
 from mmorient.errors import DataError
-from mmorient.input.posts import Post
+from mmorient.input.posts import Frame, Post
 from mmorient.labels import PostLabels, TaskLabel
 from mmorient.training.data.examples import Example
 from mmorient.training.data.near_duplicates import without_crossing
@@ -68,7 +68,7 @@ def test_readers(data: Path) -> None:
         "probe_hate": 1,
         "offensiveness_degrees": 2,
     }
-    assert by_source["hatemoji"][0].targets["offensiveness"] == 0
+    assert by_source["hatemoji"][0].targets == {"probe_hate": 0}
     assert {"umsab_de", "umsab_en"} <= by_source.keys()
     assert by_source["umsab_de"][2].targets == {"sentiment": 2}
 
@@ -139,6 +139,8 @@ class CautiousModerator:
     """Calls every post sarcastic, whatever is more probable: as an operator's threshold would have it."""
 
     calibration = Calibration()
+
+    picture_frame = Frame()
 
     def label(self, posts: Sequence[Post]) -> list[PostLabels]:
         """The same for all."""

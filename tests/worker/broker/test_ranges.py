@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from tests.worker.system import Servers
 from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, read_ranges
-from worker.broker.ranges import Bound, OffsetRange, freeze, parse_bound, parse_partitions
+from worker.broker.ranges import Bound, OffsetRange, freeze, parse_bound, parse_partitions, parse_range
 from worker.errors import SettingsError
 from worker.settings import KafkaSettings
 
@@ -31,6 +31,29 @@ def test_what_is_no_bound_is_refused(text: str) -> None:
     """The message quotes it."""
     with pytest.raises(SettingsError, match="no bound"):
         parse_bound(text)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("5", "3"),
+        ("5", "5"),
+        ("latest", "latest"),
+        ("earliest", "earliest"),
+        ("latest", "7"),
+        ("2026-11-20", "2026-11-19T23:59:59Z"),
+    ],
+)
+def test_a_range_that_can_hold_nothing_is_refused(start: str, end: str) -> None:
+    """Whatever stands on the topic: both bounds are quoted."""
+    with pytest.raises(SettingsError, match=f"--from {start} --to {end}: the range holds nothing"):
+        parse_range(start, end)
+
+
+@pytest.mark.parametrize(("start", "end"), [("3", "5"), ("earliest", "0"), ("5", "2026-11-20"), ("earliest", "latest")])
+def test_a_range_that_may_hold_something_passes(start: str, end: str) -> None:
+    """What an offset and a time mean together, the topic alone says."""
+    assert parse_range(start, end) == (parse_bound(start), parse_bound(end))
 
 
 @pytest.mark.parametrize("text", ["", "a", "5-3", "1,,2"])

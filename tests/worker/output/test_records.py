@@ -3,13 +3,15 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
+
 from mmorient import PostLabels, Reading
 from mmorient.labels import TASKS, task_label
 from schemas import DeadLetter, Label, LabelSet, ModelStamp
 from tests.worker.records import StandInRecord, item_of
 from worker.errors import InvalidRecordError
 from worker.items import Item
-from worker.output.records import RecordBuilder
+from worker.output.records import KEY_DROPPED_HEADER, RecordBuilder
 
 STAMP = ModelStamp(name="m", checkpoint="sha256:" + "0" * 64, graph_context="bank", precision="fp32")
 ROUTES = {task: f"labels.{task}" for task in ("sentiment", "sarcasm", "offensiveness")}
@@ -62,6 +64,29 @@ def test_a_label_says_what_was_read() -> None:
             "unread": 0.31,
             "truncated_text": False,
         }
+
+
+@pytest.mark.parametrize(
+    ("fields", "written"),
+    [
+        ({"community": "gardening"}, {"community": "gardening"}),
+        ({"created_at": "2026-11-20T13:00:00+01:00"}, {"created_at": "2026-11-20T12:00:00Z"}),
+        ({"created_at": "2026-11-20T12:00:00.25"}, {"created_at": "2026-11-20T12:00:00.250000Z"}),
+        ({"created_at": "0001-01-01T00:00:00+01:00"}, {}),
+        ({"community": "x" * 257, "created_at": "yesterday"}, {}),
+        ({"community": "x" * 256}, {"community": "x" * 256}),
+        ({}, {}),
+    ],
+)
+def test_a_label_says_where_and_when_its_post_was_written(fields: dict[str, str], written: dict[str, str]) -> None:
+    """As the post has it, the same moment in the same bytes; what it has not, or cannot be read, is no field."""
+    item = labelled()
+    item.post = item_of(7, text="x", **fields).post
+    for routes in (ROUTES, {"sentiment": "all", "sarcasm": "all"}):
+        record = stage(routes).records([item])[0]
+        value = json.loads(record.value or b"")
+        assert {name: value[name] for name in ("community", "created_at") if name in value} == written
+        assert record.value == stage(routes).records([item])[0].value
 
 
 def test_a_label_says_which_threshold_decided_it() -> None:
@@ -194,3 +219,25 @@ def test_a_dead_letter_larger_than_its_topic_takes_comes_in_parts() -> None:
         assert headers["own"] == b"1"
         assert (part.topic, part.key) == ("dead", b"k")
         assert len(part.value or b"") + sum(len(name) + len(content) for name, content in part.headers) < 2000
+
+
+def test_a_label_that_its_topic_does_not_take_is_a_dead_letter() -> None:
+    """The broker would refuse it for ever; its dead letter, in parts if need be, fits the topic of dead letters."""
+    builder = RecordBuilder(
+        routes=ROUTES, dead_letter_topic="dead", max_dead_letter_bytes=2000, max_label_bytes=3000, stamp=STAMP
+    )
+    item = labelled()
+    assert {record.topic for record in builder.records([item])} == set(ROUTES.values())
+    assert item.rejection is None
+    item.record.key = b"k" * 3000  # type: ignore[misc]
+    dead = builder.records([item])
+    assert {record.topic for record in dead} == {"dead"}
+    assert item.rejection is not None
+    assert (item.rejection.stage, item.rejection.reason) == ("output", "label_too_large")
+    for record in dead:
+        headers = dict(record.headers)
+        size = sum(len(name) + len(value or b"") for name, value in record.headers) + len(record.value or b"")
+        assert size + len(record.key or b"") < 2000
+        assert record.key is None
+        assert headers[KEY_DROPPED_HEADER] == b"3000"
+    assert b"".join(record.value or b"" for record in dead) == item.record.value

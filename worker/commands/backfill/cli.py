@@ -5,12 +5,12 @@ from typing import Any, get_args
 
 import click
 
-from worker.commands.options import settings_options
+from worker.commands.options import SettingsCommand, settings_options
 from worker.errors import SettingsError
 from worker.isolation.priority import Priority
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.option("--from", "start", default="earliest", show_default=True, help="earliest, offset, or ISO 8601 time.")
 @click.option(
     "--to", "end", default="latest", show_default=True, help="The same, or latest: as it is when the backfill begins."
@@ -66,20 +66,26 @@ def backfill(
     Any number of processes with the same command share the work, and each ends with exit code 0 when all of it is
     done. The same command after a crash goes on where it stopped. Pages are served only with --http-port.
     """
-    from worker.isolation.priority import lower_priority
-
-    # Before torch makes its threads, which inherit it.
-    lower_priority(priority)
     from mmorient import checkpoint_digest
     from worker.broker.clients import KafkaLinks
-    from worker.broker.ranges import parse_bound, parse_partitions
+    from worker.broker.ranges import parse_partitions, parse_range
     from worker.commands.backfill.request import Request, backfill_settings
+    from worker.commands.listening import refuse_taken_address
     from worker.commands.run_once import run_once
     from worker.commands.startup import read_settings, refuse_missing_files
     from worker.intake.bounded_run import Restraint
+    from worker.isolation.priority import lower_priority
 
+    since, until = parse_range(start, end)
+    if dry_run and resume:
+        raise SettingsError("--dry-run or --resume, not both: what is left of a backfill, its own group knows")
+    if not dry_run and (as_json or cost_per_hour is not None):
+        raise SettingsError("--json and --cost-per-hour belong to --dry-run")
     live = read_settings(options)
     refuse_missing_files(live)
+    serves_pages = options.get("http__port") is not None
+    if serves_pages and not dry_run:
+        refuse_taken_address(live.http)
     digest = checkpoint_digest(live.checkpoint)
     settings = backfill_settings(
         live,
@@ -89,12 +95,14 @@ def backfill(
         tasks=[] if tasks is None else [task.strip() for task in tasks.split(",")],
     )
     request = Request(
-        parse_bound(start),
-        parse_bound(end),
+        since,
+        until,
         None if partitions is None else parse_partitions(partitions),
         digest,
         settings,
     )
+    # Before torch makes its threads, which inherit it.
+    lower_priority(priority)
     links = KafkaLinks(settings.kafka.bootstrap_servers or "", settings.kafka)
     restraint = Restraint(max_posts_per_second, device_share)
     if dry_run:
@@ -103,8 +111,6 @@ def backfill(
         said = run_once(estimate(links, request, restraint, cost_per_hour=cost_per_hour))
         click.echo(json.dumps(said.as_json(), indent=2) if as_json else said.readable())
         return
-    if as_json or cost_per_hour is not None:
-        raise SettingsError("--json and --cost-per-hour belong to --dry-run")
     from worker.commands.backfill.following import Backfill
     from worker.commands.backfill.starting import start as begin
 
@@ -113,6 +119,9 @@ def backfill(
     topics = ", ".join(dict.fromkeys(settings.kafka.routes.values()))
     asked = next(iter(begun.plans.values())).asked
     click.echo(f"backfill of {asked}: {run.offsets} offsets, group {settings.kafka.group_id}, to {topics}", err=True)
+    if not run.offsets:
+        click.echo(f"the range holds nothing of {settings.kafka.posts_topic}: no post was labelled", err=True)
+        return
     if begun.done == run.offsets:
         click.echo("nothing is left to do: another --group-id begins another backfill", err=True)
         return
@@ -120,4 +129,4 @@ def backfill(
         click.echo(f"{begun.done} of them are done already", err=True)
     from worker.app import run_bounded
 
-    run_bounded(settings, run, pages=options.get("http__port") is not None)
+    run_bounded(settings, run, pages=serves_pages)

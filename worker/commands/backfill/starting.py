@@ -19,7 +19,7 @@ from worker.broker.group_offsets import begin, committed_offsets
 from worker.broker.positions import name_of
 from worker.broker.range_reader import connected_reader
 from worker.broker.ranges import OffsetRange, freeze
-from worker.broker.topics import create_topics, partition_counts, replication_factor
+from worker.broker.topics import create_topics, no_such_topic, partition_counts, replication_factor
 from worker.commands.backfill.request import Request
 from worker.errors import FatalError, LaneError, SettingsError
 from worker.intake.journal import Journal, Plan
@@ -154,7 +154,7 @@ async def _sources(admin: AIOKafkaAdminClient, request: Request) -> list[TopicPa
     topic = request.settings.kafka.posts_topic
     count = (await partition_counts(admin, [topic])).get(topic, 0)
     if not count:
-        raise FatalError(f"topic {topic} does not exist")
+        raise await no_such_topic(admin, topic, request.settings.kafka)
     beyond = sorted(number for number in request.partitions or () if number >= count)
     if beyond:
         raise SettingsError(f"--partitions: {topic} has no partition {beyond[0]}; it has {count}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from worker.commands.options import settings_options
+from worker.commands.options import SettingsCommand, settings_options
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _filters(limit: str) -> Callable[[_Command], _Command]:
     return decorate
 
 
-@dead_letters.command("list")
+@dead_letters.command("list", cls=SettingsCommand)
 @_filters("rows to show  [20 in the table, all with --json]")
 @click.option(
     "--by", "kind", type=click.Choice(_GROUPINGS), default="error", show_default=True, help="what makes a row"
@@ -64,7 +64,7 @@ def list_(kind: str, as_json: bool, **options: Any) -> None:
     run_once(list_letters(question, kind=kind, as_json=as_json))
 
 
-@dead_letters.command()
+@dead_letters.command(cls=SettingsCommand)
 @click.argument("position", required=False)
 @_filters("letters to show  [10]")
 @click.option("--raw", is_flag=True, help="write the post's bytes, and nothing else, to standard output")
@@ -86,7 +86,7 @@ def show(position: str | None, raw: bool, as_json: bool, **options: Any) -> None
     run_once(show_letters(question, place, raw=raw, as_json=as_json))
 
 
-@dead_letters.command()
+@dead_letters.command(cls=SettingsCommand)
 @_filters("posts to write at most; the next replay goes on behind them")
 @click.option(
     "--max-attempts", type=click.IntRange(1), default=3, show_default=True,
@@ -138,13 +138,13 @@ def _question(options: dict[str, Any]) -> "Question":
     Raises:
         SettingsError: one of them cannot be used.
     """
-    from worker.broker.ranges import parse_bound, parse_partitions
+    from worker.broker.ranges import parse_partitions, parse_range
     from worker.commands.dead_letters.question import Question
     from worker.commands.dead_letters.selecting import Selection
     from worker.commands.startup import read_settings
 
     taken = {name: options.pop(name) for name in ("stages", "errors", "communities", "post_ids")}
-    start, end = parse_bound(options.pop("start")), parse_bound(options.pop("end"))
+    start, end = parse_range(options.pop("start"), options.pop("end"))
     partitions, limit = options.pop("partitions"), options.pop("limit")
     return Question(
         kafka=read_settings(options).kafka,

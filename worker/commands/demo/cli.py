@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from worker.commands.stack.stack import Stack
+from worker.secrets import without_password
 from worker.settings import KafkaSettings, load_settings
 
 
@@ -38,7 +39,7 @@ def demo(folder: Path, posts_per_second: float) -> None:
     stack.down()
     try:
         endpoints = stack.up()
-        console.print(f"Kafka at {endpoints.kafka}, Redis at {endpoints.redis}")
+        console.print(f"Kafka at {endpoints.kafka}, Redis at {without_password(endpoints.redis or '')}")
         # On a broker that is not the demo's own, it keeps to topics of its own.
         prefix = f"demo-{uuid4().hex[:8]}." if settings.kafka.bootstrap_servers else ""
         kafka = KafkaSettings(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.commands.options import nested, settings_options
+from mmorient.commands.usage import HTML_ENDINGS, wrong_ending
+from worker.commands.options import SettingsCommand, nested, settings_options
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _NEEDED = ("duckdb", "jinja2", "matplotlib", "pyarrow", "scipy")
 _OVER = 3
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.argument("left")
 @click.argument("right")
 @click.option("--from", "start", default="earliest", show_default=True, help="of topics: earliest, an offset, a time")
@@ -63,17 +64,18 @@ def diff(**options: Any) -> None:
     topic:NAME and file:NAME say which is meant.
     """
     _check_extra()
-    from worker.broker.ranges import parse_bound, parse_partitions
+    from worker.broker.ranges import parse_partitions, parse_range
     from worker.commands.diff.read.sources import parse_posts, parse_source
     from worker.commands.diff.request import Request, parse_limits
 
     take = options.pop
     partitions, posts = take("partitions"), take("posts")
+    since, until = parse_range(take("start"), take("end"))
     request = Request(
         left=parse_source(take("left"), take("left_checkpoint")),
         right=parse_source(take("right"), take("right_checkpoint")),
-        start=parse_bound(take("start")),
-        end=parse_bound(take("end")),
+        start=since,
+        end=until,
         partitions=None if partitions is None else parse_partitions(partitions),
         posts=None if posts is None else parse_posts(posts),
         no_posts=take("no_posts"),
@@ -90,6 +92,8 @@ def diff(**options: Any) -> None:
         raise SettingsError("--follow needs a topic: files are read once")
     if html is not None and not html.parent.is_dir():
         raise SettingsError(f"--html: no such folder: {html.parent}")
+    if html is not None and (said := wrong_ending(html, HTML_ENDINGS)):
+        raise SettingsError(f"--html: {said}")
     settings = _settings(options, needs_broker=request.reads_topics)
     from worker.commands.diff.following import Follow
     from worker.commands.diff.show.showing import Show

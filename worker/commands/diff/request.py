@@ -77,6 +77,8 @@ def parse_limits(texts: tuple[str, ...]) -> dict[str, float]:
     limits: dict[str, float] = {}
     for text in texts:
         task, _, share = text.rpartition("=")
+        if task in limits:
+            raise SettingsError(f"--fail-over {text!r}: {task or 'all tasks'} has a limit already: which is meant?")
         try:
             limits[task] = float(share)
         except ValueError as error:

@@ -24,7 +24,7 @@ from redis.exceptions import (
 from worker.commands.doctor.dialling import reach
 from worker.commands.doctor.examination import Check
 from worker.commands.doctor.findings import Outcome, failure, ok, skipped, warning
-from worker.commands.stack.external import without_password
+from worker.secrets import without_password
 from worker.settings import RedisSettings
 
 _URL = "MODERATE_REDIS__URL"
@@ -79,7 +79,7 @@ class Cache:
     def _client(self) -> Redis:
         if self._redis is None:
             self._redis = Redis.from_url(
-                self._settings.url or "",
+                self._settings.address,
                 socket_timeout=_WAIT_SECONDS,
                 socket_connect_timeout=_WAIT_SECONDS,
                 protocol=2,

@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 
-from worker.commands.options import settings_options
+from worker.commands.options import SettingsCommand, settings_options
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.option(
     "--only", multiple=True, metavar="AREA",
     help="look only at an area (settings, broker, topics, permissions, …) or a check (topics.sizes), and at what it "

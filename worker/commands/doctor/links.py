@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.conn import AIOKafkaConnection, create_conn
 
 from worker.broker.clients import KafkaLinks
 
@@ -28,16 +27,6 @@ class DoctorLinks(KafkaLinks):
         Two that ask at once on one machine fence each other, and nobody else.
         """
         return f"{self.settings.group_id}:doctor:{socket.gethostname()}"
-
-    async def connection(self, host: str, port: int, *, timeout_seconds: float) -> AIOKafkaConnection:
-        """Return a connection to one broker, logged in.
-
-        Raises:
-            KafkaError, OSError, TimeoutError: it could not be had.
-        """
-        return await create_conn(
-            host, port, request_timeout_ms=round(timeout_seconds * 1000), client_id="doctor", **self._security()
-        )
 
     def client(self) -> AIOKafkaClient:
         """Return a client for requests of any kind, to any broker."""

@@ -1,6 +1,5 @@
 """This machine: memory, processors, temporary files, open files, the port of the pages, the clock."""
 
-import errno
 import os
 import resource
 import shutil
@@ -14,7 +13,9 @@ import psutil
 from worker.commands.doctor.cgroups import ControlGroup
 from worker.commands.doctor.examination import Check
 from worker.commands.doctor.findings import Outcome, failure, ok, skipped, warning
-from worker.commands.doctor.pages import WorkerBeside, listen_error
+from worker.commands.doctor.pages import WorkerBeside
+from worker.commands.doctor.report import RUNS_ALREADY
+from worker.commands.listening import obstacle
 from worker.settings import HttpSettings, Settings
 
 # Resident memory of a process with the shipped checkpoint loaded, one post labelled (778 MiB: docs/doctor.md).
@@ -124,26 +125,18 @@ class Machine:
     async def _port(self) -> Outcome:
         http = self._http
         where = f"{http.host}:{http.port}"
-        error = listen_error(http.host, http.port)
-        if error is None:
+        found = obstacle(http)
+        if found is None:
             if http.host in {"127.0.0.1", "localhost", "::1"} and "KUBERNETES_SERVICE_HOST" in self._environment:
                 return warning(
                     f"{where} is free, and out of reach of the probes, which come to the pod's address",
                     "set MODERATE_HTTP__HOST=0.0.0.0",
                 )
             return ok(f"{where} is free")
-        if error.errno == errno.EADDRINUSE:
-            if await self._beside.runs():
-                return ok(f"{where}: a worker runs here and answers; a second one needs a port of its own")
-            return failure(
-                f"{where} is taken by something that is no worker",
-                "set MODERATE_HTTP__PORT to a port that is free, or end what listens there",
-            )
-        if error.errno == errno.EACCES:
-            return failure(f"{where} is not for this user", "set MODERATE_HTTP__PORT to 1024 or more")
+        if found.is_taken and await self._beside.runs():
+            return ok(f"{where}: {RUNS_ALREADY}; a second one needs a port of its own, and ends with 2 without")
         return failure(
-            f"nothing can listen on {where}: {error.strerror or error}",
-            "set MODERATE_HTTP__HOST to an address of this machine",
+            f"{where} is taken by something that is no worker" if found.is_taken else found.says, found.remedy
         )
 
     async def _clock(self) -> Outcome:

@@ -1,8 +1,7 @@
-"""The port of the worker's pages, and whether a worker answers there already."""
+"""Whether a worker answers on its pages already."""
 
 import asyncio
 import json
-import socket
 from contextlib import suppress
 
 _ANSWER_SECONDS = 2.0
@@ -40,18 +39,3 @@ class WorkerBeside:
                     writer.close()
                 return _SIGN in json.loads(answer.partition(b"\r\n\r\n")[2])
         return False
-
-
-def listen_error(host: str, port: int) -> OSError | None:
-    """Return why nothing can listen on an address; None where something can."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            # As servers do: connections that were closed a moment ago do not count.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        return error
-    return None

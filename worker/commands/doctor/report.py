@@ -6,17 +6,20 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from rich.console import Console
 from rich.text import Text
 
 from worker.commands.doctor.findings import Finding
+from worker.secrets import is_secret
 
 _MARKS = {"ok": "✓", "warning": "!", "failure": "✗", "skipped": "-"}
 _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red", "skipped": "dim"}
 _NARROWEST = 40
 _HIDDEN = "…"
+# What the check of the port says where the worker in question has begun already.
+RUNS_ALREADY = "a worker runs here and answers"
 _SHORTEST_SECRET = 3  # a shorter one would blot out parts of words
 
 
@@ -30,12 +33,10 @@ def secrets_in(values: Mapping[str, str | None]) -> set[str]:
     for name, value in values.items():
         if not value:
             continue
-        if "PASSWORD" in name.upper():
+        if is_secret(name) and not name.upper().endswith(("_FILE", "REDIS__URL", "PROXY")):
             found.add(value)
-        try:
-            password = urlsplit(value).password
-        except ValueError:
-            password = value.partition("://")[2].rpartition("@")[0].partition(":")[2]
+        # By its last @: of an address that cannot be read nobody knows where the password ends.
+        password = value.partition("://")[2].rpartition("@")[0].partition(":")[2]
         if password:
             found |= {password, unquote(password)}
     return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
@@ -121,9 +122,9 @@ def _summary(findings: Sequence[Finding]) -> Text:
     said = ", ".join(part for part in parts if part)
     if found["failures"]:
         return Text(f"{said}: this worker would not run", "bold red")
-    if found["warnings"]:
-        return Text(f"{said}: this worker would run", "yellow")
-    return Text(f"{said}: this worker would run", "green")
+    runs = any(RUNS_ALREADY in one.says for one in findings if one.check == "machine.port")
+    verdict = "a worker with these settings runs here, a second one would not" if runs else "this worker would run"
+    return Text(f"{said}: {verdict}", "yellow" if found["warnings"] else "green")
 
 
 def _counted(count: int, word: str) -> str:

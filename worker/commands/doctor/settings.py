@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,11 @@ from worker.broker.topics import shadow_topics
 from worker.commands.doctor.examination import Check
 from worker.commands.doctor.findings import Outcome, failure, listed, ok, skipped, warning
 from worker.commands.options import nested, setting_variables
+from worker.commands.startup import missing_log_in
 from worker.errors import SettingsError
+from worker.secrets import is_secret
 from worker.settings import KafkaSettings, Settings, load_settings
+from worker.variables import nearest
 
 _PREFIX = "MODERATE_"
 _UNKNOWN = "extra_forbidden"
@@ -131,11 +133,9 @@ class SettingsChecks:
 
 def _security_of(kafka: KafkaSettings) -> Iterator[Outcome]:
     protocol, log_in = kafka.security_protocol, kafka.security_protocol.startswith("SASL")
-    credentials = {"USERNAME": kafka.sasl_username, "PASSWORD": kafka.sasl_password}
-    missing = [f"MODERATE_KAFKA__SASL_{name}" for name, value in credentials.items() if value is None]
-    if log_in and missing:
+    if missing := missing_log_in(kafka):
         yield failure(f"{protocol} wants a log-in, and {listed(missing)} is not set", f"set {listed(missing)}")
-    if not log_in and len(missing) < len(credentials):
+    if not log_in and (kafka.sasl_username is not None or kafka.sasl_password is not None):
         yield warning(
             f"a log-in is set and not used: the transport is {protocol}",
             f"set MODERATE_KAFKA__SECURITY_PROTOCOL to SASL_{protocol}, or take the MODERATE_KAFKA__SASL_… away",
@@ -194,8 +194,8 @@ def _tables() -> set[str]:
 
 
 def _unknown(name: str, place: str) -> Outcome:
-    near = get_close_matches(name, setting_variables(), n=1, cutoff=0.7)
-    remedy = f"write {near[0]}, or remove {name}" if near else f"remove {name}; `moderate run --help` lists all"
+    near = nearest(name, setting_variables())
+    remedy = f"write {near}, or remove {name}" if near else f"remove {name}; `moderate run --help` lists all"
     if any(name.startswith(f"{group}__") for group in _groups()):
         return failure(f"{name} ({place}) is no setting, and the worker refuses to start with it", remedy)
     return warning(f"{name} ({place}) is no setting: it is ignored", remedy)
@@ -206,7 +206,7 @@ def _invalid(entry: Any) -> Outcome:
     path = [str(part) for part in entry["loc"]]
     variable = _PREFIX + "__".join(part.upper() for part in path)
     value = entry["input"]
-    shown = f" (got {value!r})" if isinstance(value, str | int | float) and "PASSWORD" not in variable else ""
+    shown = f" (got {value!r})" if isinstance(value, str | int | float) and not is_secret(variable) else ""
     message = str(entry["msg"]).removeprefix("Value error, ")
     return failure(f"{variable}: {message}{shown}", f"correct {variable}{_meaning(path)}")
 

@@ -4,27 +4,32 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mmorient import Refusals
-from worker.commands.options import settings_options
+from worker.commands.options import SettingsCommand, settings_options
 from worker.errors import FatalError, SettingsError
 
 if TYPE_CHECKING:
+    from aiokafka.admin import AIOKafkaAdminClient
+
     from mmorient import Archive
+    from worker.broker.clients import KafkaLinks
     from worker.commands.import_archive.progress import Progress
     from worker.commands.import_archive.records import Malformed, Outcome, RecordMaker
+    from worker.commands.import_archive.run import Import
     from worker.commands.import_archive.terms import Terms
     from worker.settings import Settings
 
 _DIGEST_CHARS = 12
+_HOW_TO_SEND = ", --malformed send those that were refused"
 
 
-@click.command("import")
+@click.command("import", cls=SettingsCommand)
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--topic", help="Where the posts go; the worker's posts topic otherwise.")
 @click.option("--key", default="id", show_default=True, help="Field of a post that is its record's key.")
@@ -73,10 +78,14 @@ def import_(
         raise SettingsError("standard input cannot be read twice: an import needs files")
     for empty in archive.empty:
         click.echo(f"moderate: {empty}: is empty, passed over", err=True)
-    name = name or archive.digest.removeprefix("sha256:")[:_DIGEST_CHARS]
+    # Of the paths alone, so that files which have grown are found to be an import that was begun with less of them.
+    named = name is not None
+    name = name or _short(archive.inputs.places)
     if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
         raise SettingsError(f"--name {name!r}: letters, digits, dots, underscores and hyphens")
-    command = _Command(settings, archive, topic or settings.kafka.posts_topic, name, key, malformed, as_json)
+    command = _Command(
+        settings, archive, topic or settings.kafka.posts_topic, name, key, malformed, as_json, named=named
+    )
     try:
         refused = asyncio.run(
             command.dry_run() if dry_run else command.run(resume=resume, max_posts_per_second=max_posts_per_second)
@@ -98,6 +107,7 @@ class _Command:
     key: str
     malformed: "Malformed"
     as_json: bool
+    named: bool = True
     warned: bool = False
     refusals: "Refusals" = field(
         default_factory=lambda: Refusals(lambda said: click.echo(f"moderate: {said}", err=True))
@@ -108,7 +118,6 @@ class _Command:
         from tqdm import tqdm
 
         from worker.broker.clients import KafkaLinks
-        from worker.commands.import_archive.run import Import
         from worker.commands.import_archive.terms import terms_of
 
         kafka = self.settings.kafka
@@ -116,14 +125,21 @@ class _Command:
         async with links.connected_admin() as admin:
             terms = await terms_of(links, admin, self.topic)
             links = KafkaLinks(links.bootstrap_servers, kafka, max_batch_bytes=terms.max_bytes)
-            one = Import(links, self.topic, self.name, self.archive.digest)
+            one = await self._import(links, admin)
             # Before the producer's fence, which would end the import that it finds under way.
             found = await one.progress(admin)
+            again = found is not None and found.finished and found.malformed == "refuse" and found.refused > 0
+            if again and self.malformed == "send":
+                one = one.of_refused()
+                self.name = one.name
+                found = await one.progress(admin)
+            else:
+                again = False
             one.check(found, resume=resume)
             if found is not None and found.finished:
                 self._summary(found, one.group_id, complete_already=True)
                 return 0
-            maker = self._maker(terms)
+            maker = self._maker(terms, only_malformed=again)
             with tqdm(total=self.archive.bytes, unit="B", unit_scale=True, unit_divisor=1024, disable=None) as bar:
 
                 def report(piece: "Sequence[Outcome]") -> None:
@@ -175,13 +191,44 @@ class _Command:
             )
         return refused
 
-    def _maker(self, terms: "Terms") -> "RecordMaker":
+    async def _import(self, links: "KafkaLinks", admin: "AIOKafkaAdminClient") -> "Import":
+        from worker.commands.import_archive.progress import Progress
+        from worker.commands.import_archive.run import Import
+
+        inputs = self.archive.inputs
+        fresh = Progress(
+            inputs=inputs.digest,
+            contents=inputs.contents,
+            sizes=inputs.said_sizes,
+            key=self.key,
+            malformed=self.malformed,
+        )
+
+        def difference(found: "Progress") -> str | None:
+            return inputs.difference(found.inputs, found.contents, found.sizes)
+
+        one = Import(links, self.topic, self.name, fresh, difference)
+        earlier = replace(one, name=_short(inputs.digest))
+        if not self.named and await earlier.written(admin) is not None:
+            # Begun before names were made of paths alone.
+            self.name = earlier.name
+            return earlier
+        return one
+
+    def _maker(self, terms: "Terms", *, only_malformed: bool = False) -> "RecordMaker":
         from mmorient import PostReader
         from worker.commands.import_archive.records import RecordMaker
 
         kafka = self.settings.kafka
         reader = PostReader(kafka.text_format, kafka.post_fields)
-        return RecordMaker(self.archive, terms, key=self.key, malformed=self.malformed, reader=reader)
+        return RecordMaker(
+            self.archive,
+            terms,
+            key=self.key,
+            malformed=self.malformed,
+            reader=reader,
+            only_malformed=only_malformed,
+        )
 
     def _say(self, piece: "Sequence[Outcome]", terms: "Terms") -> None:
         for outcome in piece:
@@ -217,9 +264,14 @@ class _Command:
             click.echo(
                 f"import {self.name} into {self.topic} is complete: {progress.sent} posts sent, "
                 f"{progress.refused} rows refused; another --name sends them again"
+                f"{_HOW_TO_SEND * (progress.refused > 0 and progress.malformed == 'refuse')}"
             )
         else:
             click.echo(f"sent {progress.sent} posts into {self.topic} (import {self.name})")
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:_DIGEST_CHARS]
 
 
 def _time(milliseconds: int) -> str:

@@ -14,6 +14,10 @@ class Progress(BaseModel):
 
     Args:
         inputs: digest of the archive's files: their paths and sizes.
+        contents: digest of what these begin and end with.
+        sizes: of the files, where they are few.
+        key: field of a post that is its record's key.
+        malformed: what became of rows that are no post: refuse or send; None where an earlier version wrote this.
         file, row: the place up to which all rows are done.
         sent: records.
         refused: rows that no record was sent for.
@@ -24,6 +28,10 @@ class Progress(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     inputs: str
+    contents: str | None = None
+    sizes: list[int] | None = None
+    key: str | None = None
+    malformed: str | None = None
     file: int = 0
     row: int = 0
     sent: int = 0

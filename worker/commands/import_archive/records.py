@@ -69,6 +69,7 @@ class RecordMaker:
         key: the field whose value is the record's key.
         malformed: refuse what is no Post, or send it as it is, for the worker to dead-letter.
         reader: reads posts as the worker will.
+        only_malformed: pass over all rows that are posts: an earlier import has sent them.
         now: current time.
     """
 
@@ -80,6 +81,7 @@ class RecordMaker:
         key: str = "id",
         malformed: Malformed = "refuse",
         reader: PostReader | None = None,
+        only_malformed: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._archive = archive
@@ -87,25 +89,28 @@ class RecordMaker:
         self._key = key
         self._malformed = malformed
         self._reader = reader or PostReader()
+        self._only_malformed = only_malformed
         self._now = now
 
     def outcomes(self, start: Place, done: int) -> Iterator[Outcome]:
         """Yield what becomes of each row from a place on, before which `done` rows lie."""
         for number, row in enumerate(self._archive.rows(start), start=done):
             outcome = Outcome(self._archive.name(row), row.end, self._archive.read_bytes(row))
-            yield self._outcome(outcome, row, number)
+            made = self._outcome(outcome, row, number, self._malformed)
+            if not self._only_malformed or self._outcome(outcome, row, number, "refuse").refused is not None:
+                yield made
 
-    def _outcome(self, outcome: Outcome, row: Row, number: int) -> Outcome:
+    def _outcome(self, outcome: Outcome, row: Row, number: int, malformed: Malformed) -> Outcome:
         now_ms = _milliseconds(self._now())
         try:
-            record = self._record(row, number, now_ms)
+            record = self._record(row, number, now_ms, malformed)
         except InvalidRecordError as error:
             return replace(outcome, refused=str(error))
         if (refused := self._terms.refusal(record.size, record.timestamp_ms, now_ms)) is not None:
             return replace(outcome, refused=refused)
         return replace(outcome, record=record, old=self._terms.outlived(record.timestamp_ms, now_ms))
 
-    def _record(self, row: Row, number: int, now_ms: int) -> ImportRecord:
+    def _record(self, row: Row, number: int, now_ms: int, malformed: Malformed) -> ImportRecord:
         if row.refused is not None:
             raise InvalidRecordError("import", row.refused)
         value = row.value.rstrip(b"\r\n")
@@ -114,7 +119,7 @@ class RecordMaker:
             value = with_pictures(value, fields, self._archive.folder(row))
             post = self._post(value)
         except InvalidRecordError:
-            if self._malformed == "refuse":
+            if malformed == "refuse":
                 raise
         # Out of an envelope the id is the post's, whatever the envelope calls it.
         key = post.id.encode() if post is not None and self._key == "id" else _key(fields.get(self._key))

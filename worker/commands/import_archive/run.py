@@ -6,7 +6,7 @@ A killed import has its last transaction whole or not at all, and goes on at the
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -39,13 +39,15 @@ class Import:
         links: of the broker.
         topic: where the records go.
         name: tells this import from others into the topic.
-        inputs: digest of the archive's files.
+        fresh: the progress of one that begins: its inputs, and how they are sent.
+        difference: says what differs between the archive and the inputs of a progress; None where nothing does.
     """
 
     links: KafkaLinks
     topic: str
     name: str
-    inputs: str
+    fresh: Progress
+    difference: Callable[[Progress], str | None]
 
     @property
     def group_id(self) -> str:
@@ -62,19 +64,43 @@ class Import:
 
         Raises:
             FatalError: the broker does not say.
-            SettingsError: an import of this name was begun with another archive.
+            SettingsError: an import of this name was begun with another archive, or otherwise.
+        """
+        found = await self.written(admin)
+        if found is not None:
+            self._compare(found)
+        return found
+
+    async def written(self, admin: AIOKafkaAdminClient) -> Progress | None:
+        """Return the progress of whatever import has this name; None where none has.
+
+        Raises:
+            FatalError: the broker does not say.
         """
         try:
             async with asyncio.timeout(_ASK_SECONDS):
-                found = await self._asked(admin)
+                return await self._asked(admin)
         except TimeoutError as error:
             raise FatalError(f"no answer from the broker about group {self.group_id}") from error
-        if found is not None and found.inputs != self.inputs:
+
+    def _compare(self, found: Progress) -> None:
+        about = f"import {self.name} into {self.topic} was begun with"
+        if differs := self.difference(found):
             raise SettingsError(
-                f"import {self.name} into {self.topic} was begun with other inputs (names or sizes differ); "
-                "name the same ones, or another --name"
+                f"{about} other inputs ({differs}): what was sent of them is not sent again; name the same ones, or "
+                "send all with another --name"
             )
-        return found
+        if found.key not in {None, self.fresh.key}:
+            raise SettingsError(f"{about} --key {found.key}, not {self.fresh.key}: take the same, or another --name")
+        if not found.finished and found.malformed not in {None, self.fresh.malformed}:
+            raise SettingsError(
+                f"{about} --malformed {found.malformed}: go on with that; once it is complete, --malformed send sends "
+                "what was refused"
+            )
+
+    def of_refused(self) -> "Import":
+        """Return the import of the rows that this one refused, which has a progress of its own."""
+        return replace(self, name=f"{self.name}.refused")
 
     async def _asked(self, admin: AIOKafkaAdminClient) -> Progress | None:
         while True:
@@ -116,7 +142,7 @@ class Import:
             SettingsError: it was begun by another process meanwhile.
             FatalError: the broker or the archive failed; what is committed is kept.
         """
-        progress = Progress(inputs=self.inputs)
+        progress = self.fresh
         rate_limit = RateLimit(max_posts_per_second)
         # A slow import's transactions are a second's posts, not a burst and a long pause.
         max_rows = rate_limit.at_once(_TRANSACTION_ROWS)

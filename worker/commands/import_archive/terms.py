@@ -7,8 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.partitioner import murmur2
 
 from worker.broker.clients import KafkaLinks
-from worker.broker.topics import partition_counts, topic_configs
-from worker.errors import FatalError
+from worker.broker.topics import no_such_topic, partition_counts, topic_configs
 
 _FOR_EVER = 2**63 - 1
 _NAMES = (
@@ -81,7 +80,7 @@ async def terms_of(links: KafkaLinks, admin: AIOKafkaAdminClient, topic: str) ->
     """
     partitions = (await partition_counts(admin, [topic])).get(topic)
     if partitions is None:
-        raise FatalError(f"topic {topic} does not exist: run `moderate topics create`")
+        raise await no_such_topic(admin, topic, links.settings)
     said = await topic_configs(admin, topic, _NAMES)
     largest = min(
         int(said.get("max.message.bytes", links.settings.max_request_bytes)), links.settings.max_request_bytes

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from worker.commands.options import settings_options
+from worker.commands.options import SettingsCommand, settings_options
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.argument("post_id")
 @click.option("--key", help="of the post's record, where that is not its id, such as the author's id")
 @click.option("--all-partitions", is_flag=True, help="search them all: keys are unknown, or partitions were added")
@@ -46,18 +46,19 @@ def labels(
     Looks into the one partition that the post's key has by Kafka's default partitioner; the key is taken
     to be the id.
     """
-    from worker.broker.ranges import parse_bound
+    from worker.broker.ranges import parse_range
     from worker.commands.labels.command import Wanted, find_labels
     from worker.commands.run_once import run_once
     from worker.commands.startup import read_settings
 
+    since, until = parse_range(start, end)
     wanted = Wanted(
         post_id=post_id,
         key=post_id if key is None else key,
         all_partitions=all_partitions,
         patterns=patterns,
-        start=parse_bound(start),
-        end=parse_bound(end),
+        start=since,
+        end=until,
         newest=newest,
     )
     kafka = read_settings(options).kafka

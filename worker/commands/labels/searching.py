@@ -87,7 +87,21 @@ async def search(
                 elif (letter := Letter.of([record])).is_of(post_id):
                     found.append(letter)
         found += [letter for letter in await _joined(consumer, in_parts) if letter.is_of(post_id)]
-        yield window, sorted(found, key=lambda one: (one.timestamp, one.position), reverse=True)
+        yield window, by_post(found)
+
+
+def by_post(found: Sequence[Found]) -> list[Found]:
+    """Return findings newest first, those of one post together: an id that was posted twice is two posts."""
+    newest: dict[Position, int] = {}
+    for one in found:
+        post = one.post or one.position
+        newest[post] = max(one.timestamp, newest.get(post, one.timestamp))
+
+    def place(one: Found) -> tuple[int, Position, int, Position]:
+        post = one.post or one.position
+        return newest[post], post, one.timestamp, one.position
+
+    return sorted(found, key=place, reverse=True)
 
 
 async def _joined(consumer: AIOKafkaConsumer, first_parts: Sequence[ConsumerRecord]) -> Sequence[Letter]:

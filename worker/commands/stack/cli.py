@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from worker.commands.stack.external import without_password
 from worker.commands.stack.server import Server
 from worker.commands.stack.stack import Stack
+from worker.secrets import without_password
 from worker.settings import load_settings
 
 _folder = click.option(

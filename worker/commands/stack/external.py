@@ -1,11 +1,11 @@
 """Servers that the settings name: they are used as they are, and none is started in their place."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from worker.commands.stack.kafka import answers_kafka
 from worker.commands.stack.redis import answers_redis
 from worker.errors import FatalError
+from worker.secrets import without_password
 from worker.settings import load_settings
 
 KAFKA_VARIABLE = "MODERATE_KAFKA__BOOTSTRAP_SERVERS"
@@ -42,7 +42,7 @@ class NamedServers:
         """
         settings = load_settings()
         tls = settings.kafka.security_protocol.endswith("SSL")
-        return cls(settings.kafka.bootstrap_servers or None, settings.redis.url or None, kafka_tls=tls)
+        return cls(settings.kafka.bootstrap_servers or None, settings.redis.address or None, kafka_tls=tls)
 
     def kafka_answers(self) -> bool:
         """Return whether one of the brokers answers."""
@@ -62,9 +62,3 @@ class NamedServers:
             raise FatalError(f"{KAFKA_VARIABLE}: no broker answers at {self.kafka}")
         if self.redis is not None and not self.redis_answers():
             raise FatalError(f"{REDIS_VARIABLE}: no Redis answers at {without_password(self.redis)}")
-
-
-def without_password(url: str) -> str:
-    """Return an address that may be shown."""
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":…@", 1) if password else url

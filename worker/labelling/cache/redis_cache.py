@@ -14,12 +14,30 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import InvalidResponse, OutOfMemoryError, ResponseError
+from redis.exceptions import (
+    BusyLoadingError,
+    InvalidResponse,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from mmorient import Embedding
 from worker.labelling.cache.breaker import Breaker
-from worker.labelling.cache.entries import FORMAT, EntryError, is_storable, pack, pack_text, unpack, unpack_text
+from worker.labelling.cache.entries import (
+    FORMAT,
+    UNSEALED,
+    EntryError,
+    Seal,
+    is_storable,
+    pack,
+    pack_text,
+    unpack,
+    unpack_text,
+)
 from worker.telemetry.metrics import CACHE_AVAILABLE, CACHE_SECONDS
 
 log = structlog.get_logger(__name__)
@@ -86,8 +104,9 @@ class RedisCache:
         timeout_seconds: longest wait for one answer.
         retry_after_seconds: pause after a failure.
         slow_seconds: look-ups that take longer on average are a failure.
-        on_failure: called with the kind of each failure (timeout, error, full, slow, garbage) and of each value that
-            is not what was stored (garbage, wrong_size).
+        seal: of entries.
+        on_failure: called with the kind of each failure (timeout, error, full, failover, slow, garbage) and of each
+            value that is not what was stored (garbage, wrong_size, forged).
         clock: monotonic seconds.
     """
 
@@ -99,6 +118,7 @@ class RedisCache:
         timeout_seconds: float,
         retry_after_seconds: float,
         slow_seconds: float = 0.1,
+        seal: Seal = UNSEALED,
         on_failure: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -116,6 +136,7 @@ class RedisCache:
         self._timeout_seconds = timeout_seconds
         self._retry_after_seconds = retry_after_seconds
         self._slow_seconds = slow_seconds
+        self._seal = seal
         self._on_failure = on_failure
         self._clock = clock
         self._all = Breaker(retry_after_seconds, clock)
@@ -132,19 +153,21 @@ class RedisCache:
 
     async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Embedding]:
         """Return what is there of `keys` (key to expected width); nothing where Redis does not answer in time."""
-        return await self._find(list(keys), lambda key, value: unpack(key, value, keys[key]))
+        return await self._find(list(keys), lambda key, value: unpack(key, value, keys[key], self._seal))
 
     async def store(self, embeddings: Mapping[bytes, Embedding]) -> None:
         """Keep embeddings by key; a failure is counted and forgotten."""
-        await self._store({key: pack(key, entry) for key, entry in embeddings.items() if is_storable(entry)})
+        await self._store(
+            {key: pack(key, entry, self._seal) for key, entry in embeddings.items() if is_storable(entry)}
+        )
 
     async def find_texts(self, keys: Sequence[bytes]) -> dict[bytes, str]:
         """Return the read texts that are there of `keys`."""
-        return await self._find(keys, unpack_text)
+        return await self._find(keys, lambda key, value: unpack_text(key, value, self._seal))
 
     async def store_texts(self, texts: Mapping[bytes, str]) -> None:
         """Keep read texts by key."""
-        await self._store({key: pack_text(key, text) for key, text in texts.items()})
+        await self._store({key: pack_text(key, text, self._seal) for key, text in texts.items()})
 
     async def _find(self, keys: Sequence[bytes], unpack_one: Callable[[bytes, object], _Entry]) -> dict[bytes, _Entry]:
         if not keys or not self._all.admits():
@@ -182,6 +205,9 @@ class RedisCache:
                 for key, value in entries.items():
                     pipeline.set(key, value, ex=self._ttl_seconds)
                 await pipeline.execute()
+        except ReadOnlyError:
+            # Its name stands for another server now: whoever stays connected to this one would never find that out.
+            raise
         except ResponseError as error:
             self._fail(self._writes, "full" if isinstance(error, OutOfMemoryError) else "error", error)
         else:
@@ -229,7 +255,7 @@ class RedisCache:
                 "redis_unavailable",
                 access="writes" if breaker is self._writes else "all",
                 kind=kind,
-                error=str(error) or type(error).__name__,
+                error=_said(error),
                 retry_seconds=self._retry_after_seconds,
             )
 
@@ -237,4 +263,15 @@ class RedisCache:
 def _kind(error: Exception) -> str:
     if isinstance(error, TimeoutError | RedisTimeoutError):
         return "timeout"
+    if isinstance(error, ReadOnlyError | MasterDownError | BusyLoadingError):
+        return "failover"
     return "garbage" if isinstance(error, InvalidResponse) else "error"
+
+
+def _said(error: Exception | str) -> str:
+    """Return what may be logged of an error: the client quotes commands, and so keys and entries."""
+    if isinstance(error, str):
+        return error
+    if isinstance(error, OSError | RedisConnectionError | RedisTimeoutError):
+        return str(error) or type(error).__name__
+    return type(error).__name__

@@ -1,18 +1,25 @@
 """What the doctor says of the machine, of containers and of clusters that no test has."""
 
 import asyncio
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from worker.commands.doctor.broker import Broker
 from worker.commands.doctor.cgroups import ControlGroup
 from worker.commands.doctor.dialling import Dialled, Node
 from worker.commands.doctor.examination import Check, examine
-from worker.commands.doctor.findings import Outcome, failure, ok
+from worker.commands.doctor.findings import Finding, Outcome, failure, ok
 from worker.commands.doctor.links import DoctorLinks
 from worker.commands.doctor.machine import MODEL_BYTES, Machine
+from worker.commands.doctor.report import print_findings
+from worker.commands.doctor.settings import _security_of
 from worker.commands.doctor.topics import Topic, Topics
+from worker.commands.listening import refuse_taken_address
+from worker.commands.startup import refuse_half_log_in
+from worker.errors import SettingsError
 from worker.settings import KafkaSettings, Settings
 
 
@@ -99,6 +106,45 @@ async def test_pages_out_of_the_probes_reach() -> None:
     settings = Settings.model_validate({"http": {"port": 18080}})
     machine = Machine(settings, environment={"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
     assert "MODERATE_HTTP__HOST=0.0.0.0" in ((await said(machine.checks(), "machine.port")).remedy or "")
+
+
+async def test_doctor_and_worker_say_the_same_of_a_taken_port() -> None:
+    """They ask the same code: what the worker refuses, the doctor calls a failure, with the same remedy."""
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply)
+        writer.close()
+
+    reply = b"HTTP/1.0 200 OK\r\n\r\n{}"
+    server = await asyncio.start_server(answer, "127.0.0.1")
+    async with server:
+        settings = Settings.model_validate({"http": {"port": server.sockets[0].getsockname()[1]}})
+        found = await said(Machine(settings).checks(), "machine.port")
+        with pytest.raises(SettingsError, match="port that is free") as refused:
+            refuse_taken_address(settings.http)
+        assert (found.status, str(found.remedy) in str(refused.value)) == ("failure", True)
+        # A worker's own page: what runs here is fine, and a second one is refused all the same.
+        reply = b'HTTP/1.0 200 OK\r\n\r\n{"loop_lag_seconds": 0.0}'
+        found = await said(Machine(settings).checks(), "machine.port")
+        assert (found.status, "ends with 2 without" in found.says) == ("ok", True)
+        console = Console(file=io.StringIO(), width=200)
+        print_findings([Finding("machine.port", found.status, found.says)], console)
+        assert "runs here, a second one would not" in console.file.getvalue()  # type: ignore[attr-defined]
+        with pytest.raises(SettingsError, match="is taken by another process"):
+            refuse_taken_address(settings.http)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [({}, "SASL_USERNAME and MODERATE_KAFKA__SASL_PASSWORD"), ({"sasl_username": "u"}, "SASL_PASSWORD")],
+)
+def test_doctor_and_worker_say_the_same_of_half_a_log_in(given: dict[str, str], missing: str) -> None:
+    """Whatever of the two is not set is named by both."""
+    kafka = KafkaSettings.model_validate({"security_protocol": "SASL_SSL", **given})
+    with pytest.raises(SettingsError, match=f"{missing}$"):
+        refuse_half_log_in(kafka)
+    (found,) = [one for one in _security_of(kafka) if one.status == "failure"]
+    assert all(name in found.says for name in missing.split(" and "))
 
 
 def a_broker(level: int, nodes: int) -> Broker:

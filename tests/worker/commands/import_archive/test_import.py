@@ -201,6 +201,32 @@ async def test_malformed_rows_may_be_sent_as_they_are(stream: Stream, tmp_path: 
     assert {record.value: record.key for record in records} == {lines[0]: None, lines[1]: b"empty", lines[2]: b"path"}
 
 
+async def test_what_was_refused_is_sent_when_that_is_asked_for(stream: Stream, tmp_path: Path) -> None:
+    """Once the import is complete: the refused rows alone, each once; nothing of the rest is sent again."""
+    await create_topic(stream)
+    lines = [b'{"id": "good", "text": "x"}', b"not json", b'{"id": "empty"}', b'{"id": "late", "text": "y"}']
+    file = write(tmp_path / "a.jsonl", lines)
+    assert (await stream.command("import", str(file)))[0] == 1
+    code, output, _ = await stream.command("import", str(file))
+    assert code == 0
+    assert "2 posts sent, 2 rows refused" in output
+    assert "--malformed send" in output
+    code, output, errors = await stream.command("import", str(file), "--malformed", "send")
+    assert (code, "sent 2 posts" in output) == (0, True), errors
+    code, output, _ = await stream.command("import", str(file), "--malformed", "send")
+    assert (code, "is complete: 2 posts sent" in output) == (0, True)
+    records = (await stream.read(stream.posts))[stream.posts]
+    assert Counter(record.value for record in records) == Counter(lines)
+    with file.open("ab") as more:
+        more.write(b'{"id": "more", "text": "z"}\n')
+    code, _, errors = await stream.command("import", str(file))
+    assert (code, errors.count("\n")) == (2, 1)
+    assert f"({file} had {file.stat().st_size - 28} bytes, it has {file.stat().st_size})" in errors
+    code, _, errors = await stream.command("import", str(file), "--name", "all", "--key", "author_id")
+    code, _, errors = await stream.command("import", str(file), "--name", "all")
+    assert (code, "was begun with --key author_id, not id" in errors) == (2, True)
+
+
 async def test_another_topic_and_key(stream: Stream, tmp_path: Path) -> None:
     """Records without the field have no key and are spread; the archive's own name is a digest, and sends it once."""
     await stream.create_topics(PARTITIONS)
@@ -241,7 +267,7 @@ async def test_a_dry_run_says_what_would_be_sent(stream: Stream, tmp_path: Path)
         (["none.jsonl"], 2, "none.jsonl: no such file"),
         (["-"], 2, "standard input cannot be read twice"),
         (["a.jsonl", "--name", "a b"], 2, "'a b'"),
-        (["a.jsonl", "--topic", "there.is.none"], 1, "topic there.is.none does not exist"),
+        (["a.jsonl", "--topic", "there.is.none"], 1, "--kafka-posts-topic there.is.none` makes it"),
         (["a.jsonl", "--kafka-bootstrap-servers", "127.0.0.1:1"], 1, "no answer from the broker"),
     ],
 )

@@ -13,7 +13,7 @@ from tests.worker.system import TASKS, Stream, administrator, post
 from worker.broker.positions import Position
 from worker.broker.ranges import OffsetRange, parse_bound
 from worker.commands.labels.command import Wanted, find_labels
-from worker.commands.labels.searching import FoundLabel, partition_of, windows
+from worker.commands.labels.searching import FoundLabel, by_post, partition_of, windows
 from worker.commands.labels.showing import lines_of
 from worker.errors import FatalError
 
@@ -201,3 +201,17 @@ async def test_the_command_answers_in_lines_that_harm_no_terminal(stream: Stream
     code, output, errors = await stream.command("labels", "nobody", "--from", "2040-01-01T00:00:00Z")
     assert (code, output, len(errors.strip().splitlines())) == (1, "", 1)
     assert "an earlier --from" in errors
+
+
+def test_an_id_that_was_posted_twice_is_two_posts() -> None:
+    """Whatever the order in which their labels were written: newest first, those of one post together."""
+
+    def found(task: str, offset: int, timestamp: int) -> FoundLabel:
+        source = {"topic": "posts", "partition": 0, "offset": offset}
+        return FoundLabel(Position(f"labels.{task}", 0, offset), timestamp, {"task": task, "source": source})
+
+    written = [found(task, offset, timestamp) for timestamp, (task, offset) in enumerate(
+        [("sarcasm", 1), ("sarcasm", 2), ("sentiment", 1), ("sentiment", 2), ("humour", 1)]
+    )]  # fmt: skip
+    ordered = [(one.post.offset if one.post else None, one.label["task"]) for one in by_post(written)]
+    assert ordered == [(1, "humour"), (1, "sentiment"), (1, "sarcasm"), (2, "sentiment"), (2, "sarcasm")]

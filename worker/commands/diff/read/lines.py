@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - queries are made of this package's own names and numbers, and of quoted literals
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 from worker.commands.diff.read.store import SideName, Store
 
 _NAMED = 5
+_NO_LABELS = re.compile(r'"labels":\s*\{\s*\}')
 _CHUNK = 4096
 
 _ANSWER = "label VARCHAR, probabilities MAP(VARCHAR, DOUBLE)"
@@ -211,7 +213,7 @@ class Intake:
         )
         good = self._database.execute("SELECT sequence FROM piece GROUP BY sequence HAVING bool_and(usable)").fetchall()
         if len(good) < count:
-            read = {sequence - start for (sequence,) in good}
+            read = {sequence - start for (sequence,) in good} | _without_labels(records.values)
             tally.refuse(records, [index for index in range(count) if index not in read])
 
     def _pieces(self, records: Records, start: int, kind: _Kind) -> None:
@@ -237,6 +239,11 @@ class Intake:
             )
         finally:
             self._database.unregister("batch")
+
+
+def _without_labels(values: Sequence[str | None]) -> set[int]:
+    """Return the lines of posts that nothing could be used of: they say so, and hold no label to compare."""
+    return {index for index, value in enumerate(values) if value is not None and _NO_LABELS.search(value)}
 
 
 def _clean(value: str | None) -> str | None:
