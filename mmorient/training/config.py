@@ -13,13 +13,16 @@ from mmorient.errors import DataError
 SHARES: dict[str, tuple[float, ...]] = {
     "sentiment": (0.3, 0.35, 0.35),
     "humour": (0.5, 0.5),
-    "sarcasm": (0.6, 0.4),
-    "offensiveness": (0.7, 0.3),
+    "sarcasm": (0.5, 0.5),
+    "offensiveness": (0.6, 0.4),
     "motivation": (0.5, 0.5),
 }
 """Task to the share of its classes that the bundled checkpoint's probabilities are stated for: near those of labelled
 tweets; even where memes alone have labels."""
 Tuning = Literal["full", "lora", "frozen"]
+
+DEGREE_SHARES: dict[str, tuple[float, ...]] = {"offensiveness_degrees": (0.5, 0.3, 0.2)}
+"""The same of degrees beyond "not at all": raters of memes called nearly all that is offensive slight."""
 
 
 class TrainConfig(BaseModel):
@@ -140,9 +143,12 @@ class TrainConfig(BaseModel):
         "sarcasm_forum": 0.3,
         "offensive_swapped": 0.5,
         "umsab_en": 0.5,
+        "hatemoji": 0.4,
+        "hatemoji_beside": 0.4,
+        "contrast": 0.5,
     }
     class_weights: dict[str, tuple[float, ...]] = {}
-    shares: dict[str, tuple[float, ...]] = {**SHARES, "offensiveness_degrees": (0.5, 0.3, 0.2)}
+    shares: dict[str, tuple[float, ...]] = {**SHARES, **DEGREE_SHARES}
     probe_weight: float = 0.3
     untaught: tuple[str, ...] = ("emotion", "plain", "offensive_swapped", "contrast")
     ordinary: tuple[str, ...] = ("mvsa",)

@@ -20,7 +20,7 @@ from mmorient.config import Calibration, HeadCalibration
 from mmorient.labels import TASKS
 from mmorient.moderator import Moderator
 from mmorient.network.mm_orient import DEGREES, task_heads
-from mmorient.training.config import SHARES
+from mmorient.training.config import DEGREE_SHARES, SHARES
 from mmorient.training.data.examples import VAL, Example
 from mmorient.training.judging.evaluating import post_of
 from mmorient.training.judging.metrics import Bin, calibration_error, reliability_bins, share_weights
@@ -79,7 +79,7 @@ def calibrate(
         least: Posts that every class of a head must have.
     """
     before = moderator.calibration
-    wanted = {**SHARES, **before.shares, **(shares or {})}
+    wanted = {**SHARES, **DEGREE_SHARES, **before.shares, **(shares or {})}
     validation = [example for example in examples if example.split == VAL]
     fits = []
     for modalities in ("text", "image", "text+image"):
@@ -187,8 +187,16 @@ def _has(example: Example, modalities: str) -> bool:
 
 
 def _rows(members: Sequence[Example], modalities: str, head: str) -> list[int]:
-    """Those that teach a head: with texts alone, posts that never had a picture where there are any."""
+    """Those that teach a head: with texts alone, posts that never had a picture where there are any.
+
+    A set that lacks a class says nothing of its share: it is left out where there are others.
+    """
     rows = [row for row, example in enumerate(members) if head in example.targets]
+    seen: dict[str, set[int]] = {}
+    for row in rows:
+        seen.setdefault(members[row].source, set()).add(members[row].targets[head])
+    whole = [row for row in rows if len(seen[members[row].source]) == task_heads()[head]]
+    rows = whole or rows
     if modalities == "text" and not head.endswith(DEGREES):
         bare = [row for row in rows if members[row].picture is None]
         preferred = [row for row in bare if members[row].source == _TEXT_SOURCES.get(head)]
