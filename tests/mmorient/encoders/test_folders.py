@@ -154,7 +154,7 @@ def _json(name: str, **fields: object) -> Spoil:
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json"),
         (
             lambda folder: (folder / "tokenizer.json").unlink(),
-            "what else is there knows 5 of 99 tokens",
+            "none can be made: it knows 5 tokens of 99",
         ),
         (
             lambda folder: edit_tensors(
