@@ -1,5 +1,6 @@
 """What each page takes for granted. A page with commands that is not named here fails its test."""
 
+import itertools
 import json
 import shutil
 import time
@@ -125,7 +126,14 @@ def encoder_folders(scene: Scene) -> None:
 
     write_xlm_roberta(scene.folder / "models" / "xlm-roberta-base")
     write_dinov2(scene.folder / "models" / "dinov2-base")
-    own_posts(scene)
+    (scene.folder / "DATA").mkdir()
+    who = ("rain", "sun", "dog", "cat", "tea", "bus", "town", "song", "road", "bread")
+    rows = ["text,split,offensiveness"]
+    for number, (one, other) in enumerate(itertools.permutations(who, 2)):
+        said, label = (("love", "not_offensive"), ("hate", "offensive"))[number % 2]
+        label = label if number % 7 else "offensive"  # nothing is sure
+        rows.append(f"{said} {one} {other} {number},{'val' if number % 3 else 'train'},{label}")
+    (scene.folder / "DATA" / "ours.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 def secured(scene: Scene) -> None:

@@ -232,6 +232,7 @@ def test_deltas_are_merged_and_the_checkpoint_is_the_model_that_was_trained(
     assert torch.equal(found.argmax(1), wanted.argmax(1))
 
 
+@pytest.mark.soak
 def test_weights_beside_the_checkpoint_are_shared_and_held_against_their_digest(data: Path, tmp_path: Path) -> None:
     """Frozen encoders of two checkpoints lie once on the disk; another byte is refused."""
     config = configured(tmp_path, "bert", "vit", fine_tuning="frozen", encoder_weights="beside", epochs=1, log_steps=1)
