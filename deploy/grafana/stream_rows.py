@@ -302,6 +302,7 @@ FAILURES = [
             target(rate("moderate_tombstones_total", "result") + " > 0", "deletions: {{result}}"),
             target(rate("moderate_no_posts_total") + " > 0", "other events"),
             target(rate("moderate_registry_failures_total", "kind") + " > 0", "Schema Registry: {{kind}}"),
+            target(rate("moderate_after_commit_failures_total", "part") + " > 0", "after the commit: {{part}}"),
         ],
         width=24,
         unit="reqps",

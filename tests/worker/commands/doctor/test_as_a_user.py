@@ -34,7 +34,9 @@ def run_doctor(
         for kind, most in (limits or {}).items():
             resource.setrlimit(kind, (most, most))
 
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODERATE_")}
+    # The width of somebody's terminal is theirs.
+    others = ((name, value) for name, value in os.environ.items() if name != "COLUMNS")
+    environment = {name: value for name, value in others if not name.startswith("MODERATE_")}
     return subprocess.run(
         [sys.executable, "-m", "worker", "doctor", *arguments],
         env=environment | {"PYTHONPATH": str(ROOT)} | settings, cwd=folder, preexec_fn=limit,
