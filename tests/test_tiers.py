@@ -42,6 +42,7 @@ def test_every_set_of_marks_has_one_tier() -> None:
 
 
 @pytest.mark.model
+@pytest.mark.soak
 def test_the_tiers_hold_every_test_once(tmp_path: Path) -> None:
     """What `check` collects, without reading files that load torch, is what it would have chosen from all; no more.
 

@@ -243,6 +243,7 @@ def test_any_number_of_tiles_gives_the_same_bits(untrained: Path, monkeypatch: p
     assert [answers_of(single)([post])[0] for post in posts[:9]] == found[0][:9]
 
 
+@pytest.mark.soak
 def test_what_is_stamped_follows_the_bits() -> None:
     """Another kind of processor, imitated, is independent as well; where its bits are others, its stamp is."""
     avx2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}

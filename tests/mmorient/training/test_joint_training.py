@@ -79,6 +79,7 @@ def test_the_run_leaves_its_metrics_and_plots(trained: Path) -> None:
     assert all((trained / "work" / name).read_bytes()[:4] == b"\x89PNG" for name in ("curves.png", "reliability.png"))
 
 
+@pytest.mark.soak
 def test_an_interrupted_run_ends_in_the_same_weights(
     data: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

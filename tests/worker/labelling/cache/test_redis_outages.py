@@ -243,17 +243,18 @@ async def test_out_of_memory(redis: Server, failures: Counter[str]) -> None:
 
 
 async def test_read_only(redis: Server, failures: Counter[str]) -> None:
-    """A Redis that became somebody's replica is read and not written to."""
+    """A Redis that became somebody's replica is left, as the name may lead elsewhere by now, and read again soon."""
     asked = entries(10)
     async with cache_at(address_of(redis), failures) as cache:
         await cache.store(asked)
         with client_of(redis) as client:
             # Of a master that is not there: it serves what it has.
             client.execute_command("REPLICAOF", "127.0.0.1", "1")
-            for _ in range(5):
-                await cache.store(asked)
-                assert await found(cache, asked) == 10
-            assert failures == {"error": 1}
+            await cache.store(asked)
+            assert failures == {"failover": 1}
+            async with asyncio.timeout(20):
+                while await found(cache, asked) < 10:
+                    await asyncio.sleep(0.05)
             client.execute_command("REPLICAOF", "NO", "ONE")
         await is_back(cache, entries(10, first=10))
 
