@@ -54,6 +54,7 @@ class Demo:
     folder: Path
     posts_per_second: float
     rows: dict[Position, Row] = field(default_factory=dict)
+    deletions: int = 0
     sent_ms: dict[Position, int] = field(default_factory=dict)
     latencies_seconds: list[float] = field(default_factory=list)
 
@@ -175,6 +176,10 @@ class Demo:
                 # A record may have neither key nor value, which only whole batches can carry.
                 partition = number % _PARTITIONS
                 sent = await (await producer.send_batch(batch, self.kafka.posts_topic, partition=partition))
+                if sample.value is None:
+                    # The deletion of a post: the worker passes it over, and nothing comes out.
+                    self.deletions += 1
+                    continue
                 position = (partition, sent.offset)
                 self.rows[position] = Row(sample.title, sample.pictures)
                 self.sent_ms[position] = sent.timestamp if sent.timestamp > 0 else round(time.time() * 1000)
@@ -186,7 +191,7 @@ class Demo:
         ordered = sorted(self.latencies_seconds) or [0.0]
         show = self.console.print
         show()
-        show(f"posts in          {len(self.rows)}")
+        show(f"posts in          {len(self.rows)}, and {self.deletions} deletion, passed over")
         show(f"labelled          {outcome.labelled}")
         show(f"dead-lettered     {outcome.dead_lettered}")
         show(f"cache hits        {hits:.0f} of {hits + misses:.0f} look-ups")
