@@ -124,24 +124,35 @@ def count(posts: Mapping[Position, Fed], found: Found, topics: Sequence[str]) ->
         extra = sum(max(0, number - 1) for number in (*counts, len(dead))) + bool(dead and any(counts))
         if extra:
             outcome.note("duplicated", position, f"labels {counts}, dead letters {len(dead)}", extra)
-        if dead:
-            stage, value = dead[0]
-            outcome.dead_lettered[stage] += 1
-            if stage != fed.expect or value != fed.value:
-                changed = "" if value == fed.value else ", its bytes changed"
-                outcome.note("unexpected", position, f"stage {stage}, expected {fed.expect}{changed}")
-        elif all(counts):
-            outcome.labelled += 1
-            if fed.expect != LABELS:
-                outcome.note("missing_dead_letters", position, f"expected stage {fed.expect}")
-        else:
-            outcome.note("lost", position, f"labels {counts}, no dead letter")
+        _settle(outcome, position, fed, dead, counts)
     strangers = {position for labels in found.labels.values() for position in labels} | set(found.dead_letters)
     for position in sorted(strangers - set(posts)):
         outcome.note("duplicated", position, "no such post")
     for position in found.elsewhere:
         outcome.note("wrong_partition", position)
     return outcome
+
+
+def _settle(
+    outcome: Outcome, position: Position, fed: Fed, dead: Sequence[tuple[str, bytes | None]], counts: Sequence[int]
+) -> None:
+    """Note what became of one post."""
+    if fed.value is None:
+        # The deletion of a post is passed over: nothing comes out.
+        if dead or any(counts):
+            outcome.note("unexpected", position, f"a deletion has labels {counts}, dead letters {len(dead)}")
+    elif dead:
+        stage, value = dead[0]
+        outcome.dead_lettered[stage] += 1
+        if stage != fed.expect or value != fed.value:
+            changed = "" if value == fed.value else ", its bytes changed"
+            outcome.note("unexpected", position, f"stage {stage}, expected {fed.expect}{changed}")
+    elif all(counts):
+        outcome.labelled += 1
+        if fed.expect != LABELS:
+            outcome.note("missing_dead_letters", position, f"expected stage {fed.expect}")
+    else:
+        outcome.note("lost", position, f"labels {counts}, no dead letter")
 
 
 def compare(
