@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mmorient.errors import DataError
+from mmorient.labels import TASKS
 
 SHARES: dict[str, tuple[float, ...]] = {
     "sentiment": (0.3, 0.35, 0.35),
@@ -195,6 +196,11 @@ class TrainConfig(BaseModel):
     task_features: bool = True
     threshold: float = Field(default=0.9, gt=0, lt=1)
     context: Literal["bank", "batch"] = "bank"
+
+    @property
+    def stated_for(self) -> dict[str, tuple[float, ...]]:
+        """Task to the share of each class that a checkpoint's probabilities are stated for: ``shares`` but degrees'."""
+        return {task: self.shares[task] for task in TASKS if task in self.shares}
 
 
 def read_config(file: Path | None) -> TrainConfig:

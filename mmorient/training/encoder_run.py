@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from mmorient.labels import TASKS
 from mmorient.training.config import TrainConfig
 from mmorient.training.data.readers import read_all
 from mmorient.training.fitting.bank_choice import bank_counts, draw_bank
@@ -84,7 +83,6 @@ def train_encoders(
         write_batch_scores(prepared.model, data_set, config.rows, work / BATCH_SCORES)
     write_encoders(prepared, config, out)
     leave()
-    stated_for = {task: config.shares[task] for task in TASKS if task in config.shares}
     calibrate_checkpoint(
-        out, examples, work / RELIABILITY, stated_for, device="cuda" if device.type == "cuda" else "cpu"
+        out, examples, work / RELIABILITY, config.stated_for, device="cuda" if device.type == "cuda" else "cpu"
     )

@@ -12,7 +12,6 @@ import torch
 from mmorient.checkpointing.loading import load_checkpoint
 from mmorient.checkpointing.saving import save_calibration
 from mmorient.errors import DataError
-from mmorient.labels import TASKS
 from mmorient.moderator import DeviceName, Moderator
 from mmorient.reference import REFERENCE, Reference, count_labels, save_reference
 from mmorient.training.config import TrainConfig
@@ -26,13 +25,12 @@ from mmorient.training.fitting.preparing import fresh_model, model_of, prepare
 from mmorient.training.fitting.rehearsal import rehearsing
 from mmorient.training.judging.calibrating import Fit, calibrate, describe
 from mmorient.training.judging.changes import measure_changes
-from mmorient.training.judging.evaluating import post_of
+from mmorient.training.judging.evaluating import posts_of
 from mmorient.training.judging.plots import learning_curves, reliability_diagram
 from mmorient.training.judging.validating import validate
 
 _log = logging.getLogger(__name__)
 CURVES, RELIABILITY, CHANGES = "curves.png", "reliability.png", "changes.json"
-_POSTS_AT_ONCE = 256
 
 
 def train(
@@ -75,9 +73,9 @@ def train(
         },
     )
     kept = checkpoint if config.rehearsal else None
-    if kept is not None and start is not None:
+    if kept is not None:
         config = rehearsing(config, examples)
-        teachers = teachers or (start,)
+        teachers = teachers or (kept.path,)
     prepared = prepare(examples, config, work, checkpoint, teachers, rehearse=kept is not None)
     counts = bank_counts(prepared.data.examples, config.bank, {one.source for one in examples})
     config = config.model_copy(update={"bank": counts})
@@ -95,8 +93,7 @@ def train(
     )
     learning_curves(work / METRICS, work / CURVES)
     finish(model.cpu(), prepared, config, out, kept)
-    stated_for = {task: config.shares[task] for task in TASKS if task in config.shares}
-    calibrate_checkpoint(out, examples, work / RELIABILITY, None if kept is not None else stated_for)
+    calibrate_checkpoint(out, examples, work / RELIABILITY, config.stated_for if kept is None else None)
     if kept is not None:
         changes = measure_changes(kept.path, out, examples)
         (work / CHANGES).write_text(json.dumps([one.as_dict() for one in changes], indent=2), encoding="utf-8")
@@ -146,11 +143,7 @@ def reference_of(path: Path, examples: Sequence[Example], device: DeviceName = "
     validation = [example for example in examples if example.split == VAL]
 
     def answers() -> Iterator[dict[str, tuple[str, Mapping[str, float]]]]:
-        for start in range(0, len(validation), _POSTS_AT_ONCE):
-            posts = [
-                post_of(example, "text+image", moderator.picture_frame)
-                for example in validation[start : start + _POSTS_AT_ONCE]
-            ]
+        for posts in posts_of(moderator, validation, "text+image"):
             for said in moderator.label([post for post in posts if post.text or post.pictures]):
                 yield {task: (answer.label, answer.probabilities) for task, answer in said.tasks.items()}
 

@@ -74,8 +74,7 @@ def lessons_of(
     said = {head: torch.zeros(len(asked), sizes[head]) for head in heads}
     shares = torch.bincount(owner, minlength=len(asked)).float() * len(teachers)
     for teacher in teachers if texts else ():
-        answered = _uncalibrated(teacher, texts, heads) if rehearsed else _answers(teacher, texts)
-        for head, answers in answered.items():
+        for head, answers in _answers(teacher, texts, heads, calibrated=not rehearsed).items():
             said[head].index_add_(0, owner, answers)
     lessons = {head: torch.full((len(examples), sizes[head]), torch.nan) for head in heads}
     for head in heads:
@@ -84,23 +83,18 @@ def lessons_of(
     return lessons
 
 
-def _answers(teacher: Path, texts: Sequence[str]) -> dict[str, Tensor]:
-    """Head to probabilities ``[n, classes]``."""
-    moderator = Moderator.from_checkpoint(teacher)
-    answers: dict[str, list[list[float]]] = {head: [] for head in HEADS}
-    for start in tqdm(range(0, len(texts), _CHUNK), desc=f"asking {teacher.name}", disable=None):
-        for labels in moderator.label([Post(text) for text in texts[start : start + _CHUNK]]):
-            for head in HEADS:
-                answers[head].append([*labels.tasks[head].probabilities.values()])
-    return {head: torch.tensor(values) for head, values in answers.items()}
-
-
-def _uncalibrated(teacher: Path, texts: Sequence[str], heads: Sequence[str]) -> dict[str, Tensor]:
-    """Head to the softmax of its outputs ``[n, classes]``."""
+def _answers(teacher: Path, texts: Sequence[str], heads: Sequence[str], *, calibrated: bool) -> dict[str, Tensor]:
+    """Head to probabilities ``[n, classes]``, or before calibration to the softmax of its outputs."""
     moderator = Moderator.from_checkpoint(teacher)
     answers: dict[str, list[Tensor]] = {head: [] for head in heads}
-    for start in tqdm(range(0, len(texts), _CHUNK), desc=f"rehearsing {teacher.name}", disable=None):
-        for logits in moderator.logits(moderator.embed([Post(text) for text in texts[start : start + _CHUNK]])):
-            for head in heads:
-                answers[head].append(torch.tensor(logits[head]).softmax(-1))
+    for start in tqdm(range(0, len(texts), _CHUNK), desc=f"asking {teacher.name}", disable=None):
+        embedded = moderator.embed([Post(text) for text in texts[start : start + _CHUNK]])
+        if calibrated:
+            for labels in moderator.classify(embedded):
+                for head in heads:
+                    answers[head].append(torch.tensor([*labels.tasks[head].probabilities.values()]))
+        else:
+            for logits in moderator.logits(embedded):
+                for head in heads:
+                    answers[head].append(torch.tensor(logits[head]).softmax(-1))
     return {head: torch.stack(values) for head, values in answers.items()}

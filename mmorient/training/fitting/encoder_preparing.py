@@ -23,9 +23,8 @@ from mmorient.training.data.examples import PROBES, TRAIN, Example
 from mmorient.training.data.identity import counterfactuals, plain_mentions
 from mmorient.training.data.near_duplicates import without_crossing
 from mmorient.training.data.regions import fit_projection
-from mmorient.training.data.teaching import lessons_of
 from mmorient.training.data.tokens import TokenTable
-from mmorient.training.fitting.batches import TrainingSet, epochs_of
+from mmorient.training.fitting.batches import TrainingSet
 from mmorient.training.fitting.encoder_model import EncoderModel
 from mmorient.training.fitting.features import (
     Pictures,
@@ -40,6 +39,7 @@ from mmorient.training.fitting.features import (
 )
 from mmorient.training.fitting.finishing import Held, write
 from mmorient.training.fitting.folders import Encoders, rounded
+from mmorient.training.fitting.preparing import teach
 
 _log = logging.getLogger(__name__)
 _SAMPLE = 2000  # texts or pictures that a projection is fitted to, where not all are read anyway
@@ -115,10 +115,7 @@ def prepare_encoders(
         probes=list(sizes.probes),
         config=config,
     )
-    if teachers:
-        rows = {row for epoch in epochs_of(data, config) for batch in epoch for row in batch}
-        asked = [row for row in sorted(rows) if kept[row].source not in config.untaught]
-        data.lessons = lessons_of(teachers, kept, asked)
+    teach(data, config, teachers)
     model = EncoderModel(
         sizes,
         config,

@@ -131,9 +131,30 @@ def prepare(
         probes=list(sizes.probes),
         config=config,
     )
-    if teachers:
-        shown = {row for epoch in epochs_of(data, config) for batch in epoch for row in batch}
-        asked = [row for row in sorted(shown) if rehearse or kept[row].source not in config.untaught]
-        heads = list(sizes.heads) if rehearse else ()
-        data.lessons = lessons_of(teachers, kept, asked, by_words=config.ordinary, rehearsed=heads)
+    teach(data, config, teachers, by_words=config.ordinary, rehearse=rehearse)
     return Prepared(data, sizes, network, projection)
+
+
+def teach(
+    data: TrainingSet,
+    config: TrainConfig,
+    teachers: Sequence[Path],
+    *,
+    by_words: Sequence[str] = (),
+    rehearse: bool = False,
+) -> None:
+    """Put what teachers say of the posts that the run will show into the training set; nothing where there are none.
+
+    Args:
+        data: What is trained on.
+        config: Of the run.
+        teachers: Checkpoints.
+        by_words: Sources of ordinary pictures, whose words say what there is to say.
+        rehearse: As ``prepare`` has it.
+    """
+    if not teachers:
+        return
+    shown = {row for epoch in epochs_of(data, config) for batch in epoch for row in batch}
+    asked = [row for row in sorted(shown) if rehearse or data.examples[row].source not in config.untaught]
+    heads = list(data.heads) if rehearse else ()
+    data.lessons = lessons_of(teachers, data.examples, asked, by_words=by_words, rehearsed=heads)

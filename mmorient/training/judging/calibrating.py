@@ -22,13 +22,12 @@ from mmorient.moderator import Moderator
 from mmorient.network.mm_orient import DEGREES, task_heads
 from mmorient.training.config import DEGREE_SHARES, SHARES
 from mmorient.training.data.examples import VAL, Example
-from mmorient.training.judging.evaluating import post_of
+from mmorient.training.judging.evaluating import posts_of
 from mmorient.training.judging.metrics import Bin, calibration_error, reliability_bins, share_weights
 from mmorient.training.judging.photos import with_photos
 
 # What texts are calibrated on where the set is there: its labels were given to the words alone.
 _TEXT_SOURCES = {"sentiment": "sentiment", "sarcasm": "irony", "offensiveness": "offensive"}
-_CHUNK = 256
 LEAST_POSTS = 20
 
 
@@ -195,7 +194,8 @@ def _rows(members: Sequence[Example], modalities: str, head: str) -> list[int]:
     seen: dict[str, set[int]] = {}
     for row in rows:
         seen.setdefault(members[row].source, set()).add(members[row].targets[head])
-    whole = [row for row in rows if len(seen[members[row].source]) == task_heads()[head]]
+    classes = task_heads()[head]
+    whole = [row for row in rows if len(seen[members[row].source]) == classes]
     rows = whole or rows
     if modalities == "text" and not head.endswith(DEGREES):
         bare = [row for row in rows if members[row].picture is None]
@@ -206,7 +206,6 @@ def _rows(members: Sequence[Example], modalities: str, head: str) -> list[int]:
 
 def _outputs(moderator: Moderator, members: Sequence[Example], modalities: str) -> list[dict[str, list[float]]]:
     outputs: list[dict[str, list[float]]] = []
-    for start in range(0, len(members), _CHUNK):
-        posts = [post_of(example, modalities, moderator.picture_frame) for example in members[start : start + _CHUNK]]
+    for posts in posts_of(moderator, members, modalities):
         outputs += moderator.logits(moderator.embed(posts))
     return outputs

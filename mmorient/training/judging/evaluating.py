@@ -100,10 +100,9 @@ def evaluate(moderator: Moderator, examples: Sequence[Example]) -> Iterator[Scor
 
 def _scores(moderator: Moderator, source: str, modalities: str, examples: list[Example]) -> Iterator[Score]:
     answers: list[PostLabels] = []
-    for start in tqdm(range(0, len(examples), _CHUNK), desc=f"{source} {modalities}", disable=None, leave=False):
-        answers += moderator.label(
-            [post_of(one, modalities, moderator.picture_frame) for one in examples[start : start + _CHUNK]]
-        )
+    calls, title = -(-len(examples) // _CHUNK), f"{source} {modalities}"
+    for posts in tqdm(posts_of(moderator, examples, modalities), total=calls, desc=title, disable=None, leave=False):
+        answers += moderator.label(posts)
     for task in TASKS.values():
         known = [place for place, example in enumerate(examples) if task.name in example.targets]
         if not known:
@@ -192,6 +191,12 @@ def post_of(example: Example, modalities: str, frame: Frame = Frame()) -> Post: 
     """
     text = example.text if "text" in modalities else None
     return Post(text, _pictures(example, frame) if "image" in modalities else ())
+
+
+def posts_of(moderator: Moderator, examples: Sequence[Example], modalities: str) -> Iterator[list[Post]]:
+    """Examples as ``post_of`` has them, in parts that fit into memory, with pictures as the moderator reads them."""
+    for start in range(0, len(examples), _CHUNK):
+        yield [post_of(one, modalities, moderator.picture_frame) for one in examples[start : start + _CHUNK]]
 
 
 def _pictures(example: Example, frame: Frame) -> tuple[Picture, ...]:

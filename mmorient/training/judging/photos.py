@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from mmorient.labels import TASKS
 from mmorient.moderator import Moderator
 from mmorient.training.data.examples import Example
-from mmorient.training.judging.evaluating import post_of
+from mmorient.training.judging.evaluating import posts_of
 from mmorient.training.judging.metrics import f1_scores, macro_f1
 
 ORDINARY = "mvsa"
 """The set whose pictures are a timeline's own."""
 _MEASURED = {"irony": "sarcasm", "offensive": "offensiveness"}
-_CHUNK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +127,8 @@ def _answers(
 ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Task to labels ``[n]`` and probabilities of the second class ``[n]``."""
     labels = []
-    for start in range(0, len(examples), _CHUNK):
-        labels += moderator.label([post_of(one, modalities) for one in examples[start : start + _CHUNK]])
+    for posts in posts_of(moderator, examples, modalities):
+        labels += moderator.label(posts)
     return {
         task: (
             np.array([TASKS[task].classes.index(one.tasks[task].label) for one in labels]),
