@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Literal, Protocol
 
 from mmorient import ParsedPost, PostLabels, Reading
@@ -35,6 +36,53 @@ class Record(Protocol):
     def headers(self) -> Headers: ...  # noqa: D102 - a header may have no value, and a name may come twice
 
 
+class State(Enum):
+    """Where an item is between fetch and commit (`worker/intake/window.py`)."""
+
+    ACCEPTED = "accepted"
+    TOUCHED = "touched"
+    DONE = "done"
+    OVER = "over"
+
+
+class Claim(Protocol):
+    """What whoever labels and commits items needs of the lane that they came through."""
+
+    def touch(self, items: Sequence["Item"]) -> list["Item"]:
+        """Note that items are worked on; return those of them that are not over."""
+        ...
+
+    def untouch(self, items: Sequence["Item"]) -> None:
+        """Note that they wait again."""
+        ...
+
+    def finish(self, items: Sequence["Item"]) -> None:
+        """Note that they are labelled, rejected or passed over."""
+        ...
+
+    @property
+    def has_head(self) -> bool:
+        """Whether there is a slice to be committed."""
+        ...
+
+    def head(self, max_items: int) -> list["Item"]:
+        """Return the next slice."""
+        ...
+
+    async def settle(self, items: Sequence["Item"], records: Sequence["OutgoingRecord"]) -> None:
+        """Publish and commit it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """One stage that items went through together, in nanoseconds since the epoch."""
+
+    stage: str
+    start_ns: int
+    end_ns: int
+
+
 # Media that a label names one by one: with any number of them it stays below 3 KB.
 LISTED_MEDIA = 32
 NOT_LISTED = "not_listed"
@@ -61,6 +109,11 @@ class Item:
     labels: PostLabels | None = None
     rejection: InvalidRecordError | None = None
     passed_over: str | None = None  # reason code
+    lane: Claim | None = None  # None outside the stream
+    state: State = State.ACCEPTED
+    number: int = 0  # in which order items were accepted
+    reserved_bytes: int = 0  # of pictures that are fetched or waited for
+    stages: list[StageTime] = field(default_factory=list)  # that it went through
 
     @property
     def position(self) -> str:

@@ -25,6 +25,7 @@ from worker.intake.lag import Lag
 from worker.intake.lane import LaneTerms
 from worker.intake.lanes import Lanes
 from worker.intake.membership import Membership
+from worker.intake.room import Room
 from worker.isolation.trial import Trial
 from worker.labelling.exactness import is_exact
 from worker.labelling.stages import Stages, load_moderator, open_cache
@@ -159,7 +160,8 @@ class StreamService(Service):
             )
             membership = Membership(self._links, self._health)
             admin, outputs = await membership.connect(stack)
-            terms = _terms(settings, bounded=self._bounded is not None)
+            room = Room(settings.batch.max_in_flight_bytes)
+            terms = _terms(settings, room, bounded=self._bounded is not None)
             consumer = self._links.consumer(terms.worker)
             fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             lanes = Lanes(
@@ -205,9 +207,11 @@ class StreamService(Service):
                     [shadow],
                     forward_tombstones=settings.kafka.forward_tombstones,
                 ),
+                room=room,
+                max_posts=settings.batch.max_posts,
                 max_in_flight=settings.batch.max_in_flight,
-                max_in_flight_bytes=settings.batch.max_in_flight_bytes,
                 rate_limit=rate_limit,
+                lanes=lambda: lanes.assigned,
             )
             await membership.join(stack, admin, consumer, lanes, terms.worker)
             self._pipeline = pipeline
@@ -272,13 +276,14 @@ def _root(error: BaseException) -> BaseException:
     return error
 
 
-def _terms(settings: Settings, *, bounded: bool) -> LaneTerms:
-    kafka, batch = settings.kafka, settings.batch
+def _terms(settings: Settings, room: Room, *, bounded: bool) -> LaneTerms:
+    kafka = settings.kafka
     return LaneTerms(
         group_id=kafka.group_id,
         worker=new_incarnation(),
         timeout_seconds=kafka.transaction_timeout_seconds,
-        in_flight=batch.max_posts * batch.max_in_flight,
+        window=settings.batch.window,
+        room=room,
         bounded=bounded,
     )
 

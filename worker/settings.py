@@ -211,7 +211,10 @@ class MediaSettings(_Group):
     timeout_seconds: Seconds = Field(
         5.0, description="longest time for fetching one picture, retries and redirects included"
     )
-    max_parallel: Count = Field(32, description="fetches at once")
+    max_parallel: Count = Field(64, description="fetches at once")
+    max_held_bytes: Count = Field(
+        512 * 1024 * 1024, description="bytes of pictures between fetch and decoding; a post reserves its largest"
+    )
     allowed_private_hosts: list[str] = Field(
         default=[],
         description="private hosts that may be fetched from, as JSON; host, host:port, *.domain or network; any port",
@@ -252,7 +255,8 @@ class BatchSettings(_Group):
     """How many posts go together."""
 
     max_posts: Count = Field(64, description="posts in one batch")
-    max_in_flight: Count = Field(3, description="batches between fetch and commit")
+    max_in_flight: Count = Field(3, description="batches that are prepared and labelled at once")
+    window: Count = Field(512, description="posts of one partition between fetch and commit")
     max_in_flight_bytes: Count = Field(
         64 * 1024 * 1024, description="bytes of records between fetch and commit; a larger record passes alone"
     )

@@ -109,7 +109,14 @@ BAD = (
     ),
     JournalCheck("an orderly stop between steps notes `closed`", "late", CALM._replace(at_stop=_forgotten), length=14),
     JournalCheck(
-        "the commit of the last step notes `closed`", "hidden", CALM._replace(at_commit=_still_closed), length=12
+        "the commit of the last step notes `closed`", "hidden", CALM._replace(at_commit=_still_closed), length=8
+    ),
+    JournalCheck(
+        "records are accepted beyond the credit of the standing note",
+        "hidden",
+        CALM._replace(ignores_credit=True),
+        (None,),
+        3,
     ),
     JournalCheck("a process takes its broken lane for a death", "alone", CALM._replace(knows_itself=False), (None,), 6),
 )

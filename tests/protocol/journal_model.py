@@ -4,10 +4,11 @@ What is noted, and what follows from a note, is asked of the worker's own `Journ
 them are those of `worker/intake/lane.py` and `worker/pipeline.py`:
 
     claim    find the journal beside the committed offset, note what is at rest
-    accept   a slice where nothing is suspected, several at once; else one step, which is named before it is touched
+    accept   records where nothing is suspected, as many as the standing note covers; else one step, which is named
+             before it is touched
     trial    a record over which a worker died is tried in a child first: a child that dies twice condemns it, one that
              survives clears it for the worker. One that too many workers died of is condemned without
-    commit   the offset behind the first slice, and the note of what is at rest then
+    commit   the offset behind the first records, and the note of what is at rest then, with any credit
     stop     in order, after a drain that was whole or cut short: what is in flight is dropped
     break    the lane breaks with what it has in flight, and the same process claims again
 
@@ -28,6 +29,7 @@ from worker.intake.journal import Caution, Journal
 RECORDS = 5
 STEP = 2
 WINDOW = 3
+_FIRST_CREDIT = 2
 DEATHS_ALONE = journal._DEATHS_ALONE
 UNCOUNTED = 1000  # never: the model counts no further than to `DEATHS_ALONE`
 _PROOF = 2
@@ -51,6 +53,7 @@ class Rules(NamedTuple):
         stops: orderly stops and broken lanes happen, any number of them.
         child_alone: a chance kill may hit the child alone.
         spares_child: the killing record kills the worker, never the child; or no child can be had.
+        ignores_credit: records are accepted up to the window, whatever the standing note covers.
         max_deaths: of the worker by the killing record, where chance kills nothing.
     """
 
@@ -63,13 +66,18 @@ class Rules(NamedTuple):
     stops: bool = True
     child_alone: bool = False
     spares_child: bool = False
+    ignores_credit: bool = False
     max_deaths: int = 3
 
 
 class Lane(NamedTuple):
-    """`flight`: (first, end, touched) of each slice. `child`: how often it died over the record, or `_CLEARED`."""
+    """`flight`: (first, end, touched) of what was accepted together. `credit`: records that may be in flight.
+
+    `child`: how often it died over the record, or `_CLEARED`.
+    """
 
     caution: Caution
+    credit: int
     flight: tuple[tuple[int, int, bool], ...] = ()
     child: int = 0
 
@@ -108,14 +116,14 @@ def moves(rules: Rules, state: State) -> Iterator[Move]:
             yield _claim(rules, state, same=True)
         return
     if rules.stops:
-        note = rules.at_stop(_standing(state), lane.caution.given_up(drained=not lane.flight))
+        note = rules.at_stop(_standing(state), lane.caution.given_up(_in_flight(lane)))
         after = state._replace(journal=_stored(note), lane=None, owner="left")
         yield Move((f"stops in order, leaves {_text(note)}",), after, mishap=True)
         yield Move(("the lane breaks",), state._replace(lane=None, owner="broke"), mishap=True)
-    yield from _accept(state, lane)
+    yield from _accept(rules, state, lane)
     yield from _work(rules, state, lane)
     if lane.flight and lane.flight[0][2]:
-        yield _commit(rules, state, lane, "labelled", "commits")
+        yield from _commit(rules, state, lane, "labelled", "commits")
 
 
 def _claim(rules: Rules, state: State, *, same: bool) -> Move:
@@ -128,24 +136,25 @@ def _claim(rules: Rules, state: State, *, same: bool) -> Move:
     if caution.note.deaths > DEATHS_ALONE:
         # Keeps the states finite: more deaths than these change nothing.
         caution = replace(caution, note=replace(caution.note, deaths=DEATHS_ALONE))
-    note = caution.at_rest()
+    note = caution.at_rest(_FIRST_CREDIT)
     who = f"process {worker}, {'the same' if same else 'another'}, claims at {offset}"
     said = f"{who}, finds {_text(state.journal)}, notes {_text(note)}"
-    return Move((said,), state._replace(journal=_stored(note), lane=Lane(caution)))
+    return Move((said,), state._replace(journal=_stored(note), lane=Lane(caution, _FIRST_CREDIT)))
 
 
-def _accept(state: State, lane: Lane) -> Iterator[Move]:
+def _accept(rules: Rules, state: State, lane: Lane) -> Iterator[Move]:
     """Take what a fetch brought: any number of records up to what fits."""
     caution = lane.caution
     first = lane.flight[-1][1] if lane.flight else state.offset
     if not caution.careful:
-        for end in range(first + 1, min(first + STEP, state.offset + WINDOW, state.end) + 1):
+        room = WINDOW if rules.ignores_credit else lane.credit
+        for end in range(first + 1, min(first + STEP, state.offset + room, state.end) + 1):
             flight = (*lane.flight, (first, end, False))
             yield Move((f"accepts [{first}, {end})",), state._replace(lane=lane._replace(flight=flight)))
     elif not lane.flight:
         for end in range(first + 1, min(first + caution.step, state.end) + 1):
             note = caution.named(end)
-            after = state._replace(journal=_stored(note), lane=Lane(caution, ((first, end, False),)))
+            after = state._replace(journal=_stored(note), lane=Lane(caution, lane.credit, ((first, end, False),)))
             yield Move((f"notes {_text(note)}",), after)
 
 
@@ -154,9 +163,9 @@ def _work(rules: Rules, state: State, lane: Lane) -> Iterator[Move]:
     record = state.offset
     if lane.flight and lane.caution.trial and lane.child != _CLEARED:
         if lane.caution.condemned:
-            yield _commit(rules, state, lane, "condemned", f"condemns {record} without a trial, commits")
+            yield from _commit(rules, state, lane, "condemned", f"condemns {record} without a trial, commits")
         elif record == state.killer and not rules.spares_child:
-            yield _child_died(rules, state, lane, f"a child dies over {record}")
+            yield from _child_died(rules, state, lane, f"a child dies over {record}")
         else:
             yield Move((f"a child survives {record}",), state._replace(lane=lane._replace(child=_CLEARED)))
         return
@@ -181,7 +190,8 @@ def _chance(rules: Rules, state: State) -> Iterator[Move]:
     if lane is None or not lane.flight or not rules.child_alone:
         return
     if lane.caution.trial and not lane.caution.condemned and lane.child != _CLEARED:
-        yield _child_died(rules, left, lane, f"chance kills the child over {state.offset}")._replace(mishap=True)
+        for move in _child_died(rules, left, lane, f"chance kills the child over {state.offset}"):
+            yield move._replace(mishap=True)
 
 
 def _dead(rules: Rules, state: State) -> State:
@@ -192,24 +202,30 @@ def _dead(rules: Rules, state: State) -> State:
     return state._replace(lane=None, owner="dead", in_row=in_row)
 
 
-def _child_died(rules: Rules, state: State, lane: Lane, said: str) -> Move:
+def _child_died(rules: Rules, state: State, lane: Lane, said: str) -> Iterator[Move]:
     if lane.child + 1 == _PROOF:
-        return _commit(rules, state, lane, "condemned", f"{said}, which is condemned, and commits")
-    return Move((said,), state._replace(lane=lane._replace(child=lane.child + 1)))
+        yield from _commit(rules, state, lane, "condemned", f"{said}, which is condemned, and commits")
+    else:
+        yield Move((said,), state._replace(lane=lane._replace(child=lane.child + 1)))
 
 
-def _commit(rules: Rules, state: State, lane: Lane, fate: str, said: str) -> Move:
+def _commit(rules: Rules, state: State, lane: Lane, fate: str, said: str) -> Iterator[Move]:
+    """Commit, with any credit for the next records that covers those which are in flight."""
     first, end, _ = lane.flight[0]
     caution = lane.caution.after(end, end - first)
-    note = rules.at_commit(_standing(state), caution.at_rest())
-    after = state._replace(
-        offset=end,
-        fates=(*state.fates[:first], *((fate,) * (end - first)), *state.fates[end:]),
-        journal=_stored(note),
-        lane=Lane(caution, lane.flight[1:]),
-        in_row=0,
-    )
-    return Move((f"{said} up to {end} with {_text(note)}",), after)
+    fates = (*state.fates[:first], *((fate,) * (end - first)), *state.fates[end:])
+    for credit in range(max(1, _in_flight(lane) - (end - first)), WINDOW + 1):
+        note = rules.at_commit(_standing(state), caution.at_rest(credit))
+        after = state._replace(
+            offset=end, fates=fates, journal=_stored(note), lane=Lane(caution, credit, lane.flight[1:]), in_row=0
+        )
+        yield Move((f"{said} up to {end} with {_text(note)}",), after)
+        if caution.careful:
+            return  # whatever the credit is, a careful lane has one step in flight
+
+
+def _in_flight(lane: Lane) -> int:
+    return lane.flight[-1][1] - lane.flight[0][0] if lane.flight else 0
 
 
 def _standing(state: State) -> Journal:

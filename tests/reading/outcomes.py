@@ -8,6 +8,7 @@ from schemas import ModelStamp
 from tests.worker.records import StandInRecord
 from worker.items import Item, OutgoingRecord
 from worker.labelling.decode import decode
+from worker.labelling.held_bytes import HeldBytes
 from worker.labelling.media import MediaStage, MediumError
 from worker.output.records import RecordBuilder
 from worker.watchdog import Watchdog
@@ -34,7 +35,7 @@ async def taken(value: bytes | None, reader: PostReader | None = None) -> tuple[
     """Return the item that a record becomes, its media collected."""
     item, fetcher = Item(StandInRecord(value)), NotingFetcher()
     await decode([item], max_text_chars=_MAX_TEXT_CHARS, watch=Watchdog(60), reader=reader or PostReader())
-    await MediaStage(fetcher, max_count=8, max_bytes=8 * 1024 * 1024).collect([item])
+    await MediaStage(fetcher, HeldBytes(10**9), max_count=8, max_bytes=8 * 1024 * 1024).collect([item])
     return item, fetcher
 
 

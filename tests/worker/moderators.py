@@ -16,6 +16,7 @@ from worker.items import Item
 from worker.labelling.cache.redis_cache import NoCache
 from worker.labelling.embed import EmbedStage
 from worker.labelling.fetch import HttpFetcher
+from worker.labelling.held_bytes import HeldBytes
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage, MediumError
 from worker.watchdog import Watchdog
@@ -203,5 +204,5 @@ async def collected(items: list[Item]) -> list[Item]:
         async def fetch(self, url: str) -> bytes:
             raise MediumError("fetch_failed", url)
 
-    await MediaStage(NoFetcher(), max_count=8, max_bytes=1_000_000).collect(items)
+    await MediaStage(NoFetcher(), HeldBytes(10**9), max_count=8, max_bytes=1_000_000).collect(items)
     return items

@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from aiokafka import TopicPartition
 
+from mmorient import ParsedMedium, ParsedPost
 from tests.worker.records import item_of
 from worker.errors import LaneError
 from worker.intake.journal import Care
-from worker.intake.slices import Slice
+from worker.intake.lane import Accepted, Lane
+from worker.intake.room import Room
+from worker.intake.window import Window
 from worker.items import Item
 from worker.output.after_commit import AfterCommit
 from worker.pipeline import Pipeline
@@ -22,7 +25,7 @@ SECONDS = 20
 
 
 class NotingLane:
-    """A lane that notes in the test's diary what is named and settled.
+    """A lane that notes in the test's diary what is named and settled; its window is a real one.
 
     Args:
         diary: of the test.
@@ -34,22 +37,58 @@ class NotingLane:
     def __init__(self, diary: list[str], partition: int = 0, *, condemned: bool = False, fails: str = "") -> None:
         self.source = TopicPartition("posts", partition)
         self.condemned = condemned
+        self.window = Window()
+        self.room: Room | None = None
         self._diary, self._fails = diary, fails
+        self._cutting = False
 
-    async def name(self, piece: Slice) -> None:
+    def touch(self, items: Sequence[Item]) -> list[Item]:
+        """Return those that are not over."""
+        return Lane.touch(cast("Lane", self), items)
+
+    def untouch(self, items: Sequence[Item]) -> None:
+        """Let them wait again."""
+        Lane.untouch(cast("Lane", self), items)
+
+    def finish(self, items: Sequence[Item]) -> None:
+        """Note that they are done."""
+        self.window.finish(items)
+        if self._cutting:
+            self.cut()
+
+    @property
+    def has_head(self) -> bool:
+        """Whether anything can be settled."""
+        return self.window.has_head
+
+    def head(self, max_items: int) -> list[Item]:
+        """Return what can be settled."""
+        return self.window.head(max_items)
+
+    def cut(self) -> None:
+        """Drop what nobody works on."""
+        self._cutting = True
+        self._free(self.window.cut())
+
+    async def name(self, step: Accepted) -> None:
         """Note it."""
-        self._do("name", piece)
+        self._do("name", step.items)
 
-    async def settle(self, piece: Slice, records: Sequence[Any]) -> None:
-        """Note it, and how many records there are."""
-        self._do("settle", piece)
-        assert len(records) == len(piece.items)
-        piece.release(settled=True)
+    async def settle(self, items: Sequence[Item], records: Sequence[Any]) -> None:
+        """Note each item, and how many records there are."""
+        self._do("settle", items)
+        assert len(records) == len(items)
+        self._free(self.window.settle(len(items)))
 
-    def _do(self, step: str, piece: Slice) -> None:
+    def _do(self, step: str, items: Sequence[Item]) -> None:
         if self._fails == step:
+            self._free(self.window.drop())
             raise LaneError("closed")
-        self._diary.append(f"{step} {first(piece.items)}")
+        self._diary.append(f"{step} {first(items)}")
+
+    def _free(self, items: list[Item]) -> None:
+        assert self.room is not None
+        self.room.free(items)
 
 
 def first(items: Sequence[Item]) -> int:
@@ -57,30 +96,47 @@ def first(items: Sequence[Item]) -> int:
     return items[0].record.offset
 
 
-def slice_of(lane: NotingLane, number: int, care: Care = Care.NONE, posts: int = 1) -> Slice:
-    """Return a slice of posts from the offset `number` on."""
-    items = [item_of(number + n, text="x") for n in range(posts)]
-    return Slice(lane, items, number + posts, None, asyncio.get_running_loop().create_future(), care)
+def step_of(lane: NotingLane, number: int, care: Care = Care.NONE, posts: int = 1) -> Accepted:
+    """Return posts from the offset `number` on, which come into a lane's window once they are fetched."""
+    return Accepted(cast("Lane", lane), [item_of(number + n, text="x") for n in range(posts)], care)
 
 
 class ScriptedConsume:
-    """Gives the batches that the test has put in, one a fetch; notes for how many bytes there was room.
+    """Gives what the test has put in, one list a fetch; notes for how many bytes there was room.
 
     Args:
-        batches: of slices.
+        fetches: of each.
     """
 
-    def __init__(self, *batches: list[Slice]) -> None:
-        self.batches: asyncio.Queue[list[Slice]] = asyncio.Queue()
-        for batch in batches:
-            self.batches.put_nowait(batch)
+    def __init__(self, *fetches: list[Accepted]) -> None:
+        self.fetches: asyncio.Queue[list[Accepted]] = asyncio.Queue()
+        for fetch in fetches:
+            self.fetches.put_nowait(fetch)
         self.rooms: list[tuple[int, bool]] = []
         self.signs_of_life = 0
+        self.has_room = True
+        self.room: Room | None = None
+        self._lanes: set[NotingLane] = set()
 
-    async def next_batch(self, *, max_bytes: int, even_if_larger: bool) -> list[Slice]:
-        """Return the next batch, when there is one."""
+    async def next_records(self, *, max_bytes: int, even_if_larger: bool) -> list[Accepted]:
+        """Return the next fetch, when there is one."""
         self.rooms.append((max_bytes, even_if_larger))
-        return await self.batches.get()
+        fetched = await self.fetches.get()
+        for one in fetched:
+            lane = cast("NotingLane", one.lane)
+            lane.room = self.room
+            self._lanes.add(lane)
+            for item in one.items:
+                item.lane = lane
+            lane.window.add(one.items)
+            assert self.room is not None
+            self.room.take(one.items)
+        return fetched
+
+    def cut(self) -> None:
+        """Drop what nobody works on."""
+        for lane in self._lanes:
+            lane.cut()
 
     async def stay(self) -> None:
         """Count it."""
@@ -97,12 +153,30 @@ class GatedStages:
 
     def __init__(self, diary: list[str], error: Exception | None = None) -> None:
         self.gate = asyncio.Event()
+        self.pictures = asyncio.Event()
+        self.batches: list[int] = []
+        self.media: dict[int, list[ParsedMedium]] = {}
         self.at_once = self.most_at_once = 0
         self._diary, self._error = diary, error
 
-    async def run(self, items: Sequence[Item], _timeline: Any) -> None:
+    async def decode(self, items: Sequence[Item]) -> None:
+        """Decode nothing; a post of the test has the pictures that it says."""
+        for item in items:
+            item.post = ParsedPost("p", media=tuple(self.media.get(item.record.offset, ())))
+
+    async def collect(self, items: Sequence[Item]) -> None:
+        """Wait for the slow pictures."""
+        for item in items:
+            if item.record.offset in self.media:
+                await self.pictures.wait()
+
+    def let_go(self, items: Sequence[Item]) -> None:
+        """Hold nothing."""
+
+    async def label(self, items: Sequence[Item]) -> None:
         """Note the posts and wait for the gate."""
         self._diary.extend(f"label {item.record.offset}" for item in items)
+        self.batches.append(len(items))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -168,7 +242,7 @@ class Rig:
 
     Args:
         consume, stages, trial: parts.
-        max_in_flight, max_bytes, rate_limit: as the pipeline takes them.
+        max_in_flight, max_posts, max_bytes, rate_limit: as pipeline and room take them.
     """
 
     def __init__(
@@ -178,17 +252,20 @@ class Rig:
         trial: TrialThatFinds | None = None,
         *,
         max_in_flight: int = 2,
+        max_posts: int = 1,
         max_bytes: int = 100_000,
         rate_limit: RateLimit | None = None,
     ) -> None:
         self.told = Told()
+        room = consume.room = Room(max_bytes)
         self.consume, self.stages = consume, stages
         parts: dict[str, Any] = {"consume": consume, "stages": stages, "builder": RecordEach(), "trial": trial}
         self.pipeline = Pipeline(
             **parts,
             after_commit=AfterCommit([], Drift([], None, window_posts=1000), observers=[self.told]),
+            room=room,
+            max_posts=max_posts,
             max_in_flight=max_in_flight,
-            max_in_flight_bytes=max_bytes,
             rate_limit=rate_limit or RateLimit(),
         )
 
@@ -208,7 +285,7 @@ class Rig:
     def stop(self) -> None:
         """Stop it, and let the fetch under way end as the real one does."""
         self.pipeline.stop()
-        self.consume.batches.put_nowait([])
+        self.consume.fetches.put_nowait([])
 
 
 async def until(condition: Any) -> None:

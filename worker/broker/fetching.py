@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, Fetcher, FetchError, FetchResult
 from aiokafka.errors import (
     CorruptRecordException,
@@ -162,6 +162,11 @@ class PartitionReader:
             read_from,
             getattr(record, "unreadable", None),
         )
+
+
+def has_buffered(consumer: AIOKafkaConsumer, source: TopicPartition) -> bool:
+    """Return whether a consumer of ours holds records of a partition that nobody has taken yet, or an error."""
+    return source in consumer._fetcher._records  # noqa: SLF001 - aiokafka does not say it
 
 
 class TolerantFetcher(Fetcher):  # type: ignore[misc]

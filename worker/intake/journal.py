@@ -26,7 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 
 # Raised where an older worker would do harm with what it understands of a note.
 VERSION = 1
-# A step costs a transaction more than a batch does; sixteen records make that small.
+# A step costs a transaction more; sixteen records make that small.
 STEP_RECORDS = 16
 # For what kills the worker and not the trial's process, which is as good as never.
 _DEATHS_ALONE = 3
@@ -111,7 +111,7 @@ def _is_note(metadata: str) -> bool:
 
 
 class Care(Enum):
-    """What must go before a slice's records are touched."""
+    """What must go before records are touched."""
 
     NONE = "nothing"
     STEP = "named"
@@ -126,12 +126,10 @@ class Caution:
     Args:
         note: what is suspected, with nothing in flight.
         end: offset behind the partition's last record at the claim: what came later was in nobody's flight.
-        in_flight: records of a partition that this worker has in flight at most.
     """
 
     note: Journal
     end: int
-    in_flight: int
 
     @classmethod
     def at_claim(cls, found: Journal | None, *, worker: str, offset: int, end: int, in_flight: int) -> "Caution":
@@ -141,13 +139,14 @@ class Caution:
             found: the journal.
             worker: this process's incarnation.
             offset: the committed offset.
-            end, in_flight: as above.
+            end: as above.
+            in_flight: records of a partition that a worker has in flight at most.
         """
         if found is None:
-            return cls(Journal("closed", worker), end, in_flight)
+            return cls(Journal("closed", worker), end)
         if found.is_unknown:
             # Slower, not wrong: whoever wrote it may have died of what was in flight.
-            return cls(_without_outdated(Journal("closed", worker, suspects=in_flight), offset, end), end, in_flight)
+            return cls(_without_outdated(Journal("closed", worker, suspects=in_flight), offset, end), end)
         note = replace(found, state="closed", worker=worker, named_until=0)
         if found.worker == worker:
             # The same process claims again: a lane broke, nobody died.
@@ -158,11 +157,11 @@ class Caution:
             note = replace(note, alone=alone, deaths=found.deaths + 1 if found.alone == alone else 1)
         elif found.state == "named":
             note = replace(note, single_until=found.named_until, deaths=0)
-        return cls(_without_outdated(note, offset, end), end, in_flight)
+        return cls(_without_outdated(note, offset, end), end)
 
     @property
     def care(self) -> Care:
-        """What the next slice needs."""
+        """What the next records need."""
         if self.trial:
             return Care.TRIAL
         if self.single:
@@ -195,21 +194,21 @@ class Caution:
         return 1 if self.single else STEP_RECORDS
 
     def at(self, offset: int) -> "Caution":
-        """Return the caution for a slice that begins at `offset`: what was suspected before it may be gone."""
+        """Return the caution for records from `offset` on: what was suspected before it may be gone."""
         note = self.note if self.note.alone == offset else replace(self.note, deaths=0)
         return replace(self, note=_without_outdated(note, offset, self.end))
 
-    def at_rest(self) -> Journal:
-        """Return the note of a lane that goes on, with nothing in flight if it is careful."""
-        return self.note if self.careful else replace(self.note, state="open", suspects=self.in_flight)
+    def at_rest(self, credit: int) -> Journal:
+        """Return the note of a lane that goes on: `credit` records may be in flight, none if it is careful."""
+        return self.note if self.careful else replace(self.note, state="open", suspects=credit)
 
     def named(self, until: int) -> Journal:
         """Return the note that names the records before `until`."""
         return replace(self.note, state="named", named_until=until)
 
-    def given_up(self, *, drained: bool) -> Journal:
+    def given_up(self, dropped: int) -> Journal:
         """Return the note of a lane that is given up in order: nobody died, but what was dropped may yet kill."""
-        return self.note if drained or self.careful else replace(self.note, suspects=self.in_flight)
+        return self.note if self.careful or not dropped else replace(self.note, suspects=dropped)
 
     def ended(self) -> Journal:
         """Return the note of a bounded run that has nothing left to do here."""

@@ -8,13 +8,17 @@ The steps have the numbers of `docs/commit-protocol.md`:
                4 note in the journal that records may be in flight
                5 seek
                6 resume: records are accepted
-    slice      7 accept what was read without a hole;     `Lane.accept`
+    window     7 accept what was read without a hole,     `Lane.accept`
+                 within the credit of the standing note
               7a name the step, if careful                `Lane.name`
-               8 wait for the slice before                `Lane.settle`
+    slice      8 take the head of the window              `Lane.settle`
                9 begin, 10 write, 11 offset, 12 commit    `commit`
-    release   13 stop accepting                           `Lane.stop_accepting`
+    release   13 stop accepting, drop what nobody touches `Lane.stop_accepting`, `Lane.cut`
               14 drain, for a bounded time                `Lane.drained`
               15 drop the rest, note what is in flight    `Lane.give_up`
+
+A slice is what one transaction commits. No record is touched beyond the credit that the standing note covers: so many
+records behind the committed offset may be in flight, and are the suspects if the process dies.
 
 A bounded run ends a partition by committing the end of its range behind the last slice (`Lane.end`).
 A lane is used once. When the partition is revoked, or a transaction fails, the lane is closed for good
@@ -24,7 +28,6 @@ and what it had in flight is dropped: the next lane of the partition reads it ag
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,13 +42,16 @@ from worker.broker.positions import name_of
 from worker.broker.transaction import BROKEN, GroupOffset, commit, stop
 from worker.errors import FatalError, LaneError
 from worker.intake.journal import Care, Caution, Journal
-from worker.intake.slices import Slice, Waiting, item_of, written_at
-from worker.items import OutgoingRecord, Record, fitting
+from worker.intake.room import Room
+from worker.intake.window import Waiting, Window, item_of, written_at
+from worker.items import Item, OutgoingRecord, Record, State, fitting
 from worker.telemetry.metrics import GAPS_REFUSED
 
 log = structlog.get_logger(__name__)
 
 _UNKNOWN = -1
+# Records that a lane may have in flight at first. A death leaves no more suspects than the stream needed.
+_FIRST_CREDIT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +62,31 @@ class LaneTerms:
         group_id: the consumer group.
         worker: incarnation of this process.
         timeout_seconds: of one transaction.
-        in_flight: records of one partition between fetch and commit, at most.
+        window: records of one partition between fetch and commit, at most.
+        room: of all lanes together.
         bounded: whether a partition is read only as far as the plan beside its offset says.
     """
 
     group_id: str
     worker: str
     timeout_seconds: float
-    in_flight: int
+    window: int
+    room: Room
     bounded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Items that came into a lane's window together, and what must go before they are touched."""
+
+    lane: "Lane"
+    items: list[Item]
+    care: Care
+
+    @property
+    def next_offset(self) -> int:
+        """Offset behind the last one."""
+        return self.items[-1].record.offset + 1
 
 
 class Lane:
@@ -99,12 +121,18 @@ class Lane:
         self._producer = producer
         self._admin = admin
         self._on_failure = on_failure
-        self._caution = Caution.at_claim(None, worker=terms.worker, offset=0, end=0, in_flight=terms.in_flight)
-        self._last: asyncio.Future[bool] | None = None
+        self._caution = Caution.at_claim(None, worker=terms.worker, offset=0, end=0, in_flight=terms.window)
+        self._credit = min(_FIRST_CREDIT, terms.window)
+        self._allowed = self._credit
+        self._covered = False
+        self._was_full = False
+        self._cutting = False
+        self._window = Window()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self.until: float = math.inf
         self.moved_at = time.monotonic()
         self.settled_timestamp = 0
-        self._waiting: deque[Waiting] = deque()
         self._end_reached = asyncio.Event()
         self._transaction = asyncio.Lock()
 
@@ -127,7 +155,7 @@ class Lane:
         if offset >= self.until:
             self._end_reached.set()
             return
-        await self._note(Caution.at_rest)  # 4
+        await self._note(lambda caution: caution.at_rest(self._credit))  # 4
         try:
             self._consumer.seek(self.source, offset)  # 5
             self._next_offset = offset
@@ -147,7 +175,7 @@ class Lane:
         if journal is not None and journal.is_unknown:
             self._say_unknown()
         end = int((await self._consumer.end_offsets([self.source]))[self.source])
-        return offset, Caution.at_claim(journal, worker=terms.worker, offset=offset, end=end, in_flight=terms.in_flight)
+        return offset, Caution.at_claim(journal, worker=terms.worker, offset=offset, end=end, in_flight=terms.window)
 
     def _say_unknown(self) -> None:
         if self._terms.bounded:
@@ -158,7 +186,7 @@ class Lane:
 
     def accept(
         self, records: Sequence[Record], *, read_from: int, max_bytes: int, even_if_larger: bool = False
-    ) -> Slice | None:
+    ) -> Accepted | None:
         """Take records that were fetched under this lane (7); call it in the tick in which the fetch returned.
 
         Args:
@@ -181,10 +209,9 @@ class Lane:
             self.rewind()
             return None
         self._caution = self._caution.at(fresh[0].offset)
-        care = self._caution.care
-        careful = care is not Care.NONE
-        taken = fitting(fresh[: self._caution.step] if careful else fresh, max_bytes)
-        if not taken and even_if_larger:
+        careful, room = self._careful, self.room
+        taken = fitting(fresh[: min(room, self._caution.step) if careful else room], max_bytes)
+        if not taken and even_if_larger and room:
             taken = fresh[:1]
         if taken:
             self._next_offset = taken[-1].offset + 1
@@ -195,9 +222,57 @@ class Lane:
             self._consumer.seek(self.source, self._next_offset)
         if not taken:
             return None
-        before, self._last = self._last, asyncio.get_running_loop().create_future()
-        self._waiting.append(Waiting(taken[0].offset, written_at(taken[0]), self._last))
-        return Slice(self, [item_of(record) for record in taken], self._next_offset, before, self._last, care)
+        items = [item_of(record) for record in taken]
+        for item in items:
+            item.lane = self
+        self._window.add(items)
+        self._was_full |= not careful and not self.room
+        self._quiet.clear()
+        self._terms.room.take(items)
+        care = self._caution.care
+        return Accepted(self, items, Care.STEP if careful and care is Care.NONE else care)
+
+    @property
+    def _careful(self) -> bool:
+        """Whether records must be named first: they are suspected, or no note stands that covers them."""
+        return self._caution.careful or not self._covered
+
+    @property
+    def room(self) -> int:
+        """Records that may be accepted now: the standing note covers no more, and a careful lane has one step."""
+        if not self.accepting or (self._careful and len(self._window)):
+            return 0
+        return self._allowed - len(self._window)
+
+    def touch(self, items: Sequence[Item]) -> list[Item]:
+        """Note that items are worked on; return those of them that are not over."""
+        live = [item for item in items if item.state is not State.OVER]
+        for item in live:
+            item.state = State.TOUCHED
+        return live
+
+    def untouch(self, items: Sequence[Item]) -> None:
+        """Note that items wait again; a lane that is given up drops them."""
+        for item in items:
+            if item.state is State.TOUCHED:
+                item.state = State.ACCEPTED
+        if self._cutting:
+            self.cut()
+
+    def finish(self, items: Sequence[Item]) -> None:
+        """Note that items are labelled, rejected or passed over."""
+        self._window.finish(items)
+        if self._cutting:
+            self.cut()
+
+    @property
+    def has_head(self) -> bool:
+        """Whether there is a slice to be committed."""
+        return self.alive and self._window.has_head
+
+    def head(self, max_items: int) -> list[Item]:
+        """Return the next slice; of a careful lane the whole step, which one note names."""
+        return self._window.head(len(self._window) if self._careful else max_items)
 
     def rewind(self) -> None:
         """Fetch again from our next offset on, wherever the consumer has got to."""
@@ -212,7 +287,7 @@ class Lane:
 
     def go_on(self) -> None:
         """Fetch again, unless a step is under way: then its end does that."""
-        if self.accepting and not (self._caution.careful and self.waiting is not None):
+        if self.accepting and not (self._careful and len(self._window)):
             with suppress(IllegalStateError):
                 self._consumer.resume(self.source)
 
@@ -230,7 +305,8 @@ class Lane:
             aiokafka.errors.KafkaError, TimeoutError: the end could not be committed.
         """
         await self._end_reached.wait()
-        if self._last is not None and not await asyncio.shield(self._last):
+        await self._quiet.wait()
+        if not self.alive or self._cutting:
             raise LaneError(f"{name_of(self.source)} was given up before its range was settled")
         async with self._transaction:
             if self._committed < self.until:
@@ -244,54 +320,69 @@ class Lane:
     @property
     def waiting(self) -> Waiting | None:
         """The oldest record that is accepted and neither settled nor dropped."""
-        while self._waiting and self._waiting[0].done.done():
-            self._waiting.popleft()
-        return self._waiting[0] if self._waiting else None
+        return self._window.oldest
 
     @property
     def condemned(self) -> bool:
-        """Whether the record of a slice on trial is poison already."""
+        """Whether the record on trial is poison already."""
         return self._caution.condemned
 
-    async def name(self, piece: Slice) -> None:
-        """Name a careful slice in the journal (7a), before its records are touched.
+    async def name(self, step: Accepted) -> None:
+        """Name a careful step in the journal (7a), before its records are touched.
 
         Raises:
-            LaneError: the lane is closed or broke; the slice is dropped.
+            LaneError: the lane is closed or broke; the step is dropped.
         """
         try:
-            await self._note(lambda caution: caution.named(piece.next_offset))
-        except LaneError:
-            piece.release()
-            raise
+            await self._note(lambda caution: caution.named(step.next_offset))
         except BROKEN as error:
             self._break(error)
-            piece.release()
             raise LaneError(f"{name_of(self.source)}: {error!r}") from error
 
-    async def settle(self, piece: Slice, records: Sequence[OutgoingRecord]) -> None:
-        """Publish and commit a slice after the one before it: steps 8 to 12.
+    async def settle(self, items: Sequence[Item], records: Sequence[OutgoingRecord]) -> None:
+        """Publish and commit a slice, the first items of the window's head: steps 8 to 12. One at a time.
 
         Raises:
             LaneError: the lane is closed, or broke over this slice; nothing of it is visible to readers,
                 or all of it and its offset are.
         """
+        last = items[-1].record
         try:
-            if piece.before is not None and not await asyncio.shield(piece.before):  # 8
-                raise LaneError(f"{name_of(self.source)} was given up before its slice was published")
             async with self._transaction:
-                caution = self._caution.after(piece.next_offset, len(piece.items))
-                await self._commit(records, piece.next_offset, caution.at_rest())
-                self._caution = caution
-            piece.release(settled=True)
-            self._note_moved(written_at(piece.items[-1].record))
-            if piece.care is not Care.NONE and self.accepting:
+                careful = self._careful
+                caution = self._caution.after(last.offset + 1, len(items))
+                credit = self._next_credit(len(items))
+                # Both the note that stands and the one that is under way must cover what is accepted meanwhile.
+                self._allowed = min(self._credit, credit + len(items))
+                await self._commit(records, last.offset + 1, caution.at_rest(credit))
+                self._caution, self._credit, self._allowed = caution, credit, credit
+                # In the same tick as the answer: nothing is accepted beyond what the standing note covers.
+                over = self._window.settle(len(items))
+            self.moved_at, self.settled_timestamp = time.monotonic(), written_at(last)
+            if careful and self.accepting:
                 self._consumer.resume(self.source)
+            self._let_go(over)
         except (*BROKEN, IllegalStateError) as error:
             self._break(error)
             raise LaneError(f"{name_of(self.source)}: {error!r}") from error
-        finally:
-            piece.release()
+
+    def _next_credit(self, settled: int) -> int:
+        """Return the credit of the next note: twice as many where the window was full, half where it is quiet.
+
+        Never fewer than what is left in the window.
+        """
+        full, self._was_full = self._was_full, False
+        wanted = self._credit
+        if full:
+            wanted = min(2 * self._credit, self._terms.window)
+        elif len(self._window) < self._credit // 4:
+            wanted = max(self._credit // 2, min(_FIRST_CREDIT, self._terms.window))
+        return max(wanted, len(self._window) - settled)
+
+    def _let_go(self, over: list[Item]) -> None:
+        if not len(self._window):
+            self._quiet.set()
+        self._terms.room.free(over)
 
     async def _note(self, journal: Callable[[Caution], Journal]) -> None:
         """Write a journal beside the offset that stands when its turn has come."""
@@ -309,23 +400,19 @@ class Lane:
             timeout_seconds=self._terms.timeout_seconds,
         )
         self._committed = offset
-
-    def _note_moved(self, timestamp: int) -> None:
-        self.moved_at = time.monotonic()
-        self.settled_timestamp = timestamp
-        # Futures of what is settled are not kept until somebody asks.
-        _ = self.waiting
+        self._covered = journal.state == "open"
 
     def _break(self, error: BaseException) -> None:
         if self.alive:
             self.stop_accepting()
-            self.alive = False
+            self.drop()
             self._on_failure(error)
 
     def move_past_gap(self, offset: int) -> None:
         """Go on at `offset`: the records before it are gone from the topic."""
         if offset <= self._next_offset or not self.alive:
             return
+        # What is accepted may be labelled and committed all the same.
         self._next_offset = offset
         with suppress(IllegalStateError):
             self._consumer.seek(self.source, offset)
@@ -336,20 +423,29 @@ class Lane:
         with suppress(IllegalStateError):
             self._consumer.pause(self.source)
 
+    def cut(self) -> None:
+        """Drop at once what nobody works on: no drain need wait for it, and the next owner reads it again."""
+        self._cutting = True
+        self._let_go(self._window.cut())
+
+    def drop(self) -> None:
+        """Drop everything: nothing is committed through this lane any more."""
+        self.alive = False
+        self._let_go(self._window.drop())
+
     async def drained(self) -> None:
-        """Wait until every accepted slice is settled or dropped (14)."""
-        if self._last is not None:
-            await asyncio.shield(self._last)
+        """Wait until every accepted record is settled or dropped (14)."""
+        await self._quiet.wait()
 
     async def give_up(self) -> None:
         """Drop what is not committed by now, and note that nobody died of it (15)."""
         if not self.alive or self._committed == _UNKNOWN:
             return
         with suppress(LaneError, *BROKEN):
-            await self._note(lambda caution: caution.given_up(drained=self._last is None or self._last.done()))
-        self.alive = False
+            await self._note(lambda caution: caution.given_up(len(self._window)))
+        self.drop()
 
     async def close(self) -> None:
         """Let the producer go. What is not committed by now is dropped."""
-        self.alive = False
+        self.drop()
         await stop(self._producer)

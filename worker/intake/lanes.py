@@ -95,6 +95,26 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             for source in self._keepers.keys() - self._ended
         )
 
+    @property
+    def is_open(self) -> bool:
+        """Whether any lane is."""
+        return bool(self._lanes)
+
+    @property
+    def with_room(self) -> list[TopicPartition]:
+        """Partitions whose lanes may accept records."""
+        return [source for source, lane in self._lanes.items() if lane.room]
+
+    @property
+    def all_have_room(self) -> bool:
+        """Whether no open lane waits for a commit."""
+        return all(lane.room or not lane.accepting for lane in self._lanes.values())
+
+    def cut(self) -> None:
+        """Drop at once what is accepted and nobody works on."""
+        for lane in self._lanes.values():
+            lane.cut()
+
     def rewind(self) -> None:
         """Let every lane fetch from its own next offset on: after an error, what was fetched may be lost."""
         for lane in self._lanes.values():
@@ -137,6 +157,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         lanes = [lane for source in chosen if (lane := self._lanes.pop(source, None)) is not None]
         for lane in lanes:
             lane.stop_accepting()
+            lane.cut()
         # Before the drain: a lane that is only opening must not be there after it.
         for keeper in keepers:
             keeper.cancel()
@@ -218,6 +239,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             await lane.open()
             opening = False
             self._lanes[source] = lane
+            # Who waits for room in the others has some now.
+            self._terms.room.freed.set()
             self._count()
             opened_at = self._clock()
             error = await _broken_or_ended(lane, broken)
@@ -245,7 +268,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     def _close_soon(self, lane: Lane) -> None:
         if lane in self._closing:
             return
-        lane.alive = False
+        lane.drop()
         self._closing.add(lane)
         closing = asyncio.create_task(lane.close())
         self._closings.add(closing)

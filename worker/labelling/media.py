@@ -11,6 +11,7 @@ from mmorient import ParsedMedium, PictureError, inline_bytes
 from schemas import Unavailable
 from worker.errors import InvalidRecordError
 from worker.items import Item, usable
+from worker.labelling.held_bytes import HeldBytes
 
 # base64 of this size decodes in about a millisecond.
 _CHARS_FOR_A_THREAD = 1_000_000
@@ -37,22 +38,40 @@ class MediaStage:
 
     Args:
         fetcher: fetches pictures by address.
+        held: counts the bytes of the pictures that are fetched or waited for.
         max_count: pictures used of one post; media that cannot be understood do not count.
         max_bytes: bytes of one picture.
     """
 
-    def __init__(self, fetcher: Fetcher, *, max_count: int, max_bytes: int) -> None:
+    def __init__(self, fetcher: Fetcher, held: HeldBytes, *, max_count: int, max_bytes: int) -> None:
         self._fetcher = fetcher
+        self._held = held
         self._max_count = max_count
         self._max_bytes = max_bytes
 
     async def collect(self, items: Sequence[Item]) -> None:
-        """Set `pictures` and `unavailable` of every usable item; reject a post that has nothing left."""
-        await asyncio.gather(
-            *(self._collect_one(item, index, medium) for item in usable(items) for index, medium in self._chosen(item))
-        )
+        """Set `pictures` and `unavailable` of every usable item; reject a post that has nothing left.
+
+        Items wait, in their order, until there is room for the largest pictures that they may have.
+        """
+        await asyncio.gather(*(self._collect(item) for item in usable(items) if item.post and item.post.media))
         for item in usable(items):
             reject_if_empty(item)
+
+    def let_go(self, item: Item) -> None:
+        """Forget an item's pictures."""
+        item.pictures.clear()
+        self._held.free(item.reserved_bytes)
+        item.reserved_bytes = 0
+
+    async def _collect(self, item: Item) -> None:
+        chosen = list(self._chosen(item))
+        most = self._max_bytes * len(chosen)
+        await self._held.reserve(most)
+        item.reserved_bytes = most
+        await asyncio.gather(*(self._collect_one(item, index, medium) for index, medium in chosen))
+        item.reserved_bytes = sum(map(len, item.pictures.values()))
+        self._held.free(most - item.reserved_bytes)
 
     def _chosen(self, item: Item) -> Iterator[tuple[int, ParsedMedium]]:
         """Yield the media that are collected; name the others."""

@@ -14,7 +14,7 @@ import structlog
 from mmorient import PostReader
 from worker.errors import SettingsError
 from worker.hosts import HostList
-from worker.items import Item
+from worker.items import Item, usable
 from worker.labelling.cache.entries import UNSEALED, Mac
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
 from worker.labelling.decode import decode
@@ -22,6 +22,7 @@ from worker.labelling.drawn_text import DrawnTextStage
 from worker.labelling.embed import EmbeddingTable, EmbedStage
 from worker.labelling.fetch import HttpFetcher
 from worker.labelling.fetching.policy import AddressPolicy
+from worker.labelling.held_bytes import HeldBytes
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage
 from worker.labelling.reading import ReadingStage
@@ -29,7 +30,7 @@ from worker.labelling.registry.client import SchemaRegistry
 from worker.secrets import text_of
 from worker.settings import KafkaSettings, RedisSettings, Settings
 from worker.telemetry.metrics import CACHE_FAILURES, FETCHES_REFUSED
-from worker.telemetry.timeline import Timeline
+from worker.telemetry.timeline import timed
 from worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -192,7 +193,9 @@ class Stages:
         )
         stack.callback(infer.close)
         return cls(
-            media=MediaStage(fetcher, max_count=media.max_count, max_bytes=media.max_bytes),
+            media=MediaStage(
+                fetcher, HeldBytes(media.max_held_bytes), max_count=media.max_count, max_bytes=media.max_bytes
+            ),
             drawn=DrawnTextStage(
                 cache, drawn_text=moderator.drawn_text, max_pixels=media.max_pixels, decoder=decoder, watch=watch
             ),
@@ -211,46 +214,63 @@ class Stages:
         """Label a harmless post, so that a process in which no post can be labelled ends before it touches one."""
         await self._infer.warm_up()
 
-    async def run(self, items: Sequence[Item], timeline: Timeline | None = None) -> EmbeddingTable:
+    async def run(self, items: Sequence[Item]) -> EmbeddingTable:
         """Set `labels` or `rejection` of every item; return what can be stored for later batches.
-
-        Args:
-            items: of one batch.
-            timeline: told when each stage began and ended.
 
         Raises:
             FatalError: the model or its device no longer works.
         """
-        timeline = timeline or Timeline()
-        with timeline.stage("decode"):
+        await self.decode(items)
+        await self.collect(usable(items))
+        try:
+            return await self.label(usable(items))
+        finally:
+            self.let_go(items)
+
+    async def decode(self, items: Sequence[Item]) -> None:
+        """Set `post` and `text`, `passed_over` or `rejection` of every item that is none of these yet.
+
+        Raises:
+            FatalError: the registry refuses the log-in.
+        """
+        with timed("decode", items):
             await decode(
-                items,
+                usable(items),
                 max_text_chars=self._max_text_chars,
                 watch=self._watch,
                 reader=self._reader,
                 registry=self._registry,
                 beside=self._beside,
             )
-        with timeline.stage("media"):
+
+    async def collect(self, items: Sequence[Item]) -> None:
+        """Set `pictures` of items, or `rejection` where nothing is left of a post. It may take as long as a host does.
+
+        What is collected is counted until it is let go.
+        """
+        with timed("media", items):
             await self._media.collect(items)
         self._on_collected(items)
-        return await self.label(items, timeline)
 
-    async def label(self, items: Sequence[Item], timeline: Timeline | None = None) -> EmbeddingTable:
-        """Do what `run` does to items whose media are collected.
+    async def label(self, items: Sequence[Item]) -> EmbeddingTable:
+        """Set `labels` or `rejection` of items whose media are collected.
 
         Raises:
             FatalError: the model or its device no longer works.
         """
-        timeline = timeline or Timeline()
-        with timeline.stage("drawn"):
+        with timed("drawn", items):
             await self._drawn.read(items)
-        with timeline.stage("embed"):
+        with timed("embed", items):
             await self._reading.read(items)
             table = await self._embed.prepare(items)
-        with timeline.stage("infer"):
+        with timed("infer", items):
             await self._infer.run(items, table)
         return table
+
+    def let_go(self, items: Sequence[Item]) -> None:
+        """Forget the pictures of items that are labelled, rejected or dropped."""
+        for item in items:
+            self._media.let_go(item)
 
     async def store(self, table: EmbeddingTable) -> None:
         """Keep what a batch had to encode."""

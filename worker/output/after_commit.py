@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from mmorient import Reading
-from worker.items import DELETION, NOT_LISTED, Item, oddity
+from worker.items import DELETION, NOT_LISTED, Item, StageTime, oddity
 from worker.telemetry.drift import Drift
 from worker.telemetry.metrics import (
     AFTER_COMMIT_FAILURES,
@@ -25,7 +25,6 @@ from worker.telemetry.metrics import (
     TEXTS_UNREAD,
     TOMBSTONES,
 )
-from worker.telemetry.timeline import StageTime
 from worker.telemetry.tracing import NoTraces, Traces
 
 log = structlog.get_logger(__name__)
@@ -71,18 +70,18 @@ class AfterCommit:
         self._traces = traces or NoTraces()
         self._observers = observers
 
-    def take(self, items: Sequence[Item], stages: Sequence[StageTime]) -> None:
+    def take(self, items: Sequence[Item], publish: StageTime) -> None:
         """Count the items. What fails here is said and ends nothing: the items are committed, whoever counts them.
 
         Args:
             items: labelled, rejected or passed over.
-            stages: that they went through.
+            publish: when their slice was written and committed.
         """
         posts = [item for item in items if item.passed_over is None]
         self._guarded("counters", lambda: self._count(items))
         for observer in self._observers:
             self._guarded(type(observer).__name__, lambda observer=observer: observer.offer(posts))  # type: ignore[misc]
-        self._guarded("traces", lambda: self._traces.write(posts, stages))
+        self._guarded("traces", lambda: self._traces.write(posts, publish))
 
     def _guarded(self, part: str, work: Callable[[], None]) -> None:
         try:

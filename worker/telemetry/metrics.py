@@ -133,6 +133,9 @@ LATENCY_SECONDS = _histogram(
 )
 BATCH_POSTS = _histogram("moderate_batch_posts", "posts", "Posts in a batch.", buckets=_BATCH_BUCKETS)
 IN_FLIGHT_BYTES = _gauge("moderate_in_flight_bytes", "bytes", "Bytes of records between fetch and commit.")
+HELD_PICTURE_BYTES = _gauge(
+    "moderate_held_picture_bytes", "bytes", "Bytes of pictures that are held, or may still come of fetches under way."
+)
 
 # Where does the time go? Is the device busy?
 STAGE_SECONDS = _histogram(

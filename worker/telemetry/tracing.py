@@ -15,10 +15,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from worker.items import Item
+from worker.items import Item, StageTime
 from worker.settings import Settings
 from worker.telemetry.metrics import SPANS_DROPPED
-from worker.telemetry.timeline import StageTime
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -33,7 +32,7 @@ _SCALE = 2**56  # of the random bytes of a trace id, as the W3C's draft for cons
 class NoTraces:
     """Writes nothing."""
 
-    def write(self, items: Sequence[Item], stages: Sequence[StageTime]) -> None:
+    def write(self, items: Sequence[Item], publish: StageTime) -> None:
         """Write nothing."""
 
     async def close(self) -> None:
@@ -58,7 +57,7 @@ class Traces:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="traces")
         self._waiting = 0
 
-    def write(self, items: Sequence[Item], stages: Sequence[StageTime]) -> None:
+    def write(self, items: Sequence[Item], publish: StageTime) -> None:
         """Take the chosen ones of a slice's committed items; returns at once."""
         chosen = [(item, parent) for item in items if (parent := self._parent(item)) is not None]
         if not chosen:
@@ -68,7 +67,7 @@ class Traces:
             return
         self._waiting += len(chosen)
         loop = asyncio.get_running_loop()
-        done = loop.run_in_executor(self._thread, self._write, chosen, list(stages))
+        done = loop.run_in_executor(self._thread, self._write, chosen, publish)
         done.add_done_callback(partial(self._forget, len(chosen)))
 
     def _forget(self, count: int, done: "asyncio.Future[None]") -> None:
@@ -88,13 +87,14 @@ class Traces:
         digest = blake2b(item.position.encode(), digest_size=7).digest()
         return "" if int.from_bytes(digest) < self._share * _SCALE else None
 
-    def _write(self, chosen: Sequence[tuple[Item, str]], stages: Sequence[StageTime]) -> None:
+    def _write(self, chosen: Sequence[tuple[Item, str]], publish: StageTime) -> None:
         from opentelemetry.context import Context
         from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         propagator = TraceContextTextMapPropagator()
         for item, parent in chosen:
+            stages = [*item.stages, publish]
             carrier = {"traceparent": parent} if parent else {}
             if state := _header(item, "tracestate"):
                 carrier["tracestate"] = state.decode("ascii", "replace")
@@ -103,7 +103,7 @@ class Traces:
                 context=propagator.extract(carrier, Context()),
                 kind=SpanKind.CONSUMER,
                 attributes=self._attributes(item),
-                start_time=stages[0].start_ns if stages else None,
+                start_time=stages[0].start_ns,
             )
             below = set_span_in_context(span, Context())
             for stage in stages:
@@ -111,7 +111,7 @@ class Traces:
             if (rejection := item.rejection) is not None:
                 span.set_attribute("moderate.dead_letter.stage", rejection.stage)
                 span.set_status(Status(StatusCode.ERROR, str(rejection)))
-            span.end(stages[-1].end_ns if stages else None)
+            span.end(publish.end_ns)
 
     def _attributes(self, item: Item) -> dict[str, str | int | list[str]]:
         record = item.record

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from aiokafka.structs import OffsetAndMetadata
 
-from tests.worker.intake.test_lane import SOURCE, Partners
+from tests.worker.intake.test_lane import SOURCE, Partners, settle
 from tests.worker.records import StandInRecord
 from worker.errors import LaneError
 from worker.intake.journal import Journal, Plan
 from worker.intake.lane import Lane, LaneTerms
+from worker.intake.room import Room
 
 PLAN = Plan(since=40, until=50, asked="40 to 50", labels="abc")
 FOUND = Journal("closed", "", plan=PLAN)
@@ -19,7 +20,7 @@ FOUND = Journal("closed", "", plan=PLAN)
 def lane_over(partners: Partners, journal: Journal | None = FOUND, offset: int = 40) -> Lane:
     """Return a lane of a bounded run that finds a journal."""
     partners.committed = {SOURCE: OffsetAndMetadata(offset, journal.dumps() if journal else "")}
-    terms = LaneTerms("group", "worker", 5, 64, bounded=True)
+    terms = LaneTerms("group", "worker", 5, 64, Room(10**6), bounded=True)
     both: Any = partners
     return Lane(SOURCE, terms, consumer=both, producer=both, admin=both, on_failure=lambda _: None)
 
@@ -42,7 +43,7 @@ async def test_what_lies_behind_the_end_is_not_taken() -> None:
     assert lane.accept(records(55), read_from=55, max_bytes=1000) is None
     await asyncio.sleep(0)
     assert not ending.done()
-    await lane.settle(piece, [])
+    await settle(lane, piece, [])
     await ending
     assert partners.offsets[-2:] == [49, 50]
     last = partners.notes[-1]
@@ -57,7 +58,7 @@ async def test_every_note_keeps_the_plan() -> None:
     await lane.open()
     piece = lane.accept(records(40, 41), read_from=40, max_bytes=1000)
     assert piece is not None
-    await lane.settle(piece, [])
+    await settle(lane, piece, [])
     await lane.give_up()
     assert len(partners.notes) == 3
     assert all(note is not None and note.plan == PLAN for note in partners.notes)
@@ -83,7 +84,7 @@ async def test_nothing_behind_a_dropped_slice_is_called_done() -> None:
     piece = lane.accept(records(40), read_from=40, max_bytes=1000)
     assert piece is not None
     lane.reach(50)
-    piece.release()
+    lane.cut()
     with pytest.raises(LaneError, match="before its range was settled"):
         await lane.end()
     assert 50 not in partners.offsets
@@ -106,7 +107,7 @@ async def test_a_live_lane_has_no_end() -> None:
     """It takes no notice of a plan that somebody left beside the offset."""
     partners = Partners()
     lane = lane_over(partners)
-    lane._terms = LaneTerms("group", "worker", 5, 64)
+    lane._terms = LaneTerms("group", "worker", 5, 64, Room(10**6))
     await lane.open()
     lane.reach(10**9)
     assert lane.accept(records(10**9), read_from=40, max_bytes=1000) is not None

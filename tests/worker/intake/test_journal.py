@@ -31,7 +31,7 @@ def test_an_orderly_end_and_a_broken_lane_are_no_death(note: Journal) -> None:
     """After `closed`, and after a lane of the same process, all goes on at full speed."""
     caution = claim(note)
     assert not caution.careful
-    assert caution.at_rest() == Journal("open", "me", suspects=192)
+    assert caution.at_rest(192) == Journal("open", "me", suspects=192)
 
 
 def test_open_of_another_process_is_gone_through_in_steps() -> None:
@@ -39,8 +39,8 @@ def test_open_of_another_process_is_gone_through_in_steps() -> None:
     caution = claim(Journal("open", "other", suspects=20))
     assert (caution.careful, caution.trial, caution.step) == (True, False, STEP_RECORDS)
     caution = caution.after(116, 16)
-    assert caution.at_rest() == Journal("closed", "me", suspects=4)
-    assert caution.after(132, 16).at_rest() == Journal("open", "me", suspects=192)
+    assert caution.at_rest(192) == Journal("closed", "me", suspects=4)
+    assert caution.after(132, 16).at_rest(192) == Journal("open", "me", suspects=192)
 
 
 def test_nothing_behind_the_end_of_the_log_is_suspected() -> None:
@@ -56,7 +56,7 @@ def test_a_death_with_a_named_step_leads_to_single_records() -> None:
     assert (caution.single, caution.step, caution.trial, caution.condemned) == (True, 1, False, False)
     for offset in range(101, 116):
         caution = caution.after(offset, 1)
-        assert caution.at_rest().single_until == 116
+        assert caution.at_rest(192).single_until == 116
         assert caution.single
     caution = caution.after(116, 1)
     assert (caution.single, caution.careful, caution.step) == (False, True, STEP_RECORDS)
@@ -77,16 +77,16 @@ def test_only_deaths_alone_and_in_a_row_condemn() -> None:
         caution = Caution.at_claim(note, worker=worker, offset=100, end=1000, in_flight=192)
         assert caution.condemned is condemned
         note = caution.named(101)
-    assert caution.after(101, 1).at_rest().deaths == 0
+    assert caution.after(101, 1).at_rest(192).deaths == 0
     assert not caution.after(101, 1).condemned
 
 
 def test_being_given_up_in_the_middle_of_a_trial_is_no_death() -> None:
     """The next owner goes on with the trial, and nobody's death is counted."""
     caution = claim(Journal("named", "other", named_until=101, single_until=116))
-    handed = caution.given_up(drained=False)
+    handed = caution.given_up(1)
     following = Caution.at_claim(handed, worker="next", offset=100, end=1000, in_flight=192)
-    assert (following.trial, following.condemned, following.at_rest().deaths) == (True, False, 1)
+    assert (following.trial, following.condemned, following.at_rest(192).deaths) == (True, False, 1)
 
 
 def test_deaths_belong_to_their_record() -> None:

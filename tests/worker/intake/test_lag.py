@@ -7,7 +7,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from worker.intake.lag import Lag
-from worker.intake.slices import Waiting
+from worker.intake.window import Waiting
 
 SOURCE = TopicPartition("posts", 3)
 
@@ -64,7 +64,7 @@ class Case:
 
 def oldest(offset: int, seconds: float) -> Waiting:
     """A record that was accepted."""
-    return Waiting(offset, round(seconds * 1000), asyncio.get_running_loop().create_future())
+    return Waiting(offset, round(seconds * 1000))
 
 
 async def test_nothing_waits() -> None:

@@ -15,8 +15,8 @@ from tests.worker.records import StandInRecord
 from worker.broker.fetching import FetchedRecord
 from worker.errors import LaneError
 from worker.intake.journal import Care, Journal
-from worker.intake.lane import Lane, LaneTerms
-from worker.intake.slices import Slice
+from worker.intake.lane import Accepted, Lane, LaneTerms
+from worker.intake.room import Room
 from worker.items import OutgoingRecord
 from worker.telemetry.metrics import sample
 
@@ -117,7 +117,7 @@ def lane_of(journal: Partners, on_failure: Callable[[BaseException], None] = lam
     partner: Any = journal
     return Lane(
         SOURCE,
-        LaneTerms(group_id="g", worker="me", timeout_seconds=1, in_flight=192),
+        LaneTerms(group_id="g", worker="me", timeout_seconds=1, window=192, room=Room(10**6)),
         consumer=partner,
         producer=partner,
         admin=partner,
@@ -125,16 +125,22 @@ def lane_of(journal: Partners, on_failure: Callable[[BaseException], None] = lam
     )
 
 
-def accept(lane: Lane, *offsets: int) -> Slice:
-    """Give a lane records and return the slice."""
+def accept(lane: Lane, *offsets: int) -> Accepted:
+    """Give a lane records and return what it takes."""
     piece = offered(lane, [StandInRecord(b"x", offset=offset) for offset in offsets])
     assert piece is not None
     return piece
 
 
-def offered(lane: Lane, records: list[StandInRecord], max_bytes: int = 1000, **about: Any) -> Slice | None:
+def offered(lane: Lane, records: list[StandInRecord], max_bytes: int = 1000, **about: Any) -> Accepted | None:
     """Give a lane records that were read from the first one on; return what it takes."""
     return lane.accept(records, read_from=records[0].offset, max_bytes=max_bytes, **about)
+
+
+async def settle(lane: Lane, piece: Accepted, records: list[OutgoingRecord]) -> None:
+    """Finish what a lane has accepted, and commit it."""
+    lane.finish(piece.items)
+    await lane.settle(piece.items, records)
 
 
 OUT = [OutgoingRecord("labels.sarcasm", b"k", b"v", ())]
@@ -147,7 +153,7 @@ async def test_the_fence_comes_before_the_offset() -> None:
     assert offered(lane, [StandInRecord(b"x", offset=40)]) is None
     await lane.open()
     assert journal.calls == ["fence", "committed", "begin", "offsets", "commit", "seek 40", "resume"]
-    assert (journal.offsets, journal.notes) == ([40], [Journal("open", "me", suspects=192)])
+    assert (journal.offsets, journal.notes) == ([40], [Journal("open", "me", suspects=64)])
     assert lane.accepting
 
 
@@ -166,7 +172,7 @@ async def test_a_slice_is_one_transaction() -> None:
     lane = lane_of(journal)
     await lane.open()
     journal.forget()
-    await lane.settle(accept(lane, 40, 42), OUT)
+    await settle(lane, accept(lane, 40, 42), OUT)
     assert journal.calls == ["begin", "send to 3", "offsets", "commit"]
     assert journal.offsets == [43]
 
@@ -179,32 +185,66 @@ async def test_records_are_accepted_once() -> None:
     assert offered(lane, [StandInRecord(b"x", offset=41)]) is None
 
 
-async def test_slices_are_settled_in_order() -> None:
-    """A later slice waits for the one before it, however early its labels are ready."""
+async def test_a_slice_is_the_head_of_the_window() -> None:
+    """What is done early waits for what was accepted before it; then both are one slice."""
     journal = Partners()
     lane = lane_of(journal)
     await lane.open()
     journal.forget()
     first, second = accept(lane, 40), accept(lane, 41)
-    waiting = asyncio.create_task(lane.settle(second, OUT))
+    lane.finish(second.items)
+    assert not lane.has_head
+    lane.finish(first.items)
+    assert lane.head(1) == first.items
+    assert lane.head(9) == [*first.items, *second.items]
+    await lane.settle(lane.head(9), OUT)
+    assert journal.offsets == [42]
+    assert not lane.has_head
+
+
+async def test_nothing_is_committed_behind_what_is_dropped() -> None:
+    """A lane that is given up drops at once what nobody works on, and all behind it, done or not."""
+    lane = lane_of(Partners())
+    await lane.open()
+    first, second, third = accept(lane, 40), accept(lane, 41), accept(lane, 42)
+    assert lane.touch(first.items) == first.items
+    lane.finish(third.items)
+    lane.stop_accepting()
+    lane.cut()
+    assert lane.touch([*second.items, *third.items]) == []
+    assert not lane.has_head
+    # What is worked on is waited for; what waits again is dropped, too.
+    waiting = asyncio.create_task(lane.drained())
     await asyncio.sleep(0)
-    assert journal.offsets == []
-    await lane.settle(first, OUT)
-    await waiting
-    assert journal.offsets == [41, 42]
+    assert not waiting.done()
+    lane.untouch(first.items)
+    await asyncio.wait_for(waiting, 1)
+    lane.finish(first.items)
+    assert not lane.has_head
 
 
-async def test_nothing_is_committed_behind_a_dropped_slice() -> None:
-    """Where a slice is given back without being settled, the next is dropped too: its offset would pass over it."""
+async def test_no_more_is_accepted_than_the_standing_note_covers() -> None:
+    """64 at first. A full window doubles the credit of the next note, a quiet one halves it."""
     journal = Partners()
     lane = lane_of(journal)
     await lane.open()
-    journal.forget()
-    first, second = accept(lane, 40), accept(lane, 41)
-    first.release()
-    with pytest.raises(LaneError):
-        await lane.settle(second, OUT)
-    assert journal.offsets == []
+    piece = accept(lane, *range(40, 200))
+    assert len(piece.items) == 64
+    assert lane.room == 0
+    assert offered(lane, [StandInRecord(b"x", offset=104)]) is None
+    lane.finish(piece.items)
+    journal.slow["commit"] = 0.02
+    settling = asyncio.create_task(lane.settle(piece.items, OUT))
+    await asyncio.sleep(0.005)
+    # Room is freed by the commit's answer, never by its start.
+    assert lane.room == 0
+    await settling
+    assert journal.notes[-1] == Journal("open", "me", suspects=128)
+    assert lane.room == 128
+    await settle(lane, accept(lane, 104), OUT)
+    assert journal.notes[-1] == Journal("open", "me", suspects=64)
+    await settle(lane, accept(lane, 105), OUT)
+    assert journal.notes[-1] == Journal("open", "me", suspects=64)
 
 
 @pytest.mark.parametrize("call", ["begin", "send to 3", "offsets", "commit"])
@@ -219,9 +259,9 @@ async def test_any_failure_breaks_the_lane_for_good(call: str, error: BaseExcept
     journal.failing[call] = error
     first, second = accept(lane, 40), accept(lane, 41)
     with pytest.raises(LaneError):
-        await lane.settle(first, OUT)
+        await settle(lane, first, OUT)
     with pytest.raises(LaneError):
-        await lane.settle(second, OUT)
+        await lane.settle(second.items, OUT)
     assert told == [error]
     assert journal.calls.count("commit") == (call == "commit")
     assert offered(lane, [StandInRecord(b"x", offset=42)]) is None
@@ -249,12 +289,12 @@ async def test_after_an_unclean_death_records_are_named_before_they_are_touched(
     assert journal.calls == ["pause", "seek 56"]
     await lane.name(first)
     assert (journal.offsets, journal.notes) == ([40], [Journal("named", "me", suspects=20, named_until=56)])
-    await lane.settle(first, OUT)
+    await settle(lane, first, OUT)
     assert (journal.offsets[-1], journal.notes[-1]) == (56, Journal("closed", "me", suspects=4))
     assert journal.calls[-1] == "resume"
     second = accept(lane, *range(56, 70))
-    await lane.settle(second, OUT)
-    assert journal.notes[-1] == Journal("open", "me", suspects=192)
+    await settle(lane, second, OUT)
+    assert journal.notes[-1] == Journal("open", "me", suspects=64)
     assert accept(lane, 70).care is Care.NONE
 
 
@@ -270,9 +310,9 @@ async def test_a_lane_given_up_in_order_leaves_nothing_to_suspect() -> None:
     await lane.open()
     piece = accept(lane, 40)
     await lane.give_up()
-    assert (other.offsets[-1], other.notes[-1]) == (40, Journal("closed", "me", suspects=192))
+    assert (other.offsets[-1], other.notes[-1]) == (40, Journal("closed", "me", suspects=1))
     with pytest.raises(LaneError):
-        await lane.settle(piece, OUT)
+        await lane.settle(piece.items, OUT)
 
 
 async def test_a_slice_has_no_more_bytes_than_there_is_room_for() -> None:
@@ -297,7 +337,7 @@ async def test_the_last_note_does_not_take_the_offset_back() -> None:
     lane = lane_of(journal)
     await lane.open()
     journal.slow["commit"] = 0.05
-    settling = asyncio.create_task(lane.settle(accept(lane, 40, 41), OUT))
+    settling = asyncio.create_task(settle(lane, accept(lane, 40, 41), OUT))
     await asyncio.sleep(0.01)
     await lane.give_up()
     await settling
@@ -350,7 +390,7 @@ async def test_a_held_lane_does_not_overtake_its_step() -> None:
     lane.hold()
     lane.go_on()
     assert journal.calls == ["pause"]
-    await lane.settle(piece, OUT)
+    await settle(lane, piece, OUT)
     assert journal.calls[-1] == "resume"
 
 
@@ -379,5 +419,5 @@ async def test_a_timestamp_that_is_no_time_of_writing_gives_no_age(timestamp: in
     assert piece is not None
     assert lane.waiting is not None
     assert before - 1 <= lane.waiting.timestamp <= time.time() * 1000 + 1
-    await lane.settle(piece, OUT)
+    await settle(lane, piece, OUT)
     assert before - 1 <= lane.settled_timestamp <= time.time() * 1000 + 1

@@ -14,6 +14,7 @@ from tests.worker.records import item_of
 from worker.hosts import HostList
 from worker.labelling.fetch import HttpFetcher
 from worker.labelling.fetching.policy import AddressPolicy
+from worker.labelling.held_bytes import HeldBytes
 from worker.labelling.media import MediaStage, MediumError
 
 MAX_BYTES = 1000
@@ -212,7 +213,7 @@ async def test_media_fail_one_by_one() -> None:
     """What fails is named under its index, and the rest of the post stays."""
     good = base64.b64encode(b"abc").decode()
     item = item_of(text="x", media=[{"data": good}, {"data": "%%%"}, {"url": "http://a/b"}, {"data": "A" * 2000}])
-    await MediaStage(RefusingFetcher(), max_count=8, max_bytes=MAX_BYTES).collect([item])
+    await MediaStage(RefusingFetcher(), HeldBytes(10**9), max_count=8, max_bytes=MAX_BYTES).collect([item])
     assert item.pictures == {0: b"abc"}
     assert item.unavailable == {1: "bad_base64", 2: "fetch_failed", 3: "too_many_bytes"}
     assert item.rejection is None
@@ -221,7 +222,7 @@ async def test_media_fail_one_by_one() -> None:
 async def test_pictures_over_the_count_are_left_out() -> None:
     """A post's first pictures are used, the others are named."""
     item = item_of(text="x", media=[{"data": base64.b64encode(bytes([n + 1])).decode()} for n in range(4)])
-    await MediaStage(RefusingFetcher(), max_count=2, max_bytes=MAX_BYTES).collect([item])
+    await MediaStage(RefusingFetcher(), HeldBytes(10**9), max_count=2, max_bytes=MAX_BYTES).collect([item])
     assert sorted(item.pictures) == [0, 1]
     assert item.unavailable == {2: "too_many_media", 3: "too_many_media"}
 
@@ -229,7 +230,7 @@ async def test_pictures_over_the_count_are_left_out() -> None:
 async def test_a_post_with_nothing_left_is_rejected() -> None:
     """Without text and without a usable medium there is nothing to label."""
     item = item_of(media=[{"url": "http://a/b"}])
-    await MediaStage(RefusingFetcher(), max_count=8, max_bytes=MAX_BYTES).collect([item])
+    await MediaStage(RefusingFetcher(), HeldBytes(10**9), max_count=8, max_bytes=MAX_BYTES).collect([item])
     assert item.rejection is not None
     assert item.rejection.stage == "media"
     assert "media.0: fetch_failed" in str(item.rejection)

@@ -6,11 +6,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.worker.records import item_of
-from worker.items import Item
+from worker.items import Item, StageTime
 from worker.output.after_commit import AfterCommit
 from worker.telemetry.drift import Drift
 from worker.telemetry.metrics import AFTER_COMMIT_FAILURES
-from worker.telemetry.timeline import StageTime
 
 
 class FailingObserver:
@@ -26,8 +25,8 @@ class FailingObserver:
 class FailingTraces:
     """Fails to write."""
 
-    def write(self, items: Sequence[Item], stages: Sequence[StageTime]) -> None:
-        raise OSError(items[0].record.value, stages)
+    def write(self, items: Sequence[Item], publish: StageTime) -> None:
+        raise OSError(items[0].record.value, publish)
 
 
 class NotingObserver:
@@ -56,7 +55,7 @@ def test_no_observer_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     items = [item_of(text="nobody may read this")]
     before = [AFTER_COMMIT_FAILURES.labels(part)._value.get() for part in ("counters", "traces", "FailingObserver")]
     with capture_logs() as logs:
-        after.take(items, [])
+        after.take(items, StageTime("publish", 0, 1))
         after.forget(items)
     failures = [AFTER_COMMIT_FAILURES.labels(part)._value.get() for part in ("counters", "traces", "FailingObserver")]
     assert [now - then for now, then in zip(failures, before, strict=True)] == [1, 1, 2]

@@ -12,10 +12,9 @@ from tests.worker.otlp import attributes, collecting
 from tests.worker.records import StandInRecord, item_of
 from tests.worker.system import Stream, headers_of, post
 from worker.errors import InvalidRecordError
-from worker.items import Item
+from worker.items import Item, StageTime
 from worker.settings import load_settings
 from worker.telemetry.metrics import sample
-from worker.telemetry.timeline import StageTime
 from worker.telemetry.tracing import NoTraces, Traces, spans_address, traces_of
 
 STAGES = ["decode", "media", "drawn", "embed", "infer", "publish"]
@@ -67,6 +66,9 @@ async def test_a_collector_that_is_away_costs_no_post(stream: Stream) -> None:
     assert await worker.end() == 0
 
 
+DECODED = StageTime("decode", time.time_ns() - 3000, time.time_ns() - 2000)
+
+
 def traces(share: float) -> tuple[Traces, InMemorySpanExporter]:
     """Traces that stay here."""
     kept = InMemorySpanExporter()
@@ -81,20 +83,21 @@ def traced(number: int, flags: str = "01", trace: int = 0) -> Item:
     item = item_of(number, text="x")
     assert isinstance(item.record, StandInRecord)
     item.record.headers = [header]
+    item.stages.append(DECODED)
     return item
 
 
-def stages() -> list[StageTime]:
-    """Two stages that took a moment."""
+def publish() -> StageTime:
+    """A stage that took a moment."""
     now = time.time_ns()
-    return [StageTime("decode", now - 3000, now - 2000), StageTime("publish", now - 2000, now)]
+    return StageTime("publish", now - 2000, now)
 
 
 async def test_the_share_is_chosen_by_trace_and_the_producer_may_say_no() -> None:
     """All workers choose the same traces; what the producer did not sample is left out; else the place tells."""
     low, high = 1, 2**56 - 1
     some, kept = traces(0.5)
-    some.write([traced(0, trace=low), traced(1, trace=high), traced(2, "00", trace=low)], stages())
+    some.write([traced(0, trace=low), traced(1, trace=high), traced(2, "00", trace=low)], publish())
     await some.close()
     assert {span.context.trace_id for span in kept.get_finished_spans()} == {low}
     again, _ = traces(0.5)
@@ -112,7 +115,8 @@ async def test_a_broken_header_begins_a_trace(header: bytes) -> None:
     assert isinstance(item.record, StandInRecord)
     item.record.headers = [("traceparent", header)]
     item.rejection = InvalidRecordError("infer", "no")
-    some.write([item], stages())
+    item.stages.append(DECODED)
+    some.write([item], publish())
     await some.close()
     assert [span.name for span in kept.get_finished_spans()] == ["decode", "publish", "process posts"]
     assert kept.get_finished_spans()[-1].parent is None
@@ -122,9 +126,9 @@ async def test_what_is_too_much_is_dropped_and_counted() -> None:
     """A slice that does not fit into what may wait is left out whole, at once."""
     some, kept = traces(1.0)
     before = sample("moderate_traces_dropped_total")
-    some.write([traced(number) for number in range(1025)], stages())
+    some.write([traced(number) for number in range(1025)], publish())
     assert sample("moderate_traces_dropped_total") - before == 1025
-    some.write([traced(1)], stages())
+    some.write([traced(1)], publish())
     await asyncio.sleep(0)
     await some.close()
     assert len(kept.get_finished_spans()) == 3

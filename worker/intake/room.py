@@ -1,0 +1,56 @@
+"""What all lanes of a process hold between fetch and commit, and who waits for it to become less."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from worker.items import Item, record_bytes
+from worker.telemetry.metrics import IN_FLIGHT_BYTES
+
+
+class Room:
+    """Counts the items in flight and the bytes of their records. Room is free again once a commit is answered.
+
+    Args:
+        max_bytes: of records; a larger record passes alone.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._items = 0
+        self._number = 0
+        self._on_over: Callable[[Sequence[Item]], None] = lambda _: None
+        self.freed = asyncio.Event()
+
+    def tell(self, on_over: Callable[[Sequence[Item]], None]) -> None:
+        """Say who is called with items that are over, committed or not."""
+        self._on_over = on_over
+
+    @property
+    def bytes_left(self) -> int:
+        """Bytes that may be accepted; 0 where there is no room."""
+        return max(0, self._max_bytes - self._bytes)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in flight."""
+        return not self._items
+
+    def take(self, items: Sequence[Item]) -> None:
+        """Count items that are accepted, and number them."""
+        for item in items:
+            item.number = self._number
+            self._number += 1
+        self._count(items, 1)
+
+    def free(self, items: Sequence[Item]) -> None:
+        """Count items that are over no more."""
+        if items:
+            self._count(items, -1)
+            self._on_over(items)
+            self.freed.set()
+
+    def _count(self, items: Sequence[Item], sign: int) -> None:
+        self._items += sign * len(items)
+        self._bytes += sign * sum(record_bytes(item.record) for item in items)
+        IN_FLIGHT_BYTES.set(self._bytes)
