@@ -290,6 +290,10 @@ class Calibration(_Strict):
 
     def apply(self, modalities: tuple[str, ...], head: str, logits: list[float]) -> list[float]:
         """Scale one post's logits of one head."""
-        scaling = self.heads.get("+".join(modalities) or "none", {}).get(head) or HeadCalibration()
+        scaling = self.scaling(modalities, head)
         bias = scaling.bias or (0.0,) * len(logits)
         return [value / scaling.temperature + shift for value, shift in zip(logits, bias, strict=True)]
+
+    def scaling(self, modalities: tuple[str, ...], head: str) -> HeadCalibration:
+        """What scales the logits of one head, of posts with these modalities."""
+        return self.heads.get("+".join(modalities) or "none", {}).get(head) or HeadCalibration()

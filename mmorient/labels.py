@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 DIGITS = 4
 _UNITS = 10**DIGITS
+DEGREES = "_degrees"
+"""Behind a task's name: the head of its degrees beyond the first."""
 
 
 @dataclass(frozen=True, slots=True)

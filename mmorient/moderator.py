@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from mmorient.arithmetic.answers import answers
 from mmorient.arithmetic.dense import lay_out
 from mmorient.arithmetic.exactness import Probe, differences, fingerprint, joined
 from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
@@ -22,9 +23,9 @@ from mmorient.input.language import language_of
 from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings, Reading
 from mmorient.input.text import Window, post_text
 from mmorient.input.units import SEPARATOR, has_words
-from mmorient.labels import TASKS, PostLabels, checked_thresholds, task_label
+from mmorient.labels import TASKS, PostLabels, checked_thresholds
 from mmorient.network.embedders import PictureEmbedder, TextEmbedder
-from mmorient.network.mm_orient import DEGREES, PostTensors
+from mmorient.network.mm_orient import PostTensors
 from mmorient.network.post_tensors import sample_embeddings, stack_posts
 
 if TYPE_CHECKING:
@@ -296,7 +297,11 @@ class Moderator:
         Raises:
             ValueError: An embedding of another width than this checkpoint's.
         """
-        return [self._labels(post, logits) for post, logits in zip(posts, self.logits(posts), strict=True)]
+        if not posts:
+            return []
+        calls = self._outputs(posts)
+        logits = {head: torch.cat([heads[head] for heads in calls])[: len(posts)].double().numpy() for head in calls[0]}
+        return answers(logits, [post.modalities for post in posts], self._calibration, self._thresholds)
 
     def logits(self, posts: Sequence[PostEmbeddings]) -> list[dict[str, list[float]]]:
         """Embeddings to each head's outputs before calibration, head name to one a class.
@@ -304,17 +309,22 @@ class Moderator:
         Raises:
             ValueError: An embedding of another width than this checkpoint's.
         """
+        rows = [
+            {head: values[row] for head, values in lists.items()}
+            for lists in ({head: values.tolist() for head, values in heads.items()} for heads in self._outputs(posts))
+            for row in range(len(next(iter(lists.values()))))
+        ]
+        return rows[: len(posts)]
+
+    def _outputs(self, posts: Sequence[PostEmbeddings]) -> list[dict[str, Tensor]]:
+        """Each call's logits by head; only the last call's last rows are padding."""
         tiles = -(-len(posts) // self._rows)
         calls: list[Sequence[PostEmbeddings]] = []
         start = 0
         for size in stack_up(tiles, self._sizes() if tiles > 1 else (1,), self._threads.count):
             calls.append(posts[start : start + size * self._rows])
             start += size * self._rows
-        answers: list[dict[str, list[float]]] = []
-        for call, heads in zip(calls, self._threads.run(self._heads, calls), strict=True):
-            lists = {head: values.tolist() for head, values in heads.items()}
-            answers += [{head: values[row] for head, values in lists.items()} for row in range(len(call))]
-        return answers
+        return self._threads.run(self._heads, calls)
 
     def label(self, posts: Sequence[Post]) -> list[PostLabels]:
         """Posts to labels: ``embed`` and ``classify``, without a cache.
@@ -366,9 +376,8 @@ class Moderator:
         return {head: values.cpu() for head, values in self._model(self._tensors(padded), self._context).items()}
 
     def _sizes(self) -> tuple[int, ...]:
-        probe = self._probe()
         return self._stacks.sizes(
-            "posts", _STACK_POSTS // self._rows, lambda tiles: probe.stack_is_equal(tiles, self._threads)
+            "posts", _STACK_POSTS // self._rows, lambda tiles: self._probe().stack_is_equal(tiles, self._threads)
         )
 
     def _probe(self) -> Probe[PostEmbeddings]:
@@ -381,19 +390,6 @@ class Moderator:
     def _tensors(self, posts: Sequence[PostEmbeddings]) -> PostTensors:
         sizes = self._model.sizes
         return stack_posts(posts, sizes.text_vector, sizes.picture_vector, sizes.global_vector).to(self._device)
-
-    def _labels(self, post: PostEmbeddings, logits: dict[str, list[float]]) -> PostLabels:
-        scaled = {head: self._calibration.apply(post.modalities, head, values) for head, values in logits.items()}
-        tasks = {
-            name: task_label(
-                task,
-                scaled[name],
-                scaled.get(name + DEGREES),
-                self._thresholds.get(name),
-            )
-            for name, task in TASKS.items()
-        }
-        return PostLabels(tasks, post.modalities)
 
 
 def find_device(name: str) -> torch.device:

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor, nn
 
-from mmorient.labels import TASKS
+from mmorient.labels import DEGREES, TASKS
 from mmorient.network.cmrl import CrossModalRelations, Nodes, Side, adjacency
 from mmorient.network.hima import ElementAttention
 from mmorient.network.mlc import MultifeatureClassifier, TaskFeatures
-
-DEGREES = "_degrees"
 
 
 def task_heads() -> dict[str, int]:

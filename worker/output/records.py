@@ -1,19 +1,18 @@
 """The records that are written for a labelled or rejected item."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from schemas import MAX_COMMUNITY, DeadLetter, Intensity, Label, LabelSet, ModelStamp, Reading, Source, TaskLabel
+from schemas import DeadLetter, ModelStamp
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import DELETION, Headers, Item, OutgoingRecord
+from worker.output.label_bytes import LabelBytes
 
 # Commands that only read dead letters import this too, and torch takes seconds.
 if TYPE_CHECKING:
     from mmorient import Moderator, ParsedPost, PostLabels
-    from mmorient import TaskLabel as ModelLabel
 
 # Number and count of the parts of a dead letter that is larger than its topic takes: joined, they are its bytes.
 PART_HEADER = "moderate.part"
@@ -59,30 +58,31 @@ class RecordBuilder:
         forward_tombstones: bool = False,
         now: Callable[[], datetime] = _now,
     ) -> None:
-        self._tasks_by_topic: dict[str, list[str]] = {}
+        tasks_by_topic: dict[str, list[str]] = {}
         for task, topic in routes.items():
-            self._tasks_by_topic.setdefault(topic, []).append(task)
+            tasks_by_topic.setdefault(topic, []).append(task)
+        self._topics = [(topic, tasks, "+".join(tasks)) for topic, tasks in tasks_by_topic.items()]
         self._dead_letter_topic = dead_letter_topic
         self._max_dead_letter_bytes = max_dead_letter_bytes
         self._max_label_bytes = max_label_bytes
-        self._stamp = stamp
+        self._checkpoint = stamp.checkpoint
+        self._bytes = LabelBytes(stamp)
         self._forward_tombstones = forward_tombstones
         self._now = now
 
     def records(self, items: Sequence[Item]) -> list[OutgoingRecord]:
         """Return all records of the items, in the items' order."""
-        return [record for item in items for record in self._records(item)]
+        time = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
+        return [record for item in items for record in self._records(item, time)]
 
-    def _records(self, item: Item) -> list[OutgoingRecord]:
+    def _records(self, item: Item, time: bytes) -> list[OutgoingRecord]:
         if item.rejection is not None:
             return self._dead_letters(item, item.rejection)
         if item.passed_over is not None:
             return self._tombstones(item) if item.passed_over == DELETION else []
         if item.labels is None or item.post is None:
             raise FatalError(f"{item.position} came here neither labelled nor rejected")
-        labels = [
-            self._label(item, item.post, item.labels, topic, tasks) for topic, tasks in self._tasks_by_topic.items()
-        ]
+        labels = self._labels(item, item.post, item.labels, time)
         if (largest := max(map(_record_size, labels), default=0)) > (self._max_label_bytes or largest):
             # The broker would refuse it for ever, and every owner of the partition would end over it.
             item.rejection = InvalidRecordError(
@@ -98,51 +98,29 @@ class RecordBuilder:
         record = item.record
         if not self._forward_tombstones or record.key is None:
             return []
-        return [OutgoingRecord(topic, record.key, None, carried(record.headers)) for topic in self._tasks_by_topic]
+        return [OutgoingRecord(topic, record.key, None, carried(record.headers)) for topic, *_ in self._topics]
 
-    def _label(
-        self, item: Item, post: "ParsedPost", labels: "PostLabels", topic: str, tasks: Sequence[str]
-    ) -> OutgoingRecord:
-        record = item.record
-        value: Label | LabelSet
-        answers = {task: _answer(labels.tasks[task]) for task in tasks}
-        about = {
-            "post_id": post.id,
-            "modalities": labels.modalities,
-            "unavailable": item.unavailable_media(),
-            "reading": item.reading and Reading(**asdict(item.reading)),
-            "community": _community(post),
-            "created_at": _created_at(post),
-            "model": self._stamp,
-            "source": Source(topic=record.topic, partition=record.partition, offset=record.offset),
-        }
-        if len(tasks) == 1:
-            answer = answers[tasks[0]]
-            value = Label(
-                task=tasks[0],
-                label=answer.label,
-                probabilities=answer.probabilities,
-                threshold=answer.threshold,
-                intensity=answer.intensity,
-                **about,
-            )
-        else:
-            value = LabelSet(labels=answers, **about)
-        return OutgoingRecord(topic, record.key, value.model_dump_json().encode(), self._headers(item, tasks))
-
-    def _headers(self, item: Item, tasks: Sequence[str]) -> Headers:
-        record = item.record
-        task = "+".join(tasks)
-        identity = f"{record.topic}\0{record.partition}\0{record.offset}\0{task}\0{self._stamp.checkpoint}"
-        return [
-            ("ce_specversion", b"1.0"),
-            ("ce_id", blake2b(identity.encode(), digest_size=16).hexdigest().encode()),
-            ("ce_source", f"/{record.topic}/{record.partition}".encode()),
-            ("ce_type", f"mm-orient.label.{task}.v1".encode()),
-            ("ce_time", self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()),
-            ("content-type", b"application/json"),
-            *carried(record.headers),
-        ]
+    def _labels(self, item: Item, post: "ParsedPost", labels: "PostLabels", time: bytes) -> list[OutgoingRecord]:
+        record, about, made = item.record, self._bytes.about(item, post, labels), []
+        source = f"/{record.topic}/{record.partition}".encode()
+        passed_on = carried(record.headers)
+        for topic, tasks, name in self._topics:
+            if len(tasks) == 1:
+                value = self._bytes.label(post.id, tasks[0], labels.tasks[tasks[0]], about)
+            else:
+                value = self._bytes.label_set(post.id, tasks, labels, about)
+            identity = f"{record.topic}\0{record.partition}\0{record.offset}\0{name}\0{self._checkpoint}"
+            headers: Headers = [
+                ("ce_specversion", b"1.0"),
+                ("ce_id", blake2b(identity.encode(), digest_size=16).hexdigest().encode()),
+                ("ce_source", source),
+                ("ce_type", f"mm-orient.label.{name}.v1".encode()),
+                ("ce_time", time),
+                ("content-type", b"application/json"),
+                *passed_on,
+            ]
+            made.append(OutgoingRecord(topic, record.key, value, headers))
+        return made
 
     def _dead_letters(self, item: Item, rejection: InvalidRecordError) -> list[OutgoingRecord]:
         """Return one record, or the parts of one that is larger than its topic takes."""
@@ -227,31 +205,3 @@ def _replay_headers(headers: Headers) -> list[tuple[str, bytes | None]]:
 def is_first_part(headers: Headers) -> bool:
     """Return whether a dead letter is whole, or the first of its parts."""
     return (dict(headers).get(PART_HEADER) or b"1/").startswith(b"1/")
-
-
-def _community(post: "ParsedPost") -> str | None:
-    """Return a post's community; None for what is too long, or holds half a character, to be written."""
-    community = post.community
-    if community is None or len(community) > MAX_COMMUNITY or any("\ud800" <= one <= "\udfff" for one in community):
-        return None
-    return community
-
-
-def _created_at(post: "ParsedPost") -> datetime | None:
-    """Return when a post was written, in UTC, so that the same moment is the same bytes; without a zone it is UTC."""
-    at = post.created_at
-    if at is None:
-        return None
-    try:
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except OverflowError:
-        return None  # before the first year, or behind the last, once the zone is taken off
-
-
-def _answer(label: "ModelLabel") -> TaskLabel:
-    intensity = label.intensity and Intensity(
-        label=label.intensity.label, probabilities=dict(label.intensity.probabilities)
-    )
-    return TaskLabel(
-        label=label.label, probabilities=dict(label.probabilities), threshold=label.threshold, intensity=intensity
-    )

@@ -4,9 +4,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mmorient import PostLabels, Reading
+from mmorient import ParsedPost, PostLabels, Reading
 from mmorient.labels import TASKS, task_label
+from mmorient.labels import Intensity as ModelIntensity
+from mmorient.labels import TaskLabel as ModelLabel
 from schemas import DeadLetter, Label, LabelSet, ModelStamp
 from tests.worker.records import StandInRecord, item_of
 from worker.errors import InvalidRecordError
@@ -241,3 +245,52 @@ def test_a_label_that_its_topic_does_not_take_is_a_dead_letter() -> None:
         assert record.key is None
         assert headers[KEY_DROPPED_HEADER] == b"3000"
     assert b"".join(record.value or b"" for record in dead) == item.record.value
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+UNITS = st.integers(0, 10_000)
+
+
+def shares(names: tuple[str, ...], units: list[int]) -> dict[str, float]:
+    """Return probabilities with four decimals, whatever they sum to."""
+    return {name: unit / 10_000 for name, unit in zip(names, units, strict=False)}
+
+
+POSTS = st.builds(
+    ParsedPost,
+    TEXTS,
+    st.just("x"),
+    community=st.none() | TEXTS,
+    created_at=st.none() | st.datetimes(timezones=st.none() | st.timezones()),
+)
+READINGS = st.builds(Reading, st.none() | TEXTS, st.booleans(), st.floats(0, 1), st.booleans())
+
+
+@st.composite
+def model_labels(draw: st.DrawFn) -> PostLabels:
+    """Draw any answers of the model."""
+    units = draw(st.lists(UNITS, min_size=4, max_size=4))
+    threshold = draw(st.none() | st.floats(1e-9, 1 - 1e-9))
+    answers = {
+        name: ModelLabel(
+            task.classes[0],
+            shares(task.classes, units),
+            ModelIntensity(task.degrees[1], shares(task.degrees, units)) if task.degrees else None,
+            threshold,
+        )
+        for name, task in TASKS.items()
+    }
+    return PostLabels(answers, draw(st.sampled_from([("text",), ("image",), ("text", "image")])))
+
+
+@settings(max_examples=300, deadline=None)
+@given(POSTS, model_labels(), st.none() | READINGS, st.dictionaries(st.integers(0, 40), st.just("bad_medium")))
+def test_the_bytes_are_those_of_the_schema(
+    post: ParsedPost, labels: PostLabels, reading: Reading | None, unavailable: dict[int, str]
+) -> None:
+    """Whatever a post brings: a label that is read by `schemas` and written again is the same bytes."""
+    item = item_of(7, text="x")
+    item.post, item.labels, item.reading, item.unavailable = post, labels, reading, unavailable
+    for routes, kind in ((ROUTES, Label), (dict.fromkeys(ROUTES, "all"), LabelSet)):
+        for record in stage(routes).records([item]):
+            assert kind.model_validate_json(record.value or b"").model_dump_json().encode() == record.value
