@@ -2,11 +2,12 @@
 
 `check` needs neither a server nor torch. `test` shows each promise once, on real servers and on the real model.
 `soak` is everything else. The marks `server` and `model` follow from a test's fixtures and from what its file
-imports, so that a new test needs none; `soak` is written where a test takes long.
+imports, so that a new test needs none. `slow` is written where a test of `check` takes seconds of the processor and
+another one there shows the same promise; `soak` where a test takes longer still.
 """
 
 import ast
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,17 @@ def tier_of(marks: Collection[str]) -> str:
     """Return the tier of a test with these marks."""
     if "soak" in marks:
         return "soak"
-    return "test" if {"server", "model"} & set(marks) else "check"
+    return "test" if {"server", "model", "slow"} & set(marks) else "check"
 
 
 def rest_soaks(cases: Iterable[str], quick: Collection[str]) -> list[Any]:
     """Return cases to parametrize a test with, all but the quick ones marked `soak`."""
     return [case if case in quick else pytest.param(case, marks=pytest.mark.soak) for case in cases]
+
+
+def some_slow(cases: Iterable[Any], slow: Collection[str], name: Callable[[Any], str] = str) -> list[Any]:
+    """Return cases to parametrize a test with, those of these names marked `slow`."""
+    return [pytest.param(case, marks=pytest.mark.slow) if name(case) in slow else case for case in cases]
 
 
 class Sources:

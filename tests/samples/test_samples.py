@@ -193,6 +193,7 @@ def test_samples_stay_small() -> None:
     assert sum(path.stat().st_size for path in files) < 4_000_000
 
 
+@pytest.mark.slow
 def test_the_script_draws_every_picture(tmp_path: Path) -> None:
     """draw.py makes each picture of pictures/ under the same name and in the same size, and no other."""
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
