@@ -1,4 +1,7 @@
-"""The child of `trial.py`: labels one record after the other and says after each that it is still there."""
+"""The child of `trial.py`: labels one record after the other and says after each that it is still there.
+
+Before that it says that it has begun: what a record waits for until then, a Schema Registry, is no fault of its own.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -41,6 +44,8 @@ async def try_records(settings: Settings, say: Callable[..., None]) -> None:
         say(ready=True)
         while (value := await asyncio.to_thread(read_message)) is not None:
             item = Item(_Record(value))
+            await stages.ask_for_schemas([item])
+            say(begun=True)
             await stages.run([item])
             say(rejected=None if item.rejection is None else str(item.rejection))
 
