@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "mmorient/explain": {"mmorient/commands", "mmorient/input", "mmorient/moderator.py"},
     "mmorient/files": set(),
     "mmorient/archive": {
+        "mmorient/arithmetic",
         "mmorient/checkpointing",
         "mmorient/commands",
         "mmorient/files",
@@ -71,6 +72,7 @@ ALLOWED: dict[str, set[str]] = {
         "mmorient/training/fitting",
     },
     "mmorient/training": {
+        "mmorient/arithmetic",
         "mmorient/checkpointing",
         "mmorient/commands",
         "mmorient/moderator.py",

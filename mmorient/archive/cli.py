@@ -198,7 +198,7 @@ def _engine(
                     f"mmorient: {said} no labels: none of the media can be used, `unavailable` says why", err=True
                 )
 
-    from mmorient.moderator import find_device
+    from mmorient.arithmetic.devices import find_device
 
     model = {
         "checkpoint": digests[0],

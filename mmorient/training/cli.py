@@ -92,7 +92,7 @@ def train(
     config = config.model_copy(update={name: str(folder) for name, folder in named.items() if folder is not None})
     for folder in (start, *teachers):
         refuse_missing(folder)
-    from mmorient.moderator import find_device
+    from mmorient.arithmetic.devices import find_device
     from mmorient.training.run import train as run
 
     try:

@@ -175,6 +175,7 @@ async def test_bad_records_are_dead_lettered_and_their_neighbours_labelled(strea
     assert await worker.end() == 0
 
 
+@pytest.mark.soak
 async def test_a_replay_gives_the_same_bytes(stream: Stream) -> None:
     """Another group, other batches, no cache: the labels of the same posts are the same to the byte."""
     await stream.create_topics(2)

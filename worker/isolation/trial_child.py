@@ -37,7 +37,7 @@ async def try_records(settings: Settings, say: Callable[..., None]) -> None:
         say: sends a line to the parent.
     """
     async with AsyncExitStack() as stack:
-        # The parent watches the time; a limit of our own would only take its place.
+        # The parent limits the time; a limit here would end the child before the parent does.
         watch = Watchdog(float("inf"))
         stages = await Stages.build(stack, settings, await load_moderator(settings), NoCache(), watch)
         await stages.warm_up()

@@ -66,7 +66,7 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
         first = error.errors()[0]
         name = PREFIX + "__".join(str(part).upper() for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            # Its value stays unsaid: what a setting of a later version holds may be a secret.
+            # Its value is not shown: a setting of a later version may hold a secret.
             near = nearest(name, variables_of(Settings))
             hint = f"; did you mean {near}?" if near else ""
             raise SettingsError(f"{name}: this version knows no such setting{hint}") from error
@@ -89,7 +89,7 @@ def in_the_open(settings: BaseModel) -> dict[str, Any]:
 
 
 def _given(name: str, value: object) -> str:
-    # A rule over a group is given all of it, its secrets too.
+    # A rule over a group gets the whole group, with its secrets.
     if isinstance(value, dict | BaseModel) or is_secret(name):
         return ""
     return f" (got {value!r})"

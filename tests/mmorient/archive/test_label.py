@@ -15,6 +15,7 @@ from mmorient.archive import parquet_output
 from mmorient.archive.label_table import label_line
 from tests.mmorient.archive.archives import command, write_lines, write_parquet
 from tests.mmorient.conftest import Run, encode
+from tests.tiers import rest_soaks
 
 RED = encode(Image.new("RGB", (30, 20), "red"), "PNG")
 INLINE = base64.b64encode(RED).decode()
@@ -165,7 +166,7 @@ def test_a_file_that_breaks_off_ends_the_run(run: Run, tmp_path: Path, untrained
     assert f"{path}: cannot be read" in ran.err
 
 
-@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])
+@pytest.mark.parametrize("name", rest_soaks(["out.jsonl", "out.parquet"], {"out.jsonl"}))
 def test_a_killed_run_goes_on_to_the_same_bytes(
     run: Run, tmp_path: Path, untrained: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
