@@ -14,8 +14,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.docs.doubles import DOUBLES
 from tests.docs.answers import differs
+from tests.docs.doubles import DOUBLES
 from tests.docs.pages import ROOT, Block
 from tests.docs.shell import Done, Running, Shell
 
