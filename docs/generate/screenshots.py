@@ -138,8 +138,8 @@ async def tab(folder: Path) -> AsyncIterator[Tab]:
 
 async def _written(file: Path) -> str:
     for _ in range(300):
-        if file.exists() and file.read_text(encoding="utf-8").strip():
-            return file.read_text(encoding="utf-8")
+        if await asyncio.to_thread(file.exists) and (text := await asyncio.to_thread(file.read_text)):
+            return text
         await asyncio.sleep(0.1)
     raise TimeoutError(f"{file}: the browser did not start")
 

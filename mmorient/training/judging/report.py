@@ -108,12 +108,11 @@ def _part(scores: Sequence[Score]) -> str:
 
 
 def _classes(score: Score) -> str:
+    said_of = [sum(column) for column in zip(*score.confusion, strict=True)]
     rows = [
         f'<tr><th scope="row">{_plain(name)}</th><td class="n">{_known(score.precision[name], said)}</td>'
         f'<td class="n">{_known(score.recall[name], posts)}</td>{_count(posts)}</tr>'
-        for (name, posts), said in zip(
-            score.occurring.items(), map(sum, zip(*score.confusion, strict=True)), strict=True
-        )
+        for (name, posts), said in zip(score.occurring.items(), said_of, strict=True)
     ]
     heads = [_head("class"), _head("precision", "n"), _head("recall", "n"), _head("posts", "n")]
     return f"<h3>Classes</h3>{_table('Precision and recall of each class, in percent.', heads, rows)}"

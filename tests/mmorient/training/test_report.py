@@ -50,7 +50,9 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def score(source: str, modalities: str, task: str, part: str = "all", error: float = 3.21, absent: str = "") -> Score:
+def score(
+    source: str, modalities: str, task: str, part: str = "all", *, error: float = 3.21, absent: str = ""
+) -> Score:
     """Made up: the more classes, the more posts."""
     classes = TASKS[task].classes
     confusion = [
