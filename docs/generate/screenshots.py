@@ -23,6 +23,7 @@ import click
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+SHIPPED = ROOT / "mmorient" / "checkpoints" / "compact"
 ASSETS = ROOT / "docs" / "assets"
 WIDTHS = (1200, 420)
 SCHEMES = ("light", "dark")
@@ -45,11 +46,7 @@ def explain(folder: Path) -> Path:
 
 def evaluate(folder: Path) -> Path:
     """Evaluate the shipped checkpoint on the few posts that the guide to own posts makes."""
-    from tests.docs.pages import blocks
-
-    guide = next(one for one in blocks("docs/how-to/own-posts.md") if one.commands[0].startswith("python - <<"))
-    script = guide.commands[0].partition("\n")[2].rpartition("\n")[0]
-    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True)
+    _make_own_posts(folder)
     _run(folder, "mmorient", "evaluate", "DATA", "--html", "page.html")
     return folder / "page.html"
 
@@ -66,7 +63,23 @@ def diff(folder: Path) -> Path:
     return folder / "page.html"
 
 
-PAGES: dict[str, Make] = {"explain": explain, "evaluate": evaluate, "diff": diff}
+def curves(folder: Path) -> Path:
+    """Train the shipped checkpoint further on these posts, and return the picture of it."""
+    _make_own_posts(folder)
+    (folder / "ours.toml").write_text('name = "ours"\nepochs = 1\n', encoding="utf-8")
+    _run(folder, "mmorient", "train", "DATA", "--out", "ours", "--config", "ours.toml", "--start", str(SHIPPED))
+    return folder / ".work" / "train" / "curves.png"
+
+
+PAGES: dict[str, Make] = {"explain": explain, "evaluate": evaluate, "diff": diff, "curves": curves}
+
+
+def _make_own_posts(folder: Path) -> None:
+    from tests.docs.pages import blocks
+
+    guide = next(one for one in blocks("docs/how-to/own-posts.md") if one.commands[0].startswith("python - <<"))
+    script = guide.commands[0].partition("\n")[2].rpartition("\n")[0]
+    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True)
 
 
 def _run(folder: Path, module: str, *words: str) -> None:
@@ -159,21 +172,31 @@ async def _photograph(chosen: Sequence[str], keep: Path | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pages = {}
         for name in chosen:
-            there = keep / f"{name}.html" if keep else Path(folder) / "none"
-            if not there.exists():
-                (made := Path(folder) / name).mkdir()
-                page = PAGES[name](made)
-                if keep:
-                    shutil.copy(page, there)
-                there = page
-            pages[name] = there.resolve()
+            pages[name] = _made(name, Path(folder), keep)
+            if pages[name].suffix == ".png":
+                _say(out := ASSETS / f"{name}.png", saved(Image.open(pages.pop(name)).convert("RGB"), out))
         async with tab(Path(folder) / "profile") as one:
             for name, page in pages.items():
                 for width in WIDTHS:
                     for scheme in SCHEMES:
                         out = ASSETS / f"{name}-{width}-{scheme}.png"
-                        size = saved(await one.photograph(page, width, scheme), out)
-                        click.echo(f"{out.relative_to(ROOT)}: {size // 1000} kB")
+                        _say(out, saved(await one.photograph(page, width, scheme), out))
+
+
+def _made(name: str, folder: Path, keep: Path | None) -> Path:
+    """Return what a command writes; a copy of before where there is one."""
+    kept = list(keep.glob(f"{name}.*")) if keep else []
+    if kept:
+        return kept[0].resolve()
+    (folder / name).mkdir()
+    made = PAGES[name](folder / name)
+    if keep:
+        shutil.copy(made, keep / f"{name}{made.suffix}")
+    return made
+
+
+def _say(out: Path, size: int) -> None:
+    click.echo(f"{out.relative_to(ROOT)}: {size // 1000} kB")
 
 
 @click.command(help=__doc__)
