@@ -77,7 +77,7 @@ TEMPLATE = """
 {%- endmacro -%}
 {%- macro matrix(found) -%}
 <p class="note">Posts by the left's label (rows) and the right's (columns), with their
-share of the row. The darker, the larger the share that flips.</p>
+share of the row. The stronger the shade, the larger the share that flips.</p>
 <div class="scroll"><table class="matrix">
 <thead><tr><th class="corner">left \\ right</th>{% for name in found.classes %}<th>{{ name|plain }}</th>{% endfor %}</tr></thead>
 <tbody>{% for name in found.classes %}{% set row = loop.index0 %}{% set total = found.matrix[row]|sum %}
