@@ -79,7 +79,11 @@ def renewed(shown: str, answered: str, varies: Sequence[str] = ()) -> str:
         found = max(starts, key=lambda at: _likeness(part, answers[at : at + len(part)]), default=-1)
         if found < place or found > last or last < 0:
             raise ValueError(f"no place for {part[0]!r} in the answer:\n{answered}")
-        made += [_cut(old, new) for old, new in zip(part, answers[found : found + len(part)], strict=True)]
+        made += [
+            # What differs from run to run alone stays as it is.
+            old if _pattern(old, varies).fullmatch(_masked(new, varies)) else _cut(old, new)
+            for old, new in zip(part, answers[found : found + len(part)], strict=True)
+        ]
         place = found + len(part)
     return "\n".join(made) + "\n"
 

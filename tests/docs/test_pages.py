@@ -99,7 +99,7 @@ def test_what_a_scenario_names_may_differ() -> None:
 def test_an_answer_is_written_anew_with_the_same_parts_left_out() -> None:
     """Lines, and parts of lines."""
     changed = ANSWERED.replace("0.7145", "0.8000").replace("y\n", "y\nz\n").replace("got 3", "got 77")
-    assert renewed(SHOWN, changed) == "a 1 2027-01-01 11:11:11Z\n…\nat 127.0.0.1:41234, 0.8000 of …\nlast (got …)\n"
+    assert renewed(SHOWN, changed) == "a 1 2026-11-21 10:00:00Z\n…\nat 127.0.0.1:41234, 0.8000 of …\nlast (got …)\n"
     assert renewed("a 12ab…, b 34… c\n", "a 56cdef, b 789 c\n") == "a 56cd…, b 78… c\n"
     assert renewed("one\n", "one\ntwo\n") == "one\ntwo\n"
     assert renewed(SHOWN, ANSWERED) == SHOWN

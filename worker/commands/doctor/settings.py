@@ -143,13 +143,7 @@ class SettingsChecks:
                 for name in spaced
             ]
         count = sum(is_secret(name) for name in given if _is_known(name))
-        return [
-            ok(
-                f"no white space around {'the secret' if count == 1 else f'{count} secrets'}"
-                if count
-                else "none is given"
-            )
-        ]
+        return [ok(f"{count or 'none'} given{', no white space around any' if count else ''}")]
 
 
 def _has_space(variable: str, value: str | None) -> bool:
