@@ -43,7 +43,7 @@ def new_checkpoint(scene: Scene) -> None:
 def a_worker(scene: Scene) -> None:
     """A worker runs, in another terminal than the page's."""
     scene.worker = scene.shell.start("moderate run")
-    scene.do(f"curl -sf --retry 90 --retry-delay 1 --retry-all-errors 127.0.0.1:{scene.port}/readyz")
+    scene.do(f"curl -sf --retry 240 --retry-delay 1 --retry-all-errors 127.0.0.1:{scene.port}/readyz")
 
 
 def posts(scene: Scene) -> None:
