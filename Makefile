@@ -7,6 +7,11 @@ BIN := .venv/bin
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
+# A shell may forbid Python to keep what it has compiled. Hundreds of tests start an interpreter, and each would
+# compile everything again: it is kept within .venv/.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+
 .PHONY: help demo check test soak chaos fuzz setup lint lock bench docs clean
 
 help: ## show the targets

@@ -1,4 +1,4 @@
-"""``mmorient``, and ``python -m mmorient``: the command, its modules loaded within reach of Ctrl-C."""
+"""``mmorient``, and ``python -m mmorient``: the command. Ctrl-C is handled while its modules load, too."""
 
 from __future__ import annotations
 

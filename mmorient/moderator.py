@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from mmorient.arithmetic.answers import answers
 from mmorient.arithmetic.dense import lay_out
-from mmorient.arithmetic.exactness import Probe, differences, fingerprint, joined
-from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
+from mmorient.arithmetic.devices import DTYPES, DeviceName, find_device, kind_of
+from mmorient.arithmetic.exactness import differences, fingerprint, joined
+from mmorient.arithmetic.tiles import Stacks, TileThreads
 from mmorient.checkpointing.loading import Checkpoint, load_checkpoint
 from mmorient.config import Calibration, GraphKind, Precision
 from mmorient.digest import SHIPPED
@@ -25,16 +26,10 @@ from mmorient.input.text import Window, post_text
 from mmorient.input.units import SEPARATOR, has_words
 from mmorient.labels import TASKS, PostLabels, checked_thresholds
 from mmorient.network.embedders import PictureEmbedder, TextEmbedder
-from mmorient.network.mm_orient import PostTensors
-from mmorient.network.post_tensors import sample_embeddings, stack_posts
+from mmorient.network.post_heads import PostHeads
 
 if TYPE_CHECKING:
     from mmorient.input.ocr.drawn_text import DrawnText
-
-DeviceName = Literal["cpu", "auto", "cuda", "mps"]
-# A call of more posts is no faster a post on a CPU.
-_STACK_POSTS = 64
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +76,13 @@ class Moderator:
         tiles = checkpoint.config.tiles.get(device.type)
         if tiles is None:
             raise CheckpointError(checkpoint.path, f"sets no tiles for device {device.type!r}")
-        dtype = _DTYPES[precision]
+        dtype = DTYPES[precision]
         text_encoder = checkpoint.text_encoder().to(device, dtype).eval()
         picture_encoder = checkpoint.picture_encoder().to(device, dtype).eval()
         text_attention = checkpoint.attention("text").to(device).eval()
         picture_attention = checkpoint.attention("picture").to(device).eval()
-        self._model = checkpoint.model().to(device).eval()
-        for module in (text_encoder, picture_encoder, self._model):
+        model = checkpoint.model().to(device).eval()
+        for module in (text_encoder, picture_encoder, model):
             lay_out(module, device)
         if compiled:
             compile_encoder(text_encoder)
@@ -104,24 +99,31 @@ class Moderator:
             picture_encoder, picture_attention, tiles.pictures, device, threads=self._threads
         )
         self.bank = checkpoint.bank
-        [context] = self._threads.run(checkpoint.bank.context, [self._model])
-        self._context = context if graph_context == "bank" else context.alone()
+        [context] = self._threads.run(checkpoint.bank.context, [model])
+        self._heads = PostHeads(
+            model,
+            context if graph_context == "bank" else context.alone(),
+            checkpoint.bank,
+            tiles.posts,
+            device,
+            threads=self._threads,
+            stacks=self._stacks,
+        )
         self._calibration = checkpoint.calibration
         self._thresholds = checked_thresholds(thresholds or {})
         self._drawn_text = checkpoint.drawn_text()
-        self._rows = tiles.posts
         self._device = device
         before_cache = fingerprint([*self._texts.probes(), self._pictures.probe()], self._threads)
-        every = fingerprint([self._probe()], self._threads)
+        every = fingerprint([self._heads.probe()], self._threads)
         self.identity = ModelIdentity(
             name=checkpoint.config.name,
             checkpoint=checkpoint.digest,
             embedding=checkpoint.embedding_digest(
-                precision, compiled=compiled, tiles=tiles, arithmetic=f"{_kind(device)}-{before_cache}"
+                precision, compiled=compiled, tiles=tiles, arithmetic=f"{kind_of(device)}-{before_cache}"
             ),
             graph_context=graph_context,
             precision=precision,
-            arithmetic=f"{_kind(device)}-{joined(before_cache, every)}",
+            arithmetic=f"{kind_of(device)}-{joined(before_cache, every)}",
         )
         self.tasks = tuple(TASKS)
 
@@ -158,7 +160,7 @@ class Moderator:
         checked_thresholds(thresholds or {})
         if graph_context not in {"bank", "self"}:
             raise ValueError(f"graph_context {graph_context!r}: a label may not depend on its batch; bank or self")
-        if precision not in _DTYPES:
+        if precision not in DTYPES:
             raise ValueError(f"precision {precision!r}: fp32, bf16 or fp16")
         checkpoint = load_checkpoint(SHIPPED if path is None else Path(path))
         return cls(
@@ -180,8 +182,8 @@ class Moderator:
             A line for each way in which a label could depend on more than its post; none where all is well.
         """
         self._texts.stack_sizes()
-        self._sizes()
-        return differences([*self._texts.probes(), self._pictures.probe(), self._probe()], self._threads)
+        self._heads.stack_sizes()
+        return differences([*self._texts.probes(), self._pictures.probe(), self._heads.probe()], self._threads)
 
     @property
     def device(self) -> str:
@@ -266,7 +268,7 @@ class Moderator:
     @property
     def threshold(self) -> float:
         """The cosine over which two posts are neighbours (section 3)."""
-        return self._model.threshold
+        return self._heads.model.threshold
 
     @property
     def picture_grid(self) -> tuple[int, int] | None:
@@ -285,7 +287,7 @@ class Moderator:
 
     def global_vectors(self, post: PostEmbeddings) -> tuple[Tensor | None, Tensor | None]:
         """What CMRL compares a post by: ``[D]`` of its text and ``[D]`` of its pictures pooled, None where absent."""
-        tensors = self._tensors([post])
+        tensors = self._heads.tensors([post])
         return (
             tensors.text_global[0].cpu() if post.text is not None else None,
             tensors.picture_global[0].cpu() if post.pictures else None,
@@ -299,7 +301,7 @@ class Moderator:
         """
         if not posts:
             return []
-        calls = self._outputs(posts)
+        calls = self._heads.outputs(posts)
         logits = {head: torch.cat([heads[head] for heads in calls])[: len(posts)].double().numpy() for head in calls[0]}
         return answers(logits, [post.modalities for post in posts], self._calibration, self._thresholds)
 
@@ -309,22 +311,7 @@ class Moderator:
         Raises:
             ValueError: An embedding of another width than this checkpoint's.
         """
-        rows = [
-            {head: values[row] for head, values in lists.items()}
-            for lists in ({head: values.tolist() for head, values in heads.items()} for heads in self._outputs(posts))
-            for row in range(len(next(iter(lists.values()))))
-        ]
-        return rows[: len(posts)]
-
-    def _outputs(self, posts: Sequence[PostEmbeddings]) -> list[dict[str, Tensor]]:
-        """Each call's logits by head; only the last call's last rows are padding."""
-        tiles = -(-len(posts) // self._rows)
-        calls: list[Sequence[PostEmbeddings]] = []
-        start = 0
-        for size in stack_up(tiles, self._sizes() if tiles > 1 else (1,), self._threads.count):
-            calls.append(posts[start : start + size * self._rows])
-            start += size * self._rows
-        return self._threads.run(self._heads, calls)
+        return self._heads.logits(posts)
 
     def label(self, posts: Sequence[Post]) -> list[PostLabels]:
         """Posts to labels: ``embed`` and ``classify``, without a cache.
@@ -369,46 +356,3 @@ class Moderator:
         if text is None and any(picture.text is None for picture in post.pictures):
             raise ValueError("a post without a text has a picture that was not read: see decode_picture's read_text")
         return text
-
-    def _heads(self, posts: Sequence[PostEmbeddings]) -> dict[str, Tensor]:
-        """Whole tiles of posts to logits ``[rows, outputs]`` by head: rows past them are padding."""
-        padded = [*posts, *[PostEmbeddings()] * (-len(posts) % self._rows)]
-        return {head: values.cpu() for head, values in self._model(self._tensors(padded), self._context).items()}
-
-    def _sizes(self) -> tuple[int, ...]:
-        return self._stacks.sizes(
-            "posts", _STACK_POSTS // self._rows, lambda tiles: self._probe().stack_is_equal(tiles, self._threads)
-        )
-
-    def _probe(self) -> Probe[PostEmbeddings]:
-        sizes = self._model.sizes
-        samples = sample_embeddings(
-            2 * self._rows, self.bank, sizes.text_vector, sizes.picture_vector, sizes.global_vector
-        )
-        return Probe("posts", self._rows, samples, lambda posts: torch.cat(list(self._heads(posts).values()), dim=1))
-
-    def _tensors(self, posts: Sequence[PostEmbeddings]) -> PostTensors:
-        sizes = self._model.sizes
-        return stack_posts(posts, sizes.text_vector, sizes.picture_vector, sizes.global_vector).to(self._device)
-
-
-def find_device(name: str) -> torch.device:
-    """The device of a name: ``auto`` takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        ValueError: It is not here.
-    """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(kind for kind, there in available.items() if there))
-    if not available.get(name, False):
-        raise ValueError(f"device {name!r} is not available here")
-    return torch.device(name)
-
-
-def _kind(device: torch.device) -> str:
-    """What a person calls the arithmetic of a device: the fingerprint beside it is what counts."""
-    if device.type == "cuda":
-        major, minor = torch.cuda.get_device_capability(device)
-        return f"sm{major}{minor}"
-    return torch.backends.cpu.get_cpu_capability().lower() if device.type == "cpu" else device.type

@@ -4,6 +4,8 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -33,12 +35,7 @@ class Tree:
 
     def modules(self, file: str) -> Iterator[tuple[str, str | None]]:
         """Yield what a file imports, wherever in it: a module, and the name out of it where there is one."""
-        for node in ast.walk(ast.parse((self.root / file).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                yield from ((alias.name, None) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{file}: imports are absolute"
-                yield from ((node.module or "", alias.name) for alias in node.names)
+        yield from imported_by((self.root / file).read_text(encoding="utf-8"))
 
     def file_of(self, module: str) -> str | None:
         """Return the file of a module of this project."""
@@ -85,15 +82,34 @@ class Tree:
                 yield f"{PAGE} shows another row of {row}: {shown.get(row)}"
 
 
+@cache
+def imported_by(source: str) -> tuple[tuple[str, str | None], ...]:
+    """Return what a source imports; kept, because tests read copies of the same files."""
+    found: list[tuple[str, str | None]] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"imports are absolute: {ast.unparse(node)}"
+            found += ((node.module or "", alias.name) for alias in node.names)
+    return tuple(found)
+
+
 def row_of(file: str, rows: Iterable[str]) -> str:
     """Return the most exact row that holds for a file."""
-    holding = [row for row in rows if file in files_of(row) or file.startswith(f"{row}/")]
+    holding = [row for row in rows if names(row, file) or file.startswith(f"{row}/")]
     assert holding, f"no row holds for {file}"
-    return max(holding, key=lambda row: (file in files_of(row), len(row)))
+    return max(holding, key=lambda row: (names(row, file), len(row)))
 
 
+def names(row: str, file: str) -> bool:
+    """Return whether a row names a file, and not only a folder around it."""
+    return any(fnmatchcase(file, pattern) for pattern in files_of(row))
+
+
+@cache
 def files_of(row: str) -> list[str]:
-    """Return the files that a row names, such as `worker/{errors,items}.py`."""
+    """Return the files that a row names, such as `worker/{errors,items,settings/*}.py`."""
     named = re.fullmatch(r"(.+)\{(.+)\}(.+)", row)
     return [f"{named[1]}{name}{named[3]}" for name in named[2].split(",")] if named else [row]
 

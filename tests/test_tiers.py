@@ -33,10 +33,10 @@ def collected(folder: Path, *arguments: str) -> dict[str, list[str]]:
 
 
 def test_every_set_of_marks_has_one_tier() -> None:
-    """`soak` wins; what needs neither a server nor the model is in `check`."""
-    marks = ("server", "model", "soak", "timeout")
+    """`soak` wins; what needs neither a server nor the model, and takes no seconds, is in `check`."""
+    marks = ("server", "model", "slow", "soak", "timeout")
     for some in chain.from_iterable(combinations(marks, count) for count in range(len(marks) + 1)):
-        expected = "soak" if "soak" in some else "test" if {"server", "model"} & set(some) else "check"
+        expected = "soak" if "soak" in some else "test" if {"server", "model", "slow"} & set(some) else "check"
         assert tier_of(some) == expected
         assert tier_of(some) in TIERS
 
@@ -125,3 +125,17 @@ def test_the_slow_are_marked_where_they_stand() -> None:
                 said = " ".join([*whole, *map(ast.unparse, node.decorator_list)])
                 asked_for = "EXAMPLES" in said  # as long as whoever asks for more examples wants
                 assert "mark.timeout" not in said or asked_for or "mark.soak" in said, f"{path}: {node.name}"
+
+
+@pytest.mark.soak
+def test_types_hold_where_transformers_is_followed(tmp_path: Path) -> None:
+    """`make check` passes over the types of its two thousand files, which take it as long as all others together."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    skipped = 'module = ["ray.*", "timm.*", "transformers.*"]\nfollow_imports = "skip"\n'
+    assert skipped in text
+    (tmp_path / "pyproject.toml").write_text(text.replace(skipped, skipped.replace("skip", "silent")), encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--config-file", tmp_path / "pyproject.toml"]
+    done = subprocess.run(
+        [*command, "--cache-dir", tmp_path / "cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

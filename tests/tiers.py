@@ -2,11 +2,12 @@
 
 `check` needs neither a server nor torch. `test` shows each promise once, on real servers and on the real model.
 `soak` is everything else. The marks `server` and `model` follow from a test's fixtures and from what its file
-imports, so that a new test needs none; `soak` is written where a test takes long.
+imports, so that a new test needs none. `slow` is written where a test of `check` takes seconds of the processor and
+another one there shows the same promise; `soak` where a test takes longer still.
 """
 
 import ast
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,17 @@ def tier_of(marks: Collection[str]) -> str:
     """Return the tier of a test with these marks."""
     if "soak" in marks:
         return "soak"
-    return "test" if {"server", "model"} & set(marks) else "check"
+    return "test" if {"server", "model", "slow"} & set(marks) else "check"
 
 
 def rest_soaks(cases: Iterable[str], quick: Collection[str]) -> list[Any]:
     """Return cases to parametrize a test with, all but the quick ones marked `soak`."""
     return [case if case in quick else pytest.param(case, marks=pytest.mark.soak) for case in cases]
+
+
+def some_slow(cases: Iterable[Any], slow: Collection[str], name: Callable[[Any], str] = str) -> list[Any]:
+    """Return cases to parametrize a test with, those of these names marked `slow`."""
+    return [pytest.param(case, marks=pytest.mark.slow) if name(case) in slow else case for case in cases]
 
 
 class Sources:
@@ -53,7 +59,8 @@ class Sources:
 
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root
-        self._imports: dict[str, set[str]] = {}
+        self._imports: dict[Path, tuple[list[str], list[str]]] = {}
+        self._heavy: dict[Path, set[str]] = {}
 
     @cached_property
     def _modules(self) -> dict[str, Path]:
@@ -66,7 +73,9 @@ class Sources:
 
     def heavy(self, path: Path) -> set[str]:
         """Return which of `HEAVY` a test file loads: at its own import, at a conftest's, or within its tests."""
-        return self._reach([*self._targets(path, everywhere=True), *self._conftests(path)])
+        if path not in self._heavy:
+            self._heavy[path] = self._reach([*self._targets(path, everywhere=True), *self._conftests(path)])
+        return self._heavy[path]
 
     def loaded_by(self, module: str) -> set[str]:
         """Return which of `HEAVY` the import of a module loads."""
@@ -91,42 +100,43 @@ class Sources:
             if module in self._modules and self._modules[module] != path:
                 yield module
 
-    def _imported(self, module: str) -> set[str]:
-        if module not in self._imports:
-            self._imports[module] = set(self._targets(self._modules[module], everywhere=False))
-        return self._imports[module]
+    def _imported(self, module: str) -> list[str]:
+        return self._targets(self._modules[module], everywhere=False)
 
     def _name(self, path: Path) -> str:
         parts = path.relative_to(self._root).with_suffix("").parts
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
-    def _targets(self, path: Path, *, everywhere: bool) -> Iterator[str]:
+    def _targets(self, path: Path, *, everywhere: bool) -> list[str]:
+        if path not in self._imports:
+            found = list(_imports(ast.parse(path.read_text(encoding="utf-8"))))
+            at_once = [name for node, late in found if not late for name in self._named(node)]
+            self._imports[path] = (at_once, [name for node, _ in found for name in self._named(node)])
         name = self._name(path)
-        if "." in name:
-            yield name.rpartition(".")[0]
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in _nodes(tree, everywhere=everywhere):
-            if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                yield node.module
-                for alias in node.names:
-                    # The names of this package load on first use.
-                    home = mmorient._HOME_OF.get(alias.name) if node.module == "mmorient" else None
-                    submodule = f"{node.module}.{home or alias.name}"
-                    if submodule in self._modules:
-                        yield submodule
+        package = [name.rpartition(".")[0]] if "." in name else []
+        return package + self._imports[path][everywhere]
+
+    def _named(self, node: ast.Import | ast.ImportFrom) -> list[str]:
+        if isinstance(node, ast.Import):
+            return [alias.name for alias in node.names]
+        if not node.module:
+            return []
+        # The names of this package load on first use.
+        homes = [mmorient._HOME_OF.get(alias.name) if node.module == "mmorient" else None for alias in node.names]
+        inner = [f"{node.module}.{home or alias.name}" for home, alias in zip(homes, node.names, strict=True)]
+        return [node.module, *(one for one in inner if one in self._modules)]
 
 
-def _nodes(tree: ast.AST, *, everywhere: bool) -> Iterator[ast.AST]:
-    """Yield the nodes that run when a file is imported, or all that ever run."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from (inner for one in node.orelse for inner in (one, *_nodes(one, everywhere=everywhere)))
-            continue
-        yield node
-        if everywhere or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from _nodes(node, everywhere=everywhere)
+def _imports(tree: ast.AST, *, late: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+    """Yield each import, and whether it runs later than when its file is imported."""
+    for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for node in getattr(tree, part, ()):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                yield node, late
+            elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                yield from _imports(ast.Module(node.orelse, []), late=late)
+            else:
+                yield from _imports(node, late=late or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 class WrongTierError(Exception):

@@ -1,4 +1,4 @@
-"""`moderate`, and `python -m worker`: the command, its modules loaded within reach of Ctrl-C."""
+"""`moderate`, and `python -m worker`: the command. Ctrl-C is handled while its modules load, too."""
 
 import sys
 from typing import NoReturn

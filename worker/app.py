@@ -95,7 +95,7 @@ class _Worker(faust.Worker):
         self.log.warning("SIGUSR2 is ignored")
 
     async def _sentinel_task(self) -> None:
-        """Wait for nothing: Faust stays for a second, in which the partitions of a static member wait too."""
+        """Do not wait: Faust would stay for another second, and the partitions of a static member would wait too."""
 
 
 def run_worker(settings: Settings) -> NoReturn:
@@ -122,7 +122,7 @@ def run_bounded(settings: Settings, bounded: BoundedRun, *, pages: bool) -> NoRe
 
 
 def _end_at_once(code: int) -> NoReturn:
-    """End without taking the interpreter down, torch and all, which takes 1.3 s: who replaces us is waiting."""
+    """End at once: to shut the interpreter down takes 1.3 s with torch, and the next worker waits for it."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -140,8 +140,8 @@ def _execute(build: Callable[[], faust.App], ending: Ending) -> None:
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
-        # What the shell itself fails over, such as pages that another process serves since a moment ago, nobody has
-        # said yet: the stream says its own errors.
+        # The stream reports its own errors. Nobody has reported yet what the shell fails over, such as a port that
+        # another process took a moment ago.
         if end.code and not ending.code:
             ending.fail(error := end.__context__ or end)
             log.critical("worker_fails", error=ending.why, exc_info=None if isinstance(error, OSError) else error)

@@ -13,7 +13,7 @@ from worker.errors import InvalidRecordError
 # `mmorient.PassedOver` gives, too.
 DELETION = "deletion"
 Headers = Sequence[tuple[str, bytes | None]]
-_FIRST_MS = 946_684_800_000  # the year 2000: what is earlier was not written to Kafka, but counted in seconds, say
+_FIRST_MS = 946_684_800_000  # the year 2000: an earlier time is a mistake, such as seconds in the place of milliseconds
 _AHEAD_MS = 60_000  # clocks differ
 
 

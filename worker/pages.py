@@ -6,7 +6,7 @@ import faust
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from worker.telemetry.health import Health
-from worker.telemetry.metrics import REGISTRY
+from worker.telemetry.metric import REGISTRY
 
 
 def add_pages(app: faust.App, health: Health) -> None:

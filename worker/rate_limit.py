@@ -25,7 +25,7 @@ class RateLimit:
         return max(0.0, self._next_at - self._clock())
 
     def took(self, posts: int) -> None:
-        """Note that posts were taken; a pause before them gives no credit for a burst after it."""
+        """Note that posts were taken. A pause before them does not allow a burst after it."""
         if self._limit is not None:
             self._next_at = max(self._next_at, self._clock()) + posts / self._limit
 

@@ -25,7 +25,7 @@ def text_of(secret: SecretStr | str | None) -> str | None:
 def from_file(values: Any, name: str, file_name: str) -> Any:
     """Return the values of a group in which the secret `name` is what stands in the file `file_name`.
 
-    White space at its ends is no part of it: editors and `echo` put a line's end there.
+    White space at its ends is left out: editors and `echo` add a line end.
 
     Raises:
         ValueError: the file cannot be read, is empty, or the secret is given in another way too.

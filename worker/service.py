@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# From the end of the stream to the end of the process; all that is worth waiting for is over.
+# From the end of the stream to the end of the process: nothing is left to wait for.
 _END_SECONDS = 15.0
 
 
-# The stream says itself why it ends; the shell would say it three times more.
+# The stream says why it ends. The shell would say it three times more.
 SHELL_LOGGER = logging.getLogger("faust.shell")
 SHELL_LOGGER.setLevel(logging.CRITICAL + 1)
 

@@ -84,7 +84,7 @@ def label(
         output = _output(target, is_folder=str(out).endswith("/"))
         refused = _write(archive, output, options, workers, resume=resume, overwrite=overwrite)
     if refused:
-        raise PostError(f"{refused} lines were no posts")
+        raise PostError("1 line was not a post" if refused == 1 else f"{refused} lines were not posts")
 
 
 def _check_target(target: Path, *, is_folder: bool) -> None:
@@ -120,7 +120,7 @@ def _output(target: Path, *, is_folder: bool) -> Output:
 
 
 def _print(archive: Archive, options: Mapping[str, Any], workers: int | None) -> int:
-    """Labels to standard output as they come; returns how many lines were no posts."""
+    """Labels to standard output as they come; returns how many lines were not posts."""
     from mmorient.archive.reading import Place
 
     _, engine = _engine(archive, options, workers, quiet=True if sys.stdout.isatty() else None)
@@ -136,7 +136,7 @@ def _print(archive: Archive, options: Mapping[str, Any], workers: int | None) ->
 def _write(
     archive: Archive, output: Output, options: Mapping[str, Any], workers: int | None, *, resume: bool, overwrite: bool
 ) -> int:
-    """Labels to a file or a folder; returns how many lines were no posts."""
+    """Labels to a file or a folder; returns how many lines were not posts."""
     from mmorient.archive.resuming import State, StateFile
     from mmorient.archive.run import begun, label_to
 
@@ -198,7 +198,7 @@ def _engine(
                     f"mmorient: {said} no labels: none of the media can be used, `unavailable` says why", err=True
                 )
 
-    from mmorient.moderator import find_device
+    from mmorient.arithmetic.devices import find_device
 
     model = {
         "checkpoint": digests[0],

@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-# A file that was written anew differs where it begins or ends; to read archives whole would cost as much as the work.
+# A file that was written again differs at its beginning or its end. To read it whole would cost as much as the work.
 _SAMPLE_BYTES = 64 * 1024
 _NAMED_FILES = 64
 

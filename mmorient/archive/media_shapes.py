@@ -110,7 +110,7 @@ def _of_struct(struct: Mapping[Any, Any]) -> list[Any]:
         rows = [{name: value[at] for name, value in lists.items() if at < len(value)} for at in range(count)]
         return [medium for row in rows for medium in _of_struct(row)]
     if not fields:
-        # Of names that nobody knows the address is known by its look.
+        # Where no name is known, an address is told by its form.
         address = next((value for value in struct.values() if isinstance(value, str) and _ADDRESS.match(value)), None)
         return [{"url": address} if address else {}]
     return [_medium(fields)]

@@ -33,7 +33,7 @@ def with_progress(
             yield one
             posts += len(one.lines)
             if posts == len(one.lines) and start != Place():
-                # What an earlier run has read took this one no time.
+                # What an earlier run has read cost this run no time.
                 bar.initial = bar.n = one.read_bytes
             bar.update(one.read_bytes - bar.n)
             seconds = bar.format_dict["elapsed"]

@@ -7,11 +7,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+_SENTENCE = 400  # characters; none is as long
 HTML_ENDINGS = (".html", ".htm")
 
 
@@ -29,6 +31,14 @@ class Interrupted(click.ClickException):
         super().__init__("interrupted")
 
 
+def _list_whole(group: click.Group, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write of each command its whole first sentence, where click cuts it short."""
+    found = {name: group.get_command(ctx, name) for name in group.list_commands(ctx)}
+    rows = [(name, one.get_short_help_str(_SENTENCE)) for name, one in found.items() if one and not one.hidden]
+    with formatter.section("Commands"):
+        formatter.write_dl(rows)
+
+
 class Commands(click.Group):
     """A command with subcommands: says that it was interrupted, where click alone says a blank line."""
 
@@ -43,6 +53,16 @@ class Commands(click.Group):
             for word in words.split():
                 command = command.commands[word] if isinstance(command, click.Group) else command
             command.epilog = f"\b\nExample:\n  {self.name} {arguments}"
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        _list_whole(self, ctx, formatter)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command; one of commands lists its own as this one does."""
+        if type(cmd) is click.Group:
+            cmd.format_commands = partial(_list_whole, cmd)  # type: ignore[method-assign]
+        super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run what was asked for."""

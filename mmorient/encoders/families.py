@@ -14,7 +14,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-# What a folder's config.json says that no number depends on, or that is another on each machine.
+# Entries of a folder's config.json that change no number, or that differ from machine to machine.
 _ASIDE = (
     "_name_or_path",
     "architectures",

@@ -45,7 +45,7 @@ class FolderText(Precise):
             config.global_width if self.projection or self.companion is not None else self.raw_width
         )
         self.reader = _reader(config, tokenizers / config.tokenizer, sizes.vocab_size)
-        # RoBERTa's positions begin behind the padding's own; said here, they do not hang on what padding is.
+        # RoBERTa's positions begin behind that of the padding. Given here, they do not depend on what the padding is.
         self.first_position: int | None = sizes.pad_token_id + 1 if family.offset_positions else None
         self.padding: int = sizes.pad_token_id or 0
 

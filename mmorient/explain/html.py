@@ -74,8 +74,9 @@ def _labels(tasks: Mapping[str, TaskLabel]) -> str:
 
 
 def _rule(tasks: Mapping[str, TaskLabel]) -> str:
-    held = any(label.threshold is not None for label in tasks.values())
-    return f"Calibrated probabilities; the largest is the label{', or what a threshold asks for' if held else ''}."
+    held = [name for name, label in tasks.items() if label.threshold is not None]
+    said = "Calibrated probabilities; the largest is the label."
+    return f"{said} Of {' and '.join(held)} an operator's threshold decides: the red mark." if held else said
 
 
 def _bars(probabilities: Mapping[str, float], chosen: str, threshold: float | None = None) -> str:
@@ -85,7 +86,8 @@ def _bars(probabilities: Mapping[str, float], chosen: str, threshold: float | No
         f"<span>{share:.4f}</span></div>"
         for place, (name, share) in enumerate(probabilities.items())
     ]
-    note = "" if threshold is None else f'<p class="held">threshold {threshold:g}</p>'
+    name = list(probabilities)[1]
+    note = "" if threshold is None else f'<p class="held">threshold {threshold:g}: {_plain(name)} from there on</p>'
     return "".join(rows) + note
 
 
@@ -109,19 +111,20 @@ def _text(case: Case, reading: TextReading) -> str:
             style = f"background:rgba(var(--heat),{0.8 * levels[word]:.2f})"
             spans.append(f'<span style="{style}" title="{tip}">{_said(word.text)}</span>')
     top = max((word.attention or 0.0 for word in reading.read), default=1.0)
-    rows = []
-    for word in reading.read[:_LISTED_WORDS]:
+    rows, listed_words = [], reading.read[:_LISTED_WORDS]
+    is_changed = any(word.read_as != word.text.lower() for word in listed_words)
+    for word in listed_words:
         share = word.attention or 0.0
         bar = f'<td class="bar"><i style="width:{share / top:.1%}"></i></td><td class="n">{share:.1%}</td>'
         read_as = "" if word.read_as == word.text.lower() else escape(short(word.read_as))
-        rows.append(f"<tr><td>{escape(short(word.text))}</td>{bar}<td>{read_as}</td></tr>")
+        rows.append(f"<tr><td>{escape(short(word.text))}</td>{bar}{f'<td>{read_as}</td>' if is_changed else ''}</tr>")
     origin = "" if case.own_text else "Read off the picture: the post has no text of its own. "
     windows = f"A long text, read in {reading.windows} windows. " if reading.windows > 1 else ""
     note = (
         f"{origin}{windows}How the attention is shared among the words: the same for every task. Colour starts above "
         "an even share; words struck out are not read."
     )
-    heads = ("<th>word</th>", "<th></th>", '<th class="n">share</th>', "<th>read as</th>")
+    heads = ["<th>word</th>", "<th></th>", '<th class="n">share</th>', *(["<th>read as</th>"] if is_changed else [])]
     listed = _table(heads, rows) if rows else '<p class="warn">Nothing of this text can be read.</p>'
     return _section("Words", note, f'<p class="text" dir="auto">{" ".join(spans)}</p>', listed)
 
@@ -177,11 +180,11 @@ def _near(case: Case, what: str, near: Nearest | None) -> str:
 def _without(case: Case) -> str:
     whole = case.explanation.labels.tasks
     cells = "".join(f'<td class="n">{whole[task].probabilities[whole[task].label]:.4f}</td>' for task in TASKS)
-    rows = [f'<tr><td style="white-space:nowrap">whole post</td>{cells}</tr>']
+    rows = [f'<tr><td class="what">whole post</td>{cells}</tr>']
     for without in (*case.explanation.without, *case.explanation.without_words):
         left = '<br><span class="still">leaves nothing</span>' if without.nothing_left else ""
         cells = "".join(_move(case, without, task) for task in TASKS)
-        rows.append(f"<tr><td>without {escape(case.name(without.removal))}{left}</td>{cells}</tr>")
+        rows.append(f'<tr><td class="what">without {escape(case.name(without.removal))}{left}</td>{cells}</tr>')
     heads = ["<th></th>"] + [f'<th class="n">{task}<br>{_plain(whole[task].label)}</th>' for task in TASKS]
     note = (
         "How the probability of each label moves when a part is taken away; a shaded cell names the label that takes "

@@ -37,6 +37,7 @@ tr:last-child td{border-bottom:0}
 th.n{text-align:right}
 th.n+th,td.n+td{padding-left:.8rem}
 .scroll{overflow-x:auto}
+td.what{position:sticky;left:0;background:var(--card);min-width:6.4rem;overflow-wrap:break-word}
 td i{display:block;height:.55rem;border-radius:3px;background:rgb(var(--heat));margin-top:.42rem;min-width:1px}
 td.bar{width:34%}
 figure{margin:0}

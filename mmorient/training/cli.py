@@ -92,7 +92,7 @@ def train(
     config = config.model_copy(update={name: str(folder) for name, folder in named.items() if folder is not None})
     for folder in (start, *teachers):
         refuse_missing(folder)
-    from mmorient.moderator import find_device
+    from mmorient.arithmetic.devices import find_device
     from mmorient.training.run import train as run
 
     try:
@@ -203,6 +203,10 @@ def evaluate(
             click.echo(_score_row(score))
     if as_json:
         click.echo(json.dumps([score.as_dict() for score in scores], indent=2))
+    # The classes are the same, whatever of the posts is read.
+    said = {(score.source, score.task): score.warning for score in scores if score.slice == "all" and score.warning}
+    for (source, task), warning in said.items():
+        click.echo(f"mmorient: warning: {source}, {task}: {warning}", err=True)
     if html is not None:
         write_report(scores, _about(moderator, split), html)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 
+from mmorient.arithmetic.devices import DeviceName
 from mmorient.checkpointing.loading import load_checkpoint
 from mmorient.checkpointing.saving import save_calibration
 from mmorient.errors import DataError
-from mmorient.moderator import DeviceName, Moderator
+from mmorient.moderator import Moderator
 from mmorient.reference import REFERENCE, Reference, count_labels, save_reference
 from mmorient.training.config import TrainConfig
 from mmorient.training.data.examples import VAL, Example

@@ -122,6 +122,7 @@ BY_HAND = (
     _row("mistyped", "moderate run --thresholds-sarcasm 7", WRONG, "MODERATE_THRESHOLDS__SARCASM", "'7'"),
     # Topics.
     _row("mistyped", "moderate topics create --partitions none", WRONG, "--partitions", "'none'"),
+    _row("contradicting", "moderate topics create --at-least", WRONG, "--at-least needs --partitions"),
     _row("mistyped", "moderate topics create --partitions 0", WRONG, "--partitions", "x>=1"),
     _row("missing", "moderate topics create", FAILED, "no answer from the broker at 127.0.0.1:1"),
     # Backfills.

@@ -12,6 +12,7 @@ from types import ModuleType
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import mmorient.cli
 import worker.cli
@@ -153,6 +154,17 @@ def test_help_ends_with_an_example_that_can_be_typed(line: tuple[str, ...]) -> N
         typed = typed.commands[words.pop(0)]
     options = {name for one in typed.params for name in one.opts}
     assert not [word for word in words if word.startswith("--") and word not in options]
+
+
+@pytest.mark.parametrize("line", GROUPS, ids=" ".join)
+def test_help_of_a_group_cuts_no_sentence(line: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each command it says the whole first sentence, at the width of any terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+    said = CliRunner().invoke(PROGRAMS[line[0]], [*line[1:], "--help"]).stdout
+    _, found, listed = said.partition("Commands:")
+    assert found
+    assert "..." not in listed
+    assert max(map(len, said.splitlines())) <= 80
 
 
 def test_long_help_is_in_groups(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

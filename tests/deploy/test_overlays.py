@@ -7,6 +7,7 @@ from pathlib import Path
 import jsonschema
 import kubernetes_validate
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from tests.deploy.manifests import KUBERNETES, OVERLAYS, ROOT, Document, environment, of_kind, overlay, workloads
@@ -212,3 +213,11 @@ def test_scaling_down_is_slower_than_the_pause_that_it_costs(bare_environment: p
 def test_overlays_are_all_tested() -> None:
     """No overlay is left out of these tests."""
     assert {path.name for path in (KUBERNETES / "overlays").iterdir()} == set(OVERLAYS)
+
+
+def test_making_topics_again_is_no_failure() -> None:
+    """The Job runs at every apply, also once somebody has added partitions."""
+    job = yaml.safe_load((KUBERNETES / "components" / "topics" / "job.yaml").read_text(encoding="utf-8"))
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert "--at-least" in container["args"]
+    assert CliRunner().invoke(moderate, [*container["args"], "--help"]).exit_code == 0

@@ -1,10 +1,10 @@
-"""The command blocks of all pages: what a reader would copy into a terminal."""
+"""The command blocks of all pages, ```sh, and what each answers: ```output right behind it."""
 
 import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import pairwise
 from pathlib import Path
 
 # Resolved: a page is played in a folder of links to the project.
@@ -12,8 +12,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=indent)``` *$", re.MULTILINE | re.DOTALL
 )
-_PROMPT = "$ "
-_FIRST_WORD = re.compile(r"[A-Za-z_{\"][\w\"'.:-]*")
 
 
 @dataclass(frozen=True)
@@ -25,12 +23,14 @@ class Block:
         line: of the fence, from 1.
         commands: whole ones: a here-document or a loop is one command.
         shown: what the page says that they answer; empty where it shows nothing.
+        span: where `shown` begins and ends in the page's text.
     """
 
     page: str
     line: int
     commands: tuple[str, ...]
     shown: str
+    span: tuple[int, int] = (0, 0)
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -43,26 +43,42 @@ def pages() -> list[str]:
 
 
 def blocks(page: str) -> list[Block]:
-    """Return the command blocks of a page: ```sh, and ```text that begins with a prompt."""
+    """Return the command blocks of a page."""
     return list(blocks_of((ROOT / page).read_text(encoding="utf-8"), page))
 
 
 def blocks_of(markdown: str, page: str) -> Iterator[Block]:
     """Return the command blocks of a Markdown text."""
     fences = list(_FENCE.finditer(markdown))
-    for fence, following in zip_longest(fences, fences[1:]):
+    for fence, following in pairwise([*fences, None]):
+        if fence is None or fence["language"] != "sh":
+            continue
         line = markdown.count("\n", 0, fence.start()) + 1
         text = re.sub(rf"^{fence['indent']}", "", fence["text"], flags=re.MULTILINE)
-        if fence["language"] == "sh":
-            adjacent = following is not None and not markdown[fence.end() : following.start()].strip()
-            answers = adjacent and following is not None and following["language"] == "text"
-            shown = following["text"] if answers and following and not following["text"].startswith(_PROMPT) else ""
-            yield Block(page, line, tuple(commands(text)), shown)
-        elif fence["language"] == "text" and text.startswith(_PROMPT):
-            for number, part in enumerate(re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]):
-                lines = part.splitlines()
-                end = next(place for place, one in enumerate(lines, start=1) if not one.endswith("\\"))
-                yield Block(page, line + number, ("\n".join(lines[:end]),), "\n".join(lines[end:]))
+        if following is not None and _is_answer(markdown, fence, following):
+            yield Block(page, line, tuple(commands(text)), following["text"], following.span("text"))
+        else:
+            yield Block(page, line, tuple(commands(text)), "")
+
+
+def odd_fences(markdown: str) -> list[str]:
+    """Return the blocks that mix commands and answers, and the answers that no command stands before."""
+    fences = list(_FENCE.finditer(markdown))
+    return [
+        fence["text"].partition("\n")[0]
+        for before, fence in pairwise([None, *fences])
+        if fence is not None
+        and (
+            (fence["language"] == "output" and (before is None or not _is_answer(markdown, before, fence)))
+            or (fence["language"] != "output" and re.search(r"^ *\$ ", fence["text"], re.MULTILINE))
+            or fence["language"] == "console"
+        )
+    ]
+
+
+def _is_answer(markdown: str, fence: re.Match[str], following: re.Match[str]) -> bool:
+    between = markdown[fence.end() : following.start()].strip()
+    return fence["language"] == "sh" and following["language"] == "output" and not between
 
 
 def commands(script: str) -> Iterator[str]:
@@ -85,16 +101,3 @@ def _is_whole(text: str) -> bool:
     read = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, check=False)
     # Of a here-document without its end bash only warns.
     return read.returncode == 0 and not read.stderr
-
-
-def missing(shown: str, answered: str) -> list[str]:
-    """Return what a page shows that the commands did not answer, loosely: by how the first word of each line begins."""
-    there = {word for line in answered.splitlines() if (word := _first_word(line))}
-    shown_words = [word for line in shown.splitlines() if (word := _first_word(line))]
-    return [word for word in shown_words if not any(one.startswith(word) for one in there)]
-
-
-def _first_word(line: str) -> str:
-    found = _FIRST_WORD.match(line.strip())
-    # Digits differ from run to run.
-    return re.sub(r"\d+", "N", found.group()) if found else ""

@@ -26,7 +26,7 @@ def test_a_terminal_keeps_its_folder_and_its_variables(a_scene: Scene) -> None:
     [
         ("ls nowhere", "", "ended with 2"),
         ("no-such-command", "", "ended with 127"),
-        ("echo sent 3 posts", "created posts\n", "shows"),
+        ("echo sent 3 posts", "created posts\n", "is shown"),
         ("moderate backfill --nonsense", "", "ended with 2"),
         ("make nonsense", "", "no target nonsense"),
         ("pip install -e '.[nonsense]'", "", "no extra nonsense"),

@@ -121,6 +121,20 @@ def test_the_reference_has_everything_that_the_code_has(site: Path) -> None:
                 assert [option for option in shown if f"<code>{option}</code>" not in page] == [], name
 
 
+def test_commands_and_answers_look_different(site: Path) -> None:
+    """An answer has a frame of its own, and no button that copies it."""
+    assert 'class="language-output highlight"' in (site / "tutorial.html").read_text(encoding="utf-8")
+    style = (site / "assets" / "site.css").read_text(encoding="utf-8")
+    assert ".language-output pre > code" in style
+    assert ".language-output .md-clipboard" in style
+
+
+def test_the_home_page_shows_the_stream(site: Path) -> None:
+    """As a picture, with words for who does not see it."""
+    (picture,) = re.findall(r'<img alt="([^"]+)" src="assets/stream.svg"', (site / "index.html").read_text("utf-8"))
+    assert "one transaction" in picture
+
+
 def test_links_into_the_repository_become_links_of_the_site() -> None:
     """Relative to the page's place on the site; fenced blocks and other hosts stay."""
     markdown = "[a](../tests/x/README.md#b) [c](https://d.example/e.md)\n```\n[a](../tests/x/README.md)\n```\n"

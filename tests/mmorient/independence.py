@@ -23,7 +23,8 @@ from PIL import Image
 from torch import Tensor
 
 from mmorient import Moderator, Picture, Post, PostEmbeddings, PostLabels, decode_picture
-from mmorient.moderator import DeviceName, Precision
+from mmorient.arithmetic.devices import DeviceName
+from mmorient.config import Precision
 from mmorient.network import embedders
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
@@ -197,17 +198,18 @@ def in_batch_context(moderator: Moderator) -> Labeller:
 
     def label(posts: Sequence[Post]) -> list[Answer]:
         embedded = moderator.embed(posts)
-        frozen = moderator._context
+        heads = moderator._heads
+        frozen = heads.context
         with torch.inference_mode():
-            moderator._context = moderator._model.batch_context(moderator._tensors(embedded))
-        rows, moderator._rows = moderator._rows, len(posts)
+            heads.context = heads.model.batch_context(heads.tensors(embedded))
+        rows, heads.rows = heads.rows, len(posts)
         try:
             return [
                 Answer(b"", json.dumps(logits).encode(), labels)
                 for logits, labels in zip(moderator.logits(embedded), moderator.classify(embedded), strict=True)
             ]
         finally:
-            moderator._context, moderator._rows = frozen, rows
+            heads.context, heads.rows = frozen, rows
 
     return label
 

@@ -74,7 +74,7 @@ def test_labels_are_those_of_the_contract(run: Run, posts: Path, untrained: Path
     assert f"{posts}:7: id: Field required" in said[0]
     assert f"{posts}:9:" in said[1]
     assert said[2] == "mmorient: 1 post has no labels: none of the media can be used, `unavailable` says why"
-    assert said[3] == "mmorient: 2 lines were no posts"
+    assert said[3] == "mmorient: 2 lines were not posts"
 
 
 def test_standard_input(run: Run, untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

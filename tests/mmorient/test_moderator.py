@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def test_the_bank_matters(untrained: Path) -> None:
     bank = Moderator.from_checkpoint(untrained)
     alone = Moderator.from_checkpoint(untrained, graph_context="self")
     assert (bank.identity.graph_context, alone.identity.graph_context) == ("bank", "self")
-    reference = bank._context.texts.vectors[2].numpy() + np.full(384, 0.01)
+    reference = bank._heads.context.texts.vectors[2].numpy() + np.full(384, 0.01)
     post = PostEmbeddings(np.concatenate([np.zeros(384), reference]).astype(np.float16))
     assert bank.classify([post]) != alone.classify([post])
 
@@ -205,14 +205,23 @@ def test_any_thread_may_call(moderator: Moderator, pictures: list[Picture]) -> N
         assert pool.submit(moderator.label, posts).result() == moderator.label(posts)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("precision", "counts"),
+    [
+        ("fp32", (1, 2, 5)),
+        ("bf16", (1, 3)),
+        pytest.param("fp32", range(1, 9), marks=pytest.mark.soak),
+        pytest.param("bf16", range(1, 9), marks=pytest.mark.soak),
+    ],
+    ids=["fp32", "bf16", "fp32, one to eight", "bf16, one to eight"],
+)
 def test_bits_do_not_tell_how_many_processors_there_are(
-    untrained: Path, pictures: list[Picture], precision: Precision
+    untrained: Path, pictures: list[Picture], precision: Precision, counts: Iterable[int]
 ) -> None:
-    """One thread to eight: the same bits of embeddings and logits, the same cache keys, the same stamp."""
+    """With each number of threads the same bits of embeddings and logits, the same cache keys, the same stamp."""
     posts = [Post(text, tuple(pictures[: index % 3])) for index, text in enumerate(texts(12))]
     found = set()
-    for threads in range(1, 9):
+    for threads in counts:
         moderator = Moderator.from_checkpoint(untrained, precision=precision, threads=threads)
         found.add((digest(reference_answers(answers_of(moderator), posts)), moderator.identity))
     assert len(found) == 1

@@ -9,13 +9,21 @@ from tests.protocol.journal_model import Rules
 from tests.protocol.model import Protocol
 from tests.protocol.search import Move, explore, within
 from tests.protocol.state import Design, broken, done, start
+from tests.tiers import some_slow
+
+# Smaller ones show the same.
+SLOW = {
+    "the protocol, 3 records, 2 workers",
+    "the journal, any chance kills and stops, no 3 in a row over one record alone",
+    "the journal, 2 chance kills, any stops, beside a killer",
+}
 
 
 def named(check: variants.Variant | journal_checks.JournalCheck) -> str:
     return check.name
 
 
-@pytest.mark.parametrize("variant", variants.PROTOCOL, ids=named)
+@pytest.mark.parametrize("variant", some_slow(variants.PROTOCOL, SLOW, named), ids=named)
 def test_the_protocol_neither_loses_nor_doubles(variant: variants.Variant) -> None:
     """No state has a second label, an offset beyond an unlabelled record, or no way to label the rest."""
     report = variant.check()
@@ -53,7 +61,7 @@ def test_a_claim_that_notes_nothing_breaks_the_journal() -> None:
     assert report.verdict == "journal"
 
 
-@pytest.mark.parametrize("check", journal_checks.CHECKS, ids=named)
+@pytest.mark.parametrize("check", some_slow(journal_checks.CHECKS, SLOW, named), ids=named)
 def test_the_journal_finds_the_killer_and_nothing_else(check: journal_checks.JournalCheck) -> None:
     """Only the killing record is condemned, everything else is labelled, and without chance it takes few deaths."""
     report = check.check()

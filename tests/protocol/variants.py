@@ -1,6 +1,7 @@
 """The protocol as it is, the variants that are known to be wrong, and their traces in words."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from tests.protocol.model import Protocol
@@ -74,6 +75,7 @@ class Variant:
         """Return the counterexample of a report as numbered sentences."""
         return steps(report.trace)
 
+    @cache  # noqa: B019 -- a variant is a constant
     def check(self) -> Report:
         """Visit every state. The protocol answers to all rules, a known-bad variant is searched for harm alone."""
         rule = harmed if self.key else broken

@@ -171,16 +171,19 @@ def test_malformed_records_say_what_becomes_of_them(malformed: list[dict]) -> No
         expect = record["expect"]
         if expect["outcome"] == "dead-letter":
             assert expect["stage"] in {"decode", "media"}, record["name"]
+        elif expect["outcome"] == "passed-over":
+            assert record["value_base64"] is None, record["name"]
         else:
             assert expect["outcome"] == "label", record["name"]
             assert set(expect["unavailable"]) <= MEDIUM_CODES, record["name"]
 
 
 def test_malformed_records_cover_every_outcome(malformed: list[dict]) -> None:
-    """Both dead-letter stages and every reason code occur, and one text has 200,000 characters."""
+    """Both dead-letter stages, a deletion and every reason code occur, and one text has 200,000 characters."""
     stages = {record["expect"].get("stage") for record in malformed}
     codes = {code for record in malformed for code in record["expect"].get("unavailable", [])}
     assert {"decode", "media"} <= stages
+    assert [one["name"] for one in malformed if one["expect"]["outcome"] == "passed-over"] == ["null-value"]
     assert codes == MEDIUM_CODES
     repeats = [record["value_text_repeat"] for record in malformed if "value_text_repeat" in record]
     texts = [json.loads(r["prefix"] + r["unit"] * r["times"] + r["suffix"])["text"] for r in repeats]
@@ -193,6 +196,7 @@ def test_samples_stay_small() -> None:
     assert sum(path.stat().st_size for path in files) < 4_000_000
 
 
+@pytest.mark.slow
 def test_the_script_draws_every_picture(tmp_path: Path) -> None:
     """draw.py makes each picture of pictures/ under the same name and in the same size, and no other."""
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}

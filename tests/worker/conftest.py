@@ -1,21 +1,56 @@
 """A real Kafka and a real Redis for the tests of the stream."""
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+import worker.cli
+import worker.commands.startup
 from tests.worker.system import Servers, Stream
 from worker.commands.stack.redis import RedisRecipe
 from worker.commands.stack.server import Server
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command left."""
+
+    code: int
+    output: str
+    errors: str
+
+
+ModerateHere = Callable[..., Ended]
+
+
+@pytest.fixture
+def moderate_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> ModerateHere:
+    """Give `moderate`, run in a folder of its own and in this process: a process each would take seconds."""
+    monkeypatch.chdir(tmp_path)
+    # The logs of this process are the other tests'.
+    monkeypatch.setattr(worker.commands.startup, "configure_logs", lambda *_: None)
+
+    def work(*arguments: object, given: bytes = b"") -> Ended:
+        monkeypatch.setattr(sys, "argv", ["moderate", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            worker.cli.main()
+        said = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), said.out, said.err)
+
+    return work
 
 
 @pytest.fixture(scope="session")

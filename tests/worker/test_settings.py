@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from mmorient.labels import BINARY_TASKS
+from tests.worker.conftest import ModerateHere
 from worker.cli import moderate
 from worker.commands.options import nested
 from worker.commands.startup import read_settings, refuse_missing_files
@@ -128,17 +129,15 @@ def test_every_setting_is_an_option() -> None:
         (["--version"], 0, ""),
     ],
 )
-def test_exit_codes_of_wrong_usage(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
+def test_exit_codes_of_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, moderate_here: ModerateHere, arguments: list[str], code: int, words: str
+) -> None:
     """Wrong usage and wrong settings end with 2 before anything starts; help ends with 0."""
-    environment = {**os.environ, "MODERATE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
-    root = Path(__file__).parent.parent.parent
-    done = subprocess.run(
-        [sys.executable, "-m", "worker", *arguments],
-        env=environment | {"PYTHONPATH": str(root)}, cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == code, done.stderr
-    assert words in done.stderr
-    assert code == 0 or len(done.stderr.strip().splitlines()) == 1
+    monkeypatch.setenv("MODERATE_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    ended = moderate_here(*arguments)
+    assert ended.code == code, ended.errors
+    assert words in ended.errors
+    assert code == 0 or len(ended.errors.strip().splitlines()) == 1
 
 
 def test_without_a_broker_the_way_out_is_said(tmp_path: Path) -> None:

@@ -175,6 +175,7 @@ async def test_bad_records_are_dead_lettered_and_their_neighbours_labelled(strea
     assert await worker.end() == 0
 
 
+@pytest.mark.soak
 async def test_a_replay_gives_the_same_bytes(stream: Stream) -> None:
     """Another group, other batches, no cache: the labels of the same posts are the same to the byte."""
     await stream.create_topics(2)
@@ -241,6 +242,10 @@ async def test_topics_with_other_partition_counts_are_refused(stream: Stream) ->
     assert f"kafka-topics.sh --alter --topic {stream.posts} --partitions 9" in errors
     code, _, errors = await stream.command("topics", "create", "--partitions", "1")
     assert (code, "Kafka takes none away" in errors) == (1, True)
+    # A Job that makes topics runs again at every apply, also when partitions were added since.
+    code, output, errors = await stream.command("topics", "create", "--partitions", "1", "--at-least")
+    assert (code, output.strip()) == (0, "all topics exist"), errors
+    assert (await stream.command("topics", "create", "--partitions", "9", "--at-least"))[0] == 1
     assert (await stream.command("topics", "create", KAFKA__ROUTES=other))[0] == 0
     # Labels that are there say how many partitions posts get.
     code, output, errors = await stream.command("topics", "create", KAFKA__POSTS_TOPIC=f"{stream.name}.again")

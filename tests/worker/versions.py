@@ -35,7 +35,7 @@ NEXT = (
     ("worker/broker/group_members.py", '"worker": worker}', '"worker": worker, "release": "next"}'),
     # A setting that the version before does not know.
     (
-        "worker/settings.py",
+        "worker/settings/kafka.py",
         "    posts_topic: str = Field(",
         '    of_the_next: str = Field("", description="new")\n    posts_topic: str = Field(',
     ),

@@ -76,14 +76,14 @@ def _unsnap(data: memoryview, max_bytes: int) -> bytes:
 
 
 def _into(decompress_into: Callable[[memoryview, bytearray], int], data: memoryview, max_bytes: int) -> memoryview:
-    """Decompress into buffers of growing size: the libraries say no size before."""
+    """Decompress into larger and larger buffers: the libraries do not tell the size before."""
     size = _FIRST_BYTES + _GROWTH * len(data)
     while True:
         buffer = bytearray(min(size, max_bytes))
         try:
             return memoryview(buffer)[: decompress_into(data, buffer)]
         except Exception as error:
-            # Damage fails in every size; room is the only thing that more of it repairs.
+            # Damaged bytes fail at every size. A larger buffer helps only where the buffer was too small.
             if "whole buffer" not in str(error):
                 raise
             if size >= max_bytes:

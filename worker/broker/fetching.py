@@ -32,7 +32,7 @@ from aiokafka.structs import ConsumerRecord
 from worker.broker.positions import name_of
 from worker.broker.record_batches import Batch, BatchFault, batch_at
 
-# Of which one line a kind is let through in some seconds.
+# Of each kind of its lines, one in some seconds is let through.
 log = logging.getLogger("aiokafka.consumer.fetcher")
 
 _NO_TIMESTAMP = -1

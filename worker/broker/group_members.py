@@ -67,7 +67,7 @@ def assignor_of(deployment: Deployment, worker: str) -> type[AbstractPartitionAs
 async def refuse_strangers(admin: AIOKafkaAdminClient, group_id: str, deployment: Deployment) -> None:
     """Check that the members that a group has now belong to our deployment.
 
-    Members that say nothing of it (an earlier version) are let be.
+    Members that say nothing of it (an earlier version) are accepted.
 
     Raises:
         FatalError: one of them reads or writes other topics.
@@ -130,7 +130,7 @@ async def holder_of(
 ) -> str | None:
     """Return the host of the worker that is the group's static member `instance_id`; None where there is none.
 
-    A member that says nothing of its process (an earlier version) is let be.
+    A member that says nothing of its process (an earlier version) is passed over.
 
     Args:
         admin: client of the broker.

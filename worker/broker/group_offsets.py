@@ -31,7 +31,7 @@ async def committed_offset(
 async def committed_offsets(
     admin: AIOKafkaAdminClient, group_id: str, sources: Sequence[TopicPartition]
 ) -> dict[TopicPartition, OffsetAndMetadata]:
-    """Return the group's offsets of `sources` with their metadata strings, those left out that have none.
+    """Return the group's offsets of `sources` with their metadata strings, without those that have none.
 
     Not `AIOKafkaConsumer.committed()`: it takes a coordinator that is still loading for "no offset".
     Here an absent partition is an error, and only -1 means none.

@@ -56,7 +56,7 @@ def lenient_records(payload: memoryview, frame: Frame, *, behind: int) -> Iterat
         try:
             body, behind_it = _bytes(payload, position)
         except (ValueError, IndexError) as error:
-            # Where one record ends nowhere, no later one begins anywhere.
+            # Where the end of a record is not known, neither is the beginning of the next.
             if frame.last_offset >= behind:
                 RECORD_FAULTS.labels("unreadable").inc()
                 yield _unreadable(frame, frame.last_offset, payload[position:], error)

@@ -31,7 +31,7 @@ async def connected_reader(links: KafkaLinks) -> AsyncIterator[AIOKafkaConsumer]
     consumer = links.reader()
     try:
         await consumer.start()
-        # Stopped before its tasks have begun, aiokafka's consumer lets their CancelledError out.
+        # A consumer of aiokafka that is stopped before its tasks have begun raises their CancelledError.
         await asyncio.sleep(0)
     except (KafkaError, OSError) as error:
         await _stop(consumer)

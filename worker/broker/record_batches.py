@@ -27,7 +27,7 @@ _CHECKED_FROM = 21
 _PRESENT_MAGIC = 2
 _LEAST_BYTES = 26  # a record without key and value in the oldest format
 _CODEC, _APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
-# The broker looks where the partition ends before it reads, so records may lie behind that; not so many.
+# The broker looks up the end of the partition before it reads, so a few records may lie behind that end.
 _FAR = 10_000_000
 
 

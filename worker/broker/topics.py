@@ -115,6 +115,7 @@ async def create_topics(
     replication_factor: int,
     beside: Sequence[str] = (),
     exactly: bool = False,
+    or_more: bool = False,
 ) -> list[str]:
     """Create what is missing and return its names.
 
@@ -126,6 +127,7 @@ async def create_topics(
         replication_factor: of new topics.
         beside: topics to be made besides those of the settings.
         exactly: whether topics with another number of partitions than `partitions` are refused.
+        or_more: with it, whether topics may have more.
 
     Raises:
         FatalError: an existing topic has another number of partitions than the posts topic, or than is asked for;
@@ -134,7 +136,7 @@ async def create_topics(
     names = [settings.posts_topic, *output_topics(settings), *beside]
     counts = await partition_counts(admin, names)
     if exactly and partitions is not None:
-        _refuse_others(counts, partitions)
+        _refuse_others(counts, partitions, or_more=or_more)
     wanted = counts.get(settings.posts_topic, partitions or max(counts.values(), default=_PARTITIONS))
     check_counts({name: counts.get(name, wanted) for name in names}, settings, beside=beside)
     missing = [name for name in names if name not in counts]
@@ -144,11 +146,11 @@ async def create_topics(
     return missing
 
 
-def _refuse_others(counts: Mapping[str, int], partitions: int) -> None:
+def _refuse_others(counts: Mapping[str, int], partitions: int, *, or_more: bool) -> None:
     for topic, count in counts.items():
-        if count > partitions:
+        if count > partitions and not or_more:
             raise FatalError(
-                f"topic {topic} has {count} partitions, not {partitions}: Kafka takes none away; leave "
+                f"topic {topic} has {count} partitions, not {partitions}: Kafka takes none away; add --at-least, leave "
                 "--partitions out, or name other topics"
             )
         if count < partitions:

@@ -98,7 +98,7 @@ async def write(producer: AIOKafkaProducer, records: Mapping[int, Sequence[Outgo
         try:
             deliveries.append(await producer.send_batch(batch, topic, partition=partition))
         except IllegalOperation as error:
-            # A delivery before this one has broken the transaction, and says by what.
+            # An earlier delivery has broken the transaction, and its error says how.
             failures = [failure for done in deliveries if done.done() and (failure := done.exception())]
             raise (failures[0] if failures else error) from None
 

@@ -16,7 +16,7 @@ from worker.commands.startup import read_settings, refuse_missing_files
 @settings_options()
 def run(**options: Any) -> None:
     """Run the worker until it is told to stop (SIGTERM or Ctrl-C)."""
-    # Until the shell takes the signal over nothing is in flight; a container's first process would not even hear it.
+    # Nothing is in flight until the shell handles the signal. The first process of a container would ignore it.
     signal.signal(signal.SIGTERM, _stop_before_the_start)
     settings = read_settings(options)
     refuse_missing_files(settings)

@@ -36,7 +36,7 @@ def read_settings(options: dict[str, Any]) -> Settings:
 
 
 def warn_of_white_space(settings: Settings) -> None:
-    """Say which secrets have white space at their ends: in files it is left out, elsewhere it is part of them."""
+    """Warn of secrets with white space at their ends: in a file it is left out, elsewhere it is part of the secret."""
     for name, file in (
         ("MODERATE_KAFKA__SASL_PASSWORD_FILE", settings.kafka.sasl_password_file),
         ("MODERATE_REDIS__PASSWORD_FILE", settings.redis.password_file),

@@ -3,7 +3,7 @@
 import unicodedata
 from datetime import UTC, datetime
 
-_JOINER = "\u200d"  # holds emoji together, and moves nothing
+_JOINER = "\u200d"  # joins emoji, and moves nothing on the terminal
 
 
 def harmless(text: str, limit: int | None = None) -> str:

@@ -22,10 +22,13 @@ def topics() -> None:
     type=click.IntRange(1),
     help="of every topic; refused where one is there with another number",
 )
+@click.option("--at-least", is_flag=True, help="with --partitions: topics may have more")
 @click.option("--replication-factor", default=1, show_default=True, type=click.IntRange(1), help="of new topics")
 @settings_options("kafka", "shadow", "stack", "log")
-def create(partitions: int | None, replication_factor: int, **options: Any) -> None:
+def create(partitions: int | None, at_least: bool, replication_factor: int, **options: Any) -> None:  # noqa: FBT001
     """Create the topics that are missing, with --shadow the shadow's too; refuse partition counts that do not match."""
+    if at_least and partitions is None:
+        raise click.UsageError("--at-least needs --partitions")
     settings = read_settings(options)
     from worker.broker.clients import KafkaLinks
     from worker.broker.topics import create_topics, shadow_topics
@@ -41,6 +44,7 @@ def create(partitions: int | None, replication_factor: int, **options: Any) -> N
                 replication_factor=replication_factor,
                 beside=beside,
                 exactly=True,
+                or_more=at_least,
             )
 
     made = run_once(work())

@@ -28,7 +28,7 @@ from pydantic import TypeAdapter, ValidationError
 VERSION = 1
 # A step costs a transaction more; sixteen records make that small.
 STEP_RECORDS = 16
-# For what kills the worker and not the trial's process, which is as good as never.
+# For what kills the worker but not the process of the trial, which almost never happens.
 _DEATHS_ALONE = 3
 
 
@@ -145,7 +145,7 @@ class Caution:
         if found is None:
             return cls(Journal("closed", worker), end)
         if found.is_unknown:
-            # Slower, not wrong: whoever wrote it may have died of what was in flight.
+            # This is slower but safe: the writer may have died of what was in flight.
             return cls(_without_outdated(Journal("closed", worker, suspects=in_flight), offset, end), end)
         note = replace(found, state="closed", worker=worker, named_until=0)
         if found.worker == worker:

@@ -106,7 +106,7 @@ class Membership:
                 return
             except KafkaError as error:
                 if not error.retriable:
-                    # A second start would fail on the first one's traces; and what is refused stays refused.
+                    # A second start would meet what the first one left; and what is refused stays refused.
                     group = self._settings.group_id
                     raise FatalError(f"the broker refuses this worker in group {group}: {error}") from error
                 log.warning("group_unreachable", error=repr(error))
@@ -131,7 +131,7 @@ class Membership:
             await asyncio.sleep(_PING_SECONDS)
 
     async def _leave(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, worker: str) -> None:
-        """Leave the group; one that does not answer will notice by itself that we are gone.
+        """Leave the group; a group that does not answer notices by itself that this worker is gone.
 
         A static member stays in it, as one that will be back, unless it is told to leave.
         """

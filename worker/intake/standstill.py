@@ -14,7 +14,7 @@ from worker.telemetry.metrics import UNREADABLE_PARTITIONS
 
 log = structlog.get_logger(__name__)
 
-# What a network did to the bytes is gone when they are sent again; what a disk did is not.
+# Damage by a network is gone when the bytes are sent again; damage on a disk is not.
 _TRIES = 3
 _SOON_SECONDS = 0.2
 # A broker may be repaired, or another replica become the leader.

@@ -50,7 +50,7 @@ class Child:
         return self._process.pid
 
     async def send(self, *parts: bytes) -> None:
-        """Send one message; nothing is said where nobody reads it any more."""
+        """Send one message; no error where the child does not read any more."""
         pipe = self._process.stdin
         if pipe is None:
             return
@@ -88,8 +88,8 @@ class Child:
 def become_child() -> Callable[..., None]:
     """Make this process a child that costs its parent nothing when it ends; return what says a line to the parent.
 
-    It dies with the parent, and before it where memory runs out; both are Linux's to give. Ctrl-C, which a terminal
-    sends to both, is the parent's to answer. What a library prints goes to standard error.
+    On Linux it dies with the parent, and before the parent where memory runs out. A terminal sends Ctrl-C to both, and
+    the parent handles it. What a library prints goes to standard error.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(OSError, AttributeError):

@@ -1,9 +1,13 @@
 """The trial: a suspicious record goes through the stages in a child process, before this one touches it.
 
-A child that dies of it is a proof; a count of the worker's deaths is none: workers are also killed by chance.
+A child that dies of it is a proof; a count of the worker's deaths is none: workers are also killed by chance. A wait
+for the Schema Registry, or its refusal, proves nothing: no stage has read the record then.
 """
 
 import asyncio
+import itertools
+import math
+from collections.abc import Iterable
 from contextlib import suppress
 
 import psutil
@@ -53,7 +57,16 @@ class Trial:
                 child = await self._start()
                 if child is None:
                     return None
-                cause = await child.try_record(item.record.value)
+                try:
+                    cause = await child.try_record(item.record.value)
+                except _NotBegunError as error:
+                    log.warning("no_trial", reason=str(error), position=item.position)
+                    self._drop()
+                    return None
+                except asyncio.CancelledError:
+                    # Its answer would be taken for that of the next record.
+                    self._drop()
+                    raise
                 if cause is None:
                     break
                 log.warning("died_on_trial", position=item.position, cause=cause)
@@ -88,6 +101,10 @@ class Trial:
             self._child = None
 
 
+class _NotBegunError(Exception):
+    """The child ended before it looked at the record."""
+
+
 class _Child:
     """A child of `worker/isolation/trial_child.py`, how long it takes and how large it becomes.
 
@@ -109,7 +126,15 @@ class _Child:
         return cause is None
 
     async def try_record(self, value: bytes | None) -> str | None:
+        """Return None when the child survives the record, else how it ended.
+
+        Raises:
+            _NotBegunError: it ended before it looked at the record.
+        """
         await self._child.send(value or b"")
+        # As long as it takes: outside of a trial posts wait for the Schema Registry, too.
+        if cause := await self._answer(math.inf):
+            raise _NotBegunError(f"the child process ended before it looked at the record: {cause}")
         return await self._answer(self._guard.max_work_seconds + self._media_seconds)
 
     def kill(self) -> None:
@@ -119,7 +144,8 @@ class _Child:
         """Return None when the child answers, else how it ended."""
         answer = asyncio.ensure_future(self._child.answer())
         try:
-            for _ in range(round(seconds / _LOOK_SECONDS)):
+            looks: Iterable[int] = itertools.count() if math.isinf(seconds) else range(round(seconds / _LOOK_SECONDS))
+            for _ in looks:
                 done, _ = await asyncio.wait({answer}, timeout=_LOOK_SECONDS)
                 if done:
                     return None if answer.result() else await self._child.ended()

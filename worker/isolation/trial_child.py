@@ -1,4 +1,7 @@
-"""The child of `trial.py`: labels one record after the other and says after each that it is still there."""
+"""The child of `trial.py`: labels one record after the other and says after each that it is still there.
+
+Before that it says that it has begun: what a record waits for until then, a Schema Registry, is no fault of its own.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -34,13 +37,15 @@ async def try_records(settings: Settings, say: Callable[..., None]) -> None:
         say: sends a line to the parent.
     """
     async with AsyncExitStack() as stack:
-        # The parent watches the time; a limit of our own would only take its place.
+        # The parent limits the time; a limit here would end the child before the parent does.
         watch = Watchdog(float("inf"))
         stages = await Stages.build(stack, settings, await load_moderator(settings), NoCache(), watch)
         await stages.warm_up()
         say(ready=True)
         while (value := await asyncio.to_thread(read_message)) is not None:
             item = Item(_Record(value))
+            await stages.ask_for_schemas([item])
+            say(begun=True)
             await stages.run([item])
             say(rejected=None if item.rejection is None else str(item.rejection))
 

@@ -46,12 +46,21 @@ async def decode(
     Raises:
         FatalError: the registry refuses the log-in.
     """
-    numbers = () if registry is None else [registered_schema(item.record.value or b"") for item in items]
-    schemas = await registry.schemas(one for one in numbers if one is not None) if registry is not None else {}
+    schemas = await schemas_of(items, registry) if registry is not None else _NO_SCHEMAS
     if sum(len(item.record.value or b"") for item in items) > _BYTES_FOR_A_THREAD:
         await asyncio.to_thread(_decode_all, items, max_text_chars, watch, reader, schemas, beside=beside)
     else:
         _decode_all(items, max_text_chars, watch, reader, schemas, beside=beside)
+
+
+async def schemas_of(items: Sequence[Item], registry: SchemaRegistry) -> Mapping[int, Found]:
+    """Return the schemas that records name; wait for the registry where it does not answer.
+
+    Raises:
+        FatalError: the registry refuses the log-in.
+    """
+    numbers = [registered_schema(item.record.value or b"") for item in items]
+    return await registry.schemas(one for one in numbers if one is not None)
 
 
 def _decode_all(

@@ -125,7 +125,7 @@ class Portions:
                 self._on_misfit()
                 misfits.append(start)
                 start, delays = stop, waits()
-                # It was this one that needed so much: its neighbours may go together again.
+                # This one needed the memory, so its neighbours may go together again.
                 size.now = math.inf
         return misfits
 

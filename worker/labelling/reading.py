@@ -24,7 +24,7 @@ class ReadingStage:
         """Set `reading` of every usable item that has a text."""
         texts = {item: item.text for item in usable(items) if item.text is not None}
         if texts:
-            # A tenth of a millisecond a post: a batch of them would be felt by the event loop.
+            # It takes a tenth of a millisecond a post. A batch would delay the event loop.
             await asyncio.to_thread(self._read, texts)
 
     def _read(self, texts: dict[Item, str]) -> None:

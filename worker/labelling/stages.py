@@ -17,7 +17,7 @@ from worker.hosts import HostList
 from worker.items import Item, usable
 from worker.labelling.cache.entries import UNSEALED, Mac
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
-from worker.labelling.decode import decode
+from worker.labelling.decode import decode, schemas_of
 from worker.labelling.drawn_text import DrawnTextStage
 from worker.labelling.embed import EmbeddingTable, EmbedStage
 from worker.labelling.fetch import HttpFetcher
@@ -209,6 +209,15 @@ class Stages:
             watch=watch,
             on_collected=on_collected,
         )
+
+    async def ask_for_schemas(self, items: Sequence[Item]) -> None:
+        """Wait for the schemas that the records name, so that to decode these asks nobody.
+
+        Raises:
+            FatalError: the registry refuses the log-in.
+        """
+        if self._registry is not None:
+            await schemas_of(items, self._registry)
 
     async def warm_up(self) -> None:
         """Label a harmless post, so that a process in which no post can be labelled ends before it touches one."""

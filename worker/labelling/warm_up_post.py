@@ -1,4 +1,4 @@
-"""A harmless post: where even that cannot be labelled, it is not the posts that are to blame."""
+"""A harmless post. Where even this one cannot be labelled, the fault is not in the posts."""
 
 import io
 from functools import cached_property

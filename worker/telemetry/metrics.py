@@ -6,83 +6,27 @@ author or a community is ever one.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client import ProcessCollector
 from prometheus_client.registry import Collector
 
-# It would add a series to each counter: the time of its creation, which nothing here uses.
-disable_created_metrics()  # type: ignore[no-untyped-call]
-REGISTRY = CollectorRegistry()
+from worker.telemetry.metric import REGISTRY, ROWS, computed, counter, gauge, histogram
 
-Kind = Literal["counter", "gauge", "histogram"]
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One row of the table.
-
-    Attributes:
-        name: As Prometheus shows it; a histogram's series end in `_bucket`, `_sum` and `_count`.
-        kind: Of metric.
-        unit: Of its value.
-        meaning: One or two sentences.
-        labels: Names of its labels.
-    """
-
-    name: str
-    kind: Kind
-    unit: str
-    meaning: str
-    labels: tuple[str, ...] = ()
-
-    def gauge(self) -> GaugeMetricFamily:
-        """Return an empty family, for a collector that computes its samples when it is asked."""
-        return GaugeMetricFamily(self.name, self.meaning, labels=self.labels)
-
-    def histogram(self) -> HistogramMetricFamily:
-        """Return an empty family, for a collector that computes its samples when it is asked."""
-        return HistogramMetricFamily(self.name, self.meaning, labels=self.labels)
-
-
-METRICS: list[Metric] = []
+METRICS = ROWS
 
 _LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
-
-def _computed(kind: Kind, name: str, unit: str, meaning: str, *labels: str) -> Metric:
-    METRICS.append(metric := Metric(name, kind, unit, meaning, labels))
-    return metric
-
-
-def _counter(name: str, unit: str, meaning: str, *labels: str) -> Counter:
-    _computed("counter", name, unit, meaning, *labels)
-    return Counter(name, meaning, labels, registry=REGISTRY)
-
-
-def _gauge(name: str, unit: str, meaning: str, *labels: str) -> Gauge:
-    _computed("gauge", name, unit, meaning, *labels)
-    return Gauge(name, meaning, labels, registry=REGISTRY)
-
-
-def _histogram(name: str, unit: str, meaning: str, *labels: str, buckets: tuple[float, ...]) -> Histogram:
-    _computed("histogram", name, unit, meaning, *labels)
-    return Histogram(name, meaning, labels, buckets=buckets, registry=REGISTRY)
-
-
 # Are we keeping up? Is any partition stuck?
-LAG_POSTS = _computed(
+LAG_POSTS = computed(
     "gauge",
     "moderate_lag_posts",
     "posts",
     "Offsets from the oldest post that is not committed to the end of an owned partition.",
     "partition",
 )
-LAG_SECONDS = _computed(
+LAG_SECONDS = computed(
     "gauge",
     "moderate_lag_seconds",
     "seconds",
@@ -90,73 +34,73 @@ LAG_SECONDS = _computed(
     "there is none. Posts that wait in the broker are at most so old.",
     "partition",
 )
-STALLED_SECONDS = _computed(
+STALLED_SECONDS = computed(
     "gauge",
     "moderate_stalled_seconds",
     "seconds",
     "Time since an owned partition last moved, while posts wait in it or its lane is not open; 0 otherwise.",
     "partition",
 )
-TOPIC_PARTITIONS = _gauge("moderate_topic_partitions", "partitions", "Partitions of the posts topic.")
-LANES = _gauge(
+TOPIC_PARTITIONS = gauge("moderate_topic_partitions", "partitions", "Partitions of the posts topic.")
+LANES = gauge(
     "moderate_lanes", "partitions", "Partitions owned by this worker, by state: open (labelled), opening.", "state"
 )
-LANES_FAILED = _counter(
+LANES_FAILED = counter(
     "moderate_lanes_failed_total",
     "lanes",
     "Lanes that broke and were opened anew: fenced (another process took the partition), timeout, connection, other.",
     "reason",
 )
-ASSIGNMENTS = _counter("moderate_assignments_total", "assignments", "Times that the group gave this worker partitions.")
-RECORDS_GONE = _counter(
+ASSIGNMENTS = counter("moderate_assignments_total", "assignments", "Times that the group gave this worker partitions.")
+RECORDS_GONE = counter(
     "moderate_records_gone_total", "offsets", "Offsets passed over because retention was shorter than the lag."
 )
-UNREADABLE_PARTITIONS = _gauge(
+UNREADABLE_PARTITIONS = gauge(
     "moderate_unreadable_partitions",
     "partitions",
     "Owned partitions that stand still because what comes next in them is damaged or of an unknown format.",
 )
-GAPS_REFUSED = _counter(
+GAPS_REFUSED = counter(
     "moderate_gaps_refused_total",
     "fetches",
     "Fetched records that were refused, and read again, because posts before them were fetched and lost on the way.",
 )
 
 # How fast?
-POSTS_READ = _counter("moderate_posts_read_total", "posts", "Records read from the posts topic.")
-POSTS_LABELLED = _counter("moderate_posts_labelled_total", "posts", "Posts whose labels are committed.")
-LATENCY_SECONDS = _histogram(
+POSTS_READ = counter("moderate_posts_read_total", "posts", "Records read from the posts topic.")
+POSTS_LABELLED = counter("moderate_posts_labelled_total", "posts", "Posts whose labels are committed.")
+LATENCY_SECONDS = histogram(
     "moderate_latency_seconds",
     "seconds",
     "From a post's Kafka timestamp to the commit of its labels; without posts whose timestamp is no time of writing.",
     buckets=_LATENCY_BUCKETS,
 )
-BATCH_POSTS = _histogram("moderate_batch_posts", "posts", "Posts in a batch.", buckets=_BATCH_BUCKETS)
-IN_FLIGHT_BYTES = _gauge("moderate_in_flight_bytes", "bytes", "Bytes of records between fetch and commit.")
-HELD_PICTURE_BYTES = _gauge(
+BATCH_POSTS = histogram("moderate_batch_posts", "posts", "Posts in a batch.", buckets=_BATCH_BUCKETS)
+IN_FLIGHT_BYTES = gauge("moderate_in_flight_bytes", "bytes", "Bytes of records between fetch and commit.")
+HELD_PICTURE_BYTES = gauge(
     "moderate_held_picture_bytes", "bytes", "Bytes of pictures that are held, or may still come of fetches under way."
 )
 
 # Where does the time go? Is the device busy?
-STAGE_SECONDS = _histogram(
+STAGE_SECONDS = histogram(
     "moderate_stage_seconds",
     "seconds",
     "Time of a batch in a stage, waiting included: decode, media, drawn, embed, infer, publish.",
     "stage",
     buckets=_STAGE_BUCKETS,
 )
-COMMIT_SECONDS = _histogram(
+COMMIT_SECONDS = histogram(
     "moderate_commit_seconds", "seconds", "Time of one transaction, from begin to commit.", buckets=_STAGE_BUCKETS
 )
-MODEL_SECONDS = _counter("moderate_model_seconds_total", "seconds", "Time in which the torch thread was at work.")
-MODEL_CALL_SECONDS = _counter(
+MODEL_SECONDS = counter("moderate_model_seconds_total", "seconds", "Time in which the torch thread was at work.")
+MODEL_CALL_SECONDS = counter(
     "moderate_model_call_seconds_total",
     "seconds",
     "Time in calls of the model, by part: texts and pictures (the encoders), posts (all after them).",
     "part",
 )
-MODEL_ITEMS = _counter("moderate_model_items_total", "items", "What these calls were given.", "part")
-DEVICE_MEMORY_BYTES = _computed(
+MODEL_ITEMS = counter("moderate_model_items_total", "items", "What these calls were given.", "part")
+DEVICE_MEMORY_BYTES = computed(
     "gauge",
     "moderate_device_memory_bytes",
     "bytes",
@@ -165,37 +109,37 @@ DEVICE_MEMORY_BYTES = _computed(
 )
 
 # Is the cache worth it?
-CACHE_LOOKUPS = _counter(
+CACHE_LOOKUPS = counter(
     "moderate_cache_lookups_total",
     "embeddings",
     "Embeddings asked of Redis, by content (text, image) and result (hit, miss).",
     "content",
     "result",
 )
-CACHE_SECONDS = _histogram(
+CACHE_SECONDS = histogram(
     "moderate_cache_seconds",
     "seconds",
     "Time of one request to Redis, by access: find, store.",
     "access",
     buckets=_STAGE_BUCKETS,
 )
-CACHE_FAILURES = _counter(
+CACHE_FAILURES = counter(
     "moderate_cache_failures_total",
     "requests",
     "Failures of Redis, by kind: timeout, error, full, failover, slow, garbage, wrong_size, forged.",
     "kind",
 )
-CACHE_AVAILABLE = _gauge("moderate_cache_available", "boolean", "1 while Redis is asked, 0 while it is left alone.")
+CACHE_AVAILABLE = gauge("moderate_cache_available", "boolean", "1 while Redis is asked, 0 while it is left alone.")
 
 # What is no post, or not as it should be?
-TOMBSTONES = _counter(
+TOMBSTONES = counter(
     "moderate_tombstones_total",
     "records",
     "Committed deletions of posts, by what became of them: passed, forwarded to the label topics, "
     "no_key (asked to be forwarded, and nothing says what is deleted).",
     "result",
 )
-RECORD_FAULTS = _counter(
+RECORD_FAULTS = counter(
     "moderate_record_faults_total",
     "records",
     "What was read of Kafka that is not as it should be, by kind: header_name (not UTF-8; read, with escapes), "
@@ -203,7 +147,7 @@ RECORD_FAULTS = _counter(
     "batch that grows too large when it is decompressed; the same). Counted again where records are read again.",
     "kind",
 )
-ODD_TIMESTAMPS = _counter(
+ODD_TIMESTAMPS = counter(
     "moderate_odd_timestamps_total",
     "posts",
     "Committed posts whose Kafka timestamp is no time of writing, by kind: none (0 or less), past (before 2000), "
@@ -212,30 +156,30 @@ ODD_TIMESTAMPS = _counter(
 )
 
 # What fails, and why?
-DEAD_LETTERS = _counter(
+DEAD_LETTERS = counter(
     "moderate_dead_letters_total",
     "posts",
     "Committed dead letters, by the stage that refused and its reason.",
     "stage",
     "reason",
 )
-MEDIA_UNAVAILABLE = _counter(
+MEDIA_UNAVAILABLE = counter(
     "moderate_media_unavailable_total", "media", "Media left out of labelled posts, by reason code.", "reason"
 )
-AFTER_COMMIT_FAILURES = _counter(
+AFTER_COMMIT_FAILURES = counter(
     "moderate_after_commit_failures_total",
     "failures",
     "Failures of what looks at committed posts, by part: counters, traces, or an observer. Labels are not concerned.",
     "part",
 )
-FETCHES_REFUSED = _counter(
+FETCHES_REFUSED = counter(
     "moderate_fetches_refused_total",
     "media",
     "Pictures that were not asked for because of where their address leads, by kind: protected (private, loopback, "
     "link-local), port, denied, not_allowed, downgrade (from https to http), numbers (an address that is none).",
     "kind",
 )
-TEXTS_READ = _counter(
+TEXTS_READ = counter(
     "moderate_texts_read_total",
     "texts",
     "Texts of labelled posts, by language (ISO 639-1, of some fifty; unknown where it cannot be told) and by whether "
@@ -243,47 +187,47 @@ TEXTS_READ = _counter(
     "language",
     "supported",
 )
-TEXTS_TRUNCATED = _counter(
+TEXTS_TRUNCATED = counter(
     "moderate_texts_truncated_total", "texts", "Texts of labelled posts that are too long to be read whole."
 )
-TEXTS_UNREAD = _counter(
+TEXTS_UNREAD = counter(
     "moderate_texts_unread_total", "texts", "Texts of labelled posts of which the model knows less than half."
 )
-FIELDS_UNREAD = _counter(
+FIELDS_UNREAD = counter(
     "moderate_fields_unread_total",
     "fields",
     "Fields of labelled posts that could not be read and count as absent: created_at, author_id, community, language.",
     "field",
 )
-NO_POSTS = _counter(
+NO_POSTS = counter(
     "moderate_no_posts_total",
     "records",
     "Committed records that are neither a post nor the deletion of one, but another event of a social network or "
     "database, such as a like.",
 )
-REGISTRY_FAILURES = _counter(
+REGISTRY_FAILURES = counter(
     "moderate_registry_failures_total",
     "requests",
     "Failures of the Schema Registry, by kind: connection, status (in trouble), denied. Posts wait until it answers.",
     "kind",
 )
-READY = _gauge(
+READY = gauge(
     "moderate_ready",
     "boolean",
     "1 where a check of /readyz holds: model_loaded, broker_reachable, partitions_ready.",
     "check",
 )
-LOOP_LAG_SECONDS = _gauge("moderate_loop_lag_seconds", "seconds", "How late the event loop ran when last measured.")
-LOOP_LAG_MAX_SECONDS = _gauge(
+LOOP_LAG_SECONDS = gauge("moderate_loop_lag_seconds", "seconds", "How late the event loop ran when last measured.")
+LOOP_LAG_MAX_SECONDS = gauge(
     "moderate_loop_lag_max_seconds", "seconds", "The latest that the event loop ran within the last minute."
 )
-SPANS_DROPPED = _counter(
+SPANS_DROPPED = counter(
     "moderate_traces_dropped_total", "posts", "Posts whose trace was not written because too many waited."
 )
 
 # What does the model say, and does it drift?
-LABELS = _counter("moderate_labels_total", "labels", "Committed labels.", "task", "label")
-SCORES = _computed(
+LABELS = counter("moderate_labels_total", "labels", "Committed labels.", "task", "label")
+SCORES = computed(
     "histogram",
     "moderate_scores",
     "probability",
@@ -291,10 +235,10 @@ SCORES = _computed(
     "task",
     "label",
 )
-REFERENCE_SHARE = _computed(
+REFERENCE_SHARE = computed(
     "gauge", "moderate_reference_share", "share", "Share of a label in the drift reference.", "task", "label"
 )
-DRIFT_PSI = _computed(
+DRIFT_PSI = computed(
     "gauge",
     "moderate_drift_psi",
     "PSI",
@@ -303,7 +247,7 @@ DRIFT_PSI = _computed(
     "task",
     "of",
 )
-MODEL_INFO = _gauge(
+MODEL_INFO = gauge(
     "moderate_model_info",
     "boolean",
     "1, with the model in the labels.",
@@ -313,10 +257,10 @@ MODEL_INFO = _gauge(
     "graph_context",
     "arithmetic",
 )
-BUILD_INFO = _gauge("moderate_build_info", "boolean", "1, with versions and device in the labels.", "version", "device")
+BUILD_INFO = gauge("moderate_build_info", "boolean", "1, with versions and device in the labels.", "version", "device")
 
 # What does the shadow manage?
-SHADOW_POSTS = _counter(
+SHADOW_POSTS = counter(
     "moderate_shadow_posts_total",
     "posts",
     "Posts chosen for the shadow, once their live labels are committed. labelled; dropped: not_ready, full, behind "
@@ -324,10 +268,10 @@ SHADOW_POSTS = _counter(
     "result",
     "reason",
 )
-SHADOW_WAITING_POSTS = _gauge("moderate_shadow_waiting_posts", "posts", "Posts kept for the shadow or with it.")
-SHADOW_WAITING_BYTES = _gauge("moderate_shadow_waiting_bytes", "bytes", "Bytes of these posts.")
-SHADOW_READY = _gauge("moderate_shadow_ready", "boolean", "1 while the shadow takes posts.")
-SHADOW_ENDS = _counter("moderate_shadow_ends_total", "processes", "Times that the shadow's process ended by itself.")
+SHADOW_WAITING_POSTS = gauge("moderate_shadow_waiting_posts", "posts", "Posts kept for the shadow or with it.")
+SHADOW_WAITING_BYTES = gauge("moderate_shadow_waiting_bytes", "bytes", "Bytes of these posts.")
+SHADOW_READY = gauge("moderate_shadow_ready", "boolean", "1 while the shadow takes posts.")
+SHADOW_ENDS = counter("moderate_shadow_ends_total", "processes", "Times that the shadow's process ended by itself.")
 
 # The process, by prometheus_client, in its words.
 ProcessCollector(registry=REGISTRY)
@@ -338,8 +282,8 @@ for _name, _unit, _meaning in (
     ("process_open_fds", "descriptors", "Number of open file descriptors."),
     ("process_max_fds", "descriptors", "Maximum number of open file descriptors."),
 ):
-    _computed("gauge", _name, _unit, _meaning)
-_computed("counter", "process_cpu_seconds_total", "seconds", "Total user and system CPU time spent in seconds.")
+    computed("gauge", _name, _unit, _meaning)
+computed("counter", "process_cpu_seconds_total", "seconds", "Total user and system CPU time spent in seconds.")
 
 
 # There from the start: Prometheus sees how much a series has grown, not that it has begun.

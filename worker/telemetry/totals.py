@@ -9,7 +9,8 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from worker.telemetry.logs import say_repeated
-from worker.telemetry.metrics import LAG_POSTS, REGISTRY
+from worker.telemetry.metric import REGISTRY
+from worker.telemetry.metrics import LAG_POSTS
 
 log = structlog.get_logger(__name__)
 

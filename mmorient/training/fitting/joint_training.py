@@ -31,6 +31,7 @@ from mmorient.training.fitting.several import average_gradients, place, share
 _log = logging.getLogger(__name__)
 METRICS = "metrics.jsonl"
 _PROBE_STEPS = 9
+_NOTES = 20  # of a short run
 Validate = Callable[[JointModel, GraphContext], dict[str, float]]
 
 
@@ -113,13 +114,19 @@ def _average(trainer: _Trainer, state: TrainingState, work: Path, validate: Vali
         save_state(work, trainer.model, None, state, name="best")
 
 
+def noted_every(most: int, steps: int) -> int:
+    """Return after how many steps the loss is noted: a run that is short beside `most` has a curve, too."""
+    return most if steps >= 2 * most else max(1, min(most, steps // _NOTES))
+
+
 def _train_step(trainer: _Trainer, state: TrainingState, epoch: int, rows: list[int], work: Path) -> None:
     began, config = time.monotonic(), trainer.config
     state.step += 1
     state.losses.append(round(trainer.step(state.step, rows), 5))
     trainer.paces.append(time.monotonic() - began)
-    if state.step % config.log_steps == 0:
-        recent = state.losses[-config.log_steps :]
+    every = noted_every(config.log_steps, trainer.steps)
+    if state.step % every == 0:
+        recent = state.losses[-every:]
         pace = statistics.mean(trainer.paces)
         _note(work, step=state.step, epoch=epoch, loss=statistics.mean(recent), seconds_a_step=pace)
         left = pace * (trainer.steps - state.step) / 60

@@ -34,6 +34,8 @@ from mmorient.training.judging.metrics import (
 
 _CHUNK = 256
 SHORT_WORDS, LONG_WORDS, SLICE_POSTS = 10, 25, 50
+FEW_POSTS = 100
+"""Of a class, under which figures are warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,9 @@ class Score:
         slice: ``all``, or the posts of it that ``SLICES`` names.
         calibration_error: Of the most probable class, of posts weighted to the shares that the checkpoint's
             probabilities are stated for.
-        f1: Of the second class of a binary task, else the macro-F1 again.
+        macro_f1: Mean over the classes that occur.
+        macro_recall: The same.
+        f1: Of the second class of a binary task where it occurs, else the macro-F1 again.
         intervals: Measure to its 95 % bootstrap interval.
         precision: By class.
         recall: By class.
@@ -66,6 +70,20 @@ class Score:
     recall: dict[str, float]
     confusion: list[list[int]]
     reliability: list[Bin]
+
+    @property
+    def occurring(self) -> dict[str, int]:
+        """Posts by class."""
+        return dict(zip(self.recall, map(sum, self.confusion), strict=True))
+
+    @property
+    def warning(self) -> str:
+        """What is to be said of classes with too few posts; nothing where there is none."""
+        few = [f"{name} ({posts})" for name, posts in self.occurring.items() if 0 < posts < FEW_POSTS]
+        none = [name for name, posts in self.occurring.items() if not posts]
+        said = [f"under {FEW_POSTS} posts of {', '.join(few)}"] if few else []
+        said += [f"none of {', '.join(none)}, which no mean counts"] if none else []
+        return f"{'; '.join(said)}: chance may explain such figures" if said else ""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -160,8 +178,9 @@ def _score(
 
 def _measures(classes: int, stated_for: Sequence[float] | None) -> dict[str, Measure]:
     def f1(truth: NDArray[np.int64], answer: NDArray[np.int64], _: NDArray[np.float64]) -> float:
-        scores = f1_scores(truth, answer, classes)
-        return float(scores[1] if classes == 2 else scores.mean())
+        if classes == 2 and truth.any():
+            return float(f1_scores(truth, answer, classes)[1])
+        return macro_f1(truth, answer, classes)
 
     return {
         "macro_f1": lambda truth, answer, _: macro_f1(truth, answer, classes),

@@ -56,13 +56,17 @@ def f1_scores(truth: Labels, answer: Labels, classes: int) -> NDArray[np.float64
 
 
 def macro_f1(truth: Labels, answer: Labels, classes: int) -> float:
-    """Mean F1 over the classes."""
-    return float(f1_scores(truth, answer, classes).mean())
+    """Mean F1 over the classes that occur: of one that never does, nothing can be said."""
+    return float(f1_scores(truth, answer, classes)[_occurring(truth, classes)].mean())
 
 
 def macro_recall(truth: Labels, answer: Labels, classes: int) -> float:
-    """Mean recall over the classes."""
-    return float(recalls(truth, answer, classes).mean())
+    """Mean recall over the classes that occur."""
+    return float(recalls(truth, answer, classes)[_occurring(truth, classes)].mean())
+
+
+def _occurring(truth: Labels, classes: int) -> NDArray[np.int64]:
+    return np.flatnonzero(np.bincount(truth, minlength=classes))
 
 
 def reliability_bins(

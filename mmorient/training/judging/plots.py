@@ -38,7 +38,9 @@ def learning_curves(metrics: Path, out: Path) -> None:
     losses, scores = _curves(metrics)
     figure = Figure(figsize=(12, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(list(losses), list(losses.values()), color="tab:blue")
+    # A line needs two points; of a short run each is to be seen.
+    marker = "o" if len(losses) < _FEW else None
+    left.plot(list(losses), list(losses.values()), color="tab:blue", marker=marker)
     left.set(title="Training loss", xlabel="step", ylabel="loss")
     for number, (name, points) in enumerate(scores.items()):
         style = {"color": f"C{number % 10}", "linestyle": "-" if number < 10 else "--", "linewidth": 1.2}

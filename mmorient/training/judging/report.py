@@ -14,7 +14,7 @@ from mmorient.training.judging.metrics import Bin
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _MEASURES = {"macro_f1": "macro-F1", "macro_recall": "macro-recall", "f1": "F1", "calibration_error": "ECE"}
 _BAR_WIDTH, _BAR_HEIGHT = 96, 12
-_SIDE, _LEFT, _TOP, _BELOW = 200, 46, 8, 40  # of the reliability diagram, in its own units
+_SIDE, _LEFT, _TOP, _BELOW = 200, 46, 14, 40  # of the reliability diagram, in its own units
 _DEEPEST = 0.5  # beyond it, figures are hard to read on the shade in dark pages
 
 _STYLE = (
@@ -25,6 +25,8 @@ dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 h1+p{margin:0}h2 small{font-weight:400;color:var(--soft)}
 h3{margin:1.2rem 0 .3rem}
 a{color:var(--chosen);text-decoration:none}a:hover,a:focus{text-decoration:underline}
+.scroll{container-type:inline-size}
+caption span{display:block;max-width:100cqw;position:sticky;left:0}
 caption{caption-side:top;text-align:left;color:var(--soft);font-size:.86rem;padding-bottom:.35rem}
 thead th{vertical-align:bottom}
 tbody th{color:var(--ink);white-space:nowrap;vertical-align:top;padding-top:.3rem}
@@ -71,6 +73,7 @@ def _page(scores: Sequence[Score], about: Mapping[str, str]) -> str:
 <p class="note">Labels made as a user makes them, held against the truth. In percent.</p><dl>{terms}</dl></header>
 <section><h2>Summary</h2>{summary}</section>
 {"".join(map(_part, parts))}<footer>Intervals: the middle 95 % over posts drawn with replacement.
+Means: over the classes that occur.
 F1: of the second class of a binary task, else the macro-F1 again.
 ECE: expected calibration error of the most probable class.</footer></main></body></html>
 """
@@ -98,20 +101,30 @@ def _part(scores: Sequence[Score]) -> str:
     whole, *slices = scores
     head = f"{escape(whole.source)} · {escape(whole.task)} <small>from {escape(whole.modalities)}"
     return (
-        f'<section id="{_anchor(whole)}"><h2>{head}, {whole.posts:,} posts</small></h2>'
+        f'<section id="{_anchor(whole)}"><h2>{head}, {whole.posts:,} posts</small></h2>{_warning(whole)}'
         f'<div class="parts"><div>{_classes(whole)}<h3>Confusion</h3>{_confusion(whole)}</div>'
         f"<div>{_reliability(whole)}</div></div>{_slices(slices) if slices else ''}</section>\n"
     )
 
 
 def _classes(score: Score) -> str:
+    said_of = [sum(column) for column in zip(*score.confusion, strict=True)]
     rows = [
-        f'<tr><th scope="row">{_plain(name)}</th><td class="n">{precision:.2f}</td>'
-        f'<td class="n">{score.recall[name]:.2f}</td>{_count(sum(row))}</tr>'
-        for (name, precision), row in zip(score.precision.items(), score.confusion, strict=True)
+        f'<tr><th scope="row">{_plain(name)}</th><td class="n">{_known(score.precision[name], said)}</td>'
+        f'<td class="n">{_known(score.recall[name], posts)}</td>{_count(posts)}</tr>'
+        for (name, posts), said in zip(score.occurring.items(), said_of, strict=True)
     ]
     heads = [_head("class"), _head("precision", "n"), _head("recall", "n"), _head("posts", "n")]
     return f"<h3>Classes</h3>{_table('Precision and recall of each class, in percent.', heads, rows)}"
+
+
+def _known(percent: float, posts: int) -> str:
+    """A figure; a dash where there is no post of which it could be one."""
+    return f"{percent:.2f}" if posts else "\u2013"
+
+
+def _warning(score: Score) -> str:
+    return f'<p class="warn">{_plain(score.warning[:1].upper() + score.warning[1:])}.</p>' if score.warning else ""
 
 
 def _confusion(score: Score) -> str:
@@ -121,7 +134,7 @@ def _confusion(score: Score) -> str:
         shares = [count / max(sum(counts), 1) for count in counts]
         cells = "".join(
             f'<td class="shaded" style="background:rgba(var(--heat),{_DEEPEST * share:.2f})">{count:,}'
-            f"<small>{share:.0%}</small></td>"
+            f"<small>{f'{share:.0%}' if any(counts) else '&nbsp;'}</small></td>"
             for count, share in zip(counts, shares, strict=True)
         )
         rows.append(f'<tr><th scope="row">{_plain(name)}</th>{cells}</tr>')
@@ -199,7 +212,7 @@ def _dot(x: float, y: float, one: Bin, posts: int) -> str:
 
 def _table(caption: str, heads: Iterable[str], rows: Iterable[str]) -> str:
     return (
-        f'<div class="scroll"><table><caption>{caption}</caption><thead><tr>{"".join(heads)}</tr></thead>'
+        f'<div class="scroll"><table><caption><span>{caption}</span></caption><thead><tr>{"".join(heads)}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 

@@ -15,6 +15,7 @@ from mmorient.archive import parquet_output
 from mmorient.archive.label_table import label_line
 from tests.mmorient.archive.archives import command, write_lines, write_parquet
 from tests.mmorient.conftest import Run, encode
+from tests.tiers import rest_soaks
 
 RED = encode(Image.new("RGB", (30, 20), "red"), "PNG")
 INLINE = base64.b64encode(RED).decode()
@@ -50,7 +51,7 @@ def test_a_folder_of_everything(run: Run, archive: Path, untrained: Path, tmp_pa
         f"{archive}/b/2.jsonl.gz:1",
         f"{archive}/c/3.parquet:4",
     ]
-    assert refused[3] == "mmorient: 3 lines were no posts"
+    assert refused[3] == "mmorient: 3 lines were not posts"
     assert ran.code == 1
     for name in ("out.jsonl", "out.parquet", "parts/"):
         written = run("label", archive, "--checkpoint", untrained, "--output", f"{tmp_path}/{name}")
@@ -165,7 +166,7 @@ def test_a_file_that_breaks_off_ends_the_run(run: Run, tmp_path: Path, untrained
     assert f"{path}: cannot be read" in ran.err
 
 
-@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])
+@pytest.mark.parametrize("name", rest_soaks(["out.jsonl", "out.parquet"], {"out.jsonl"}))
 def test_a_killed_run_goes_on_to_the_same_bytes(
     run: Run, tmp_path: Path, untrained: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -200,7 +201,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     assert not json.loads(state.read_text())["finished"]
     ran = run(*arguments, name, "--resume")
     assert ran.code == 1
-    assert "mmorient: 2 lines were no posts" in ran.err
+    assert "mmorient: 2 lines were not posts" in ran.err
     assert Path(name).read_bytes() == Path(f"whole-{name}").read_bytes()
     assert not Path("out.parquet.parts").exists()
 
@@ -221,4 +222,4 @@ def test_a_folder_of_a_lake_of_files(run: Run, tmp_path: Path, untrained: Path) 
     assert said[0] == "mmorient: /d.parquet: is empty, passed over"
     assert [line.split(": ")[1] for line in said[1:7]] == [*(f"/a.ndjson:{line}" for line in range(2, 7)), "/b.json:2"]
     assert said[7].startswith("mmorient: 15 more rows like /a.ndjson:2: ")
-    assert said[8:] == ["mmorient: 21 lines were no posts"]
+    assert said[8:] == ["mmorient: 21 lines were not posts"]

@@ -148,6 +148,7 @@ def test_chunks_are_bounded_by_rows_bytes_and_files() -> None:
         assert rest == cut[index + 1 :]
 
 
+@pytest.mark.slow
 def test_a_table_of_one_row_group_is_read_in_little_memory(tmp_path: Path) -> None:
     """120 MB of pictures take a few of them above an idle process."""
     make = (

@@ -84,7 +84,7 @@ def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_output, "_GROUP_ROWS", 35)
 
 
-@pytest.mark.parametrize("make", [json_lines, one_table, parts])
+@pytest.mark.parametrize("make", [json_lines, pytest.param(one_table, marks=pytest.mark.slow), parts])
 def test_a_run_that_ends_anywhere_goes_on_to_the_same_bytes(
     make: Callable[[Path], Output], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,7 @@ def near(one: str, other: str) -> bool:
     return SequenceMatcher(None, first, second, autojunk=False).ratio() >= 0.75
 
 
+@pytest.mark.slow
 def test_none_is_of_the_sets_that_judge() -> None:
     """Nor nearly one of the fairness set or of the sample posts."""
     fairness = [text for kinds in (HARMLESS, HOSTILE) for texts in kinds.values() for text in texts]

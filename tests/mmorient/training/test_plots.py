@@ -61,6 +61,22 @@ def test_curves_of_a_training_that_goes_on(tmp_path: Path) -> None:
     assert np.array_equal(pixels(tmp_path / "running.png"), pixels(tmp_path / "clean.png"))
 
 
+@pytest.mark.model
+@pytest.mark.parametrize(("steps", "every"), [(1, 1), (17, 1), (60, 3), (99, 4), (100, 50), (9000, 50)])
+def test_a_short_run_notes_its_loss_too(steps: int, every: int) -> None:
+    """The guide's run has 17 steps, and the usual fifty between two notes would show none."""
+    from mmorient.training.fitting.joint_training import noted_every
+
+    assert noted_every(50, steps) == every
+
+
+def test_a_single_loss_is_seen(tmp_path: Path) -> None:
+    """A line of one point has no ink without a mark."""
+    learning_curves(noted(tmp_path / "metrics.jsonl", LOSSES[0]), tmp_path / "curves.png")
+    picture = pixels(tmp_path / "curves.png")
+    assert (np.abs(picture.astype(int) - (31, 119, 180)) < 40).all(axis=2).sum() > 20
+
+
 def test_no_curves(tmp_path: Path) -> None:
     """Nothing noted, nothing there, a line of something else: each says so."""
     with pytest.raises(DataError, match=r"metrics\.jsonl: nothing was noted yet"):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mmorient.cli import mmorient
 from mmorient.labels import TASKS
 from mmorient.training.judging.evaluating import Score
 from mmorient.training.judging.metrics import Bin
-from mmorient.training.judging.report import write_report
+from mmorient.training.judging.report import _page, write_report
 
 VOID = {"meta", "br", "img", "link"}
 ABOUT = {"checkpoint": "made-up <one>", "precision": "fp32", "split": "val", "date": "2030-01-02"}
@@ -49,10 +50,15 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def score(source: str, modalities: str, task: str, part: str = "all", error: float = 3.21) -> Score:
+def score(
+    source: str, modalities: str, task: str, part: str = "all", *, error: float = 3.21, absent: str = ""
+) -> Score:
     """Made up: the more classes, the more posts."""
     classes = TASKS[task].classes
-    confusion = [[40 if row == column else 7 + row for column in range(len(classes))] for row in range(len(classes))]
+    confusion = [
+        [0 if name == absent else 40 if row == column else 7 + row for column in range(len(classes))]
+        for row, name in enumerate(classes)
+    ]
     return Score(
         source=source,
         modalities=modalities,
@@ -115,6 +121,21 @@ def test_its_figures(content: str) -> None:
     assert "those of ECE from 0 to 10" in text
 
 
+def test_few_posts_of_a_class_are_warned_of() -> None:
+    """Under a hundred; a class without any is named, and no figure is given of it."""
+    few = score("ours", "text", "sentiment", absent="neutral")
+    assert few.warning == (
+        "under 100 posts of negative (54), positive (58); none of neutral, which no mean counts: chance may explain "
+        "such figures"
+    )
+    page = Page(_page([few], ABOUT))
+    assert few.warning[1:] + "." in " ".join(page.texts)
+    rows = [" ".join(page.texts).split("neutral ")[1].split()[:3]]
+    assert rows == [["70.12", "\u2013", "0"]]
+    assert replace(few, confusion=[[100 * count for count in row] for row in SCORES[0].confusion],
+                   recall=SCORES[0].recall).warning == ""  # fmt: skip
+
+
 def test_its_tables_can_be_read_aloud(content: str) -> None:
     """Each has a caption and scoped heads, each diagram a name."""
     page = Page(content)
@@ -141,6 +162,7 @@ def test_the_commands_report(untrained: Path, tmp_path: Path) -> None:
     table = CliRunner().invoke(mmorient, asked)
     assert table.exit_code == 0, table.output
     assert "own        text        sarcasm        all            2" in table.stdout
+    assert "warning: own, sarcasm: under 100 posts of not_sarcastic (1), sarcastic (1)" in table.stderr
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert {"own", "fp32", "bank", "val"} <= set(page.texts)
     again = json.loads(CliRunner().invoke(mmorient, [*asked, "--json"]).stdout)

@@ -113,6 +113,9 @@ def test_metrics() -> None:
     truth, answer = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 0])
     assert f1_scores(truth, answer, 2) == pytest.approx([0.5, 2 / 3])
     assert macro_f1(truth, answer, 2) == pytest.approx(7 / 12)
+    # A class that never occurs is not one that is never found.
+    assert macro_f1(truth, answer, 3) == macro_f1(truth, answer, 2)
+    assert macro_recall(truth, answer, 3) == macro_recall(truth, answer, 2)
     assert precisions(truth, answer, 2) == pytest.approx([1 / 2, 2 / 3])
     assert confusion(truth, answer, 2).tolist() == [[1, 1], [1, 2]]
     assert macro_recall(truth, answer, 2) == pytest.approx((1 / 2 + 2 / 3) / 2)

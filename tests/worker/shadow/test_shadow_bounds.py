@@ -18,7 +18,7 @@ from worker.items import Item
 from worker.settings import KafkaSettings, Settings, ShadowSettings
 from worker.shadow.message import HandedPost
 from worker.shadow.parent import Shadow, is_chosen, shadow_settings
-from worker.telemetry.metrics import REGISTRY
+from worker.telemetry.metric import REGISTRY
 
 SAMPLES = [
     {"result": result, "reason": reason}

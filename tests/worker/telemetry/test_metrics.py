@@ -9,7 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.worker.system import Stream, Worker, post
-from worker.telemetry.metrics import METRICS, REGISTRY
+from worker.telemetry.metric import REGISTRY
+from worker.telemetry.metrics import METRICS
 
 Samples = dict[str, list[tuple[Mapping[str, str], float]]]
 

@@ -105,7 +105,7 @@ class _Bar:
 
     def say(self, done: int) -> None:
         if self._bar is None:
-            # Begun with the first figure: what was done before this process came is not its rate.
+            # It begins with the first count: what was done before this process started is not part of its rate.
             self._bar = tqdm(total=self._total, initial=done, unit=" offsets", smoothing=0.05)
         self._bar.update(done - self._bar.n)
 

@@ -14,9 +14,9 @@ from worker.settings import KafkaSettings, Settings
 # The word that lets a backfill write where the live stream writes.
 LIVE = "live"
 DEFAULT_OUTPUT = "labels.{task}.{checkpoint}"
-# A starved process is not a hanging one: a backfill may wait long for its turn.
+# A process that waits for its turn does not hang, and a backfill may wait long.
 _PATIENCE = 10
-# Cached posts pass so fast that a transaction a batch of the live stream's size would show.
+# Cached posts pass so fast that a transaction for each batch of the live size would slow them down.
 _BATCH_POSTS = 256
 
 

@@ -89,7 +89,7 @@ class Letter:
         return self._text_of("community")
 
     def is_of(self, post_id: str) -> bool:
-        """Return whether it is this post's, as far as bytes that are no JSON let one know."""
+        """Return whether it is of this post, as far as bytes that are not JSON can tell."""
         if self._fields is not None:
             return self.post_id == post_id
         text = json.dumps(post_id, ensure_ascii=False).encode(errors="replace")

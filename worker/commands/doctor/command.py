@@ -18,6 +18,7 @@ from worker.commands.doctor.links import DoctorLinks
 from worker.commands.doctor.machine import Machine
 from worker.commands.doctor.pages import WorkerBeside
 from worker.commands.doctor.permissions import Permissions
+from worker.commands.doctor.pictures import Pictures
 from worker.commands.doctor.report import as_json as json_of
 from worker.commands.doctor.report import open_console, print_findings, secrets_in, without
 from worker.commands.doctor.settings import GivenSettings, SettingsChecks
@@ -31,7 +32,7 @@ from worker.telemetry.logs import configure_logs
 _NICENESS = 5  # a live worker on this machine comes first
 _END_SECONDS = 2.0
 # Without settings it is not known what to look at there.
-_NEED_SETTINGS = ("broker", "topics", "permissions", "transactions", "group", "redis", "checkpoint")
+_NEED_SETTINGS = ("broker", "topics", "permissions", "transactions", "group", "redis", "pictures", "checkpoint")
 
 
 def look(options: Mapping[str, Any], *, only: Collection[str], seconds: float, as_json: bool) -> int:
@@ -107,6 +108,7 @@ class _Examined:
                 *transactions.checks(),
                 *Group(broker, topics, settings.kafka, beside).checks(),
                 *cache.checks(),
+                *Pictures(settings.media).checks(),
                 *machine.checks(),
                 *checkpoint.checks(),
             ]

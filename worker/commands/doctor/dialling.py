@@ -212,8 +212,12 @@ async def _transport_trouble(host: str, port: int, links: DoctorLinks, error: Ba
             f"{_SERVERS} the host name that stands in it",
         )
     elif await asyncio.to_thread(answers_kafka, f"{host}:{port}"):
-        plain = protocol.replace("SSL", "PLAINTEXT")
-        return Trouble("transport", f"{where} speaks no TLS, the transport is {protocol}", f"set {_PROTOCOL}={plain}")
+        # Never "speak in the open, then": a listener without TLS may be the wrong one, or nobody's idea of a broker.
+        return Trouble(
+            "transport",
+            f"{where} speaks no TLS, the transport is {protocol}",
+            f"let {_SERVERS} name the listener that speaks TLS (often another port), or give the broker one",
+        )
     said = str(error) or type(error).__name__
     return Trouble(
         "transport", f"{where} answers as no Kafka broker does: {said}", f"correct host and port in {_SERVERS}"

@@ -35,7 +35,7 @@ def secrets_in(values: Mapping[str, str | None]) -> set[str]:
             continue
         if is_secret(name) and not name.upper().endswith(("_FILE", "REDIS__URL", "PROXY")):
             found.add(value)
-        # By its last @: of an address that cannot be read nobody knows where the password ends.
+        # Up to its last @: in an address that cannot be read, the end of the password is not known.
         password = value.partition("://")[2].rpartition("@")[0].partition(":")[2]
         if password:
             found |= {password, unquote(password)}

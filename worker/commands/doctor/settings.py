@@ -91,6 +91,7 @@ class SettingsChecks:
             Check("settings.names", self._names, needs=("settings.file",)),
             Check("settings.values", self._values, needs=("settings.names",)),
             Check("settings.security", self._security, needs=("settings.values",)),
+            Check("settings.secrets", self._secrets, needs=("settings.values",)),
         ]
 
     async def _file(self) -> Outcome:
@@ -129,6 +130,26 @@ class SettingsChecks:
             return [skipped("needs settings.values")]
         kafka = settings.kafka
         return list(_security_of(kafka)) or [ok(f"{kafka.security_protocol}{_log_in_of(kafka)}")]
+
+    async def _secrets(self) -> Sequence[Outcome]:
+        given = self._given.values()
+        spaced = [name for name in sorted(given) if _has_space(name, given[name])]
+        if spaced:
+            return [
+                warning(
+                    f"{name} begins or ends with white space, which counts",
+                    f"take it out of {name}: `echo` writes a line's end, `printf %s` does not",
+                )
+                for name in spaced
+            ]
+        count = sum(is_secret(name) for name in given if _is_known(name))
+        return [ok(f"{count or 'none'} given{', no white space around any' if count else ''}")]
+
+
+def _has_space(variable: str, value: str | None) -> bool:
+    """Return whether white space is part of a log-in, which nobody sees and every server refuses."""
+    is_log_in = is_secret(variable) or variable.endswith("USERNAME")
+    return is_log_in and not variable.endswith("_FILE") and bool(value) and value != (value or "").strip()
 
 
 def _security_of(kafka: KafkaSettings) -> Iterator[Outcome]:

@@ -102,7 +102,7 @@ class Topics:
                 name = topic["topic"]
                 parts = sorted(topic["partitions"], key=lambda part: int(part["partition"]))
                 self.found[name] = Topic(name, parts, await topic_configs(admin, name, _CONFIGS))
-        return ok(f"this user sees all {len(self.names)} topics")
+        return ok("no topic is hidden from this user")
 
     async def _exist(self) -> Outcome:
         missing = [name for name in self.names if name not in self.found]

@@ -168,7 +168,7 @@ class Transactions:
         state = answer.transaction_states[0]
         if not state[0] and state[4] > 0:
             began = state[4] / 1000
-            # What lies within the time that the request took is no difference.
+            # A difference that is smaller than the time of the request is none.
             self.clock_ahead_seconds = min(began - before, 0.0) + max(began - after, 0.0)
 
 

@@ -238,7 +238,7 @@ class _Command:
                 self._warn(outcome, terms)
 
     def _warn(self, outcome: "Outcome", terms: "Terms") -> None:
-        """Say once what will surprise."""
+        """Warn once of what a user may not expect."""
         if not terms.own_times:
             self.warned = True
             click.echo(

@@ -24,7 +24,7 @@ class Progress(BaseModel):
         finished: the archive is at its end.
     """
 
-    # What a later version added would be lost with the next commit: it must go on with the import itself.
+    # The next commit would lose what a later version added, so that version must go on with the import.
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     inputs: str

@@ -170,7 +170,7 @@ def with_pictures(value: bytes, fields: dict[str, Any], folder: Path) -> bytes:
     try:
         return json.dumps({**fields, "media": filled}, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        # Half characters are no UTF-8; escaped they are JSON.
+        # Half a surrogate pair cannot be written as UTF-8, but it can be escaped in JSON.
         return json.dumps({**fields, "media": filled}).encode()
 
 

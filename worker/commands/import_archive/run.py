@@ -144,7 +144,7 @@ class Import:
         """
         progress = self.fresh
         rate_limit = RateLimit(max_posts_per_second)
-        # A slow import's transactions are a second's posts, not a burst and a long pause.
+        # A slow import commits the posts of one second at a time, not a burst and then a long pause.
         max_rows = rate_limit.at_once(_TRANSACTION_ROWS)
         try:
             async with self._producer() as producer:

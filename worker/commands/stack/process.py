@@ -120,7 +120,7 @@ class ServerProcess:
     def stop(self) -> None:
         """End it, gently first. The mark stays: the next start takes the same ports."""
         self._send(signal.SIGTERM)
-        # A paused process hears of it only when it goes on.
+        # A paused process receives the signal only when it goes on.
         self._send(signal.SIGCONT)
         if not self._is_gone_within(_STOP_SECONDS):
             self.kill()
@@ -140,7 +140,7 @@ class ServerProcess:
         self._send(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after `pause`."""
+        """Let it go on after a `pause`."""
         self._send(signal.SIGCONT)
 
     def new_log(self) -> str:

@@ -1,13 +1,14 @@
-"""A circuit breaker: what has failed is left alone for a while, and then tried by one at a time."""
+"""A circuit breaker: what has failed is not asked for a while, and then by one caller at a time."""
 
 import time
 from collections.abc import Callable
 
 
 class Breaker:
-    """Closed, it admits everybody; open, nobody until the rest is over, and then one until one succeeds.
+    """A closed one admits every caller. An open one admits nobody until its rest is over, then one caller at a time.
 
-    Whoever is admitted says how it went: `worked`, `failed` or `gave_up`. Not for several threads.
+    It closes when a try succeeds. Each caller that was admitted says how it went: `worked`, `failed` or
+    `gave_up`. Not for several threads.
 
     Args:
         rest_seconds: from a failure to the next try.
@@ -36,7 +37,7 @@ class Breaker:
 
     def worked(self) -> bool:
         """Note a success; return whether it closed the breaker."""
-        # A success that began before the failure says nothing of the time after it.
+        # A try that began before the failure says nothing of the time after it.
         closes = self._probing
         if closes:
             self._rests_until = None
@@ -51,5 +52,5 @@ class Breaker:
         return opens
 
     def gave_up(self) -> None:
-        """Note a try that came to no end: the next one may try."""
+        """Note a try that was cancelled: the next caller may try."""
         self._probing = False

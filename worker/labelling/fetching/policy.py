@@ -42,7 +42,7 @@ class AddressPolicy:
         self._private = private or HostList()
 
     def is_private(self, host: str, port: int) -> bool:
-        """Return whether the operator named this very host, and so vouches for where its name leads."""
+        """Return whether the operator named this host, and so vouches for the addresses of its name."""
         return self._private.has_name(host, port)
 
     def are_private(self, addresses: Iterable[IpAddress], port: int) -> bool:

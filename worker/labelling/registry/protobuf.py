@@ -50,7 +50,7 @@ class ProtobufSchema:
                 file.name = reference.name
                 pool.Add(file)
             file = _file_of(schema)
-            # A registry calls it by no name, or by one that another file has.
+            # The registry gives it no name, or the name of another file.
             file.name = "record.proto"
             pool.Add(file)
             self._file = pool.FindFileByName("record.proto")

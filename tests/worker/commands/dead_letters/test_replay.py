@@ -132,7 +132,7 @@ async def test_of_two_replays_at_once_the_older_ends(stream: Stream) -> None:
     await stream.create_topics(1)
     count = 300
     await write(stream, [Draft(b"?", n) for n in range(count)])
-    older = await stream.spawn("dead-letters", "replay", "--max-posts-per-second", "40")
+    older = await stream.spawn("dead-letters", "replay", "--max-posts-per-second", "10")
     while not await posts_written(stream):
         assert older.returncode is None
         await asyncio.sleep(0.05)

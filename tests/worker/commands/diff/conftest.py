@@ -1,8 +1,6 @@
 """Labels of known difference, and the command."""
 
-import io
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-import worker.cli
-import worker.commands.startup
 from tests.worker.commands.diff.made import Made, make
+from tests.worker.conftest import Ended, ModerateHere
 
 Run = Callable[..., "Ran"]
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a command left."""
-
-    code: int
-    output: str
-    errors: str
+class Ran(Ended):
+    """What it left."""
 
     def report(self) -> dict[str, Any]:
         """Return its JSON."""
@@ -34,20 +27,12 @@ class Ran:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Give `moderate diff`, run in a folder of its own and in this process: loading takes longer than comparing."""
-    monkeypatch.chdir(tmp_path)
-    # The logs of this process are the other tests'.
-    monkeypatch.setattr(worker.commands.startup, "configure_logs", lambda *_: None)
+def run(moderate_here: ModerateHere) -> Run:
+    """Give `moderate diff`, run in a folder of its own and in this process."""
 
     def work(*arguments: object, given: bytes = b"") -> Ran:
-        monkeypatch.setattr(sys, "argv", ["moderate", "diff", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            worker.cli.main()
-        said = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), said.out, said.err)
+        ended = moderate_here("diff", *arguments, given=given)
+        return Ran(ended.code, ended.output, ended.errors)
 
     return work
 

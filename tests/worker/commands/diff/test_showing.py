@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.worker.commands.diff.conftest import Run, write_lines
+from worker.commands.diff.show.plots import _end
 from worker.commands.terminal import harmless
 
 HOSTILE = (
@@ -120,9 +121,49 @@ def test_the_terminal_says_what_the_object_says(tmp_path: Path, run: Run) -> Non
     over = run(left, right, "--fail-over", "0.019")
     assert (over.code, over.errors) == (3, "moderate: too many labels flip: 2.00% of t (more than 0.019)\n")
     assert "T: 2.00% (0.00 to 5.00) of 100 posts flip, as many one way as the other within chance." in over.output
-    assert run(left, right, "--fail-over", "0.02").code == 0
+    assert "May the right replace the left? No: more labels of t flip than the limit allows." in over.output
+    within = run(left, right, "--fail-over", "0.02")
+    assert within.code == 0
+    assert "left? Yes, as far as the limit goes" in within.output
+    assert "left? These figures alone do not say" in run(left, right).output
+    assert "left? Yes: no label flips." in run(left, left).output
     assert run(left, right, "--fail-over", "0.001", "--fail-over", "t=0.5").code == 0
     assert run(right, left, "--json").report()["tasks"]["t"]["by_class"][0]["change"]["value"] == 0.02
+
+
+def test_known_answers_say_whether_the_right_may_replace_the_left(tmp_path: Path, run: Run) -> None:
+    """Worse beyond chance is a no, better or as good a yes; marks and axes are explained on the page."""
+    sides = []
+    for wrong in (5, 40):
+        answers = [
+            ("yes", {"yes": 0.9, "no": 0.1}) if n >= wrong else ("no", {"yes": 0.3, "no": 0.7}) for n in range(200)
+        ]
+        sides.append(
+            [
+                {"id": str(n), "labels": {"t": {"label": label, "probabilities": shares}}}
+                for n, (label, shares) in enumerate(answers)
+            ]
+        )
+    left, right = (write_lines(tmp_path / name, side) for name, side in zip(("l.jsonl", "r.jsonl"), sides, strict=True))
+    truth = write_lines(tmp_path / "truth.jsonl", [{"id": str(n), "t": "yes"} for n in range(200)])
+    posts = write_lines(tmp_path / "posts.jsonl", [{"id": str(n), "text": "x", "community": "c"} for n in range(200)])
+    html = tmp_path / "page.html"
+    worse = run(left, right, "--truth", truth, "--posts", posts, "--html", html)
+    assert "left? No: of posts with a known answer, the right is less often right on t." in worse.output
+    page = html.read_text(encoding="utf-8")
+    assert '<p class="answer">No: of posts' in page
+    assert "Leans: the right says one class more often" in page
+    assert "the bars run from\n0 to 30 %" in page
+    assert "e+" not in re.sub(r'src="[^"]*"', "", page)
+    assert "prefers-color-scheme:dark" in page
+    better = run(right, left, "--truth", truth)
+    assert "Yes, as far as the known answers go: the right is more often right on t, and nowhere less" in better.output
+
+
+@pytest.mark.parametrize(("reached", "end"), [([0.05], 0.1), ([0.1], 0.1), ([0.125], 0.2), ([0.4], 0.5), ([0.9], 1.0)])
+def test_an_axis_of_changes_ends_where_the_posts_do(reached: list[float], end: float) -> None:
+    """Five ticks have room on it."""
+    assert _end(reached) == end
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from redis import Redis
 
 from tests.worker.commands.doctor.conftest import Doctor, settings_of
 from tests.worker.commands.doctor.helpers import PARTITIONS, closed_port, make_topics, outputs, silent_port
+from tests.worker.conftest import ModerateHere
 from tests.worker.system import Stream, administrator, post
 from tests.worker.test_kafka_faults import check_once, lines
 
@@ -164,11 +165,11 @@ def test_a_file_of_settings(tmp_path: Path) -> None:
     assert (values["status"], done.returncode) == ("ok", 0)
 
 
-def test_wrong_usage(tmp_path: Path) -> None:
+def test_wrong_usage(moderate_here: ModerateHere) -> None:
     """An area that there is not, and an option that there is not, end with 2 and one line."""
     for arguments in (("--only", "weather"), ("--nonsense",), ("--timeout", "0")):
-        done = run_doctor({}, tmp_path, *arguments)
-        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+        ended = moderate_here("doctor", *arguments)
+        assert (ended.code, ended.output, len(ended.errors.splitlines())) == (2, "", 1)
 
 
 def test_a_broken_setting_is_a_finding(tmp_path: Path) -> None:

@@ -29,6 +29,14 @@ SETTINGS = {
     "a log-in that is not used": (
         {"KAFKA__SASL_USERNAME": "worker", "KAFKA__SASL_PASSWORD": "x"},
         "settings.security", "warning", ("MODERATE_KAFKA__SECURITY_PROTOCOL", "SASL_PLAINTEXT")),
+    "white space around a password": (
+        {"KAFKA__SECURITY_PROTOCOL": "SASL_SSL", "KAFKA__SASL_USERNAME": "worker", "KAFKA__SASL_PASSWORD": "x y\n"},
+        "settings.secrets", "warning", ("MODERATE_KAFKA__SASL_PASSWORD", "white space", "printf")),
+    "white space around a user": (
+        {"KAFKA__SECURITY_PROTOCOL": "SASL_SSL", "KAFKA__SASL_USERNAME": " worker", "KAFKA__SASL_PASSWORD": "x y"},
+        "settings.secrets", "warning", ("MODERATE_KAFKA__SASL_USERNAME", "white space")),
+    "white space around a secret of Redis": (
+        {"REDIS__SECRET": "0123456789abcdef "}, "settings.secrets", "warning", ("MODERATE_REDIS__SECRET", "echo")),
     "no such certificate authority": (
         {"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__SSL_CAFILE": "/nowhere.pem"},
         "settings.security", "failure", ("MODERATE_KAFKA__SSL_CAFILE", "/nowhere.pem")),
@@ -92,7 +100,7 @@ async def test_something_else_answers(doctor: Doctor) -> None:
 
 TRANSPORTS = {
     "TLS to a plain listener": (
-        "plain", {"SECURITY_PROTOCOL": "SSL"}, "broker.transport", ("speaks no TLS", "SECURITY_PROTOCOL=PLAINTEXT")),
+        "plain", {"SECURITY_PROTOCOL": "SSL"}, "broker.transport", ("speaks no TLS", "the listener that speaks TLS")),
     "plain to a TLS listener": (
         "tls", {}, "broker.transport", ("wants TLS", "SECURITY_PROTOCOL=SSL")),
     "a certificate of nobody's": (
@@ -116,6 +124,23 @@ async def test_transports(doctor: Doctor, secured: Secured, case: str) -> None:
     listener, settings, name, words = TRANSPORTS[case]
     given = at(getattr(secured, listener)) | {f"MODERATE_KAFKA__{key}": value for key, value in settings.items()}
     check(await doctor(given, only="broker"), name, "failure", *words)
+
+
+@pytest.mark.parametrize("protocol", ["SSL", "SASL_SSL"])
+async def test_a_transport_that_does_not_fit_is_never_mended_by_speaking_in_the_open(
+    doctor: Doctor, protocol: str
+) -> None:
+    """Whoever chose TLS is not told to send posts and passwords without it."""
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    log_in = {"MODERATE_KAFKA__SASL_USERNAME": "worker", "MODERATE_KAFKA__SASL_PASSWORD": "x"}
+    async with served(hang) as url:
+        given = at(url.split("/")[2]) | {"MODERATE_KAFKA__SECURITY_PROTOCOL": protocol} | log_in
+        found = await doctor(given, only="broker")
+    assert found.of("broker.transport")[0]["status"] == "failure"
+    assert not [one for one in found.findings if "PLAINTEXT" in str(one["remedy"])]
 
 
 async def test_a_wrong_password(doctor: Doctor, own: Stream, secured: Secured) -> None:

@@ -67,10 +67,15 @@ async def test_a_redis_of_somebody_elses(doctor: Doctor, redis: Server) -> None:
         check(found, "redis.write", "warning", "replica", "master")
 
 
-async def test_checkpoints(doctor: Doctor, tmp_path: Path) -> None:
-    """A checkpoint that is not there, and one with a flipped byte, are named with the file."""
+async def test_a_checkpoint_that_is_not_there(doctor: Doctor, tmp_path: Path) -> None:
+    """It is named with the file."""
     found = await doctor({"MODERATE_CHECKPOINT": str(tmp_path / "none")}, only="checkpoint")
     check(found, "checkpoint.folder", "failure", "config.json", "MODERATE_CHECKPOINT")
+
+
+@pytest.mark.model
+async def test_a_broken_checkpoint(doctor: Doctor, tmp_path: Path) -> None:
+    """One with a flipped byte is named with the file."""
     folder = recalibrated(tmp_path / "broken")
     head = folder / "head.safetensors"
     content = bytearray(head.read_bytes())
@@ -81,6 +86,7 @@ async def test_checkpoints(doctor: Doctor, tmp_path: Path) -> None:
     check(found, "checkpoint.model", "failure", "head.safetensors", "sha256", "MODERATE_CHECKPOINT")
 
 
+@pytest.mark.model
 async def test_a_device_that_is_not_there(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU that is asked for and not found is named; more threads than a container has processors as well."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from worker.commands.diff.compare.report import ClassShift, Comparison, Estimate, Segment
+from worker.commands.diff.compare.report import ClassShift, Comparison, Estimate, FailOver, Segment
 from worker.commands.terminal import harmless
 
 SIGNIFICANT = 0.05
@@ -11,6 +11,39 @@ SIGNIFICANT = 0.05
 def verdict(tasks: Mapping[str, Comparison]) -> str:
     """Return what a reader wants to know first."""
     return " ".join(sentences(tasks))
+
+
+def answer(tasks: Mapping[str, Comparison], limit: FailOver | None) -> str:
+    """Return whether the right may replace the left, as far as these figures say.
+
+    Args:
+        tasks: what was found.
+        limit: of `--fail-over`, where one was given.
+    """
+    if not tasks:
+        return "Nothing can be said: no post has labels of the same task on both sides."
+    known = {task: found.truth.accuracy_change for task, found in tasks.items() if found.truth is not None}
+    worse = [task for task, change in known.items() if change.high < 0]
+    if worse:
+        return f"No: of posts with a known answer, the right is less often right on {_listed(worse)}."
+    if limit is not None and limit.exceeded:
+        return f"No: more labels of {_listed(list(limit.exceeded))} flip than the limit allows."
+    if not any(found.flips for found in tasks.values()):
+        return "Yes: no label flips."
+    return _as_far_as_known(known, limit)
+
+
+def _as_far_as_known(known: Mapping[str, Estimate], limit: FailOver | None) -> str:
+    if limit is not None:
+        return "Yes, as far as the limit goes: no task flips more often than it allows."
+    if known:
+        better = [task for task, change in known.items() if change.low > 0]
+        gain = f"more often right on {_listed(better)}, and " if better else ""
+        return f"Yes, as far as the known answers go: the right is {gain}nowhere less often right beyond chance."
+    return (
+        "These figures alone do not say: labels flip, and which side is right is known of no post. --fail-over sets a "
+        "limit, --truth takes known answers."
+    )
 
 
 def sentences(tasks: Mapping[str, Comparison]) -> list[str]:
@@ -65,6 +98,11 @@ def is_hot(one: Segment) -> bool:
     if one.p_elsewhere_holm is None or one.p_elsewhere_holm >= SIGNIFICANT:
         return False
     return one.above
+
+
+def leans(one: Segment) -> bool:
+    """Whether the right says a class more often in a segment than the left, corrected for the number of segments."""
+    return one.p_direction_holm is not None and one.p_direction_holm < SIGNIFICANT
 
 
 def name_of(one: Segment) -> str:

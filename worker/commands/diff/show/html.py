@@ -9,11 +9,12 @@ from jinja2 import Environment, StrictUndefined
 from worker.commands.diff.compare.counting import FACETS
 from worker.commands.diff.compare.report import Comparison, Estimate, Moved, RateTest, Report, Segment
 from worker.commands.diff.compare.verdict import (
-    SIGNIFICANT,
+    answer,
     chance,
     direction,
     is_hot,
     lean_of,
+    leans,
     name_of,
     percent,
     plain,
@@ -60,6 +61,7 @@ def page(report: Report) -> str:
         .from_string(TEMPLATE)
         .render(
             report=report,
+            answer=answer(report.tasks, report.fail_over),
             sentences=sentences(report.tasks),
             style=STYLE,
             rows=rows,
@@ -89,7 +91,7 @@ def _environment() -> Environment:
         "plain": lambda name: plain(harmless(name, 60)),
         "points": lambda one: f"{points(one).replace(', ', ' (')})",
         "reasons": _reasons,
-        "shade": lambda share: f"background:rgba(31,95,153,{_DEEPEST * min(1, 2 * share):.2f})",
+        "shade": lambda share: f"background:rgba(var(--shade),{_DEEPEST * min(1, 2 * share):.2f})",
         "share": lambda share: f"{100 * share:.1f} %" if share >= 0.001 or not share else "< 0.1 %",
         "tested": _tested,
     }
@@ -114,7 +116,7 @@ def _tested(test: RateTest) -> str:
 
 def _marks(one: Segment) -> str:
     said = ["flips more than elsewhere"] if is_hot(one) else []
-    if one.p_direction_holm is not None and one.p_direction_holm < SIGNIFICANT:
+    if leans(one):
         said.append("leans")
     return ", ".join(said)
 
@@ -122,9 +124,7 @@ def _marks(one: Segment) -> str:
 def _scale(highs: list[float]) -> float:
     """The end of an axis of shares: a round figure above all of them."""
     top = max([*highs, 0.001])
-    return next(
-        end for end in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0) if end >= top
-    )
+    return next(end for end in _ENDS if end >= top)
 
 
 def _plots(found: Comparison) -> list[_Plot]:

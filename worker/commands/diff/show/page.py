@@ -4,7 +4,10 @@
 
 STYLE = """
 :root{--page:#f6f5f2;--card:#fff;--ink:#1d1c1a;--soft:#625f58;--line:#e2dfd8;--left:#8a8577;--right:#1f5f99;
---warn:#fdf0dc}
+--warn:#fdf0dc;--shade:31,95,153;--same:#f3f1ec}
+@media(prefers-color-scheme:dark){:root{--page:#171614;--card:#211f1d;--ink:#ece9e3;--soft:#9c978d;--line:#35322e;
+--left:#8f897c;--right:#7fb0df;--warn:#3d2f18;--shade:127,176,223;--same:#2a2825}
+.plots img{filter:invert(.9) hue-rotate(180deg)}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:72rem;margin:0 auto;padding:1.6rem 1.1rem 3rem}
@@ -15,10 +18,11 @@ section,header{background:var(--card);border:1px solid var(--line);border-radius
 margin:0 0 1rem;min-width:0}
 .verdict{font-size:1.08rem;line-height:1.55;margin:.2rem 0 .9rem;overflow-wrap:anywhere}
 .verdict p{margin:0 0 .25rem}
+.answer{font-size:1.15rem;font-weight:600;margin:0 0 .8rem}
 .note{color:var(--soft);font-size:.86rem;margin:0 0 .6rem}
 .warn{background:var(--warn);border-radius:6px;padding:.4rem .7rem;margin:.4rem 0 0;font-size:.88rem;
 overflow-wrap:anywhere}
-.over{background:#fff;border:2px solid #1d1c1a;border-radius:6px;padding:.4rem .7rem;margin:.4rem 0 .8rem;
+.over{border:2px solid var(--ink);border-radius:6px;padding:.4rem .7rem;margin:.4rem 0 .8rem;
 font-weight:600}
 dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.1rem 1rem;margin:.2rem 0;font-size:.88rem}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
@@ -36,15 +40,15 @@ tr:last-child>td,tbody tr:last-child>th{border-bottom:0}
 .mark{font-weight:600;white-space:nowrap}
 .matrix{width:auto}.matrix td{min-width:5.2rem;text-align:right;padding:.4rem .6rem;border:2px solid var(--card);
 border-radius:4px;font-variant-numeric:tabular-nums}
-.matrix td small{display:block;color:inherit}.matrix td.same{color:var(--soft);background:#f3f1ec}
+.matrix td small{display:block;color:inherit}.matrix td.same{color:var(--soft);background:var(--same)}
 .matrix thead th{text-align:right;padding:.25rem .6rem}.matrix .corner{text-align:left}
 .two{display:flex;flex-wrap:wrap;gap:.6rem 2.4rem;align-items:start}.two>*{min-width:0;max-width:100%;flex:1 1 24rem}
 .two>.own{flex:0 1 auto}.own .note{max-width:25rem}
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20.5rem),1fr));gap:.8rem;margin-top:1rem}
 .plots img{display:block;width:100%;max-width:23rem;height:auto}
 svg{display:block}.dots{width:11rem;height:1.1rem}
-.track{stroke:var(--line);stroke-width:1}.whole{stroke:#1d1c1a;stroke-width:1;stroke-dasharray:2 2}
-.range{stroke:var(--right);stroke-opacity:.45;stroke-width:5}.at{fill:#1d1c1a}
+.track{stroke:var(--line);stroke-width:1}.whole{stroke:var(--ink);stroke-width:1;stroke-dasharray:2 2}
+.range{stroke:var(--right);stroke-opacity:.45;stroke-width:5}.at{fill:var(--ink)}
 .post{border-top:1px solid var(--line);padding:.8rem 0}.post:first-of-type{border-top:0}
 .post p{margin:.15rem 0}.text{overflow-wrap:anywhere;unicode-bidi:isolate;white-space:pre-wrap}
 .head{display:flex;flex-wrap:wrap;gap:.15rem .9rem;align-items:baseline}.head b{font-variant-numeric:tabular-nums}
@@ -73,7 +77,7 @@ TEMPLATE = """
 {%- endmacro -%}
 {%- macro matrix(found) -%}
 <p class="note">Posts by the left's label (rows) and the right's (columns), with their
-share of the row. The darker, the larger the share that flips.</p>
+share of the row. The stronger the shade, the larger the share that flips.</p>
 <div class="scroll"><table class="matrix">
 <thead><tr><th class="corner">left \\ right</th>{% for name in found.classes %}<th>{{ name|plain }}</th>{% endfor %}</tr></thead>
 <tbody>{% for name in found.classes %}{% set row = loop.index0 %}{% set total = found.matrix[row]|sum %}
@@ -113,10 +117,11 @@ graph context {{ (model.graph_context or "")|harmless(20) }}{% if one.models|len
 <!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="color-scheme" content="light">
+<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>{{ report.left.name|harmless(80) }} against {{ report.right.name|harmless(80) }}</title><style>{{ style|safe }}</style></head>
 <body><main>
 <header><h1>May the right replace the left?</h1>
+<p class="answer">{{ answer|harmless }}</p>
 <div class="verdict">{% for sentence in sentences %}<p>{{ sentence|harmless }}</p>{% endfor %}</div>
 {% if report.fail_over and report.fail_over.exceeded %}<p class="over">Over the limit:
 {% for task, value in report.fail_over.exceeded.items() %}{{ task|harmless }} {{ "%.2f"|format(100 * value) }} % (limit {{ "%g"|format(100 * report.fail_over.limits[task]) }} %){% if not loop.last %}, {% endif %}{% endfor %}</p>{% endif %}
@@ -128,7 +133,7 @@ on the left alone {{ "{:,}".format(report.posts.left_only) }}, on the right alon
 {% if report.tasks %}
 <section><h2>Flips</h2>
 <p class="note">Share of the posts whose label is another one, with its 95 % interval; the bars run from
-0 to {{ "%.2g"|format(100 * scale) }} %. p: both sides say each class as often ({{ tests }}).</p>
+0 to {{ "%g"|format(100 * scale) }} %. p: how likely such a difference is if both sides say each class as often ({{ tests }}).</p>
 <div class="scroll"><table>
 <thead><tr><th>task</th><th class="n">posts</th><th class="n">flips</th><th class="n">share, %</th><th></th><th>direction</th><th class="n">p</th></tr></thead><tbody>
 {% for name, found in rows %}<tr><th scope="row">{{ name|harmless }}</th><td class="n">{{ "{:,}".format(found.posts) }}</td><td class="n">{{ "{:,}".format(found.flips) }}</td>
@@ -152,7 +157,8 @@ Sure of its own label: left {{ "%.3f"|format(found.confidence.left) }}, right {{
 <tr><th scope="row">expected calibration error</th><td class="n">{{ found.truth.left_ece|figure }}</td><td class="n">{{ found.truth.right_ece|figure }}</td>
 <td class="n">{{ found.truth.ece_change|moved }}</td></tr></tbody></table></div>{% endif %}
 {% if groups[task] %}<h3>Segments</h3>
-<p class="note">Dots: share that flips, with its 95 % interval, from 0 to {{ "%.2g"|format(100 * scales[task]) }} %; dashed: all posts.
+<p class="note">Dots: share that flips, with its 95 % interval, from 0 to {{ "%g"|format(100 * scales[task]) }} %; dashed: all posts.
+Leans: the right says one class more often there than the left does, beyond chance.
 Marks hold after correction for all {{ segments }} segments (Holm). Segments of fewer than 30 posts are counted, and nothing is claimed of them.</p>
 <div class="scroll"><table>
 <thead><tr><th>segment</th><th></th><th class="n">posts</th><th class="n">flips</th><th class="n">share, %</th><th></th><th>largest change, points</th><th></th></tr></thead><tbody>

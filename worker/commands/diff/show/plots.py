@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from io import StringIO
+from itertools import pairwise
 from typing import Any
 
 from matplotlib import rc_context
@@ -50,7 +51,11 @@ def changes(histogram: ChangeHistogram, name: str) -> str:
         axes.axvline(0, color=_INK, linewidth=0.8, linestyle=":")
         axes.set_yscale("symlog", linthresh=1)
         axes.set_ylim(0, 3 * max(1, *histogram.posts))
-        axes.set_xlim(-1, 1)
+        filled = [pair for pair, count in zip(pairwise(histogram.edges), histogram.posts, strict=True) if count]
+        end = _end([abs(edge) for pair in filled for edge in pair])
+        axes.set_xlim(-end, end)
+        axes.set_xticks([-end, -end / 2, 0, end / 2, end])
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
         _counts(axes)
         return _url(figure, None)
 
@@ -82,6 +87,11 @@ def reliability(left: Sequence[ReliabilityBin], right: Sequence[ReliabilityBin])
             points = [one.confidence for one in bins], [one.accuracy for one in bins]
             axes.plot(*points, style, color=colour, markersize=3.8, label=name)
         return _url(figure, axes)
+
+
+def _end(reached: Sequence[float]) -> float:
+    """Return the end of an axis of changes: the narrowest of a few that holds all of them."""
+    return next((end for end in (0.1, 0.2, 0.5) if all(one < end + 1e-9 for one in reached)), 1.0)
 
 
 def _panel(across: str, up: str, title: str) -> tuple[Figure, Axes]:

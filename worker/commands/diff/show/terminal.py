@@ -9,11 +9,12 @@ from rich.text import Text
 from worker.commands.diff.compare.counting import FACETS
 from worker.commands.diff.compare.report import Comparison, Explanations, Moved, Report, Segment, Side
 from worker.commands.diff.compare.verdict import (
-    SIGNIFICANT,
+    answer,
     chance,
     direction,
     is_hot,
     lean_of,
+    leans,
     name_of,
     percent,
     plain,
@@ -26,6 +27,7 @@ from worker.commands.terminal import harmless
 
 _SEGMENTS = 6  # of a facet
 _TEXT = 160
+_LEANS = "leans: the right says one class more often there than the left does, beyond chance"
 _WORDS = 6
 
 
@@ -53,9 +55,14 @@ def print_report(report: Report, console: Console, *, moved: int | None = None) 
     console.print()
     for sentence in sentences(report.tasks):
         console.print(Text(harmless(sentence), style="bold"))
+    console.print(Text(f"May the right replace the left? {harmless(answer(report.tasks, report.fail_over))}"))
     if not report.tasks:
         return
-    _heading(console, "Flips", "share with its 95 % interval; p: both sides say each class as often")
+    _heading(
+        console,
+        "Flips",
+        "share with its 95 % interval; p: how likely such a difference is if both sides say each class as often",
+    )
     console.print(_flips(report))
     for task, found in report.tasks.items():
         _task(console, task, found)
@@ -141,6 +148,8 @@ def _task(console: Console, task: str, found: Comparison) -> None:
         )
     if found.flips and len(found.slices) > 1:
         console.print(_segments(found))
+        if any(map(leans, found.slices)):
+            console.print(Text(_LEANS, style="dim"))
 
 
 def _matrix(found: Comparison) -> Table:
@@ -201,7 +210,7 @@ def _segment(one: Segment) -> tuple[Text, str, str, Text, Text, Text]:
     mark = Text("too few posts to say", style="dim")
     if one.claimed:
         said = ["flips more than elsewhere"] if is_hot(one) else []
-        if one.p_direction_holm is not None and one.p_direction_holm < SIGNIFICANT:
+        if leans(one):
             said.append("leans")
         mark = Text(", ".join(said), style="yellow")
     return (
