@@ -262,11 +262,11 @@ def test_an_import_against_the_walls_fails(copy: Path, line: str) -> None:
 
 def test_a_circle_of_files_fails(copy: Path) -> None:
     """Within one folder, where the table says nothing, and though it is hidden in a function."""
-    with (copy / "worker/intake/slices.py").open("a", encoding="utf-8") as file:
+    with (copy / "worker/intake/window.py").open("a", encoding="utf-8") as file:
         file.write("def late():\n    from worker.intake.lane import Lane\n")
     (problem,) = tree_at(copy).problems()
     assert problem.startswith("files import each other: ")
-    assert {"worker/intake/slices.py", "worker/intake/lane.py"} <= set(problem.split(": ")[1].split(" -> "))
+    assert {"worker/intake/window.py", "worker/intake/lane.py"} <= set(problem.split(": ")[1].split(" -> "))
 
 
 def test_a_table_with_a_circle_fails(copy: Path) -> None:

@@ -14,8 +14,7 @@ from mmorient.files.formats import COMPRESSED, CSV_ENDINGS, JSON_ENDINGS, Kind, 
 from mmorient.files.json_rows import read_json_rows
 from mmorient.input.reading.fields import read_text
 from mmorient.input.reading.tolerant_json import read_json
-from mmorient.labels import TASKS, Task
-from mmorient.network.mm_orient import DEGREES
+from mmorient.labels import DEGREES, TASKS, Task
 from mmorient.training.data.examples import TRAIN, VAL, Example
 
 INTENSITY = "_intensity"

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from mmorient.errors import DataError
 from mmorient.files.refusals import Refusals
-from mmorient.labels import TASKS
-from mmorient.network.mm_orient import DEGREES
+from mmorient.labels import DEGREES, TASKS
 from mmorient.training.data.examples import PROBES, TRAIN, VAL, Example
 from mmorient.training.data.posts_file import ENDINGS, read_posts
 

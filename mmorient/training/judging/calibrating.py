@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmorient.config import Calibration, HeadCalibration
-from mmorient.labels import TASKS
+from mmorient.labels import DEGREES, TASKS
 from mmorient.moderator import Moderator
-from mmorient.network.mm_orient import DEGREES, task_heads
+from mmorient.network.mm_orient import task_heads
 from mmorient.training.config import DEGREE_SHARES, SHARES
 from mmorient.training.data.examples import VAL, Example
 from mmorient.training.judging.evaluating import posts_of

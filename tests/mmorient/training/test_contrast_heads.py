@@ -1,6 +1,7 @@
 """The heads that the contrast pairs teach are the network's, by name and by number of classes."""
 
-from mmorient.network.mm_orient import DEGREES, task_heads
+from mmorient.labels import DEGREES
+from mmorient.network.mm_orient import task_heads
 from mmorient.training.data.contrast import contrast_pairs
 from mmorient.training.data.examples import PROBES
 
