@@ -149,6 +149,14 @@ ALLOWED: dict[str, set[str]] = {
         "worker/commands/stack",
         "worker/telemetry",
     },
+    "worker/commands/audit": {
+        "mmorient/__init__.py",
+        "schemas",
+        "worker/broker",
+        "worker/commands",
+        "worker/output",
+        "worker/telemetry",
+    },
     "worker/commands/backfill": {
         "mmorient/__init__.py",
         "worker/app.py",
@@ -160,7 +168,13 @@ ALLOWED: dict[str, set[str]] = {
         "worker/telemetry",
     },
     "worker/commands/dead_letters": {"schemas", "worker/broker", "worker/commands", "worker/output"},
-    "worker/commands/demo": {"schemas", "worker/broker", "worker/commands/stack", "worker/output"},
+    "worker/commands/demo": {
+        "schemas",
+        "worker/broker",
+        "worker/commands/audit",
+        "worker/commands/stack",
+        "worker/output",
+    },
     "worker/commands/diff/read": {"mmorient/__init__.py", "mmorient/files", "worker/broker"},
     "worker/commands/diff/compare": {"mmorient/__init__.py", "schemas", "worker/commands", "worker/commands/diff/read"},
     "worker/commands/diff/show": {"worker/commands", "worker/commands/diff/compare"},
@@ -192,6 +206,7 @@ ALLOWED: dict[str, set[str]] = {
     "worker": {
         "mmorient/commands",
         "worker/commands",
+        "worker/commands/audit",
         "worker/commands/backfill",
         "worker/commands/dead_letters",
         "worker/commands/demo",
@@ -330,7 +345,7 @@ def test_checkpoints_are_never_pickles() -> None:
 
 def test_commands_that_only_read_topics_load_no_torch() -> None:
     """It takes seconds, and who looks for a dead letter or a label needs no model."""
-    commands = ("dead_letters.commands", "dead_letters.replay_command", "labels.command")
+    commands = ("dead_letters.commands", "dead_letters.replay_command", "labels.command", "audit.command")
     modules = ", ".join(f"worker.commands.{command}" for command in commands)
     loaded = subprocess.run(
         [sys.executable, "-c", f"import sys, {modules}; print('torch' in sys.modules)"],

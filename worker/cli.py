@@ -6,6 +6,7 @@ from typing import NoReturn
 import click
 
 from mmorient.commands.usage import Commands, usage_in_one_line
+from worker.commands.audit.cli import audit
 from worker.commands.backfill.cli import backfill
 from worker.commands.dead_letters.cli import dead_letters
 from worker.commands.demo.cli import demo
@@ -37,6 +38,7 @@ moderate.add_command(backfill)
 moderate.add_command(diff)
 moderate.add_command(dead_letters)
 moderate.add_command(labels)
+moderate.add_command(audit)
 moderate.add_command(import_)
 moderate.add_command(doctor)
 
@@ -58,6 +60,7 @@ moderate.show_examples(
         "dead-letters show": "dead-letters show --stage decode --limit 3",
         "dead-letters replay": "dead-letters replay --stage media --wait",
         "labels": "labels p-1017 --key u-9 --post post.json",
+        "audit": "audit --from 2026-11-20T12:00:00Z --progress moderation.audit --json",
         "import": "import archive/ --max-posts-per-second 100",
         "doctor": "doctor --only broker --only topics",
     }
