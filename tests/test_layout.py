@@ -203,6 +203,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/commands/dead_letters",
         "worker/output",
     },
+    "worker/commands/offsets": {"worker/broker", "worker/commands", "worker/output"},
     "worker": {
         "mmorient/commands",
         "worker/commands",
@@ -214,6 +215,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/commands/doctor",
         "worker/commands/import_archive",
         "worker/commands/labels",
+        "worker/commands/offsets",
         "worker/commands/stack",
     },
 }

@@ -15,7 +15,11 @@ _LARGEST_WINDOW = 16_384
 
 
 async def last_known(
-    consumer: AIOKafkaConsumer, place: TopicPartition, known: Callable[[ConsumerRecord], _Known | None]
+    consumer: AIOKafkaConsumer,
+    place: TopicPartition,
+    known: Callable[[ConsumerRecord], _Known | None],
+    *,
+    most: int | None = None,
 ) -> _Known | None:
     """Return what is known of the last committed record of a partition of which something is; None where that is none.
 
@@ -23,10 +27,11 @@ async def last_known(
         consumer: a started one with `read_committed`, of whose assignment this disposes.
         place: the partition.
         known: what a record says; None where that is nothing.
+        most: how many offsets to look at; None for all.
     """
     since = int((await consumer.beginning_offsets([place]))[place])
     end = int((await consumer.end_offsets([place]))[place])
-    size = _FIRST_WINDOW
+    since, size = since if most is None else max(since, end - most), _FIRST_WINDOW
     while end > since:
         begin = max(since, end - size)
         found: _Known | None = None

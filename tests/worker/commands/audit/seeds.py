@@ -52,10 +52,12 @@ class Seeds:
     Args:
         stream: the topics.
         partition: its number.
+        group: that labelled; None names none.
     """
 
     stream: Stream
     partition: int
+    group: str | None = None
 
     def label(self, of: str, offset: int, **changes: Any) -> Written:
         """Return a label of a task; `changes` are fields of its value, or `key` and `partition` of its record."""
@@ -65,6 +67,8 @@ class Seeds:
         record = Written(
             self.stream.label_topic(of), self.partition, key_of(offset), json.dumps(value).encode(), of=offset
         )
+        if self.group is not None:
+            record.headers.append(("moderate.group", self.group.encode()))
         return replace(record, **fields)
 
     def letter(self, offset: int, value: bytes | None = None, **own: bytes) -> Written:
