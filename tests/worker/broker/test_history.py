@@ -1,10 +1,12 @@
 """A group whose offsets are gone, and a log that is another one, on a real Kafka."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
+from aiokafka.errors import KafkaError
 
 from tests.worker.commands.audit.seeds import END, Seeds, request, stand, write, write_outputs
 from tests.worker.system import Stream, administrator, post
@@ -22,7 +24,14 @@ async def check(stream: Stream) -> None:
     """Look at the group's history, as a worker does before it joins."""
     kafka = request(stream).terms.kafka
     links = KafkaLinks(stream.servers.kafka, kafka)
-    async with links.connected_admin() as admin:
+    async with links.connected_admin() as admin, asyncio.timeout(60):
+        # The first group of a fresh broker waits for the offsets topic.
+        while True:
+            try:
+                await admin.list_consumer_group_offsets(stream.name)
+                break
+            except KafkaError:
+                await asyncio.sleep(0.2)
         await check_history(
             links, admin, [TopicPartition(stream.posts, 0)], reads_outputs_of(stream.name, stream.posts)
         )

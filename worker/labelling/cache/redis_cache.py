@@ -65,7 +65,7 @@ def content_key(digest: str, kind: str, content: bytes) -> bytes:
 
     Args:
         digest: of all else that the entry depends on, so that what another encoder made is never found.
-        kind: text, image, or drawn (the text that is drawn over a picture).
+        kind: text, image, or covered (the text that is drawn over a picture, covered).
         content: the text or the picture's bytes.
     """
     key = blake2b(content, digest_size=24, key=digest.encode()[-64:], person=kind.encode())
