@@ -195,6 +195,15 @@ ALLOWED: dict[str, set[str]] = {
         "worker/isolation",
         "worker/telemetry",
     },
+    "worker/commands/forget": {
+        "mmorient/__init__.py",
+        "worker/broker",
+        "worker/commands",
+        "worker/commands/dead_letters",
+        "worker/commands/labels",
+        "worker/labelling",
+        "worker/labelling/cache",
+    },
     "worker/commands/import_archive": {"mmorient/__init__.py", "worker/broker", "worker/commands"},
     "worker/commands/labels": {
         "mmorient/__init__.py",
@@ -213,6 +222,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/commands/demo",
         "worker/commands/diff",
         "worker/commands/doctor",
+        "worker/commands/forget",
         "worker/commands/import_archive",
         "worker/commands/labels",
         "worker/commands/offsets",

@@ -12,6 +12,7 @@ from worker.commands.dead_letters.cli import dead_letters
 from worker.commands.demo.cli import demo
 from worker.commands.diff.cli import diff
 from worker.commands.doctor.cli import doctor
+from worker.commands.forget.cli import forget
 from worker.commands.import_archive.cli import import_
 from worker.commands.labels.cli import labels
 from worker.commands.offsets.cli import offsets
@@ -41,6 +42,7 @@ moderate.add_command(dead_letters)
 moderate.add_command(labels)
 moderate.add_command(audit)
 moderate.add_command(offsets)
+moderate.add_command(forget)
 moderate.add_command(import_)
 moderate.add_command(doctor)
 
@@ -66,6 +68,7 @@ moderate.show_examples(
         "offsets": "offsets go-on",
         "offsets go-on": "offsets go-on --kafka-group-id moderate",
         "offsets begin-anew": "offsets begin-anew --partitions 0,3-5",
+        "forget": "forget p-1017 --key u-9 --dry-run",
         "import": "import archive/ --max-posts-per-second 100",
         "doctor": "doctor --only broker --only topics",
     }

@@ -150,6 +150,8 @@ class Outputs:
 
     async def _letter(self, record: ConsumerRecord) -> Output | None:
         source = source_of_letter(record.headers)
+        if source is None and record.value is None:
+            return None
         if source is None:
             self._unreadable(record, "no dead letter that says where its post stood")
             return None

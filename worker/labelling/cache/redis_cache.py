@@ -169,6 +169,14 @@ class RedisCache:
         """Keep read texts by key."""
         await self._store({key: pack_text(key, text, self._seal) for key, text in texts.items()})
 
+    async def delete(self, keys: Sequence[bytes]) -> int:
+        """Delete entries; return how many were there.
+
+        Raises:
+            redis.exceptions.RedisError: Redis does not answer, or refuses.
+        """
+        return int(await self._redis.delete(*keys)) if keys else 0
+
     async def _find(self, keys: Sequence[bytes], unpack_one: Callable[[bytes, object], _Entry]) -> dict[bytes, _Entry]:
         if not keys or not self._all.admits():
             return {}
