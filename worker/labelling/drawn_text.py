@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mmorient import PictureError, decode_picture, post_text
 from worker.items import Item, usable
+from worker.labelling.cache.covering import cover, secret_of, uncover
 from worker.labelling.cache.redis_cache import content_key
 from worker.watchdog import Watchdog
 
@@ -64,8 +65,10 @@ class DrawnTextStage:
         digest = self._drawn_text.digest
         contents = {content for item in silent for content in item.pictures.values()}
         # Megabytes each: hashed where the loop does not wait for it.
-        keys = await asyncio.to_thread(lambda: {content: content_key(digest, "drawn", content) for content in contents})
-        texts = await self._cache.find_texts(list(keys.values()))
+        keys = await asyncio.to_thread(lambda: {one: content_key(digest, "covered", one) for one in contents})
+        secrets = await asyncio.to_thread(lambda: {keys[one]: secret_of(one) for one in contents})
+        covered = await self._cache.find_texts(list(keys.values()))
+        texts = {key: text for key, said in covered.items() if (text := uncover(said, key, secrets[key])) is not None}
         unread = {key: content for content, key in keys.items() if key not in texts}
         loop = asyncio.get_running_loop()
         read = await asyncio.gather(
@@ -75,7 +78,7 @@ class DrawnTextStage:
             )
         )
         fresh = {key: text for key, text in zip(unread, read, strict=True) if text is not None}
-        await self._cache.store_texts(fresh)
+        await self._cache.store_texts({key: cover(text, key, secrets[key]) for key, text in fresh.items()})
         texts |= fresh
         for item in silent:
             item.text = post_text(None, [texts.get(keys[content]) for _, content in sorted(item.pictures.items())])
