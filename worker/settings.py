@@ -232,7 +232,18 @@ class MediaSettings(_Group):
     user_agent: str = Field(
         "moderate (mm-orient-moderation)", pattern=r"^[ -~]+$", description="what picture servers are told"
     )
-    decode_threads: Count = Field(1, description="threads that decode pictures")
+    decode_threads: Count = Field(
+        1,
+        description="threads that decode pictures; in the sandbox, the least number of its children",
+    )
+    sandbox: bool = Field(
+        default=True,
+        description="decode pictures in child processes that may compute and nothing else; false: in the worker itself",
+    )
+    sandbox_memory_bytes: Count = Field(
+        1024 * 1024 * 1024, description="memory that decoding one picture may take, above what a child has at start"
+    )
+    sandbox_seconds: Seconds = Field(10.0, description="time of the processor that decoding one picture may take")
 
     @field_validator("allowed_private_hosts", "allowed_hosts", "denied_hosts")
     @classmethod

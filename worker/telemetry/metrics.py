@@ -219,6 +219,13 @@ DEAD_LETTERS = _counter(
 MEDIA_UNAVAILABLE = _counter(
     "moderate_media_unavailable_total", "media", "Media left out of labelled posts, by reason code.", "reason"
 )
+DECODER_ENDS = _counter(
+    "moderate_decoder_ends_total",
+    "processes",
+    "Ends of a process that decodes pictures, by cause: crash, killed (from outside), memory, time. It is started "
+    "again; the picture is tried once more, but where it took too much time.",
+    "cause",
+)
 AFTER_COMMIT_FAILURES = _counter(
     "moderate_after_commit_failures_total",
     "failures",
