@@ -232,6 +232,12 @@ class MediaSettings(_Group):
     user_agent: str = Field(
         "moderate (mm-orient-moderation)", pattern=r"^[ -~]+$", description="what picture servers are told"
     )
+    on_outage: Literal["label", "hold", "dead-letter"] = Field(
+        "label",
+        description="what is done with posts whose picture host used to work and is out: label them without it, hold "
+        "them back, or make them dead letters",
+    )
+    hold_seconds: Seconds = Field(60.0, description="longest time that one outage of a picture host holds posts back")
     decode_threads: Count = Field(
         1,
         description="threads that decode pictures; in the sandbox, the least number of its children",

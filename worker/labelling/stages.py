@@ -24,6 +24,7 @@ from worker.labelling.fetch import HttpFetcher
 from worker.labelling.fetching.policy import AddressPolicy
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage
+from worker.labelling.outages import OutageFetcher
 from worker.labelling.reading import ReadingStage
 from worker.labelling.registry.client import SchemaRegistry
 from worker.secrets import text_of
@@ -192,7 +193,11 @@ class Stages:
         )
         stack.callback(infer.close)
         return cls(
-            media=MediaStage(fetcher, max_count=media.max_count, max_bytes=media.max_bytes),
+            media=MediaStage(
+                OutageFetcher(fetcher, on_outage=media.on_outage, hold_seconds=media.hold_seconds),
+                max_count=media.max_count,
+                max_bytes=media.max_bytes,
+            ),
             drawn=DrawnTextStage(
                 cache,
                 drawn_text=moderator.drawn_text,

@@ -239,6 +239,18 @@ FETCHES_REFUSED = _counter(
     "link-local), port, denied, not_allowed, downgrade (from https to http), numbers (an address that is none).",
     "kind",
 )
+HOSTS_OUT = _gauge(
+    "moderate_picture_hosts_out",
+    "hosts",
+    "Picture hosts that gave pictures to this worker before, and are out now; the log line picture_host_is_out names "
+    "them.",
+)
+OUTAGE_MEDIA = _counter(
+    "moderate_outage_media_total",
+    "media",
+    "Pictures of hosts that are out, by what was done: held (waited for), left_out (labelled without), dead_letter.",
+    "what",
+)
 TEXTS_READ = _counter(
     "moderate_texts_read_total",
     "texts",
