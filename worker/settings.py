@@ -33,6 +33,12 @@ Threshold = float | None
 _LEAST_SECRET_CHARS = 16
 
 
+def _long_secret(secret: SecretStr | None, what: str) -> SecretStr | None:
+    if secret is not None and len(secret.get_secret_value()) < _LEAST_SECRET_CHARS:
+        raise ValueError(f"a {what} has at least {_LEAST_SECRET_CHARS} characters")
+    return secret
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -182,9 +188,7 @@ class RedisSettings(_Group):
     @field_validator("secret", "secret_before")
     @classmethod
     def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and len(secret.get_secret_value()) < _LEAST_SECRET_CHARS:
-            raise ValueError(f"a secret has at least {_LEAST_SECRET_CHARS} characters")
-        return secret
+        return _long_secret(secret, "secret")
 
     @model_validator(mode="after")
     def _one_before_another(self) -> Self:
@@ -362,6 +366,22 @@ class HttpSettings(_Group):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(8080, description="port to listen on")
     max_loop_lag_seconds: Seconds = Field(5.0, description="event-loop lag above which /livez fails")
+    token: SecretStr | None = Field(
+        None,
+        description="at least 16 characters that `Authorization: Bearer` must say to see /metrics, and more of /livez "
+        "and /readyz than whether the worker is well; unset: whoever reaches the pages sees all of them",
+    )
+    token_file: Path | None = Field(None, description="file that holds the token")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _token_from_file(cls, values: Any) -> Any:
+        return from_file(values, "token", "token_file")
+
+    @field_validator("token")
+    @classmethod
+    def _long_enough(cls, token: SecretStr | None) -> SecretStr | None:
+        return _long_secret(token, "token")
 
 
 class LogSettings(_Group):
