@@ -102,6 +102,7 @@ ALLOWED: dict[str, set[str]] = {
     "worker/labelling/cache": {"mmorient/__init__.py", "worker/telemetry"},
     "worker/labelling/fetching": set(),
     "worker/labelling/registry": {"worker/telemetry"},
+    "worker/labelling/sandbox": {"mmorient/__init__.py", "mmorient/input", "worker/telemetry"},
     "worker/labelling": {
         "mmorient/__init__.py",
         "mmorient/input",
@@ -109,11 +110,12 @@ ALLOWED: dict[str, set[str]] = {
         "worker/labelling/cache",
         "worker/labelling/fetching",
         "worker/labelling/registry",
+        "worker/labelling/sandbox",
         "worker/telemetry",
     },
     "worker/labelling/speed.py": {"worker/labelling", "worker/telemetry"},
     "worker/output": {"mmorient/__init__.py", "schemas", "worker/telemetry"},
-    "worker/isolation": {"worker/labelling", "worker/labelling/cache"},
+    "worker/isolation": {"worker/labelling", "worker/labelling/cache", "worker/labelling/sandbox"},
     "worker/shadow": {
         "mmorient/__init__.py",
         "worker/broker",

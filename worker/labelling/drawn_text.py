@@ -12,6 +12,7 @@ from mmorient import PictureError, decode_picture, post_text
 from worker.items import Item, usable
 from worker.labelling.cache.covering import cover, secret_of, uncover
 from worker.labelling.cache.redis_cache import content_key
+from worker.labelling.decoding import Decode
 from worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class DrawnTextStage:
         drawn_text: the checkpoint's reader; None where it does not read.
         max_pixels: pixels of one picture.
         decoder: threads that decode and read pictures.
+        decode: decodes one, in such a thread.
         watch: told which pictures are being read.
     """
 
@@ -49,12 +51,14 @@ class DrawnTextStage:
         drawn_text: "DrawnText | None",
         max_pixels: int,
         decoder: Executor,
+        decode: Decode = decode_picture,
         watch: Watchdog,
     ) -> None:
         self._cache = cache
         self._drawn_text = drawn_text if drawn_text is not None and drawn_text.reads else None
         self._max_pixels = max_pixels
         self._decoder = decoder
+        self._decode_picture = decode
         self._watch = watch
 
     async def read(self, items: Sequence[Item]) -> None:
@@ -86,7 +90,7 @@ class DrawnTextStage:
     def _read_one(self, content: bytes, posts: Sequence[str]) -> str | None:
         try:
             with self._watch.doing("drawn text", posts):
-                return decode_picture(content, max_pixels=self._max_pixels, drawn_text=self._drawn_text).text
+                return self._decode_picture(content, max_pixels=self._max_pixels, drawn_text=self._drawn_text).text
         except PictureError:
             # The embed stage decodes it again and names the reason.
             return None

@@ -182,6 +182,13 @@ DEAD_LETTERS = counter(
 MEDIA_UNAVAILABLE = counter(
     "moderate_media_unavailable_total", "media", "Media left out of labelled posts, by reason code.", "reason"
 )
+DECODER_ENDS = counter(
+    "moderate_decoder_ends_total",
+    "processes",
+    "Ends of a process that decodes pictures, by cause: crash, killed (from outside), memory, time. It is started "
+    "again; the picture is tried once more, but where it took too much time.",
+    "cause",
+)
 AFTER_COMMIT_FAILURES = counter(
     "moderate_after_commit_failures_total",
     "failures",
@@ -194,6 +201,18 @@ FETCHES_REFUSED = counter(
     "Pictures that were not asked for because of where their address leads, by kind: protected (private, loopback, "
     "link-local), port, denied, not_allowed, downgrade (from https to http), numbers (an address that is none).",
     "kind",
+)
+HOSTS_OUT = gauge(
+    "moderate_picture_hosts_out",
+    "hosts",
+    "Picture hosts that gave pictures to this worker before, and are out now; the log line picture_host_is_out names "
+    "them.",
+)
+OUTAGE_MEDIA = counter(
+    "moderate_outage_media_total",
+    "media",
+    "Pictures of hosts that are out, by what was done: held (waited for), left_out (labelled without), dead_letter.",
+    "what",
 )
 TEXTS_READ = counter(
     "moderate_texts_read_total",
