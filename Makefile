@@ -24,7 +24,7 @@ setup: .venv/.installed ## install everything into .venv/
 	@echo "setting up .venv/ (first time only; torch is large)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --requirements requirements.lock
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --require-hashes --requirements requirements.lock
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --editable .
 	@touch $@
 
@@ -57,7 +57,7 @@ lint: setup ## ruff and mypy
 
 lock: ## resolve the pinned ranges anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url \
-		--no-emit-find-links --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+		--no-emit-find-links --generate-hashes --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 bench: setup ## measure the stream against the bare model
 	@$(BIN)/python -m bench.stream

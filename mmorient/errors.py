@@ -11,6 +11,7 @@ MmOrientError
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 # Of what a stranger's post makes us say.
@@ -56,18 +57,25 @@ class PostError(MmOrientError):
     """A record or a line that is not a post; the message quotes what refuses it.
 
     Attributes:
+        plain: The message without what a person wrote: the field, and the kind of what stands there. For logs, and all
+            that others read.
         code: For counting: ``empty``, ``no_json``, ``no_post``, ``nothing_to_read`` (of its text, and it has no
             media), ``deletion`` or ``unsupported`` (a format that is recognised and not read).
     """
 
-    def __init__(self, message: str, code: str = "no_post") -> None:
+    def __init__(self, message: str, code: str = "no_post", *, plain: str | None = None) -> None:
         # It may quote half a character, which nobody can write.
         super().__init__(message[:_MESSAGE_CHARS].encode(errors="replace").decode())
         self.code = code
+        self.plain = str(self) if plain is None else plain
 
-    def __reduce__(self) -> tuple[type[PostError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[Callable[..., PostError], tuple[str, str, str]]:
         """Survive pickling: archives are labelled in worker processes as well."""
-        return (type(self), (str(self), self.code))
+        return (_post_error, (str(self), self.code, self.plain))
+
+
+def _post_error(message: str, code: str, plain: str) -> PostError:
+    return PostError(message, code, plain=plain)
 
 
 class ArchiveError(MmOrientError):

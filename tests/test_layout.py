@@ -102,6 +102,7 @@ ALLOWED: dict[str, set[str]] = {
     "worker/labelling/cache": {"mmorient/__init__.py", "worker/telemetry"},
     "worker/labelling/fetching": set(),
     "worker/labelling/registry": {"worker/telemetry"},
+    "worker/labelling/sandbox": {"mmorient/__init__.py", "mmorient/input", "worker/telemetry"},
     "worker/labelling": {
         "mmorient/__init__.py",
         "mmorient/input",
@@ -109,11 +110,12 @@ ALLOWED: dict[str, set[str]] = {
         "worker/labelling/cache",
         "worker/labelling/fetching",
         "worker/labelling/registry",
+        "worker/labelling/sandbox",
         "worker/telemetry",
     },
     "worker/labelling/speed.py": {"worker/labelling", "worker/telemetry"},
     "worker/output": {"mmorient/__init__.py", "schemas", "worker/telemetry"},
-    "worker/isolation": {"worker/labelling", "worker/labelling/cache"},
+    "worker/isolation": {"worker/labelling", "worker/labelling/cache", "worker/labelling/sandbox"},
     "worker/shadow": {
         "mmorient/__init__.py",
         "worker/broker",
@@ -151,6 +153,14 @@ ALLOWED: dict[str, set[str]] = {
         "worker/commands/stack",
         "worker/telemetry",
     },
+    "worker/commands/audit": {
+        "mmorient/__init__.py",
+        "schemas",
+        "worker/broker",
+        "worker/commands",
+        "worker/output",
+        "worker/telemetry",
+    },
     "worker/commands/backfill": {
         "mmorient/__init__.py",
         "worker/app.py",
@@ -162,7 +172,13 @@ ALLOWED: dict[str, set[str]] = {
         "worker/telemetry",
     },
     "worker/commands/dead_letters": {"schemas", "worker/broker", "worker/commands", "worker/output"},
-    "worker/commands/demo": {"schemas", "worker/broker", "worker/commands/stack", "worker/output"},
+    "worker/commands/demo": {
+        "schemas",
+        "worker/broker",
+        "worker/commands/audit",
+        "worker/commands/stack",
+        "worker/output",
+    },
     "worker/commands/diff/read": {"mmorient/__init__.py", "mmorient/files", "worker/broker"},
     "worker/commands/diff/compare": {"mmorient/__init__.py", "schemas", "worker/commands", "worker/commands/diff/read"},
     "worker/commands/diff/show": {"worker/commands", "worker/commands/diff/compare"},
@@ -183,6 +199,15 @@ ALLOWED: dict[str, set[str]] = {
         "worker/isolation",
         "worker/telemetry",
     },
+    "worker/commands/forget": {
+        "mmorient/__init__.py",
+        "worker/broker",
+        "worker/commands",
+        "worker/commands/dead_letters",
+        "worker/commands/labels",
+        "worker/labelling",
+        "worker/labelling/cache",
+    },
     "worker/commands/import_archive": {"mmorient/__init__.py", "worker/broker", "worker/commands"},
     "worker/commands/labels": {
         "mmorient/__init__.py",
@@ -191,16 +216,20 @@ ALLOWED: dict[str, set[str]] = {
         "worker/commands/dead_letters",
         "worker/output",
     },
+    "worker/commands/offsets": {"worker/broker", "worker/commands", "worker/output"},
     "worker": {
         "mmorient/commands",
         "worker/commands",
+        "worker/commands/audit",
         "worker/commands/backfill",
         "worker/commands/dead_letters",
         "worker/commands/demo",
         "worker/commands/diff",
         "worker/commands/doctor",
+        "worker/commands/forget",
         "worker/commands/import_archive",
         "worker/commands/labels",
+        "worker/commands/offsets",
         "worker/commands/stack",
     },
 }
@@ -332,7 +361,7 @@ def test_checkpoints_are_never_pickles() -> None:
 
 def test_commands_that_only_read_topics_load_no_torch() -> None:
     """It takes seconds, and who looks for a dead letter or a label needs no model."""
-    commands = ("dead_letters.commands", "dead_letters.replay_command", "labels.command")
+    commands = ("dead_letters.commands", "dead_letters.replay_command", "labels.command", "audit.command")
     modules = ", ".join(f"worker.commands.{command}" for command in commands)
     loaded = subprocess.run(
         [sys.executable, "-c", f"import sys, {modules}; print('torch' in sys.modules)"],

@@ -139,3 +139,12 @@ def test_a_report_of_a_vulnerability_stays_private() -> None:
     """The security policy says how, and no issue form asks for one."""
     assert "private advisory" in read("SECURITY.md")
     assert "SECURITY.md" in (GITHUB / "ISSUE_TEMPLATE" / "bug.yml").read_text(encoding="utf-8")
+
+
+def test_every_locked_package_has_its_digests() -> None:
+    """And `make setup` installs none without."""
+    locked = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    entries = re.split(r"^(?=[a-z0-9])", locked, flags=re.MULTILINE)[1:]
+    assert len(entries) > 100
+    assert [entry.split(" ")[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert "--require-hashes" in (ROOT / "Makefile").read_text(encoding="utf-8")

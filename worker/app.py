@@ -17,6 +17,7 @@ from faust.app.base import BootStrategy
 from worker.ending import Ending
 from worker.intake.bounded_run import BoundedRun
 from worker.pages import add_pages
+from worker.secrets import text_of
 from worker.service import SHELL_LOGGER, StreamService
 from worker.settings import Settings
 from worker.telemetry.health import Health
@@ -76,7 +77,7 @@ def build_app(
         worker_redirect_stdouts=False,
     )
     health = Health(max_loop_lag_seconds=settings.http.max_loop_lag_seconds)
-    add_pages(app, health)
+    add_pages(app, health, token=text_of(settings.http.token))
     stream = StreamService(settings, health, bounded=bounded, pages=pages, ending=ending, on_done=on_done)
     app.service(cast("Any", stream))  # Faust takes an instance too, its types do not say so
     return app

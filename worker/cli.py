@@ -6,13 +6,16 @@ from typing import NoReturn
 import click
 
 from mmorient.commands.usage import Commands, usage_in_one_line
+from worker.commands.audit.cli import audit
 from worker.commands.backfill.cli import backfill
 from worker.commands.dead_letters.cli import dead_letters
 from worker.commands.demo.cli import demo
 from worker.commands.diff.cli import diff
 from worker.commands.doctor.cli import doctor
+from worker.commands.forget.cli import forget
 from worker.commands.import_archive.cli import import_
 from worker.commands.labels.cli import labels
+from worker.commands.offsets.cli import offsets
 from worker.commands.run import run
 from worker.commands.stack.cli import stack
 from worker.commands.topics import topics
@@ -37,6 +40,9 @@ moderate.add_command(backfill)
 moderate.add_command(diff)
 moderate.add_command(dead_letters)
 moderate.add_command(labels)
+moderate.add_command(audit)
+moderate.add_command(offsets)
+moderate.add_command(forget)
 moderate.add_command(import_)
 moderate.add_command(doctor)
 
@@ -58,6 +64,11 @@ moderate.show_examples(
         "dead-letters show": "dead-letters show --stage decode --limit 3",
         "dead-letters replay": "dead-letters replay --stage media --wait",
         "labels": "labels p-1017 --key u-9 --post post.json",
+        "audit": "audit --from 2026-11-20T12:00:00Z --progress moderation.audit --json",
+        "offsets": "offsets go-on",
+        "offsets go-on": "offsets go-on --kafka-group-id moderate",
+        "offsets begin-anew": "offsets begin-anew --partitions 0,3-5",
+        "forget": "forget p-1017 --key u-9 --dry-run",
         "import": "import archive/ --max-posts-per-second 100",
         "doctor": "doctor --only broker --only topics",
     }

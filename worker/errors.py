@@ -21,7 +21,8 @@ class TransientError(WorkerError):
 class InvalidRecordError(WorkerError):
     """A record that will never be processed, however often it is tried.
 
-    `stage` is the room that found it, `reason` a code for counting; the message quotes the offending value.
+    `stage` is the room that found it, `reason` a code for counting; the message names the
+    field and the kind of what stands there. It goes into logs, headers and traces, and holds nothing that people wrote.
     """
 
     def __init__(self, stage: str, message: str, *, reason: str = "other") -> None:

@@ -14,7 +14,7 @@ _IN_ADDRESS = re.compile(r"(?<=://)([^:@/?#]*):.*@", re.DOTALL)
 
 def is_secret(variable: str) -> bool:
     """Return whether what a variable holds must never be shown."""
-    return any(word in variable.upper() for word in ("PASSWORD", "SECRET", "PROXY", "REDIS__URL"))
+    return any(word in variable.upper() for word in ("PASSWORD", "SECRET", "TOKEN", "PROXY", "REDIS__URL"))
 
 
 def text_of(secret: SecretStr | str | None) -> str | None:

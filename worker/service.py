@@ -16,6 +16,7 @@ from mmorient import MmOrientError, checkpoint_digest, load_reference
 from schemas import ModelStamp
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import new_incarnation
+from worker.broker.history import Reads
 from worker.broker.topics import output_topics
 from worker.ending import Ending
 from worker.errors import FatalError, SettingsError
@@ -31,6 +32,7 @@ from worker.labelling.exactness import is_exact
 from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.output.after_commit import AfterCommit
 from worker.output.records import RecordBuilder, stamp_of
+from worker.output.sources import reads_outputs_of
 from worker.pipeline import Pipeline
 from worker.rate_limit import RateLimit
 from worker.settings import Settings
@@ -158,7 +160,7 @@ class StreamService(Service):
             log.info(
                 "model_loaded", **stamp.model_dump(), device=moderator.device, thresholds=settings.thresholds.by_task()
             )
-            membership = Membership(self._links, self._health)
+            membership = Membership(self._links, self._health, self._reads())
             admin, outputs = await membership.connect(stack)
             room = Room(settings.batch.max_in_flight_bytes)
             terms = _terms(settings, room, bounded=self._bounded is not None)
@@ -198,6 +200,7 @@ class StreamService(Service):
                     max_label_bytes=outputs.max_batch_bytes,
                     stamp=stamp,
                     forward_tombstones=settings.kafka.forward_tombstones,
+                    group_id=settings.kafka.group_id,
                 ),
                 trial=trial,
                 after_commit=AfterCommit(
@@ -226,6 +229,11 @@ class StreamService(Service):
                 self._follow(admin),
             )
             log.info("drained")
+
+    def _reads(self) -> Reads | None:
+        """Return what finds the group's last outputs; None of a bounded run, whose plan is beside its offsets."""
+        kafka = self._settings.kafka
+        return None if self._bounded else reads_outputs_of(kafka.group_id, kafka.posts_topic)
 
     async def _follow(self, admin: AIOKafkaAdminClient) -> None:
         """Return when a bounded run is done; never, where there is none."""

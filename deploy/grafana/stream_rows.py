@@ -371,6 +371,36 @@ FAILURES = [
         unit="reqps",
         empty="none",
     ),
+    graph(
+        "What the audit found wrong",
+        "Of `moderate audit --follow`. Anything here is a post without its labels, or with labels that are not right.",
+        [
+            target(
+                'sum by (kind) (increase(moderate_audit_faults_total{namespace=~"$namespace"}[$__rate_interval])) > 0',
+                "{{kind}}",
+            )
+        ],
+        width=12,
+        empty="none",
+        steps=((1, RED),),
+        alerts=("ModerationAuditFaults",),
+    ),
+    graph(
+        "What the audit has looked at",
+        "Offsets by what became of them, those that workers have not committed, and how often it has looked.",
+        [
+            target(
+                'sum by (outcome) (rate(moderate_audit_offsets_total{namespace=~"$namespace"}[$__rate_interval])) > 0',
+                "{{outcome}}",
+            ),
+            target('sum(moderate_audit_pending_offsets{namespace=~"$namespace"})', "not committed yet"),
+            target(
+                'sum(increase(moderate_audit_rounds_total{namespace=~"$namespace"}[$__rate_interval])) > 0', "looks"
+            ),
+        ],
+        width=12,
+        empty="none",
+    ),
     states(
         "Ready, and why not",
         "The three checks of /readyz, by worker.",

@@ -4,7 +4,7 @@
 set -eu
 uv=/opt/uv/bin/uv
 index=${1:-}
-version=$(sed -n 's/^torch==//p' requirements.lock)
+version=$(sed -n 's/^torch==\([^ ]*\).*/\1/p' requirements.lock)
 only_gpu=$(sed -nE 's/^((nvidia|cuda)-[a-z0-9-]+|triton)==.*/\1/p' requirements.lock)
 for name in $only_gpu; do echo "$name ; sys_platform == 'never'"; done > /tmp/overrides.txt
 

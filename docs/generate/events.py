@@ -12,6 +12,8 @@ from worker.output.records import (
     ATTEMPT_HEADER,
     CARRIED_HEADERS,
     DROPPED_HEADER,
+    GROUP_HEADER,
+    LETTER_GROUP_HEADER,
     PART_HEADER,
     REPLAY_OF_HEADER,
 )
@@ -31,8 +33,10 @@ _LABEL_HEADERS = {
     "ce_type": "`mm-orient.label.TASK.v1`",
     "ce_time": "when the label was made: the only part of a record that a replay changes",
     "content-type": "`application/json`",
+    GROUP_HEADER: "the consumer group that labelled: a worker whose offsets are gone finds by it what it has labelled",
 }
 _DEAD_LETTER_HEADERS = {
+    LETTER_GROUP_HEADER: "the consumer group that wrote it",
     PART_HEADER: "`1/3`: a part of a dead letter that is larger than its topic takes; joined they are the post's bytes",
     DROPPED_HEADER: "how many of the post's own headers were left out because the topic does not take so much",
     ATTEMPT_HEADER: "how often the post was replayed from a dead letter",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +55,23 @@ _READERS: dict[str, Callable[[bytes, int], Source]] = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedFrames:
+    """What decoding makes of a file: pixels alone, which nothing has been read off or painted out of yet.
+
+    Attributes:
+        squares: uint8 ``[side, side, 3]`` each: the frames that are looked at, one to four.
+        legible: uint8 ``[H, W, 3]`` each: the same frames in a size in which text can be read; empty where not asked.
+        width: Pixels across before resizing, after orientation.
+        height: Pixels down before resizing, after orientation.
+    """
+
+    squares: tuple[NDArray[np.uint8], ...]
+    legible: tuple[NDArray[np.uint8], ...]
+    width: int
+    height: int
+
+
 def decode_picture(
     data: bytes,
     *,
@@ -82,14 +100,29 @@ def decode_picture(
     Raises:
         PictureError: ``not_a_picture``, ``unsupported_format``, ``too_many_pixels``, ``truncated`` or ``corrupt``.
     """
+    legible = drawn_text is not None and drawn_text.looks_at(read=read_text)
+    frames = decode_frames(data, max_pixels=max_pixels, legible=legible, frame=frame)
+    return picture_of(frames, drawn_text=drawn_text, read_text=read_text, frame=frame)
+
+
+def decode_frames(data: bytes, *, max_pixels: int, legible: bool, frame: Frame) -> DecodedFrames:
+    """Do the part of ``decode_picture`` that reads the bytes: what may be done in a process of its own.
+
+    Args:
+        data: The file's bytes.
+        max_pixels: As for ``decode_picture``.
+        legible: Whether text is to be read off the frames, or painted out.
+        frame: As for ``decode_picture``.
+
+    Raises:
+        PictureError: As ``decode_picture``.
+    """
     name, start = tell(data)
     try:
         # A JPEG decodes at 1/2, 1/4 or 1/8 of its size straight away, never under twice the encoder's side.
         source = _look(name, data[start:] if start else data, 2 * frame.side, frame.side)
         _check_cost(source, max_pixels)
-        seen = [
-            _seen(image, source, drawn_text=drawn_text, read_text=read_text, frame=frame) for image in source.images()
-        ]
+        seen = [_seen(image, source, legible=legible, frame=frame) for image in source.images()]
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
@@ -100,16 +133,26 @@ def decode_picture(
     width, height = source.width, source.height
     if source.orientation in _QUARTER_TURNS:
         width, height = height, width
-    looked_at = drawn_text is not None and drawn_text.looks_at(read=read_text)
-    texts = [text for _, text in seen if text is not None]
+    return DecodedFrames(
+        tuple(square_ for square_, _ in seen), tuple(large for _, large in seen if large is not None), width, height
+    )
+
+
+def picture_of(frames: DecodedFrames, *, drawn_text: DrawnText | None, read_text: bool, frame: Frame) -> Picture:
+    """Do the rest of ``decode_picture``: read and paint as the checkpoint says."""
+    squares, texts = list(frames.squares), []
+    if drawn_text is not None:
+        for index, large in enumerate(frames.legible):
+            squares[index], text = drawn_text.treat(large, squares[index], read=read_text, frame=frame)
+            texts += [text] if text is not None else []
     return Picture(
-        seen[0][0],
-        width,
-        height,
+        squares[0],
+        frames.width,
+        frames.height,
         "\n".join(dict.fromkeys(filter(None, texts))) if texts else None,
-        drawn_text is not None and looked_at and drawn_text.paints,
+        drawn_text is not None and bool(frames.legible) and drawn_text.paints,
         frame,
-        tuple(pixels for pixels, _ in seen[1:]),
+        tuple(squares[1:]),
     )
 
 
@@ -138,14 +181,13 @@ def _look(name: str, data: bytes, jpeg_side: int | None, side: int) -> Source:
 
 
 def _seen(
-    image: Image.Image, source: Source, *, drawn_text: DrawnText | None, read_text: bool, frame: Frame
-) -> tuple[NDArray[np.uint8], str | None]:
-    """One image as the encoder wants it, and what is drawn over it; None where nobody has looked."""
+    image: Image.Image, source: Source, *, legible: bool, frame: Frame
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """One image as the encoder wants it, and in a size in which its text can be read."""
     pixels = np.asarray(_turned(square(image, frame), source), dtype=np.uint8)
-    if drawn_text is None or not drawn_text.looks_at(read=read_text):
+    if not legible:
         return pixels, None
-    legible = np.asarray(_turned(at_most(image, READING_SIDE_PIXELS), source), dtype=np.uint8)
-    return drawn_text.treat(legible, pixels, read=read_text, frame=frame)
+    return pixels, np.asarray(_turned(at_most(image, READING_SIDE_PIXELS), source), dtype=np.uint8)
 
 
 def _turned(image: Image.Image, source: Source) -> Image.Image:

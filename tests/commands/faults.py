@@ -16,7 +16,12 @@ from worker.cli import moderate
 PROGRAMS: dict[str, click.Group] = {"moderate": moderate, "mmorient": mmorient}
 WRONG, FAILED = 2, 1
 # Arguments that are there where a row is about something else; files are made by the test.
-_ARGUMENTS = {"moderate diff": ["a.jsonl", "b.jsonl"], "moderate labels": ["p-1"], "moderate import": ["posts.jsonl"]}
+_ARGUMENTS = {
+    "moderate diff": ["a.jsonl", "b.jsonl"],
+    "moderate labels": ["p-1"],
+    "moderate forget": ["p-1"],
+    "moderate import": ["posts.jsonl"],
+}
 
 
 @dataclass(frozen=True)

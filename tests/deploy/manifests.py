@@ -60,13 +60,15 @@ class Workload:
     @property
     def runs_on(self) -> bool:
         """Whether it runs until it is told to stop, or serves pages while it runs."""
-        return self.document["kind"] != "Job" or any(container.get("ports") for container in self.containers)
+        ends = self.document["kind"] in {"Job", "CronJob"}
+        return not ends or any(container.get("ports") for container in self.containers)
 
 
 def workloads(built: list[Document]) -> Iterator[Workload]:
     """Give all that makes pods."""
-    for document in of_kind(built, "StatefulSet", "Deployment", "DaemonSet", "Job"):
-        template = document["spec"]["template"]
+    for document in of_kind(built, "StatefulSet", "Deployment", "DaemonSet", "Job", "CronJob"):
+        made = document["spec"]["jobTemplate"] if document["kind"] == "CronJob" else document
+        template = made["spec"]["template"]
         yield Workload(document, template["spec"], template["metadata"].get("labels", {}))
 
 

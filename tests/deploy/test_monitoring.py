@@ -32,6 +32,10 @@ MAY_BE_EMPTY = {
     "moderate_cache_failures_total",
     "moderate_device_memory_bytes",
     "moderate_shadow_posts_total",
+    "moderate_audit_offsets_total",
+    "moderate_audit_faults_total",
+    "moderate_audit_pending_offsets",
+    "moderate_audit_rounds_total",
     "group:moderate_drift_psi:mean",
     "group:moderate_media_unavailable:share15m",
 }

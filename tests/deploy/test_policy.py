@@ -15,6 +15,7 @@ from tests.deploy.test_overlays import validate
 DOCUMENTED = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 COMPONENTS = {
     "topics": "cpu",
+    "audit": "cpu",
     "models": "cpu",
     "secured-kafka": "cpu",
     "pod-monitor": "cpu",

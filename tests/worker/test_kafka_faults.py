@@ -299,7 +299,10 @@ async def test_a_batch_longer_than_the_poll_interval(stream: Stream) -> None:
     await stream.create_topics(1)
     positions = await stream.feed([slow_picture(n) for n in range(30)], 1)
     worker = await stream.start(
-        variables={"PYTHONPATH": str(HOOKS)}, KAFKA__MAX_POLL_INTERVAL_SECONDS="3", BATCH__MAX_IN_FLIGHT="1"
+        variables={"PYTHONPATH": str(HOOKS)},
+        KAFKA__MAX_POLL_INTERVAL_SECONDS="3",
+        BATCH__MAX_IN_FLIGHT="1",
+        MEDIA__SANDBOX="false",
     )
     await stream.settled(positions, 60)
     check_once(await stream.labels(), positions, stream)

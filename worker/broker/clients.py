@@ -124,14 +124,28 @@ class KafkaLinks:
             **self._security(),
         )
 
-    def reader(self) -> AIOKafkaConsumer:
-        """Return a consumer outside the group, for committed records."""
+    def reader(self, *, committed: bool = True) -> AIOKafkaConsumer:
+        """Return a consumer outside the group.
+
+        Args:
+            committed: read committed records alone; ends of partitions are then those before open transactions.
+        """
         return AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap_servers,
             enable_auto_commit=False,
             auto_offset_reset="none",
-            isolation_level="read_committed",
+            isolation_level="read_committed" if committed else "read_uncommitted",
             fetch_max_wait_ms=100,
+            **self._security(),
+        )
+
+    def keeper(self, group_id: str) -> AIOKafkaConsumer:
+        """Return a client that writes offsets of a group without members, and reads nothing."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap_servers,
+            group_id=group_id,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
             **self._security(),
         )
 

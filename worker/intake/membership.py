@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from worker.broker.clients import REFUSED, KafkaLinks
 from worker.broker.group_members import Deployment, member_id_of, refuse_namesakes, refuse_strangers
 from worker.broker.group_offsets import begin_at_the_end
+from worker.broker.history import Reads, check_history
 from worker.broker.log_in import refuse_wrong_log_in
 from worker.broker.output_topics import Outputs
 from worker.broker.static_member import leave
@@ -33,9 +34,11 @@ class Membership:
     Args:
         links: makes clients; its settings name topics and group.
         health: told whether the broker answers.
+        reads: what an output of the group says; None looks at no outputs.
     """
 
-    def __init__(self, links: KafkaLinks, health: Health) -> None:
+    def __init__(self, links: KafkaLinks, health: Health, reads: Reads | None = None) -> None:
+        self._reads = reads
         self._links = links
         self._settings = links.settings
         self._health = health
@@ -73,8 +76,10 @@ class Membership:
 
     async def _begin(self, admin: AIOKafkaAdminClient, partitions: int) -> None:
         kafka = self._settings
+        sources = [TopicPartition(kafka.posts_topic, partition) for partition in range(partitions)]
+        if self._reads is not None:
+            await check_history(self._links, admin, sources, self._reads)
         if kafka.start_at == "latest":
-            sources = [TopicPartition(kafka.posts_topic, partition) for partition in range(partitions)]
             await begin_at_the_end(self._links, admin, sources)
 
     async def _refuse_strangers(self, admin: AIOKafkaAdminClient) -> None:

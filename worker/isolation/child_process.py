@@ -4,7 +4,6 @@ What a child does to itself, its parent survives: a post may kill it, memory may
 """
 
 import asyncio
-import ctypes
 import json
 import os
 import signal
@@ -13,15 +12,14 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from worker.labelling.sandbox.confinement import die_with_parent
 from worker.settings import Settings, in_the_open
 
 _LENGTH = struct.Struct(">q")
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 # Larger pieces go on their way one after the other, so that the event loop copies no megabytes at once.
 _PIECE_BYTES = 256 * 1024
 
@@ -88,14 +86,10 @@ class Child:
 def become_child() -> Callable[..., None]:
     """Make this process a child that costs its parent nothing when it ends; return what says a line to the parent.
 
-    On Linux it dies with the parent, and before the parent where memory runs out. A terminal sends Ctrl-C to both, and
-    the parent handles it. What a library prints goes to standard error.
+    On Linux it dies with the parent, and before the parent where memory runs out. What a library prints goes to standard
+    error.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    die_with_parent()
     answers = os.dup(1)
     os.dup2(2, 1)
 

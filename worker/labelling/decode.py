@@ -1,4 +1,4 @@
-"""Stage: bytes to a post. What is no post is rejected here, with the field and the value that refuse it.
+"""Stage: bytes to a post. What is no post is rejected here, with the field and the kind of what refuses it.
 
 How a record is read is `mmorient.PostReader`'s: the commands read posts by the same rules.
 """
@@ -108,7 +108,7 @@ def parse_post(
         number = registered_schema(value) if schemas else None
         found = reader.read(value) if number is None else reader.read_record(_said(value, schemas[number]))
     except PostError as error:
-        raise InvalidRecordError("decode", str(error), reason=error.code) from error
+        raise InvalidRecordError("decode", error.plain, reason=error.code) from error
     if isinstance(found, ParsedPost):
         _check_lengths(found, max_text_chars)
     return found

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from mmorient import PictureError, decode_picture, post_text
 from worker.items import Item, usable
+from worker.labelling.cache.covering import cover, secret_of, uncover
 from worker.labelling.cache.redis_cache import content_key
+from worker.labelling.decoding import Decode
 from worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class DrawnTextStage:
         drawn_text: the checkpoint's reader; None where it does not read.
         max_pixels: pixels of one picture.
         decoder: threads that decode and read pictures.
+        decode: decodes one, in such a thread.
         watch: told which pictures are being read.
     """
 
@@ -48,12 +51,14 @@ class DrawnTextStage:
         drawn_text: "DrawnText | None",
         max_pixels: int,
         decoder: Executor,
+        decode: Decode = decode_picture,
         watch: Watchdog,
     ) -> None:
         self._cache = cache
         self._drawn_text = drawn_text if drawn_text is not None and drawn_text.reads else None
         self._max_pixels = max_pixels
         self._decoder = decoder
+        self._decode_picture = decode
         self._watch = watch
 
     async def read(self, items: Sequence[Item]) -> None:
@@ -64,8 +69,10 @@ class DrawnTextStage:
         digest = self._drawn_text.digest
         contents = {content for item in silent for content in item.pictures.values()}
         # Megabytes each: hashed where the loop does not wait for it.
-        keys = await asyncio.to_thread(lambda: {content: content_key(digest, "drawn", content) for content in contents})
-        texts = await self._cache.find_texts(list(keys.values()))
+        keys = await asyncio.to_thread(lambda: {one: content_key(digest, "covered", one) for one in contents})
+        secrets = await asyncio.to_thread(lambda: {keys[one]: secret_of(one) for one in contents})
+        covered = await self._cache.find_texts(list(keys.values()))
+        texts = {key: text for key, said in covered.items() if (text := uncover(said, key, secrets[key])) is not None}
         unread = {key: content for content, key in keys.items() if key not in texts}
         loop = asyncio.get_running_loop()
         read = await asyncio.gather(
@@ -75,7 +82,7 @@ class DrawnTextStage:
             )
         )
         fresh = {key: text for key, text in zip(unread, read, strict=True) if text is not None}
-        await self._cache.store_texts(fresh)
+        await self._cache.store_texts({key: cover(text, key, secrets[key]) for key, text in fresh.items()})
         texts |= fresh
         for item in silent:
             item.text = post_text(None, [texts.get(keys[content]) for _, content in sorted(item.pictures.items())])
@@ -83,7 +90,7 @@ class DrawnTextStage:
     def _read_one(self, content: bytes, posts: Sequence[str]) -> str | None:
         try:
             with self._watch.doing("drawn text", posts):
-                return decode_picture(content, max_pixels=self._max_pixels, drawn_text=self._drawn_text).text
+                return self._decode_picture(content, max_pixels=self._max_pixels, drawn_text=self._drawn_text).text
         except PictureError:
             # The embed stage decodes it again and names the reason.
             return None

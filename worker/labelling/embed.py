@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mmorient import Embedding, Frame, Picture, PictureError, PostEmbeddings, decode_picture
 from worker.items import Item, usable
 from worker.labelling.cache.redis_cache import EmbeddingCache, content_key
+from worker.labelling.decoding import Decode
 from worker.labelling.media import reject_if_empty
 from worker.telemetry.metrics import CACHE_LOOKUPS
 from worker.watchdog import Watchdog
@@ -50,6 +51,7 @@ class EmbedStage:
         max_pixels: pixels of one picture.
         drawn_text: what the checkpoint does about text drawn over pictures; None for nothing.
         decoder: threads that decode pictures.
+        decode: decodes one, in such a thread.
         frame: size and cut that the checkpoint's picture encoder wants; None for the usual one.
         watch: told which picture is being decoded.
     """
@@ -63,6 +65,7 @@ class EmbedStage:
         picture_width: int,
         max_pixels: int,
         decoder: Executor,
+        decode: Decode = decode_picture,
         drawn_text: "DrawnText | None" = None,
         frame: Frame | None = None,
         watch: Watchdog,
@@ -73,6 +76,7 @@ class EmbedStage:
         self._picture_width = picture_width
         self._max_pixels = max_pixels
         self._decoder = decoder
+        self._decode_picture = decode
         self._drawn_text = drawn_text
         self._frame = frame or Frame()
         self._watch = watch
@@ -132,7 +136,7 @@ class EmbedStage:
     def _decode_one(self, content: bytes, posts: Sequence[str]) -> Picture | str:
         try:
             with self._watch.doing("picture", posts):
-                return decode_picture(
+                return self._decode_picture(
                     content,
                     max_pixels=self._max_pixels,
                     drawn_text=self._drawn_text,

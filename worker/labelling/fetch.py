@@ -42,10 +42,11 @@ _WRITTEN_IN_NUMBERS = re.compile(r"https?://([^/?#]*@)?[\[0-9][0-9a-fx.:%\]]*([/
 class _PassingError(TransientError):
     """A fetch that may succeed when it is tried again."""
 
-    def __init__(self, reason: str, detail: str, wait_seconds: float = 0.0) -> None:
+    def __init__(self, reason: str, detail: str, wait_seconds: float = 0.0, *, outage: bool = True) -> None:
         super().__init__(detail)
         self.reason = reason
         self.wait_seconds = wait_seconds
+        self.outage = outage
 
 
 class _UnreachableError(_PassingError):
@@ -152,11 +153,12 @@ class HttpFetcher:
             if isinstance(error, RefusedError):
                 self._on_refused(error.kind)
             await asyncio.sleep(ends - asyncio.get_running_loop().time())
-            raise MediumError("fetch_failed", f"{url}: {error}") from error
+            outage = isinstance(error, _UnreachableError)
+            raise MediumError("fetch_failed", f"{url}: {error}", outage=outage) from error
         except _PassingError as error:
-            raise MediumError(error.reason, str(error)) from error
+            raise MediumError(error.reason, str(error), outage=error.outage) from error
         except TimeoutError as error:
-            raise MediumError("fetch_timeout", url) from error
+            raise MediumError("fetch_timeout", url, outage=True) from error
 
     async def _try(self, url: str) -> bytes:
         try:
@@ -277,7 +279,9 @@ def _status_error(status: int, url: httpx.URL, headers: dict[str, str]) -> Mediu
     detail = f"{status} from {url}"
     if status not in _PASSING_STATUSES and not httpx.codes.is_server_error(status):
         return MediumError("http_status", detail)
-    return _PassingError("http_status", detail, _seconds(headers.get("retry-after", "")))
+    # A server that asks for fewer requests works.
+    outage = httpx.codes.is_server_error(status)
+    return _PassingError("http_status", detail, _seconds(headers.get("retry-after", "")), outage=outage)
 
 
 def _asked_wait(error: TransientError) -> float:

@@ -118,7 +118,9 @@ class InferStage:
         except FatalError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever one post does to the model, its neighbours are labelled
-            log.warning("batch_failed", posts=len(items), error=repr(error))
+            # What a library says may quote what it was given.
+            log.warning("batch_failed", posts=len(items), error=type(error).__name__)
+            log.debug("batch_failed_with", error=repr(error))
             self._bisect(items, table, blamed)
         if blamed:
             self._check_model()
@@ -137,7 +139,8 @@ class InferStage:
                 raise
             except Exception as error:  # noqa: BLE001 - see _run
                 if len(half) == 1:
-                    blamed[half[0]] = repr(error)
+                    blamed[half[0]] = f"the model fails on it: {type(error).__name__}"
+                    log.debug("post_failed_with", error=repr(error))
                 else:
                     self._bisect(half, table, blamed)
 

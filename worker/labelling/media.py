@@ -18,11 +18,20 @@ _CHARS_FOR_A_THREAD = 1_000_000
 
 
 class MediumError(Exception):
-    """A medium that cannot be used; `reason` is the code that the label's `unavailable` gives."""
+    """A medium that cannot be used.
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    `reason` is the code that the label's `unavailable` gives; `outage` says whether its host was not there, took too
+    long or was in trouble.
+    """
+
+    def __init__(self, reason: str, detail: str = "", *, outage: bool = False) -> None:
         super().__init__(detail or reason)
         self.reason = reason
+        self.outage = outage
+
+
+class OutageError(MediumError):
+    """A medium whose host is out, and whose post is to be labelled when it is back."""
 
 
 class Fetcher(Protocol):
@@ -88,6 +97,10 @@ class MediaStage:
     async def _collect_one(self, item: Item, index: int, medium: ParsedMedium) -> None:
         try:
             item.pictures[index] = await self._read(medium)
+        except OutageError as error:
+            item.rejection = InvalidRecordError(
+                "media", f"media.{index}: its picture host is out ({error.reason})", reason="picture_host_out"
+            )
         except MediumError as error:
             item.drop_picture(index, error.reason)
 

@@ -5,7 +5,6 @@ The stream runs them on its batches; the trial of a suspicious post runs the sam
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from worker.items import Item, usable
 from worker.labelling.cache.entries import UNSEALED, Mac
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
 from worker.labelling.decode import decode, schemas_of
+from worker.labelling.decoding import open_decoder
 from worker.labelling.drawn_text import DrawnTextStage
 from worker.labelling.embed import EmbeddingTable, EmbedStage
 from worker.labelling.fetch import HttpFetcher
@@ -25,6 +25,7 @@ from worker.labelling.fetching.policy import AddressPolicy
 from worker.labelling.held_bytes import HeldBytes
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage
+from worker.labelling.outages import OutageFetcher
 from worker.labelling.reading import ReadingStage
 from worker.labelling.registry.client import SchemaRegistry
 from worker.secrets import text_of
@@ -154,8 +155,7 @@ class Stages:
     ) -> "Stages":
         """Return the stages; what they hold open is closed with `stack`."""
         media = settings.media
-        decoder = ThreadPoolExecutor(media.decode_threads, thread_name_prefix="decode")
-        stack.callback(decoder.shutdown, wait=False, cancel_futures=True)
+        decoder, decode_picture = await open_decoder(stack, settings, moderator.picture_frame.side)
         fetcher = await stack.enter_async_context(
             HttpFetcher(
                 max_bytes=media.max_bytes,
@@ -182,6 +182,7 @@ class Stages:
             max_pixels=media.max_pixels,
             drawn_text=moderator.drawn_text,
             decoder=decoder,
+            decode=decode_picture,
             watch=watch,
         )
         infer = InferStage(
@@ -194,10 +195,18 @@ class Stages:
         stack.callback(infer.close)
         return cls(
             media=MediaStage(
-                fetcher, HeldBytes(media.max_held_bytes), max_count=media.max_count, max_bytes=media.max_bytes
+                OutageFetcher(fetcher, on_outage=media.on_outage, hold_seconds=media.hold_seconds),
+                HeldBytes(media.max_held_bytes),
+                max_count=media.max_count,
+                max_bytes=media.max_bytes,
             ),
             drawn=DrawnTextStage(
-                cache, drawn_text=moderator.drawn_text, max_pixels=media.max_pixels, decoder=decoder, watch=watch
+                cache,
+                drawn_text=moderator.drawn_text,
+                max_pixels=media.max_pixels,
+                decoder=decoder,
+                decode=decode_picture,
+                watch=watch,
             ),
             embed=embed,
             infer=infer,

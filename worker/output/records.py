@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 # Number and count of the parts of a dead letter that is larger than its topic takes: joined, they are its bytes.
 PART_HEADER = "moderate.part"
+# The consumer group that wrote it: a worker whose offsets are gone finds by it what it has labelled. A dead letter's
+# goes with its reason, so that no replay carries it on.
+GROUP_HEADER = "moderate.group"
+LETTER_GROUP_HEADER = "__connect.errors.group"
 # How many headers of the post its dead letter leaves out, because they alone are larger than its topic takes.
 DROPPED_HEADER = "moderate.headers_dropped"
 # How many bytes the key of the post has that its dead letter leaves out, for the same reason.
@@ -44,6 +48,7 @@ class RecordBuilder:
         max_label_bytes: the largest record that every label topic takes; None where that is not known.
         stamp: which model labelled.
         forward_tombstones: whether a deletion is written to the label topics, too.
+        group_id: of the worker; None writes none.
         now: current time, for `ce_time`.
     """
 
@@ -56,6 +61,7 @@ class RecordBuilder:
         stamp: ModelStamp,
         max_label_bytes: int | None = None,
         forward_tombstones: bool = False,
+        group_id: str | None = None,
         now: Callable[[], datetime] = _now,
     ) -> None:
         tasks_by_topic: dict[str, list[str]] = {}
@@ -68,6 +74,7 @@ class RecordBuilder:
         self._checkpoint = stamp.checkpoint
         self._bytes = LabelBytes(stamp)
         self._forward_tombstones = forward_tombstones
+        self._group = None if group_id is None else group_id.encode()
         self._now = now
 
     def records(self, items: Sequence[Item]) -> list[OutgoingRecord]:
@@ -117,6 +124,7 @@ class RecordBuilder:
                 ("ce_type", f"mm-orient.label.{name}.v1".encode()),
                 ("ce_time", time),
                 ("content-type", b"application/json"),
+                *([] if self._group is None else [(GROUP_HEADER, self._group)]),
                 *passed_on,
             ]
             made.append(OutgoingRecord(topic, record.key, value, headers))
@@ -140,6 +148,8 @@ class RecordBuilder:
         if _size(headers) > self._max_dead_letter_bytes // 2:
             kept = _replay_headers(own)
             headers = [*reason.headers(kept), (DROPPED_HEADER, str(len(own) - len(kept)).encode())]
+        if self._group is not None:
+            headers = [*headers, (LETTER_GROUP_HEADER, self._group)]
         key = record.key
         if key is not None and len(key) + _size(headers) > self._max_dead_letter_bytes * 3 // 4:
             # Whatever its value is cut into, each part would carry all of the key.

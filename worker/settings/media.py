@@ -1,7 +1,7 @@
 """Settings of pictures."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -46,7 +46,24 @@ class MediaSettings(Group):
     user_agent: str = Field(
         "moderate (mm-orient-moderation)", pattern=r"^[ -~]+$", description="what picture servers are told"
     )
-    decode_threads: Count = Field(1, description="threads that decode pictures")
+    on_outage: Literal["label", "hold", "dead-letter"] = Field(
+        "label",
+        description="what is done with posts whose picture host used to work and is out: label them without it, hold "
+        "them back, or make them dead letters",
+    )
+    hold_seconds: Seconds = Field(60.0, description="longest time that one outage of a picture host holds posts back")
+    decode_threads: Count = Field(
+        1,
+        description="threads that decode pictures; in the sandbox, the least number of its children",
+    )
+    sandbox: bool = Field(
+        default=True,
+        description="decode pictures in child processes that may compute and nothing else; false: in the worker itself",
+    )
+    sandbox_memory_bytes: Count = Field(
+        1024 * 1024 * 1024, description="memory that decoding one picture may take, above what a child has at start"
+    )
+    sandbox_seconds: Seconds = Field(10.0, description="time of the processor that decoding one picture may take")
 
     @field_validator("allowed_private_hosts", "allowed_hosts", "denied_hosts")
     @classmethod

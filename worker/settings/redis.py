@@ -6,9 +6,7 @@ from typing import Any, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from worker.secrets import check_redis_address, from_file, text_of, with_log_in
-from worker.settings.group import Count, Group, Seconds
-
-_LEAST_SECRET_CHARS = 16
+from worker.settings.group import Count, Group, Seconds, long_secret
 
 
 class RedisSettings(Group):
@@ -46,9 +44,7 @@ class RedisSettings(Group):
     @field_validator("secret", "secret_before")
     @classmethod
     def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and len(secret.get_secret_value()) < _LEAST_SECRET_CHARS:
-            raise ValueError(f"a secret has at least {_LEAST_SECRET_CHARS} characters")
-        return secret
+        return long_secret(secret, "secret")
 
     @model_validator(mode="after")
     def _one_before_another(self) -> Self:

@@ -61,6 +61,7 @@ async def _serve(settings: Settings, say: Callable[..., None]) -> None:
             dead_letter_topic=settings.kafka.dead_letter_topic,
             max_dead_letter_bytes=settings.kafka.max_request_bytes,
             stamp=stamp,
+            group_id=settings.kafka.group_id,
         )
         writer = _Writer(await _ready_topics(settings))
         stack.push_async_callback(writer.close)

@@ -66,6 +66,25 @@ GAPS_REFUSED = counter(
     "Fetched records that were refused, and read again, because posts before them were fetched and lost on the way.",
 )
 
+# Of `moderate audit --follow`, which serves these alone.
+AUDIT_OFFSETS = _counter(
+    "moderate_audit_offsets_total",
+    "offsets",
+    "Offsets of the posts topic that the audit has looked at, by outcome: labelled, dead_lettered, why it was passed "
+    "over, faulty.",
+    "outcome",
+)
+AUDIT_FAULTS = _counter(
+    "moderate_audit_faults_total",
+    "faults",
+    "What the audit found wrong, by kind: missing, doubled, both, wrong_partition, wrong_checkpoint, and others.",
+    "kind",
+)
+AUDIT_PENDING = _gauge(
+    "moderate_audit_pending_offsets", "offsets", "Offsets that the workers have not committed, as the audit saw them."
+)
+AUDIT_ROUNDS = _counter("moderate_audit_rounds_total", "rounds", "Looks of the audit at all partitions.")
+
 # How fast?
 POSTS_READ = counter("moderate_posts_read_total", "posts", "Records read from the posts topic.")
 POSTS_LABELLED = counter("moderate_posts_labelled_total", "posts", "Posts whose labels are committed.")
@@ -166,6 +185,13 @@ DEAD_LETTERS = counter(
 MEDIA_UNAVAILABLE = counter(
     "moderate_media_unavailable_total", "media", "Media left out of labelled posts, by reason code.", "reason"
 )
+DECODER_ENDS = counter(
+    "moderate_decoder_ends_total",
+    "processes",
+    "Ends of a process that decodes pictures, by cause: crash, killed (from outside), memory, time. It is started "
+    "again; the picture is tried once more, but where it took too much time.",
+    "cause",
+)
 AFTER_COMMIT_FAILURES = counter(
     "moderate_after_commit_failures_total",
     "failures",
@@ -178,6 +204,18 @@ FETCHES_REFUSED = counter(
     "Pictures that were not asked for because of where their address leads, by kind: protected (private, loopback, "
     "link-local), port, denied, not_allowed, downgrade (from https to http), numbers (an address that is none).",
     "kind",
+)
+HOSTS_OUT = gauge(
+    "moderate_picture_hosts_out",
+    "hosts",
+    "Picture hosts that gave pictures to this worker before, and are out now; the log line picture_host_is_out names "
+    "them.",
+)
+OUTAGE_MEDIA = counter(
+    "moderate_outage_media_total",
+    "media",
+    "Pictures of hosts that are out, by what was done: held (waited for), left_out (labelled without), dead_letter.",
+    "what",
 )
 TEXTS_READ = counter(
     "moderate_texts_read_total",

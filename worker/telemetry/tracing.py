@@ -122,7 +122,6 @@ class Traces:
             "messaging.destination.partition.id": str(record.partition),
             "messaging.kafka.offset": record.offset,
             "messaging.consumer.group.name": self._group_id,
-            "moderate.post.id": item.post.id if item.post else "",
             "moderate.post.timestamp_ms": record.timestamp,
             "moderate.modalities": list(item.labels.modalities) if item.labels else [],
         }

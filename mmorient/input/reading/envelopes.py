@@ -57,7 +57,8 @@ def opened(record: Fields, post_format: str) -> Fields | PassedOver:
         fields = found
         wanted = None if envelope is wanted else wanted
     if wanted is not None:
-        raise PostError(f"record: is no {post_format} event (its fields: {', '.join(map(str, list(record)[:8]))})")
+        said = f"record: is no {post_format} event"
+        raise PostError(f"{said} (its fields: {', '.join(map(str, list(record)[:8]))})", plain=said)
     return DELETION if str(fields.get("__deleted")).lower() == "true" else fields
 
 

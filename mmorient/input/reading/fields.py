@@ -68,19 +68,26 @@ def checked(post: ParsedPost) -> ParsedPost:
     """
     if not post.media and not post.has_text:
         if not post.text:
-            raise PostError(f"record: a post needs text or media: {quoted(post.id)} has neither text nor a picture")
+            said = "record: a post needs text or media"
+            raise PostError(f"{said}: {quoted(post.id)} has neither text nor a picture", plain=said)
         raise PostError("record: nothing can be read of the text, and there are no media", "nothing_to_read")
     return post
 
 
 def refusal(field: str, why: str, value: object) -> PostError:
     """Return the error that quotes what refuses a field."""
-    return PostError(f"{field}: {why} (got {quoted(value)})")
+    return PostError(f"{field}: {why} (got {quoted(value)})", plain=f"{field}: {why} (got {kind_of(value)})")
 
 
 def quoted(value: object) -> str:
     """Return a value for a message, cut where it is long."""
     return _cut(_repr(value[:_QUOTED] if isinstance(value, str | bytes) else value))
+
+
+def kind_of(value: object) -> str:
+    """Return the kind of a value and its size, for a message that must not hold the value."""
+    name = {dict: "an object", list: "a list", bool: "true or false"}.get(type(value), f"a {type(value).__name__}")
+    return f"{name} of {len(value)}" if isinstance(value, str | bytes | list | dict) else name
 
 
 def _repr(value: object) -> str:
@@ -98,7 +105,8 @@ def _cut(text: str) -> str:
 def _id(value: object) -> str:
     if isinstance(value, str):
         if _BYTES.search(value):
-            raise PostError(f"id: Invalid JSON: bytes that are no UTF-8 (got {quoted(value)})", "no_json")
+            said = "id: Invalid JSON: bytes that are no UTF-8"
+            raise PostError(f"{said} (got {quoted(value)})", "no_json", plain=f"{said} (got {kind_of(value)})")
         found = whole_characters(value)
     elif (digits := _digits(value)) is not None:
         found = digits

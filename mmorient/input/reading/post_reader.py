@@ -10,7 +10,7 @@ import msgspec
 
 from mmorient.errors import PostError
 from mmorient.input.reading.envelopes import ENVELOPES, opened
-from mmorient.input.reading.fields import ID_CHARS, NAMES, RawFields, checked, quoted, read_fields
+from mmorient.input.reading.fields import ID_CHARS, NAMES, RawFields, checked, kind_of, quoted, read_fields
 from mmorient.input.reading.framing import unframed
 from mmorient.input.reading.media import are_plain
 from mmorient.input.reading.parsed import ParsedMedium, ParsedPost, PassedOver
@@ -103,7 +103,9 @@ def _object(record: object) -> Mapping[str, Any]:
         elif isinstance(record, list) and len(record) == 1:
             record = record[0]
     if not isinstance(record, dict):
-        raise PostError(f"record: is no object (got {quoted(record)})")
+        raise PostError(
+            f"record: is no object (got {quoted(record)})", plain=f"record: is no object (got {kind_of(record)})"
+        )
     return record
 
 

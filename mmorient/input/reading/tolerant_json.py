@@ -72,7 +72,9 @@ def no_json(value: bytes, why: str = "") -> PostError:
     except ValueError as error:
         why = str(error)
     quoted = repr(bytes(value[:_QUOTED])) + "\u2026" * (len(value) > _QUOTED)
-    return PostError(f"record: Invalid JSON: {why} (got {quoted})", "no_json" if value else "empty")
+    said = f"record: Invalid JSON: {why}"
+    code = "no_json" if value else "empty"
+    return PostError(f"{said} (got {quoted})", code, plain=f"{said} (got {len(value)} bytes)")
 
 
 def _text(value: bytes) -> str:

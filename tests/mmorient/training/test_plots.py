@@ -64,7 +64,7 @@ def test_curves_of_a_training_that_goes_on(tmp_path: Path) -> None:
 @pytest.mark.model
 @pytest.mark.parametrize(("steps", "every"), [(1, 1), (17, 1), (60, 3), (99, 4), (100, 50), (9000, 50)])
 def test_a_short_run_notes_its_loss_too(steps: int, every: int) -> None:
-    """The guide's run has 17 steps, and the usual fifty between two notes would show none."""
+    """The guide's run has 12 steps, and the usual fifty between two notes would show none."""
     from mmorient.training.fitting.joint_training import noted_every
 
     assert noted_every(50, steps) == every

@@ -23,7 +23,7 @@ HOOKS = Path(__file__).parent.parent / "hooks"
 async def test_the_child_dies_of_the_guilty_and_survives_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """What kills is named, twice found and remembered; harmless, hopeless and empty records are survived."""
     monkeypatch.setenv("PYTHONPATH", str(HOOKS))
-    trial = Trial(Settings())
+    trial = Trial(Settings(media={"sandbox": False}))
     try:
         assert await trial.ready()
         for offset, value in enumerate((pictured("p-0", "harmless"), b"no JSON", None, post("p-1", text="hello"))):

@@ -42,7 +42,7 @@ async def test_a_failing_batch_is_bisected(guilty: list[int], threads: ThreadPoo
     first = items[guilty[0]].rejection
     assert first is not None
     assert first.stage == "infer"
-    assert "cannot read poison" in str(first)
+    assert str(first) == "the model fails on it: RuntimeError"
 
 
 async def test_a_model_that_no_longer_works_blames_no_post(threads: ThreadPoolExecutor) -> None:

@@ -44,6 +44,8 @@ class Joiner:
             record: the next one of its partition.
             beginnings: whether letters may begin here, or only go on.
         """
+        if record.value is None and reason_in(record.headers) is None:
+            return None  # a tombstone: a post was forgotten
         number, count = part_of(record.headers)
         if count == 1:
             return Letter.of([record]) if beginnings else None

@@ -14,6 +14,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from schemas import DeadLetter
 from worker.broker.clients import KafkaLinks
 from worker.broker.topics import partition_counts
+from worker.commands.audit.outcome import Outcome as Found
+from worker.commands.audit.outcome import outcome_of
 from worker.output.records import is_first_part
 
 Position = tuple[int, int]  # partition and offset in the posts topic
@@ -40,25 +42,23 @@ class Audit:
             self.labels[(record.topic, position)] += 1
         return position
 
-    def is_labelled(self, position: Position) -> bool:
-        """Whether every label topic holds a label of the post."""
-        return all(self.labels[(topic, position)] for topic in self.label_topics)
-
     def is_settled(self, position: Position) -> bool:
         """Whether the post is labelled or dead-lettered."""
-        return bool(self.dead_letters[position]) or self.is_labelled(position)
+        return self._found(position).state in {"labelled", "dead-lettered"}
 
     def count(self, positions: Sequence[Position]) -> "Outcome":
         """Return the outcome of the posts at `positions`."""
-        dead = [position for position in positions if self.dead_letters[position]]
-        labelled = [position for position in positions if self.is_labelled(position)]
-        once = sum(self.is_settled(position) for position in positions)
-        # A post with both labels and a dead letter came out twice as well.
-        extra = sum(count - 1 for count in (*self.labels.values(), *self.dead_letters.values()) if count > 1)
-        extra += len(set(dead) & {position for _, position in self.labels})
-        known = set(positions)
-        extra += len({position for _, position in self.labels} - known) + len(set(self.dead_letters) - known)
-        return Outcome(len(labelled), len(dead), lost=len(positions) - once, duplicated=extra)
+        there = {position for _, position in self.labels} | set(self.dead_letters)
+        found = {position: self._found(position) for position in there.union(positions)}
+        states = Counter(found[position].state for position in positions)
+        # What has an output and was never fed is one too many.
+        extra = sum(one.extra for one in found.values()) + len(there.difference(positions))
+        lost = states["partly"] + states["nothing"]
+        return Outcome(states["labelled"], states["dead-lettered"], lost=lost, duplicated=extra)
+
+    def _found(self, position: Position) -> Found:
+        labels = {topic: self.labels.get((topic, position), 0) for topic in self.label_topics}
+        return outcome_of(labels, self.dead_letters.get(position, 0))
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def content_key(digest: str, kind: str, content: bytes) -> bytes:
 
     Args:
         digest: of all else that the entry depends on, so that what another encoder made is never found.
-        kind: text, image, or drawn (the text that is drawn over a picture).
+        kind: text, image, or covered (the text that is drawn over a picture, covered).
         content: the text or the picture's bytes.
     """
     key = blake2b(content, digest_size=24, key=digest.encode()[-64:], person=kind.encode())
@@ -168,6 +168,14 @@ class RedisCache:
     async def store_texts(self, texts: Mapping[bytes, str]) -> None:
         """Keep read texts by key."""
         await self._store({key: pack_text(key, text, self._seal) for key, text in texts.items()})
+
+    async def delete(self, keys: Sequence[bytes]) -> int:
+        """Delete entries; return how many were there.
+
+        Raises:
+            redis.exceptions.RedisError: Redis does not answer, or refuses.
+        """
+        return int(await self._redis.delete(*keys)) if keys else 0
 
     async def _find(self, keys: Sequence[bytes], unpack_one: Callable[[bytes, object], _Entry]) -> dict[bytes, _Entry]:
         if not keys or not self._all.admits():

@@ -40,5 +40,6 @@ class RegistrySchema(Protocol):
 
 def no_record(kind: str, error: BaseException) -> InvalidRecordError:
     """Return the rejection of what is no record of its schema."""
-    said = str(error).partition("\n")[0][:200] or type(error).__name__
-    return InvalidRecordError("decode", f"record: no {kind} of its schema: {said}", reason="not_of_schema")
+    # Its message may quote the record.
+    said = f"record: no {kind} of its schema: {type(error).__name__}"
+    return InvalidRecordError("decode", said, reason="not_of_schema")
