@@ -86,8 +86,8 @@ class Child:
 def become_child() -> Callable[..., None]:
     """Make this process a child that costs its parent nothing when it ends; return what says a line to the parent.
 
-    On Linux it dies with the parent, and before the parent where memory runs out. What a library prints goes to standard
-    error.
+    On Linux it dies with the parent, and before the parent where memory runs out. What a library prints goes to
+    standard error.
     """
     die_with_parent()
     answers = os.dup(1)
