@@ -13,6 +13,7 @@ from worker.hosts import HostList
 from worker.items import Item
 from worker.labelling.fetch import HttpFetcher
 from worker.labelling.fetching.policy import AddressPolicy
+from worker.labelling.held_bytes import HeldBytes
 from worker.labelling.media import MediaStage, MediumError, OutageError
 from worker.labelling.outages import _MOST_HOSTS, OnOutage, OutageFetcher
 from worker.telemetry.metrics import HOSTS_OUT, total
@@ -65,7 +66,7 @@ async def acquainted(host: PictureHost, on_outage: OnOutage, hold_seconds: float
 async def collected(made: OutageFetcher, *urls: str) -> Item:
     """Return a post with pictures after the media stage."""
     item = item_of(text="look", media=[{"url": url} for url in urls])
-    await MediaStage(made, max_count=8, max_bytes=1000).collect([item])
+    await MediaStage(made, HeldBytes(10**9), max_count=8, max_bytes=1000).collect([item])
     return item
 
 
