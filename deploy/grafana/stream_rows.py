@@ -197,7 +197,10 @@ TIME = [
     graph(
         "Bytes between fetch and commit",
         "At batch.max_in_flight_bytes (64 MiB as shipped) nothing more is fetched.",
-        [target(f"moderate_in_flight_bytes{{{WORKERS}}}", "{{instance}}")],
+        [
+            target(f"moderate_in_flight_bytes{{{WORKERS}}}", "{{instance}}"),
+            target(f"moderate_held_picture_bytes{{{WORKERS}}}", "pictures: {{instance}}"),
+        ],
         width=12,
         unit="bytes",
     ),
@@ -258,6 +261,9 @@ FAILURES = [
         [
             target(rate("moderate_media_unavailable_total", "reason"), "{{reason}}"),
             target(rate("moderate_fetches_refused_total", "kind") + " > 0", "never asked: {{kind}}"),
+            target(rate("moderate_outage_media_total", "what") + " > 0", "host is out: {{what}}"),
+            target(rate("moderate_decoder_ends_total", "cause") + " > 0", "decoder ended: {{cause}}"),
+            target(f"sum(moderate_picture_hosts_out{{{WORKERS}}}) > 0", "hosts that are out"),
         ],
         stacked=True,
         unit="reqps",

@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mmorient import Moderator
 from worker.items import Item, usable
 from worker.watchdog import Watchdog
+
+# Importing it loads torch.
+if TYPE_CHECKING:
+    from mmorient import Moderator
 
 
 class ReadingStage:
@@ -16,7 +20,7 @@ class ReadingStage:
         watch: told what is worked on.
     """
 
-    def __init__(self, moderator: Moderator, *, watch: Watchdog) -> None:
+    def __init__(self, moderator: "Moderator", *, watch: Watchdog) -> None:
         self._moderator = moderator
         self._watch = watch
 

@@ -11,6 +11,7 @@ from aiokafka.errors import ProducerFenced, TopicAuthorizationFailedError
 from worker.errors import FatalError
 from worker.intake import lanes as lanes_module
 from worker.intake.lanes import Lanes
+from worker.intake.room import Room
 
 FIRST, SECOND = TopicPartition("posts", 0), TopicPartition("posts", 1)
 
@@ -45,6 +46,12 @@ class ObedientLane:
     async def give_up(self) -> None:
         self.noted, self.alive = True, False
 
+    def cut(self) -> None:
+        pass
+
+    def drop(self) -> None:
+        self.alive = False
+
     async def close(self) -> None:
         self.closed = True
 
@@ -69,7 +76,7 @@ def lanes_of(told: list[BaseException]) -> Lanes:
         transactional_id=lambda source: f"g:{source.topic}:{source.partition}",
     )
     consumer: Any = SimpleNamespace(pause=lambda _: None, seek=lambda *_: None)
-    terms: Any = SimpleNamespace(group_id="g", timeout_seconds=20)
+    terms: Any = SimpleNamespace(group_id="g", timeout_seconds=20, room=Room(1))
     admin: Any = None
     return Lanes(
         links,

@@ -28,10 +28,12 @@ def forget(
     Run it with the workers' settings, on the kind of machine that they run on: the model says which entries in Redis
     are a post's.
     """
-    from worker.commands.forget.command import Wanted, forget_posts
     from worker.commands.run_once import run_once
     from worker.commands.startup import read_settings, refuse_missing_files
 
     settings = read_settings(options)
     refuse_missing_files(settings)
+    # Only now: it loads torch, which takes seconds.
+    from worker.commands.forget.command import Wanted, forget_posts
+
     run_once(forget_posts(settings, Wanted(post_ids, key, all_partitions, whole_key, dry_run)))
