@@ -35,8 +35,11 @@ ModerateHere = Callable[..., Ended]
 
 
 @pytest.fixture
-def moderate_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> ModerateHere:
+def moderate_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kept_logging: None
+) -> ModerateHere:
     """Give `moderate`, run in a folder of its own and in this process: a process each would take seconds."""
+    del kept_logging
     monkeypatch.chdir(tmp_path)
     # The logs of this process are the other tests'.
     monkeypatch.setattr(worker.commands.startup, "configure_logs", lambda *_: None)
