@@ -114,7 +114,7 @@ def test_prometheus_scrapes_the_worker(tmp_path: Path) -> None:
     command = [promtool(), "check", "config", tmp_path / "prometheus.yml"]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    (job,) = configuration["scrape_configs"]
+    (job,) = [one for one in configuration["scrape_configs"] if one["job_name"] == "moderation-worker"]
     (target,) = job["dns_sd_configs"]
     assert target["names"] == ["worker"]
     assert SERVICES["worker"]["ports"][0].endswith(f":{target['port']}")
