@@ -235,9 +235,10 @@ class Pipeline:
             seconds = time.perf_counter() - started
             STAGE_SECONDS.labels("publish").observe(seconds)
             self._after_commit.take(items, StageTime("publish", started_ns, started_ns + round(seconds * 1e9)))
+            self._after_commit.forget(items)
 
     def _let_go(self, items: Sequence[Item]) -> None:
-        """Forget items that are over: committed or dropped."""
+        """Forget items that are dropped."""
         for item in items:
             if (task := self._collecting.pop(item, None)) is not None:
                 task.cancel()

@@ -68,7 +68,7 @@ class NotingLane:
     def cut(self) -> None:
         """Drop what nobody works on."""
         self._cutting = True
-        self._free(self.window.cut())
+        self._free(self.window.cut(), dropped=True)
 
     async def name(self, step: Accepted) -> None:
         """Note it."""
@@ -82,13 +82,13 @@ class NotingLane:
 
     def _do(self, step: str, items: Sequence[Item]) -> None:
         if self._fails == step:
-            self._free(self.window.drop())
+            self._free(self.window.drop(), dropped=True)
             raise LaneError("closed")
         self._diary.append(f"{step} {first(items)}")
 
-    def _free(self, items: list[Item]) -> None:
+    def _free(self, items: list[Item], *, dropped: bool = False) -> None:
         assert self.room is not None
-        self.room.free(items)
+        self.room.free(items, dropped=dropped)
 
 
 def first(items: Sequence[Item]) -> int:
@@ -229,7 +229,8 @@ class Told:
         self.over: list[int] = []
 
     def offer(self, items: Sequence[Item]) -> None:
-        """What is committed."""
+        """What is committed, and not over yet."""
+        assert not {item.record.offset for item in items} & set(self.over)
         self.committed += [item.record.offset for item in items]
 
     def forget(self, items: Sequence[Item]) -> None:

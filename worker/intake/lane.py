@@ -379,10 +379,10 @@ class Lane:
             wanted = max(self._credit // 2, min(_FIRST_CREDIT, self._terms.window))
         return max(wanted, len(self._window) - settled)
 
-    def _let_go(self, over: list[Item]) -> None:
+    def _let_go(self, over: list[Item], *, dropped: bool = False) -> None:
         if not len(self._window):
             self._quiet.set()
-        self._terms.room.free(over)
+        self._terms.room.free(over, dropped=dropped)
 
     async def _note(self, journal: Callable[[Caution], Journal]) -> None:
         """Write a journal beside the offset that stands when its turn has come."""
@@ -426,12 +426,12 @@ class Lane:
     def cut(self) -> None:
         """Drop at once what nobody works on: no drain need wait for it, and the next owner reads it again."""
         self._cutting = True
-        self._let_go(self._window.cut())
+        self._let_go(self._window.cut(), dropped=True)
 
     def drop(self) -> None:
         """Drop everything: nothing is committed through this lane any more."""
         self.alive = False
-        self._let_go(self._window.drop())
+        self._let_go(self._window.drop(), dropped=True)
 
     async def drained(self) -> None:
         """Wait until every accepted record is settled or dropped (14)."""

@@ -19,12 +19,12 @@ class Room:
         self._bytes = 0
         self._items = 0
         self._number = 0
-        self._on_over: Callable[[Sequence[Item]], None] = lambda _: None
+        self._on_drop: Callable[[Sequence[Item]], None] = lambda _: None
         self.freed = asyncio.Event()
 
-    def tell(self, on_over: Callable[[Sequence[Item]], None]) -> None:
-        """Say who is called with items that are over, committed or not."""
-        self._on_over = on_over
+    def tell(self, on_drop: Callable[[Sequence[Item]], None]) -> None:
+        """Say who is called with items that are dropped."""
+        self._on_drop = on_drop
 
     @property
     def bytes_left(self) -> int:
@@ -43,11 +43,12 @@ class Room:
             self._number += 1
         self._count(items, 1)
 
-    def free(self, items: Sequence[Item]) -> None:
-        """Count items that are over no more."""
+    def free(self, items: Sequence[Item], *, dropped: bool = False) -> None:
+        """Count items no more that are over: committed, or dropped."""
         if items:
             self._count(items, -1)
-            self._on_over(items)
+            if dropped:
+                self._on_drop(items)
             self.freed.set()
 
     def _count(self, items: Sequence[Item], sign: int) -> None:
