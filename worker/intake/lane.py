@@ -52,6 +52,8 @@ log = structlog.get_logger(__name__)
 _UNKNOWN = -1
 # Records that a lane may have in flight at first. A death leaves no more suspects than the stream needed.
 _FIRST_CREDIT = 64
+_CREDIT_SECONDS = 2.0
+_TICK_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,15 +369,16 @@ class Lane:
             raise LaneError(f"{name_of(self.source)}: {error!r}") from error
 
     def _next_credit(self, settled: int) -> int:
-        """Return the credit of the next note: twice as many where the window was full, half where it is quiet.
+        """Return the credit of the next note: what the lane settles within `_CREDIT_SECONDS`, by doubling and halving.
 
-        Never fewer than what is left in the window.
+        So a slow model leaves few suspects, and a fast one is not held up. Never fewer than is left in the window.
         """
         full, self._was_full = self._was_full, False
         wanted = self._credit
-        if full:
+        soon = _CREDIT_SECONDS * settled / max(time.monotonic() - self.moved_at, _TICK_SECONDS)
+        if full and soon >= self._credit:
             wanted = min(2 * self._credit, self._terms.window)
-        elif len(self._window) < self._credit // 4:
+        elif min(len(self._window), soon) < self._credit // 4:
             wanted = max(self._credit // 2, min(_FIRST_CREDIT, self._terms.window))
         return max(wanted, len(self._window) - settled)
 

@@ -224,7 +224,7 @@ async def test_nothing_is_committed_behind_what_is_dropped() -> None:
 
 
 async def test_no_more_is_accepted_than_the_standing_note_covers() -> None:
-    """64 at first. A full window doubles the credit of the next note, a quiet one halves it."""
+    """64 at first. A full window that is settled soon doubles the credit of the next note, a quiet one halves it."""
     journal = Partners()
     lane = lane_of(journal)
     await lane.open()
