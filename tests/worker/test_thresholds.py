@@ -16,7 +16,9 @@ async def test_a_threshold_reaches_the_record_of_its_task(stream: Stream) -> Non
     }
     await stream.create_topics(1, **settings)
     worker = await (await stream.start(**settings)).ready()
-    positions = await stream.feed([post("p-1", text="you are an idiot"), post("p-2", text="what a lovely day")], 1)
+    positions = await stream.feed(
+        [post("p-1", text="those people breed like rats"), post("p-2", text="what a lovely day")], 1
+    )
     await stream.settled(positions, 60)
     records = await stream.read(own, shared)
     alone, together = ([json.loads(record.value) for record in records[topic]] for topic in (own, shared))

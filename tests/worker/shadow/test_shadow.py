@@ -105,6 +105,7 @@ async def pictures() -> AsyncIterator[tuple[str, Counter[str]]]:
     await runner.cleanup()
 
 
+@pytest.mark.soak
 async def test_a_share_of_the_posts_is_labelled_twice(stream: Stream, pictures: tuple[str, Counter[str]]) -> None:
     """The chosen posts and no others have labels of the second checkpoint, made of the very bytes of the live ones.
 
