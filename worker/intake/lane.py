@@ -41,6 +41,7 @@ from worker.broker.group_offsets import committed_offset, oldest_offset
 from worker.broker.positions import name_of
 from worker.broker.transaction import BROKEN, GroupOffset, commit, stop
 from worker.errors import FatalError, LaneError
+from worker.intake.credit import Credit
 from worker.intake.journal import Care, Caution, Journal
 from worker.intake.room import Room
 from worker.intake.window import Waiting, Window, item_of, written_at
@@ -50,10 +51,6 @@ from worker.telemetry.metrics import GAPS_REFUSED
 log = structlog.get_logger(__name__)
 
 _UNKNOWN = -1
-# Records that a lane may have in flight at first. A death leaves no more suspects than the stream needed.
-_FIRST_CREDIT = 64
-_CREDIT_SECONDS = 2.0
-_TICK_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +121,8 @@ class Lane:
         self._admin = admin
         self._on_failure = on_failure
         self._caution = Caution.at_claim(None, worker=terms.worker, offset=0, end=0, in_flight=terms.window)
-        self._credit = min(_FIRST_CREDIT, terms.window)
-        self._allowed = self._credit
+        self._credit = Credit(terms.window)
         self._covered = False
-        self._was_full = False
         self._cutting = False
         self._window = Window()
         self._quiet = asyncio.Event()
@@ -157,7 +152,7 @@ class Lane:
         if offset >= self.until:
             self._end_reached.set()
             return
-        await self._note(lambda caution: caution.at_rest(self._credit))  # 4
+        await self._note(lambda caution: caution.at_rest(self._credit.standing))  # 4
         try:
             self._consumer.seek(self.source, offset)  # 5
             self._next_offset = offset
@@ -228,7 +223,8 @@ class Lane:
         for item in items:
             item.lane = self
         self._window.add(items)
-        self._was_full |= not careful and not self.room
+        if not careful and not self.room:
+            self._credit.note_full()
         self._quiet.clear()
         self._terms.room.take(items)
         care = self._caution.care
@@ -244,7 +240,7 @@ class Lane:
         """Records that may be accepted now: the standing note covers no more, and a careful lane has one step."""
         if not self.accepting or (self._careful and len(self._window)):
             return 0
-        return self._allowed - len(self._window)
+        return self._credit.allowed - len(self._window)
 
     def touch(self, items: Sequence[Item]) -> list[Item]:
         """Note that items are worked on; return those of them that are not over."""
@@ -353,11 +349,10 @@ class Lane:
             async with self._transaction:
                 careful = self._careful
                 caution = self._caution.after(last.offset + 1, len(items))
-                credit = self._next_credit(len(items))
-                # Both the note that stands and the one that is under way must cover what is accepted meanwhile.
-                self._allowed = min(self._credit, credit + len(items))
+                credit = self._credit.next(held=len(self._window), settled=len(items), since=self.moved_at)
                 await self._commit(records, last.offset + 1, caution.at_rest(credit))
-                self._caution, self._credit, self._allowed = caution, credit, credit
+                self._caution = caution
+                self._credit.stands(credit)
                 # In the same tick as the answer: nothing is accepted beyond what the standing note covers.
                 over = self._window.settle(len(items))
             self.moved_at, self.settled_timestamp = time.monotonic(), written_at(last)
@@ -367,20 +362,6 @@ class Lane:
         except (*BROKEN, IllegalStateError) as error:
             self._break(error)
             raise LaneError(f"{name_of(self.source)}: {error!r}") from error
-
-    def _next_credit(self, settled: int) -> int:
-        """Return the credit of the next note: what the lane settles within `_CREDIT_SECONDS`, by doubling and halving.
-
-        So a slow model leaves few suspects, and a fast one is not held up. Never fewer than is left in the window.
-        """
-        full, self._was_full = self._was_full, False
-        wanted = self._credit
-        soon = _CREDIT_SECONDS * settled / max(time.monotonic() - self.moved_at, _TICK_SECONDS)
-        if full and soon >= self._credit:
-            wanted = min(2 * self._credit, self._terms.window)
-        elif min(len(self._window), soon) < self._credit // 4:
-            wanted = max(self._credit // 2, min(_FIRST_CREDIT, self._terms.window))
-        return max(wanted, len(self._window) - settled)
 
     def _let_go(self, over: list[Item], *, dropped: bool = False) -> None:
         if not len(self._window):
