@@ -19,6 +19,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
+from worker.settings import KafkaSettings
+
 TASKS = ("sentiment", "sarcasm", "offensiveness")
 Position = tuple[int, int]
 
@@ -103,6 +105,17 @@ class Stream:
     def label_topic(self, task: str) -> str:
         """The topic of a task."""
         return f"{self.name}.labels.{task}"
+
+    @property
+    def kafka_settings(self) -> KafkaSettings:
+        """What its workers and commands are told of Kafka."""
+        return KafkaSettings(
+            bootstrap_servers=self.servers.kafka,
+            group_id=self.name,
+            posts_topic=self.posts,
+            dead_letter_topic=self.dead,
+            routes={task: self.label_topic(task) for task in TASKS},
+        )
 
     def environment(self, **settings: str) -> dict[str, str]:
         """Return a worker's settings; keyword names are written `KAFKA__GROUP_ID`."""

@@ -13,7 +13,6 @@ from tests.worker.system import TASKS, Stream, post
 from worker.broker.ranges import parse_bound
 from worker.commands.audit.command import Request
 from worker.commands.audit.terms import Terms
-from worker.settings import KafkaSettings
 
 OURS, OTHER = "sha256:" + "0" * 64, "sha256:" + "f" * 64
 # What one partition of posts holds: two posts, no post, a deletion, an event that is none, a post. The producer's
@@ -130,11 +129,6 @@ async def stand(stream: Stream, offsets: dict[int, int]) -> None:
 
 def request(stream: Stream, *, start: str = "earliest", progress: str | None = None) -> Request:
     """Return what the options of the command would ask for: a process for each costs seconds."""
-    kafka = KafkaSettings(
-        bootstrap_servers=stream.servers.kafka,
-        group_id=stream.name,
-        posts_topic=stream.posts,
-        dead_letter_topic=stream.dead,
-        routes={task: stream.label_topic(task) for task in TASKS},
+    return Request(
+        Terms(stream.kafka_settings, frozenset({OURS}), PostReader()), parse_bound(start), progress, 1000, as_json=True
     )
-    return Request(Terms(kafka, frozenset({OURS}), PostReader()), parse_bound(start), progress, 1000, as_json=True)

@@ -6,11 +6,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from tests.worker.system import TASKS, Stream, headers_of
+from tests.worker.system import Stream, headers_of
 from worker.broker.ranges import parse_bound
 from worker.commands.dead_letters.question import Question
 from worker.commands.dead_letters.selecting import Selection
-from worker.settings import KafkaSettings
 
 
 @dataclass
@@ -98,11 +97,11 @@ def question(
     **selection: Sequence[str],
 ) -> Question:
     """Return what the options of a command would ask for: a process for each costs seconds."""
-    kafka = KafkaSettings(
-        bootstrap_servers=stream.servers.kafka,
-        group_id=stream.name,
-        posts_topic=stream.posts,
-        dead_letter_topic=stream.dead,
-        routes={task: stream.label_topic(task) for task in TASKS},
+    return Question(
+        stream.kafka_settings,
+        Selection(**selection),
+        parse_bound(start),
+        parse_bound(end),
+        frozenset(partitions),
+        limit,
     )
-    return Question(kafka, Selection(**selection), parse_bound(start), parse_bound(end), frozenset(partitions), limit)

@@ -17,7 +17,7 @@ from worker.commands.forget.entries import Digests
 from worker.errors import FatalError
 from worker.labelling.cache.covering import cover, secret_of
 from worker.labelling.cache.redis_cache import RedisCache, content_key
-from worker.settings import KafkaSettings, RedisSettings, Settings
+from worker.settings import RedisSettings, Settings
 
 ID, TEXT, READ = "p-forget", "words to be forgotten", "HELLO"
 DIGESTS = Digests("sha256:embedding", "sha256:reader")
@@ -26,14 +26,7 @@ PICTURE = drawn_picture(READ)
 
 def settings(stream: Stream) -> Settings:
     """Return the workers' settings."""
-    kafka = KafkaSettings(
-        bootstrap_servers=stream.servers.kafka,
-        group_id=stream.name,
-        posts_topic=stream.posts,
-        dead_letter_topic=stream.dead,
-        routes={task: stream.label_topic(task) for task in TASKS},
-    )
-    return Settings(kafka=kafka, redis=RedisSettings(url=stream.servers.redis))
+    return Settings(kafka=stream.kafka_settings, redis=RedisSettings(url=stream.servers.redis))
 
 
 def wanted(*ids: str, **changes: bool) -> Wanted:
