@@ -114,7 +114,9 @@ ALLOWED: dict[str, set[str]] = {
         "worker/telemetry",
     },
     "worker/labelling/speed.py": {"worker/labelling", "worker/telemetry"},
-    "worker/output": {"mmorient/__init__.py", "schemas", "worker/telemetry"},
+    "worker/policies": {"mmorient/__init__.py"},
+    "worker/output": {"mmorient/__init__.py", "schemas", "worker/policies", "worker/telemetry"},
+    "worker/control": {"worker/broker", "worker/output", "worker/policies", "worker/telemetry"},
     "worker/isolation": {"worker/labelling", "worker/labelling/cache", "worker/labelling/sandbox"},
     "worker/shadow": {
         "mmorient/__init__.py",
@@ -135,6 +137,7 @@ ALLOWED: dict[str, set[str]] = {
         "mmorient/__init__.py",
         "schemas",
         "worker/broker",
+        "worker/control",
         "worker/intake",
         "worker/isolation",
         "worker/labelling",
@@ -151,6 +154,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/app.py",
         "worker/broker",
         "worker/commands/stack",
+        "worker/policies",
         "worker/telemetry",
     },
     "worker/commands/audit": {
