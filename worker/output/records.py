@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from schemas import DeadLetter, ModelStamp
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import DELETION, Headers, Item, OutgoingRecord
+from worker.output.decision_records import DecisionRecords
 from worker.output.label_bytes import LabelBytes
 
 # Commands that only read dead letters import this too, and torch takes seconds.
@@ -49,6 +50,7 @@ class RecordBuilder:
         stamp: which model labelled.
         forward_tombstones: whether a deletion is written to the label topics, too.
         group_id: of the worker; None writes none.
+        decisions: makes the records of decisions; None for none.
         now: current time, for `ce_time`.
     """
 
@@ -62,6 +64,7 @@ class RecordBuilder:
         max_label_bytes: int | None = None,
         forward_tombstones: bool = False,
         group_id: str | None = None,
+        decisions: DecisionRecords | None = None,
         now: Callable[[], datetime] = _now,
     ) -> None:
         tasks_by_topic: dict[str, list[str]] = {}
@@ -75,6 +78,7 @@ class RecordBuilder:
         self._bytes = LabelBytes(stamp)
         self._forward_tombstones = forward_tombstones
         self._group = None if group_id is None else group_id.encode()
+        self._decisions = decisions
         self._now = now
 
     def records(self, items: Sequence[Item]) -> list[OutgoingRecord]:
@@ -105,7 +109,8 @@ class RecordBuilder:
         record = item.record
         if not self._forward_tombstones or record.key is None:
             return []
-        return [OutgoingRecord(topic, record.key, None, carried(record.headers)) for topic, *_ in self._topics]
+        topics = [topic for topic, *_ in self._topics] + ([] if self._decisions is None else [self._decisions.topic])
+        return [OutgoingRecord(topic, record.key, None, carried(record.headers)) for topic in topics]
 
     def _labels(self, item: Item, post: "ParsedPost", labels: "PostLabels", time: bytes) -> list[OutgoingRecord]:
         record, about, made = item.record, self._bytes.about(item, post, labels), []
@@ -128,6 +133,8 @@ class RecordBuilder:
                 *passed_on,
             ]
             made.append(OutgoingRecord(topic, record.key, value, headers))
+        if self._decisions is not None:
+            made += self._decisions.of(item, post.id, labels, about, like=made[-1])
         return made
 
     def _dead_letters(self, item: Item, rejection: InvalidRecordError) -> list[OutgoingRecord]:

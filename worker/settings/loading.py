@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import SettingsError
 from worker.secrets import is_secret
-from worker.settings.kafka import KafkaSettings
+from worker.settings.kafka import DECISIONS_TOPIC, KafkaSettings
 from worker.settings.labelling import BatchSettings, GuardSettings, ThresholdSettings
 from worker.settings.media import MediaSettings
 from worker.settings.observing import DriftSettings, ShadowSettings, TraceSettings
@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     graph_context: Literal["bank", "self"] = Field(
         "bank", description="the posts that a post is compared with; stamped on every label"
     )
+    policies: Path | None = Field(
+        None, description="folder of *.toml whose rules make labels into decisions; unset: none, or those published"
+    )
     thresholds: ThresholdSettings = ThresholdSettings()
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
@@ -61,7 +64,7 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
         SettingsError: a value cannot be used; the message is one line that names the variable.
     """
     try:
-        return Settings(**(options or {}))
+        return with_decisions(Settings(**(options or {})))
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "__".join(str(part).upper() for part in first["loc"])
@@ -75,6 +78,23 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
         if type(error).__name__ != "SettingsError":
             raise
         raise SettingsError(str(error)) from error
+
+
+def with_decisions(settings: Settings) -> Settings:
+    """Return settings whose policies have a topic for their decisions.
+
+    Raises:
+        SettingsError: the topic is another one's.
+    """
+    if settings.policies is None or settings.kafka.decisions_topic is not None:
+        return settings
+    kafka = settings.kafka.model_copy(update={"decisions_topic": DECISIONS_TOPIC})
+    try:
+        KafkaSettings.model_validate(kafka)
+    except ValidationError as error:
+        said = _plain(error.errors()[0]["msg"])
+        raise SettingsError(f"MODERATE_KAFKA__DECISIONS_TOPIC: {said} (unset: {DECISIONS_TOPIC})") from error
+    return settings.model_copy(update={"kafka": kafka})
 
 
 def in_the_open(settings: BaseModel) -> dict[str, Any]:
