@@ -173,6 +173,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/intake",
         "worker/isolation",
         "worker/labelling/speed.py",
+        "worker/policies",
         "worker/telemetry",
     },
     "worker/commands/dead_letters": {"schemas", "worker/broker", "worker/commands", "worker/output"},
@@ -221,6 +222,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/output",
     },
     "worker/commands/offsets": {"worker/broker", "worker/commands", "worker/output"},
+    "worker/commands/policies": {"worker/broker", "worker/commands", "worker/control", "worker/policies"},
     "worker": {
         "mmorient/commands",
         "worker/commands",
@@ -234,6 +236,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/commands/import_archive",
         "worker/commands/labels",
         "worker/commands/offsets",
+        "worker/commands/policies",
         "worker/commands/stack",
     },
 }

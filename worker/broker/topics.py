@@ -33,10 +33,15 @@ async def no_such_topic(admin: AIOKafkaAdminClient, topic: str, settings: KafkaS
     return FatalError(f"topic {topic} does not exist{meant}: `{_CREATE}{chosen}` makes it")
 
 
+def answer_topics(settings: KafkaSettings) -> list[str]:
+    """Return the topics of what is said of labelled posts: labels, and decisions where they are on."""
+    decisions = [] if settings.decisions_topic is None else [settings.decisions_topic]
+    return [*dict.fromkeys(settings.routes.values()), *decisions]
+
+
 def output_topics(settings: KafkaSettings) -> list[str]:
     """Return the topics that the worker writes to."""
-    decisions = [] if settings.decisions_topic is None else [settings.decisions_topic]
-    return [*dict.fromkeys(settings.routes.values()), *decisions, settings.dead_letter_topic]
+    return [*answer_topics(settings), settings.dead_letter_topic]
 
 
 def shadow_topics(settings: Settings) -> dict[str, str]:
