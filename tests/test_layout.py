@@ -162,7 +162,9 @@ ALLOWED: dict[str, set[str]] = {
         "schemas",
         "worker/broker",
         "worker/commands",
+        "worker/control",
         "worker/output",
+        "worker/policies",
         "worker/telemetry",
     },
     "worker/commands/backfill": {
