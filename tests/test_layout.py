@@ -187,7 +187,13 @@ ALLOWED: dict[str, set[str]] = {
         "worker/output",
     },
     "worker/commands/diff/read": {"mmorient/__init__.py", "mmorient/files", "worker/broker"},
-    "worker/commands/diff/compare": {"mmorient/__init__.py", "schemas", "worker/commands", "worker/commands/diff/read"},
+    "worker/commands/diff/compare": {
+        "mmorient/__init__.py",
+        "schemas",
+        "worker/commands",
+        "worker/commands/diff/read",
+        "worker/policies",
+    },
     "worker/commands/diff/show": {"worker/commands", "worker/commands/diff/compare"},
     "worker/commands/diff": {
         "mmorient/__init__.py",
@@ -197,6 +203,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/commands/diff/compare",
         "worker/commands/diff/read",
         "worker/commands/diff/show",
+        "worker/policies",
     },
     "worker/commands/doctor": {
         "mmorient/__init__.py",
