@@ -158,11 +158,11 @@ def _counts(policies: Policies, outcomes: Iterable[Outcome]) -> dict[str, object
 def _print(policies: Policies, outcomes: list[Outcome], *, whether_labels: bool) -> None:
     shadows = sum(rule.shadow for rule in policies.rules)
     click.echo(f"version  {policies.version}")
-    click.echo(f"rules    {len(policies.rules)}, of which {shadows} shadow")
+    click.echo(f"rules    {len(policies.rules)}, shadow: {shadows}")
     if not whether_labels:
         return
     counts: dict[str, Any] = _counts(policies, outcomes)
-    click.echo(f"posts    {counts['posts']:,}, of which {counts['decided']:,} have a decision")
+    click.echo(f"posts    {counts['posts']:,}, with a decision: {counts['decided']:,}")
     width = max([len(name) for part in ("decisions", "rules", "shadows") for name in counts[part]], default=0)
     for title, part in (("decision", counts["decisions"]), ("rule in force", counts["rules"])):
         if part:

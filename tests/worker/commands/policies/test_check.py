@@ -62,7 +62,7 @@ def test_a_policy_is_read_without_labels(moderate_here: ModerateHere, folder: Pa
     """Its version and how many rules it has; what is wrong is one line and exit code 2."""
     ended = moderate_here("policies", "check", folder)
     assert ended.code == 0
-    assert "rules    3, of which 1 shadow" in ended.output
+    assert "rules    3, shadow: 1" in ended.output
     (folder / "rules.toml").write_text(RULES.replace("offensiveness", "offensivenes"), encoding="utf-8")
     ended = moderate_here("policies", "check", folder)
     assert (ended.code, ended.errors.count("\n")) == (2, 1)
@@ -85,7 +85,7 @@ def test_lines_of_mmorient_label_with_the_communities_of_posts(
     assert counts["rules"] == {"review": 1, "review-games": 0}
     assert counts["shadows"] == {"lower": {"adds": 1, "removes": 0, "same": 1}}
     assert (
-        "5, of which 1 have a decision"
+        "5, with a decision: 1"
         in moderate_here("policies", "check", folder, "-", *options[:2], given=lines.encode()).output
     )
 
@@ -116,6 +116,6 @@ def test_lines_that_are_no_labels_are_named(moderate_here: ModerateHere, folder:
     ended = moderate_here("policies", "check", folder, file)
     assert ended.code == 1
     assert ended.errors == "moderate: 5 lines were no labels: 2, 3, 4, 5, 7\n"
-    assert "posts    1, of which 1 have a decision" in ended.output
+    assert "posts    1, with a decision: 1" in ended.output
     missing = moderate_here("policies", "check", folder, tmp_path / "none.jsonl")
     assert (missing.code, missing.errors) == (1, f"moderate: {tmp_path / 'none.jsonl'}: No such file or directory\n")
