@@ -173,7 +173,6 @@ BY_HAND = (
     _row("missing", "moderate run --policies empty", WRONG, "MODERATE_POLICIES: no *.toml in empty"),
     _row("mistyped", "moderate run --policies policies", WRONG, "policies/rules.toml:1: rule 'review'", "did you mean 'offensiveness'?"),
     _row("contradicting", "moderate run --kafka-decisions-topic posts", WRONG, "each have a topic of their own"),
-    _row("contradicting", "moderate run --policies policies --kafka-routes {\"sarcasm\":\"decisions\"}", WRONG, "MODERATE_KAFKA__DECISIONS_TOPIC"),
     _row("mistyped", "moderate policies check policies", WRONG, "policies/rules.toml:1", "task 'offensivenes' is unknown"),
     _row("missing", "moderate policies check nowhere", WRONG, "there is no folder nowhere"),
     _row("missing", "moderate policies check quiet none.jsonl", FAILED, "none.jsonl: No such file"),

@@ -55,6 +55,7 @@ class DecisionRecords:
         """
         policies = self._current.policies
         outcome = policies.decide(about.get("community"), labels.tasks)
+        self._made.pop(item, None)
         if outcome.decisions or outcome.shadows:
             self._made[item] = outcome
         if not outcome.decisions:
