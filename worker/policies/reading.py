@@ -12,7 +12,6 @@ from worker.policies.canonical import said_of
 from worker.policies.policies import Policies
 from worker.policies.rule import Rule
 from worker.settings import Settings
-from worker.variables import nearest_of
 
 _MOST_BYTES = 1024 * 1024
 _TABLE = "rule"
@@ -54,10 +53,9 @@ def _rules_of(file: Path) -> Iterator[tuple[str, Rule]]:
         found = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{file}: {error}") from error
-    for name in found:
-        if name != _TABLE:
-            near = nearest_of(name, [_TABLE])
-            raise SettingsError(f"{file}: {name!r} is unknown; rules stand under [[{near or _TABLE}]]")
+    for key in found:
+        if key != _TABLE:
+            raise SettingsError(f"{file}: {key!r} is unknown; rules stand under [[{_TABLE}]]")
     entries = found.get(_TABLE, [])
     if not isinstance(entries, list):
         raise SettingsError(f"{file}: [rule] is one table, rules stand under [[rule]]")

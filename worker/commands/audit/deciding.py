@@ -9,7 +9,7 @@ from worker.commands.audit.terms import Fault, PolicyTerms
 from worker.errors import SettingsError
 from worker.policies.canonical import loads
 from worker.policies.policies import Decided, Policies
-from worker.policies.published_labels import answers_of, community_of
+from worker.policies.published_labels import PublishedAnswer, answers_of, community_of
 
 # What a decision says of itself, without what it says of its post.
 _FIELDS = ("decision", "rule", "task", "label", "probability", "threshold")
@@ -68,7 +68,8 @@ class DecisionJudge:
 
 
 def _worked_out(policies: Policies, labels: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    answers, community = {}, None
+    answers: dict[str, PublishedAnswer] = {}
+    community: str | None = None
     for label in labels:
         answers |= answers_of(label)
         community = community or community_of(label)
