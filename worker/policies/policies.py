@@ -1,5 +1,6 @@
 """Rules that decide: from a post's community and the probabilities of its labels to decisions, and nothing else."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,16 +74,42 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class _Line:
+    """A rule as it is held against a post, without a look at anything that is the same for every post.
+
+    Attributes:
+        threshold: Infinity where the rule says never.
+    """
+
+    rule: Rule
+    task: str
+    label: str
+    is_degree: bool
+    threshold: float
+
+    @classmethod
+    def of(cls, rule: Rule) -> "_Line":
+        threshold = math.inf if isinstance(rule.threshold, str) else rule.threshold
+        return cls(rule, rule.task, rule.label, rule.is_degree, threshold)
+
+    def probability(self, labels: Mapping[str, Answer]) -> float:
+        """Return what the labels say; less than any threshold where they say nothing."""
+        answer = labels.get(self.task)
+        scored: Scored | None = answer if answer is None or not self.is_degree else answer.intensity
+        return -1.0 if scored is None else scored.probabilities.get(self.label, -1.0)
+
+
+@dataclass(frozen=True, slots=True)
 class _InForce:
     """The rules for the posts of one community.
 
     Attributes:
         active: One a group at most, by priority.
-        shadows: Each with what is in force without it, and with it.
+        shadows: Each with the threshold of what is in force without it (infinity for nothing), and with it.
     """
 
-    active: tuple[Rule, ...]
-    shadows: tuple[tuple[Rule, Rule | None, Rule], ...]
+    active: tuple[_Line, ...]
+    shadows: tuple[tuple[_Line, float, float], ...]
 
 
 class Policies:
@@ -123,9 +150,9 @@ class Policies:
         """
         force = self._in_force(community)
         decisions = tuple(
-            Decided(rule, probability)
-            for rule in force.active
-            if (probability := _probability(rule, labels)) is not None and _reaches(rule, probability)
+            Decided(line.rule, probability)
+            for line in force.active
+            if (probability := line.probability(labels)) >= line.threshold
         )
         return Outcome(decisions, tuple(_changes(force, labels))) if force.shadows else Outcome(decisions)
 
@@ -159,16 +186,14 @@ class Policies:
         for rule in matching:
             if not rule.shadow:
                 first.setdefault(rule.group, rule)
-        shadows = [
-            (rule, without, rule if without is None or rule.width <= without.width else without)
-            for rule in matching
-            if rule.shadow
-            for without in (first.get(rule.group),)
-        ]
-        return _InForce(
-            tuple(sorted(first.values(), key=lambda rule: (-rule.priority, rule.name))),
-            tuple(sorted(shadows, key=lambda shadow: shadow[0].name)),
-        )
+        shadows: list[tuple[_Line, float, float]] = []
+        for rule in sorted((rule for rule in matching if rule.shadow), key=lambda rule: rule.name):
+            line, active = _Line.of(rule), first.get(rule.group)
+            without = math.inf if active is None else _Line.of(active).threshold
+            takes_its_place = active is None or rule.width <= active.width
+            shadows.append((line, without, line.threshold if takes_its_place else without))
+        active_ones = sorted(first.values(), key=lambda rule: (-rule.priority, rule.name))
+        return _InForce(tuple(map(_Line.of, active_ones)), tuple(shadows))
 
     def _matches(self, rule: Rule, community: str | None) -> bool:
         if rule.community == EVERYWHERE:
@@ -188,22 +213,9 @@ def _refuse_what_never_decides(rules: Sequence[Rule]) -> None:
 
 
 def _changes(force: _InForce, labels: Mapping[str, Answer]) -> Iterable[ShadowChange]:
-    for shadow, without, with_it in force.shadows:
-        probability = _probability(shadow, labels)
-        if probability is None:
-            continue
+    for line, without, with_it in force.shadows:
         # Rules of a group look at the same probability.
-        now = without is not None and _reaches(without, probability)
-        then = _reaches(with_it, probability)
+        probability = line.probability(labels)
+        now, then = probability >= without, probability >= with_it
         if now or then:
-            yield ShadowChange(shadow, "same" if now and then else "adds" if then else "removes")
-
-
-def _probability(rule: Rule, labels: Mapping[str, Answer]) -> float | None:
-    answer = labels.get(rule.task)
-    scored: Scored | None = answer if answer is None or not rule.is_degree else answer.intensity
-    return None if scored is None else scored.probabilities.get(rule.label)
-
-
-def _reaches(rule: Rule, probability: float) -> bool:
-    return not isinstance(rule.threshold, str) and probability >= rule.threshold
+            yield ShadowChange(line.rule, "same" if now and then else "adds" if then else "removes")
