@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tests.worker.policies.rules import rule
-from tests.worker.system import Stream
+from tests.worker.system import Servers, Stream
 from worker.broker.clients import KafkaLinks
 from worker.broker.topics import create_control_topic
 from worker.broker.transaction import write
+from worker.commands.stack.kafka import KafkaRecipe
+from worker.commands.stack.server import Server
 from worker.control.published import Published
 from worker.control.topic import ControlTopic, Values
 from worker.errors import FatalError, SettingsError
@@ -125,3 +128,31 @@ def test_what_cannot_be_used_changes_nothing() -> None:
     assert sample("moderate_policies_taken_total", result="refused") == before + 3
     published.take(dumps([]))
     assert published.current.policies == Policies()
+
+
+@pytest.mark.soak
+async def test_a_broker_that_dies_and_comes_back_is_followed_on(tmp_path: Path) -> None:
+    """What is published behind its return is told once; what was told before is not told again."""
+    broker = Server(KafkaRecipe(), tmp_path / "broker")
+    await asyncio.to_thread(broker.up, lambda _: None)
+    async with AsyncExitStack() as stack:
+        stack.callback(broker.kill)
+        stream = Stream(Servers(broker.address or "", ""), "restart", tmp_path, stack)
+        async with connected(stream) as (links, admin):
+            await create_control_topic(admin, "policies", replication_factor=1)
+            control = ControlTopic(links, "policies")
+            await control.first(admin)
+        told: asyncio.Queue[Values] = asyncio.Queue()
+        following = asyncio.create_task(control.follow(told.put_nowait))
+        stack.callback(following.cancel)
+        await put(links, "policies", (b"a", b"1"))
+        async with asyncio.timeout(10):
+            assert await told.get() == {b"a": b"1"}
+        broker.kill()
+        await asyncio.sleep(3)
+        assert not following.done()
+        await asyncio.to_thread(broker.up, lambda _: None)
+        await put(links, "policies", (b"a", b"2"))
+        async with asyncio.timeout(30):
+            assert await told.get() == {b"a": b"2"}
+        assert told.empty()
