@@ -162,6 +162,7 @@ DECISIONS = [
         24,
         hidden=("Time",),
         height=5,
+        alerts=("ModerationPoliciesDiffer",),
     ),
 ]
 
