@@ -9,7 +9,7 @@ import msgspec
 from schemas import Decision
 from worker.items import Item, OutgoingRecord
 from worker.policies.current import Current
-from worker.policies.policies import Decided, Outcome
+from worker.policies.policies import Outcome
 from worker.telemetry.metrics import DECISIONS, SHADOW_DECISIONS
 
 # Commands that only read dead letters import this too, and torch takes seconds.
@@ -64,7 +64,7 @@ class DecisionRecords:
         value = _ENCODER.encode(
             {
                 "post_id": post_id,
-                "decisions": [_fields(one) for one in outcome.decisions],
+                "decisions": [one.fields() for one in outcome.decisions],
                 **{name: about[name] for name in _BEFORE if name in about},
                 "policy": {"version": policies.version},
                 **{name: about[name] for name in _BEHIND},
@@ -100,15 +100,3 @@ class DecisionRecords:
             return _OTHER
         self._counted.add(rule)
         return rule
-
-
-def _fields(one: Decided) -> dict[str, Any]:
-    rule = one.rule
-    return {
-        "decision": rule.decision,
-        "rule": rule.name,
-        "task": rule.task,
-        "label": rule.label,
-        "probability": one.probability,
-        "threshold": rule.threshold,
-    }

@@ -46,6 +46,18 @@ class Decided:
     rule: Rule
     probability: float
 
+    def fields(self) -> dict[str, str | float]:
+        """Return it as a record of decisions says it (`schemas.Decided`)."""
+        rule = self.rule
+        return {
+            "decision": rule.decision,
+            "rule": rule.name,
+            "task": rule.task,
+            "label": rule.label,
+            "probability": self.probability,
+            "threshold": rule.threshold,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class ShadowChange:

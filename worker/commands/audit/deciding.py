@@ -4,15 +4,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from schemas import Decided
 from worker.broker.positions import Position
 from worker.commands.audit.terms import Fault, PolicyTerms
 from worker.errors import SettingsError
 from worker.policies.canonical import loads
-from worker.policies.policies import Decided, Policies
+from worker.policies.policies import Policies
 from worker.policies.published_labels import PublishedAnswer, answers_of, community_of
 
-# What a decision says of itself, without what it says of its post.
-_FIELDS = ("decision", "rule", "task", "label", "probability", "threshold")
+# What a decision says of itself; a later version may say more.
+_FIELDS = tuple(Decided.model_fields)
 
 
 class DecisionJudge:
@@ -73,20 +74,13 @@ def _worked_out(policies: Policies, labels: Iterable[Mapping[str, Any]]) -> list
     for label in labels:
         answers |= answers_of(label)
         community = community or community_of(label)
-    return [_fields(one) for one in policies.decide(community, answers).decisions]
-
-
-def _fields(one: Decided) -> dict[str, Any]:
-    rule = one.rule
-    values = (rule.decision, rule.name, rule.task, rule.label, one.probability, rule.threshold)
-    return dict(zip(_FIELDS, values, strict=True))
+    return [one.fields() for one in policies.decide(community, answers).decisions]
 
 
 def _said(value: Mapping[str, Any]) -> object:
     decisions = value.get("decisions")
     if not isinstance(decisions, list):
         return decisions
-    # A later version may say more.
     return [{name: one.get(name) for name in _FIELDS} if isinstance(one, dict) else one for one in decisions]
 
 

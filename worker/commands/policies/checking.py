@@ -118,17 +118,7 @@ def _object(line: str) -> dict[str, Any] | None:
 
 def _fields(outcome: Outcome) -> dict[str, object]:
     return {
-        "decisions": [
-            {
-                "decision": one.rule.decision,
-                "rule": one.rule.name,
-                "task": one.rule.task,
-                "label": one.rule.label,
-                "probability": one.probability,
-                "threshold": one.rule.threshold,
-            }
-            for one in outcome.decisions
-        ],
+        "decisions": [one.fields() for one in outcome.decisions],
         "shadows": [{"rule": one.rule.name, "change": one.change} for one in outcome.shadows],
     }
 
