@@ -130,6 +130,7 @@ def test_what_cannot_be_used_changes_nothing() -> None:
     assert published.current.policies == Policies()
 
 
+@pytest.mark.server
 @pytest.mark.soak
 async def test_a_broker_that_dies_and_comes_back_is_followed_on(tmp_path: Path) -> None:
     """What is published behind its return is told once; what was told before is not told again."""
