@@ -150,9 +150,11 @@ ALLOWED: dict[str, set[str]] = {
         "mmorient/__init__.py",
         "worker/app.py",
         "worker/broker",
+        "worker/commands/processes.py",
         "worker/commands/stack",
         "worker/telemetry",
     },
+    "worker/commands/processes.py": {"worker/labelling/sandbox"},
     "worker/commands/audit": {
         "mmorient/__init__.py",
         "schemas",
