@@ -83,8 +83,8 @@ class Processes:
     async def run(self) -> int:
         """Run them until `stop`, SIGTERM or Ctrl-C; return the exit code."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self.stop)
         count = self._settings.processes
         log.info("processes_started", processes=count, first_port=self._settings.http.port)
         async with asyncio.TaskGroup() as group:
