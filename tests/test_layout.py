@@ -153,10 +153,12 @@ ALLOWED: dict[str, set[str]] = {
         "mmorient/__init__.py",
         "worker/app.py",
         "worker/broker",
+        "worker/commands/processes.py",
         "worker/commands/stack",
         "worker/policies",
         "worker/telemetry",
     },
+    "worker/commands/processes.py": {"worker/labelling/sandbox"},
     "worker/commands/audit": {
         "mmorient/__init__.py",
         "schemas",

@@ -298,6 +298,7 @@ def _terms(settings: Settings, room: Room, *, bounded: bool) -> LaneTerms:
         timeout_seconds=kafka.transaction_timeout_seconds,
         window=settings.batch.window,
         room=room,
+        wait_seconds=1.2 * settings.media.timeout_seconds,
         bounded=bounded,
     )
 

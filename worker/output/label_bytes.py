@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
 _ENCODER = msgspec.json.Encoder()
 _MOMENT = TypeAdapter(datetime)
-_LABEL = str(Label.model_fields["schema_"].default)
-_LABEL_SET = str(LabelSet.model_fields["schema_"].default)
+
+
+def _inside(values: dict[str, Any]) -> bytes:
+    """Return an object of JSON without its braces."""
+    return _ENCODER.encode(values)[1:-1]
+
+
+_LABEL = _inside({"schema": Label.model_fields["schema_"].default})
+_LABEL_SET = _inside({"schema": LabelSet.model_fields["schema_"].default})
 
 
 class LabelBytes:
@@ -30,8 +37,8 @@ class LabelBytes:
     def __init__(self, stamp: ModelStamp) -> None:
         self._stamp = msgspec.Raw(stamp.model_dump_json().encode())
 
-    def about(self, item: Item, post: "ParsedPost", labels: "PostLabels") -> dict[str, Any]:
-        """Return what all labels of a post say alike, in the order of their fields."""
+    def about(self, item: Item, post: "ParsedPost", labels: "PostLabels") -> bytes:
+        """Return what all labels of a post say alike, in the order of their fields, without the braces around it."""
         record = item.record
         about: dict[str, Any] = {
             "modalities": labels.modalities,
@@ -45,17 +52,17 @@ class LabelBytes:
             about["created_at"] = msgspec.Raw(_MOMENT.dump_json(created_at))
         about["model"] = self._stamp
         about["source"] = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-        return about
+        return _inside(about)
 
-    def label(self, post_id: str, task: str, answer: "TaskLabel", about: dict[str, Any]) -> bytes:
+    def label(self, post_id: str, task: str, answer: "TaskLabel", about: bytes) -> bytes:
         """Return the value of a record that has one task."""
         own = {"post_id": post_id, "task": task, **_answer(answer)}
-        return _ENCODER.encode(own | about | {"schema": _LABEL})
+        return b"{%b,%b,%b}" % (_inside(own), about, _LABEL)
 
-    def label_set(self, post_id: str, tasks: Sequence[str], labels: "PostLabels", about: dict[str, Any]) -> bytes:
+    def label_set(self, post_id: str, tasks: Sequence[str], labels: "PostLabels", about: bytes) -> bytes:
         """Return the value of a record that has several."""
         answers = {task: _answer(labels.tasks[task]) for task in tasks}
-        return _ENCODER.encode({"post_id": post_id, "labels": answers, **about, "schema": _LABEL_SET})
+        return b"{%b,%b,%b}" % (_inside({"post_id": post_id, "labels": answers}), about, _LABEL_SET)
 
 
 def _answer(answer: "TaskLabel") -> dict[str, Any]:

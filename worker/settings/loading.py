@@ -1,7 +1,7 @@
 """All settings, read once at the edge: from options, the environment (`MODERATE_…`) and `.env`, in that order."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,6 +26,9 @@ class Settings(BaseSettings):
 
     checkpoint: Path | None = Field(None, description="folder of the checkpoint; unset: the one shipped")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where torch runs")
+    processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="workers on this machine, which may share its device; the pages of each are a port higher"
+    )
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="arithmetic of the encoders; stamped on every label"
     )

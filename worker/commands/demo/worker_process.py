@@ -68,20 +68,23 @@ class WorkerProcess:
 
 
 @asynccontextmanager
-async def start_worker(environment: Mapping[str, str], *, port: int, log_path: Path) -> AsyncIterator[WorkerProcess]:
+async def start_worker(
+    environment: Mapping[str, str], *, port: int, log_path: Path, module: str = "worker"
+) -> AsyncIterator[WorkerProcess]:
     """Run a worker within the block.
 
     Args:
         environment: MODERATE_… settings.
         port: for its pages.
         log_path: where its log goes.
+        module: that is run.
     """
     settings = {**environment, "MODERATE_HTTP__PORT": str(port)}
     with log_path.open("wb") as log_file:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "worker",
+            module,
             "run",
             env={**os.environ, **settings},
             stdout=log_file,
