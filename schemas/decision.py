@@ -39,9 +39,9 @@ class Decision(BaseModel):
 
     post_id: str
     decisions: Annotated[tuple[Decided, ...], Field(min_length=1, description="those of the highest priority first")]
+    policy: PolicyStamp
     community: Community = None
     created_at: CreatedAt = None
-    policy: PolicyStamp
     model: ModelStamp
     source: Source
     schema_: Literal["decision/1"] = Field(default="decision/1", alias="schema")

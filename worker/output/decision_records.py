@@ -1,26 +1,22 @@
 """The record of what is decided on a labelled item, beside its labels; counted once it is committed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from schemas import Decision
 from worker.items import Item, OutgoingRecord
+from worker.output.label_bytes import LabelBytes, community_of, inside
 from worker.policies.current import Current
 from worker.policies.policies import Outcome
 from worker.telemetry.metrics import DECISIONS, SHADOW_DECISIONS
 
 # Commands that only read dead letters import this too, and torch takes seconds.
 if TYPE_CHECKING:
-    from mmorient import PostLabels
+    from mmorient import ParsedPost, PostLabels
 
-_ENCODER = msgspec.json.Encoder()
-_SCHEMA = str(Decision.model_fields["schema_"].default)
+_SCHEMA = inside({"schema": Decision.model_fields["schema_"].default})
 _TYPE = b"mm-orient.decision.v1"
-# As its labels have it, in this order.
-_BEFORE, _BEHIND = ("community", "created_at"), ("model", "source")
 _MOST_RULES_COUNTED = 1_000
 _OTHER = "other"
 
@@ -42,39 +38,35 @@ class DecisionRecords:
         self._counted: set[str] = set()
 
     def of(
-        self, item: Item, post_id: str, labels: "PostLabels", about: Mapping[str, Any], *, like: OutgoingRecord
+        self, item: Item, post: "ParsedPost", labels: "PostLabels", label_bytes: LabelBytes, *, like: OutgoingRecord
     ) -> list[OutgoingRecord]:
         """Return the record of an item's decisions; none where nothing is decided.
 
         Args:
             item: a labelled one.
-            post_id: of its post.
+            post: of it.
             labels: of it.
-            about: what all of its labels say alike.
+            label_bytes: writes what its labels say alike.
             like: one of its labels, with whose headers it goes.
         """
         policies = self._current.policies
-        outcome = policies.decide(about.get("community"), labels.tasks)
+        outcome = policies.decide(community_of(post), labels.tasks)
         self._made.pop(item, None)
         if outcome.decisions or outcome.shadows:
             self._made[item] = outcome
         if not outcome.decisions:
             return []
         record = item.record
-        value = _ENCODER.encode(
-            {
-                "post_id": post_id,
-                "decisions": [one.fields() for one in outcome.decisions],
-                **{name: about[name] for name in _BEFORE if name in about},
-                "policy": {"version": policies.version},
-                **{name: about[name] for name in _BEHIND},
-                "schema": _SCHEMA,
-            }
-        )
+        own = {
+            "post_id": post.id,
+            "decisions": [one.fields() for one in outcome.decisions],
+            "policy": {"version": policies.version},
+        }
+        value = b"{%b,%b,%b}" % (inside(own), label_bytes.whose(item, post), _SCHEMA)
         place = f"{record.topic}\0{record.partition}\0{record.offset}"
         identity = f"{place}\0decision\0{self._checkpoint}\0{policies.version}"
-        own = {"ce_id": blake2b(identity.encode(), digest_size=16).hexdigest().encode(), "ce_type": _TYPE}
-        headers = [(name, own.get(name, said)) for name, said in like.headers]
+        changed = {"ce_id": blake2b(identity.encode(), digest_size=16).hexdigest().encode(), "ce_type": _TYPE}
+        headers = [(name, changed.get(name, said)) for name, said in like.headers]
         return [OutgoingRecord(self.topic, record.key, value, headers)]
 
     def offer(self, items: Sequence[Item]) -> None:

@@ -18,13 +18,13 @@ _ENCODER = msgspec.json.Encoder()
 _MOMENT = TypeAdapter(datetime)
 
 
-def _inside(values: dict[str, Any]) -> bytes:
+def inside(values: dict[str, Any]) -> bytes:
     """Return an object of JSON without its braces."""
     return _ENCODER.encode(values)[1:-1]
 
 
-_LABEL = _inside({"schema": Label.model_fields["schema_"].default})
-_LABEL_SET = _inside({"schema": LabelSet.model_fields["schema_"].default})
+_LABEL = inside({"schema": Label.model_fields["schema_"].default})
+_LABEL_SET = inside({"schema": LabelSet.model_fields["schema_"].default})
 
 
 class LabelBytes:
@@ -39,30 +39,37 @@ class LabelBytes:
 
     def about(self, item: Item, post: "ParsedPost", labels: "PostLabels") -> bytes:
         """Return what all labels of a post say alike, in the order of their fields, without the braces around it."""
-        record = item.record
         about: dict[str, Any] = {
             "modalities": labels.modalities,
             "unavailable": [msgspec.Raw(one.model_dump_json().encode()) for one in item.unavailable_media()],
         }
         if item.reading is not None:
             about["reading"] = item.reading
-        if (community := _community(post)) is not None:
-            about["community"] = community
+        return inside(about | self._whose(item, post))
+
+    def whose(self, item: Item, post: "ParsedPost") -> bytes:
+        """Return the last part of `about`, which decisions say too: where and when, which model, where it stands."""
+        return inside(self._whose(item, post))
+
+    def _whose(self, item: Item, post: "ParsedPost") -> dict[str, Any]:
+        record, whose = item.record, dict[str, Any]()
+        if (community := community_of(post)) is not None:
+            whose["community"] = community
         if (created_at := _created_at(post)) is not None:
-            about["created_at"] = msgspec.Raw(_MOMENT.dump_json(created_at))
-        about["model"] = self._stamp
-        about["source"] = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-        return _inside(about)
+            whose["created_at"] = msgspec.Raw(_MOMENT.dump_json(created_at))
+        whose["model"] = self._stamp
+        whose["source"] = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        return whose
 
     def label(self, post_id: str, task: str, answer: "TaskLabel", about: bytes) -> bytes:
         """Return the value of a record that has one task."""
         own = {"post_id": post_id, "task": task, **_answer(answer)}
-        return b"{%b,%b,%b}" % (_inside(own), about, _LABEL)
+        return b"{%b,%b,%b}" % (inside(own), about, _LABEL)
 
     def label_set(self, post_id: str, tasks: Sequence[str], labels: "PostLabels", about: bytes) -> bytes:
         """Return the value of a record that has several."""
         answers = {task: _answer(labels.tasks[task]) for task in tasks}
-        return b"{%b,%b,%b}" % (_inside({"post_id": post_id, "labels": answers}), about, _LABEL_SET)
+        return b"{%b,%b,%b}" % (inside({"post_id": post_id, "labels": answers}), about, _LABEL_SET)
 
 
 def _answer(answer: "TaskLabel") -> dict[str, Any]:
@@ -73,7 +80,7 @@ def _answer(answer: "TaskLabel") -> dict[str, Any]:
     return said
 
 
-def _community(post: "ParsedPost") -> str | None:
+def community_of(post: "ParsedPost") -> str | None:
     """Return a post's community; None for what is too long, or holds half a character, to be written."""
     community = post.community
     if community is None or len(community) > MAX_COMMUNITY or any("\ud800" <= one <= "\udfff" for one in community):

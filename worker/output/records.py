@@ -148,7 +148,7 @@ class RecordBuilder:
             ]
             made.append(OutgoingRecord(topic, record.key, value, headers))
         if self._decisions is not None:
-            made += self._decisions.of(item, post.id, labels, about, like=made[-1])
+            made += self._decisions.of(item, post, labels, self._bytes, like=made[-1])
         return made
 
     def _dead_letters(self, item: Item, rejection: InvalidRecordError) -> list[OutgoingRecord]:
