@@ -144,6 +144,13 @@ ALLOWED: dict[str, set[str]] = {
         "worker/telemetry",
     },
     "worker/pages.py": {"worker/telemetry"},
+    "worker/serving": {
+        "mmorient/__init__.py",
+        "schemas",
+        "worker/labelling",
+        "worker/output",
+        "worker/telemetry",
+    },
     "worker/app.py": {"worker/intake", "worker/pages.py", "worker/service.py", "worker/telemetry"},
     "worker/commands/stack": set(),
     "worker/commands": {
