@@ -158,6 +158,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/app.py",
         "worker/broker",
         "worker/commands/stack",
+        "worker/serving",
         "worker/telemetry",
     },
     "worker/commands/audit": {

@@ -17,6 +17,7 @@ from worker.commands.import_archive.cli import import_
 from worker.commands.labels.cli import labels
 from worker.commands.offsets.cli import offsets
 from worker.commands.run import run
+from worker.commands.serve import serve
 from worker.commands.stack.cli import stack
 from worker.commands.topics import topics
 from worker.errors import SettingsError, WorkerError
@@ -33,6 +34,7 @@ def moderate() -> None:
 
 
 moderate.add_command(run)
+moderate.add_command(serve)
 moderate.add_command(topics)
 moderate.add_command(stack)
 moderate.add_command(demo)
@@ -50,6 +52,7 @@ moderate.show_examples(
     {
         "": "run --kafka-bootstrap-servers broker:9092",
         "run": "run --kafka-bootstrap-servers broker:9092 --redis-url redis://cache:6379/0 --http-port 8081",
+        "serve": "serve --serve-port 8090 --serve-keys-file keys --redis-url redis://cache:6379/0",
         "topics": "topics create --partitions 12",
         "topics create": "topics create --partitions 12 --replication-factor 3",
         "stack": "stack up",

@@ -93,6 +93,9 @@ class Keys:
         """Whether a key is needed."""
         return self._file is not None
 
+    def __len__(self) -> int:
+        return len(self._callers)
+
     def caller(self, key: str | None) -> Caller | None:
         """Return who has a key; None where nobody has it."""
         if self._file is None:

@@ -100,6 +100,7 @@ class Labeller:
         self._ready = ReadyItems()
         self._waiters: dict[Item, _Waiter] = {}
         self._storing: set[asyncio.Task[None]] = set()
+        self._unkept: set[Item] = set()
         self._explaining = 0
 
     @property
@@ -137,7 +138,12 @@ class Labeller:
         self._ready.close()
 
     async def label(
-        self, posts: Sequence[bytes], *, deadline_seconds: float | None = None, headers: Headers = ()
+        self,
+        posts: Sequence[bytes],
+        *,
+        deadline_seconds: float | None = None,
+        headers: Headers = (),
+        keep: bool = True,
     ) -> list[Answer]:
         """Return what is said of each post, in their order.
 
@@ -145,6 +151,7 @@ class Labeller:
             posts: JSON, UTF-8, each as a record of the posts topic would have it.
             deadline_seconds: by when, from now on; at most, and where it is None, the labeller's own.
             headers: `traceparent` and `tracestate` of the request.
+            keep: whether their embeddings may be kept in the cache.
 
         Raises:
             OverloadedError: too much waits already; nothing was kept.
@@ -155,6 +162,8 @@ class Labeller:
         seconds = self._deadline(deadline_seconds)
         with self._admission.admitted(len(posts), sum(map(len, posts)), deadline_seconds=seconds):
             items = [self._item(post, headers) for post in posts]
+            if not keep:
+                self._unkept.update(items)
             try:
                 await self._in_time(self._label(items), seconds)
             finally:
@@ -255,6 +264,9 @@ class Labeller:
             for item in batch:
                 if (waiter := self._waiters.pop(item, None)) is not None:
                     waiter.one_is_done()
+            for item in self._unkept.intersection(batch):
+                _leave_out(item, table)
+            self._unkept.difference_update(batch)
             storing = asyncio.create_task(self._stages.store(table))
             self._storing.add(storing)
             storing.add_done_callback(self._storing.discard)
@@ -265,9 +277,18 @@ class Labeller:
             self._waiters.pop(item, None)
             if item.state is not State.TOUCHED:
                 item.state = State.OVER
+                self._unkept.discard(item)
         self._stages.let_go([item for item in items if item.state is State.OVER])
         answered_ns = time.time_ns()
         self._traces.write(items, StageTime("answer", answered_ns, answered_ns))
+
+
+def _leave_out(item: Item, table: EmbeddingTable) -> None:
+    """Keep nothing of an item, whoever else sent the same."""
+    if item.text_key is not None:
+        table.texts.pop(item.text_key, None)
+    for key in item.picture_keys.values():
+        table.pictures.pop(key, None)
 
 
 def _result(answer: Answer) -> str:

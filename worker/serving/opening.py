@@ -39,7 +39,10 @@ async def open_labeller(
     """
     watch = Watchdog(settings.guard.max_work_seconds)
     moderator = await load_moderator(settings)
-    stages = await Stages.build(stack, settings, moderator, await open_cache(stack, settings.redis), watch)
+    # What records come wrapped in is the topic's; a request brings posts, or what can be told apart from them.
+    plain = settings.kafka.model_copy(update={"post_format": "auto", "post_fields": {}, "registry_url": None})
+    unwrapped = settings.model_copy(update={"kafka": plain})
+    stages = await Stages.build(stack, unwrapped, moderator, await open_cache(stack, settings.redis), watch)
     await stages.warm_up()
     # Only now: the first call may compile the model for minutes.
     stack.callback(asyncio.create_task(watch.run()).cancel)
@@ -68,6 +71,7 @@ def _about(moderator: "Moderator", stamp: ModelStamp, settings: Settings) -> dic
     return {
         **stamp.model_dump(),
         "embedding": moderator.identity.embedding,
+        "languages": list(moderator.languages),
         "bank": {"posts": len(moderator.bank)},
         "tasks": {task.name: {"classes": list(task.classes), "degrees": list(task.degrees)} for task in TASKS.values()},
         "answered": list(settings.kafka.routes),

@@ -14,6 +14,12 @@ class ServeSettings(Group):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(8090, description="port to listen on")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#@]+(/[^?#]*)?$",
+        description="address under which clients reach it, where a proxy stands before it; Perspective's discovery "
+        "document names it; unset: the one of each request",
+    )
     keys_file: Path | None = Field(
         None,
         description="file of the API keys' digests, a line each, as `moderate serve --new-key NAME` writes it; read "

@@ -254,7 +254,8 @@ REGISTRY_FAILURES = counter(
 READY = gauge(
     "moderate_ready",
     "boolean",
-    "1 where a check of /readyz holds: model_loaded, broker_reachable, partitions_ready.",
+    "1 where a check of /readyz holds: model_loaded, broker_reachable, partitions_ready; of `moderate serve`, "
+    "model_loaded and accepting.",
     "check",
 )
 LOOP_LAG_SECONDS = gauge("moderate_loop_lag_seconds", "seconds", "How late the event loop ran when last measured.")
