@@ -67,7 +67,7 @@ class Gate:
         async def answer(message: MutableMapping[str, Any]) -> None:
             nonlocal status, answering
             if message["type"] == "http.response.start":
-                status, answering = message["status"], True
+                status, answering = int(message["status"]), True
                 has = {name for name, _ in message["headers"]}
                 message["headers"] = [*message["headers"], *(one for one in _HEADERS if one[0] not in has)]
             await send(message)

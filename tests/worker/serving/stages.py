@@ -49,6 +49,9 @@ class WaitingStages:
             except ValueError:
                 item.rejection = InvalidRecordError("decode", "record: is no JSON", reason="no_json")
                 continue
+            if not isinstance(said, dict):
+                item.rejection = InvalidRecordError("decode", "record: is no post", reason="no_post")
+                continue
             item.post = ParsedPost(id=said["id"], text=said["text"], media=())
             item.text = said["text"]
 
