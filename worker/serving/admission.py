@@ -11,6 +11,9 @@ from worker.telemetry.serving_metrics import SERVING_BYTES, SERVING_POSTS
 
 # Of the newest batch in the average time of a post: a batch of another kind of posts moves it, none turns it around.
 _WEIGHT = 0.2
+# Of the deadline: whoever is accepted nearly up to it is answered behind it as often as not, and the model has worked for
+# nobody. Measured at ten times the capacity: half of the accepted requests late without this, none with it.
+_SURE = 0.7
 
 
 class Admission:
@@ -75,10 +78,10 @@ class Admission:
                 retry_after_seconds=_whole(self._posts * self._seconds_a_post),
                 reason="full",
             )
-        if self._posts and seconds > deadline_seconds:
+        if self._posts and seconds > _SURE * deadline_seconds:
             raise OverloadedError(
-                f"{self._posts} posts wait already: it would take {seconds:.1f} s, longer than the deadline",
-                retry_after_seconds=_whole(seconds - deadline_seconds),
+                f"{self._posts} posts wait already: it would take about {seconds:.1f} s",
+                retry_after_seconds=_whole(seconds - _SURE * deadline_seconds),
                 reason="late",
             )
         self._count(posts, size)
