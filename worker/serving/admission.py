@@ -11,7 +11,7 @@ from worker.telemetry.serving_metrics import SERVING_BYTES, SERVING_POSTS
 
 # Of the newest batch in the average time of a post: a batch of another kind of posts moves it, none turns it around.
 _WEIGHT = 0.2
-# Of the deadline: whoever is accepted nearly up to it is answered behind it as often as not, and the model has worked for
+# Of the deadline: whoever is accepted nearly up to it is answered behind it as often as not, and the model worked for
 # nobody. Measured at ten times the capacity: half of the accepted requests late without this, none with it.
 _SURE = 0.7
 
