@@ -13,7 +13,14 @@ from tests.deploy.prometheus_server import RULES, scaled
 # A CPU has no device memory, and the lab's broker lies with nobody who may damage its files (that is
 # tests/worker/intake/test_damaged_log.py): promtool's synthetic series prove these.
 # The audit's faults are put into a real broker in tests/worker/commands/audit/test_audit.py, its counters included.
-SYNTHETIC = {"ModerationDeviceMemory/ticket", "ModerationPartitionUnreadable/ticket", "ModerationAuditFaults/page"}
+# Servers are no workers of the lab: tests/worker/serving/ loads one, overloads one and ends one.
+SYNTHETIC = {
+    "ModerationDeviceMemory/ticket",
+    "ModerationPartitionUnreadable/ticket",
+    "ModerationAuditFaults/page",
+    "ModerationServeDown/page",
+    "ModerationServeOverloaded/ticket",
+}
 
 
 def rules(name: str) -> list[dict[str, object]]:
@@ -49,7 +56,8 @@ def test_an_alert_says_what_users_notice_and_where_to_read_on() -> None:
         assert len(notes["summary"]) < 140
         assert len(notes["description"]) > 100
         assert notes["runbook_url"] == f"deploy/runbook.html#{name.lower()}"
-        job = "moderation-audit" if "moderate_audit_" in str(rule["expr"]) else "moderation-worker"
+        jobs = {"Audit": "moderation-audit", "Serve": "moderation-serve"}
+        job = next((job for part, job in jobs.items() if part in name), "moderation-worker")
         assert f'job="{job}"' in str(rule["expr"]), name
 
 
