@@ -178,9 +178,8 @@ async def overload(args: argparse.Namespace, folder: Path, run: int) -> None:
         print(f"asked          {sum(codes.values()) / seconds:.0f} requests/s")
         print(f"answered       {codes[200] / seconds:.0f}/s, p99 {took[int(len(took) * 0.99)]:.2f} s of {deadline:g} s")
         print(f"by status      {', '.join(f'{status}: {count}' for status, count in sorted(codes.items()))}")
-        print(
-            f"memory         {after[0]:.0f} MB after a fifth of it, {max(after):.0f} at most, {after[-1]:.0f} at the end"
-        )
+        figures = f"{after[0]:.0f} MB after a fifth of it, {max(after):.0f} at most, {after[-1]:.0f} at the end"
+        print(f"memory         {figures}")
 
 
 def main() -> None:
