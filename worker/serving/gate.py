@@ -6,6 +6,7 @@ An ASGI middleware and no more: it looks at the head of a request before any of 
 import asyncio
 import base64
 import binascii
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from worker.serving.replies import JsonReply, refusal
 from worker.telemetry.serving_metrics import HTTP_REQUESTS, HTTP_SECONDS, SERVING_REFUSED
 
 log = structlog.get_logger(__name__)
+_logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -30,6 +32,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Whoever reaches the address may see these: they say nothing of any post.
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/style.css"})
 OPEN_PREFIXES = ("/$discovery/", "/discovery/")
+# What puts posts before the model.
+COSTLY_PATHS = frozenset({"/v1/label", "/v1/explain", "/v1alpha1/comments:analyze"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _BODYLESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _HEADERS = (
@@ -101,6 +105,9 @@ class Gate:
         if scope["method"] in _BODYLESS:
             await self._app(scope, receive, send)
             return
+        if self._door.labeller is not None and scope["path"] in COSTLY_PATHS:
+            # Before the body is read: under overload most requests end here, and each must cost next to nothing.
+            self._door.labeller.refuse_early()
         size = self._size(headers)
         with self._door.room_for_body(size):
             await self._app(scope, self._bounded(receive), send)
@@ -151,12 +158,17 @@ class Gate:
         return bounded
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "other")
+        # Of one that was refused before its route was looked for, the address says it, where it is a known one.
+        path = scope["path"]
+        route = getattr(scope.get("route"), "path", path if path in COSTLY_PATHS else "other")
         HTTP_REQUESTS.labels(route, str(status)).inc()
         if not 400 <= status < 500:
             HTTP_SECONDS.labels(route).observe(seconds)
+        is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if not is_ours and not _logger.isEnabledFor(logging.DEBUG):
+            return
         caller = scope.get("state", {}).get("caller")
-        say = log.warning if status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.debug
+        say = log.warning if is_ours else log.debug
         say(
             "answered",
             route=route,
