@@ -18,7 +18,7 @@ _FADING = 0.95
 _GROWING = 1.01
 # Of the deadline: whoever is accepted nearly up to it is answered behind it as often as not, and the model worked for
 # nobody. Measured at ten times the capacity: half of the accepted requests late without this, none with it.
-_SURE = 0.6
+_SURE = 0.5
 
 
 class Admission:

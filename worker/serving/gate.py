@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
@@ -58,6 +58,8 @@ class Gate:
         serve = door.settings.serve
         self._max_body_bytes = serve.max_body_bytes
         self._body_seconds = serve.body_seconds
+        # A proxy on this machine asks under the name that it has.
+        self._own_names = _LOOPBACK | {urlsplit(serve.public_url or "").hostname or "localhost"}
         self._checks_host = not door.keys.are_asked and serve.host in {"127.0.0.1", "localhost", "::1"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,7 +122,7 @@ class Gate:
         """
         host = headers.get(b"host", b"localhost").decode("latin-1").lower()
         name = host if host.endswith("]") else host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
-        if self._checks_host and name not in _LOOPBACK:
+        if self._checks_host and name not in self._own_names:
             raise RequestError("this address answers to localhost alone", status=403, reason="host")
 
     def _size(self, headers: dict[bytes, bytes]) -> int:
