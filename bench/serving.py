@@ -2,8 +2,9 @@
 
 Both label the same distinct posts in the same run, by turns: the bare model calls `Moderator.label` on batches of posts
 that are parsed already; the server is asked over HTTP on this machine by 1, 16 and 64 clients, each of which sends its
-next post when the last is answered. `processor ms a post` is of the bare model and of the server. The client is a process of its own, and shares the processors with the server.
-Then ten times as much is asked as the server can do, for a while, and its memory is watched.
+next post when the last is answered. `processor ms a post` is of the bare model and of the server. The clients are a
+process of their own, and share the processors with the server. Then ten times as much is asked as the server can do,
+for a while, and its memory is watched.
 """
 
 import argparse
