@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         PictureError,
         PostError,
     )
-    from mmorient.explain.document import explain_document
+    from mmorient.explain.document import explain_document, explain_read_post
     from mmorient.files.refusals import Refusals
     from mmorient.input.pictures import decode_picture
     from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings, Reading
@@ -70,6 +70,7 @@ __all__ = [
     "checkpoint_digest",
     "decode_picture",
     "explain_document",
+    "explain_read_post",
     "inline_bytes",
     "load_reference",
     "open_archive",
@@ -91,7 +92,7 @@ _HOMES = {
         "PictureError",
         "PostError",
     ),
-    "explain.document": ("explain_document",),
+    "explain.document": ("explain_document", "explain_read_post"),
     "files.refusals": ("Refusals",),
     "input.pictures": ("decode_picture",),
     "input.posts": ("Embedding", "Frame", "Picture", "Post", "PostEmbeddings", "Reading"),

@@ -228,6 +228,11 @@ class Moderator:
         """Whether ``ocr_text`` and ``alt_text`` are read beside a post's own text: ``post_text``'s ``beside``."""
         return self._text_config.beside
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that this checkpoint was made for, ISO 639-1; empty where it does not say."""
+        return tuple(self._text_config.languages)
+
     def read_texts(self, texts: Sequence[str]) -> list[Reading]:
         """How much of each text is read, and in which language it is; any thread may ask."""
         languages = self._text_config.languages

@@ -28,6 +28,7 @@ COMMANDS = {
     "kafka.Kafka": "server",
     "worker stack up": "server",
     "worker demo": "server",
+    "worker serve": "model",
     "worker.isolation.trial_child": "model",
     "worker.shadow.child_main": "model",
 }

@@ -18,6 +18,7 @@ from worker.commands.labels.cli import labels
 from worker.commands.offsets.cli import offsets
 from worker.commands.policies.cli import policies
 from worker.commands.run import run
+from worker.commands.serve import serve
 from worker.commands.stack.cli import stack
 from worker.commands.topics import topics
 from worker.errors import SettingsError, WorkerError
@@ -34,6 +35,7 @@ def moderate() -> None:
 
 
 moderate.add_command(run)
+moderate.add_command(serve)
 moderate.add_command(topics)
 moderate.add_command(stack)
 moderate.add_command(demo)
@@ -52,6 +54,7 @@ moderate.show_examples(
     {
         "": "run --kafka-bootstrap-servers broker:9092",
         "run": "run --kafka-bootstrap-servers broker:9092 --redis-url redis://cache:6379/0 --http-port 8081",
+        "serve": "serve --serve-port 8090 --serve-keys-file keys --redis-url redis://cache:6379/0",
         "topics": "topics create --partitions 12",
         "topics create": "topics create --partitions 12 --replication-factor 3",
         "stack": "stack up",

@@ -1,7 +1,7 @@
 """Writes the dashboard: `python deploy/grafana/dashboard.py > deploy/grafana/dashboards/moderation.json`.
 
-`stream_rows.py` and `model_rows.py` say what is shown, `panels.py` how. A test holds that the JSON is what this
-writes, and that every query names what a worker exports.
+`stream_rows.py`, `model_rows.py` and `serving_rows.py` say what is shown, `panels.py` how. A test holds that the JSON
+is what this writes, and that every query names what a worker exports.
 """
 # ruff: noqa: INP001 - a script beside what it writes, no package
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from model_rows import DECISIONS, MODEL, PROCESSES, SHADOW
 from panels import GROUP, RUNBOOK, SOURCE, WIDTH, WORKERS, Json
+from serving_rows import SERVING
 from stream_rows import CACHE, FAILURES, KEEPING_UP, TIME
 
 # In the order of the questions at three in the morning: title, panels, whether it is shut until somebody opens it.
@@ -23,6 +24,7 @@ ROWS = (
     ("What is decided?", DECISIONS, True),
     ("Processes", PROCESSES, True),
     ("Shadow", SHADOW, True),
+    ("Over HTTP", SERVING, True),
 )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mmorient.explain.case import Case, read_case
+from mmorient.explain.explanation import explain_post
 from mmorient.explain.heatmap import RegionReading
 from mmorient.explain.neighbours import Nearest
 from mmorient.explain.without import Without
 from mmorient.explain.words import TextReading
-from mmorient.input.post_json import label_fields
+from mmorient.input.post_json import Line, label_fields
+from mmorient.input.posts import Post
 from mmorient.input.units import SEPARATOR
 from mmorient.labels import PostLabels
 from mmorient.moderator import Moderator
@@ -36,6 +39,32 @@ def explain_document(
         PostError: It is not a post, or nothing of it can be used.
     """
     return document(read_case(post, folder, moderator, neighbours=neighbours, words=words))
+
+
+def explain_read_post(
+    moderator: Moderator,
+    post: Post,
+    *,
+    id_: str,
+    own_text: bool,
+    unavailable: Mapping[int, str],
+    neighbours: int = 5,
+    words: int = 5,
+) -> dict[str, Any]:
+    """The same of a post that somebody else has read, and whose pictures they have decoded.
+
+    Args:
+        moderator: The model.
+        post: As the model reads it.
+        id_: The post's.
+        own_text: Whether the text is the post's own, and not drawn over its pictures.
+        unavailable: The reason of each medium that cannot be used, by its place in the post.
+        neighbours: How many reference posts by each modality.
+        words: How many of the most attended words are taken away.
+    """
+    lost: list[dict[str, int | str]] = [{"index": one, "reason": unavailable[one]} for one in sorted(unavailable)]
+    explanation = explain_post(moderator, post, neighbours=neighbours, words=words)
+    return document(Case(Line(id_, post, tuple(lost)), own_text, (b"",) * len(post.pictures), explanation))
 
 
 def document(case: Case) -> dict[str, Any]:

@@ -14,11 +14,14 @@ from tests.deploy.prometheus_server import RULES, scaled
 # tests/worker/intake/test_damaged_log.py): promtool's synthetic series prove these.
 # The audit's faults are put into a real broker in tests/worker/commands/audit/test_audit.py, its counters included.
 # A real worker refuses a policy in tests/worker/test_decisions.py.
+# Servers are no workers of the lab: tests/worker/serving/ loads one, overloads one and ends one.
 SYNTHETIC = {
     "ModerationDeviceMemory/ticket",
     "ModerationPartitionUnreadable/ticket",
     "ModerationAuditFaults/page",
     "ModerationPoliciesDiffer/ticket",
+    "ModerationServeDown/page",
+    "ModerationServeOverloaded/ticket",
 }
 
 
@@ -55,7 +58,8 @@ def test_an_alert_says_what_users_notice_and_where_to_read_on() -> None:
         assert len(notes["summary"]) < 140
         assert len(notes["description"]) > 100
         assert notes["runbook_url"] == f"deploy/runbook.html#{name.lower()}"
-        job = "moderation-audit" if "moderate_audit_" in str(rule["expr"]) else "moderation-worker"
+        jobs = {"Audit": "moderation-audit", "Serve": "moderation-serve"}
+        job = next((job for part, job in jobs.items() if part in name), "moderation-worker")
         assert f'job="{job}"' in str(rule["expr"]), name
 
 

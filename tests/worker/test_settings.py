@@ -218,3 +218,18 @@ def test_a_child_gets_all_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings()
     assert packed_settings(unpacked_settings(packed_settings(settings))) == packed_settings(settings)
     assert b"a-long-secret-of-REDIS__SECRET" in packed_settings(settings)
+
+
+def test_lists_and_tables_are_json_as_options_too() -> None:
+    """What is no JSON is refused by the setting's name."""
+    command = moderate.commands["run"]
+    given = ["--kafka-routes", '{"sarcasm": "x"}', "--serve-cors-origins", '["https://shop.example"]']
+    with command.make_context("run", given) as context:
+        settings = load_settings(nested(context.params))
+    assert settings.kafka.routes == {"sarcasm": "x"}
+    assert settings.serve.cors_origins == ["https://shop.example"]
+    with (
+        command.make_context("run", ["--kafka-routes", "sarcasm"]) as context,
+        pytest.raises(SettingsError, match="MODERATE_KAFKA__ROUTES"),
+    ):
+        load_settings(nested(context.params))

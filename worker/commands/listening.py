@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass
 
 from worker.errors import SettingsError
-from worker.settings import HttpSettings, Settings
+from worker.settings import HttpSettings, ServeSettings, Settings
 
 _LAST_PORT = 65_535
 
@@ -25,20 +25,25 @@ class Obstacle:
     is_taken: bool = False
 
 
-def obstacle(http: HttpSettings) -> Obstacle | None:
-    """Return what keeps the pages from being served; None where nothing does."""
+def obstacle(http: HttpSettings | ServeSettings, group: str = "HTTP") -> Obstacle | None:
+    """Return what keeps the pages from being served; None where nothing does.
+
+    Args:
+        http: where they shall be.
+        group: of the settings that say so.
+    """
     error = _listen_error(http.host, http.port)
     if error is None:
         return None
     where = f"{http.host}:{http.port}"
     if error.errno == errno.EADDRINUSE:
-        remedy = "set MODERATE_HTTP__PORT to a port that is free, or end what listens there"
+        remedy = f"set MODERATE_{group}__PORT to a port that is free, or end what listens there"
         return Obstacle(f"{where} is taken by another process", remedy, is_taken=True)
     if error.errno == errno.EACCES:
-        return Obstacle(f"{where} is not for this user", "set MODERATE_HTTP__PORT to 1024 or more")
+        return Obstacle(f"{where} is not for this user", f"set MODERATE_{group}__PORT to 1024 or more")
     return Obstacle(
         f"nothing can listen on {where}: {error.strerror or error}",
-        "set MODERATE_HTTP__HOST to an address of this machine",
+        f"set MODERATE_{group}__HOST to an address of this machine",
     )
 
 
@@ -55,14 +60,14 @@ def pages(settings: Settings) -> list[HttpSettings]:
     return [http.model_copy(update={"port": http.port + number}) for number in range(settings.processes)]
 
 
-def refuse_taken_address(http: HttpSettings) -> None:
+def refuse_taken_address(http: HttpSettings | ServeSettings, group: str = "HTTP") -> None:
     """Look whether the pages can be served, before a model is loaded for nothing.
 
     Raises:
         SettingsError: they cannot.
     """
-    if (found := obstacle(http)) is not None:
-        raise SettingsError(f"MODERATE_HTTP__PORT: {found.says}: {found.remedy}")
+    if (found := obstacle(http, group)) is not None:
+        raise SettingsError(f"MODERATE_{group}__PORT: {found.says}: {found.remedy}")
 
 
 def _listen_error(host: str, port: int) -> OSError | None:

@@ -86,7 +86,7 @@ def settings_options(*groups: str) -> Callable[[_Command], _Command]:
                 type=click.Choice(get_args(field.annotation)) if get_origin(field.annotation) is Literal else None,
                 metavar=None if get_origin(field.annotation) is Literal else "VALUE",
                 help=f"{field.description}{shown}  ({variable})",
-                callback=_without_password if path == ("redis", "url") else None,
+                callback=_callback_of(path, field),
             )(command)
         return command
 
@@ -108,6 +108,20 @@ def _refused_option(option: str, path: tuple[str, ...], variable: str) -> Callab
             )
 
     return click.option(option, "__".join(path), default=None, hidden=True, callback=refuse)
+
+
+def _callback_of(path: tuple[str, ...], field: FieldInfo) -> Callable[..., Any] | None:
+    if path == ("redis", "url"):
+        return _without_password
+    return _from_json if get_origin(field.annotation) in {dict, list} else None
+
+
+def _from_json(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
+    """Return a list or table; what is none is left as it is, for the settings to refuse by name."""
+    try:
+        return None if value is None else json.loads(value)
+    except ValueError:
+        return value
 
 
 def _without_password(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

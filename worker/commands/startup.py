@@ -20,8 +20,12 @@ from worker.variables import mistyped
 log = structlog.get_logger(__name__)
 
 
-def read_settings(options: dict[str, Any]) -> Settings:
+def read_settings(options: dict[str, Any], *, broker: bool = True) -> Settings:
     """Read the settings, fill in the local stack's addresses where none are given, and set up the logs.
+
+    Args:
+        options: of the command.
+        broker: whether the command talks to one.
 
     Raises:
         SettingsError: a setting cannot be used, or there is no broker to talk to.
@@ -33,7 +37,7 @@ def read_settings(options: dict[str, Any]) -> Settings:
     warn_of_white_space(settings)
     refuse_half_log_in(settings.kafka)
     refuse_missing_authority(settings)
-    return with_local_stack(settings)
+    return with_local_stack(settings, broker=broker)
 
 
 def warn_of_white_space(settings: Settings) -> None:
@@ -115,8 +119,12 @@ def refuse_missing_files(settings: Settings) -> None:
         raise SettingsError(f"MODERATE_DRIFT__REFERENCE: there is no file {reference} (`mmorient reference` makes one)")
 
 
-def with_local_stack(settings: Settings) -> Settings:
+def with_local_stack(settings: Settings, *, broker: bool = True) -> Settings:
     """Return the settings with the local stack's addresses in the place of those not given.
+
+    Args:
+        settings: as they were given.
+        broker: whether there must be one.
 
     Raises:
         SettingsError: no broker is named and no local stack is up.
@@ -124,7 +132,7 @@ def with_local_stack(settings: Settings) -> Settings:
     local = Stack(settings.stack.folder).status()
     kafka = settings.kafka.bootstrap_servers or local.kafka
     redis = settings.redis.url if settings.redis.url is not None else local.redis
-    if not kafka:
+    if broker and not kafka:
         raise SettingsError(
             "MODERATE_KAFKA__BOOTSTRAP_SERVERS: no broker is named and no local stack is up in "
             f"{settings.stack.folder} (start one with `moderate stack up`)"

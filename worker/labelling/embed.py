@@ -117,6 +117,14 @@ class EmbedStage:
             pictures={key: result for key, result in decoded.items() if isinstance(result, Picture)},
         )
 
+    async def decoded(self, item: Item) -> tuple[Picture, ...]:
+        """Return an item's pictures, in their order, whatever is cached; media that are no pictures are dropped."""
+        await asyncio.to_thread(self._set_keys, [item])
+        found = await self._decode([item], {key: item.pictures[index] for index, key in item.picture_keys.items()})
+        _drop_failed([item], {key: result for key, result in found.items() if isinstance(result, str)})
+        results = (found[key] for _, key in sorted(item.picture_keys.items()))
+        return tuple(result for result in results if isinstance(result, Picture))
+
     async def store(self, table: EmbeddingTable) -> None:
         """Keep what this batch had to encode."""
         fresh = {key: table.known[key] for key in (*table.texts, *table.pictures) if key in table.known}

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_Result = TypeVar("_Result")
 _MISFIT = "does not fit into memory, even alone"
 
 
@@ -103,6 +104,25 @@ class InferStage:
             FatalError: the model or its device no longer works; no item is to be blamed.
         """
         await asyncio.get_running_loop().run_in_executor(self._thread, self._run, usable(items), table)
+
+    async def lend(self, what: str, item: Item, work: "Callable[[Moderator], _Result]") -> _Result:
+        """Return what some other work with the model comes to, which has its turn between two batches.
+
+        Args:
+            what: the kind of work, as the log names it.
+            item: the post that it is done for.
+            work: is given the model, in the thread that alone may use it.
+
+        Raises:
+            FatalError: the device no longer works.
+            Exception: the work failed.
+        """
+
+        def call() -> _Result:
+            with self._calling(what, [item.position]):
+                return work(self._moderator)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def close(self) -> None:
         """Let the thread end after the encoder call that it is on."""

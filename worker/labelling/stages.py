@@ -6,11 +6,12 @@ The stream runs them on its batches; the trial of a suspicious post runs the sam
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from mmorient import PostReader
+from mmorient import Post, PostReader
 from worker.errors import SettingsError
 from worker.hosts import HostList
 from worker.items import Item, usable
@@ -285,6 +286,41 @@ class Stages:
         with timed("infer", items):
             await self._infer.run(items, table)
         return table
+
+    async def explain(self, item: Item, *, neighbours: int, words: int) -> dict[str, Any]:
+        """Return why an item has its labels: the object of `mmorient explain --json`; empty where it is rejected.
+
+        Args:
+            item: decoded, and its media collected.
+            neighbours: how many reference posts by each modality.
+            words: how many of the most attended words are taken away, each alone.
+
+        Raises:
+            FatalError: the device no longer works.
+        """
+        await self._drawn.read([item])
+        pictures = await self._embed.decoded(item)
+        parsed = item.post
+        if item.rejection is not None or parsed is None:
+            return {}
+        # What is drawn over them is read by now.
+        post = Post(item.text, pictures if item.text is not None else tuple(replace(one, text="") for one in pictures))
+        # Here, for torch takes seconds.
+        from mmorient import explain_read_post
+
+        return await self._infer.lend(
+            "explanation",
+            item,
+            lambda moderator: explain_read_post(
+                moderator,
+                post,
+                id_=parsed.id,
+                own_text=parsed.has_text,
+                unavailable=item.unavailable,
+                neighbours=neighbours,
+                words=words,
+            ),
+        )
 
     def let_go(self, items: Sequence[Item]) -> None:
         """Forget the pictures of items that are labelled, rejected or dropped."""

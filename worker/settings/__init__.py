@@ -10,6 +10,7 @@ from worker.settings.media import MediaSettings
 from worker.settings.observing import DriftSettings, ShadowSettings, TraceSettings
 from worker.settings.process import HttpSettings, LogSettings, StackSettings
 from worker.settings.redis import RedisSettings
+from worker.settings.serving import ServeSettings
 
 __all__ = [
     "BatchSettings",
@@ -20,6 +21,7 @@ __all__ = [
     "LogSettings",
     "MediaSettings",
     "RedisSettings",
+    "ServeSettings",
     "Settings",
     "ShadowSettings",
     "StackSettings",

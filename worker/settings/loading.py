@@ -14,6 +14,7 @@ from worker.settings.media import MediaSettings
 from worker.settings.observing import DriftSettings, ShadowSettings, TraceSettings
 from worker.settings.process import HttpSettings, LogSettings, StackSettings
 from worker.settings.redis import RedisSettings
+from worker.settings.serving import ServeSettings
 from worker.variables import PREFIX, nearest, variables_of
 
 
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     drift: DriftSettings = DriftSettings()
     trace: TraceSettings = TraceSettings()
     http: HttpSettings = HttpSettings()
+    serve: ServeSettings = ServeSettings()
     log: LogSettings = LogSettings()
     stack: StackSettings = StackSettings()
 

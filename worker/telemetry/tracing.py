@@ -46,10 +46,10 @@ class Traces:
         provider: makes spans and sends them.
         share: of the posts: those whose trace id, or place in Kafka where they bring none, falls into it. What the
             producer did not sample is never written.
-        group_id: the consumer group.
+        group_id: the consumer group; None for posts that came over HTTP.
     """
 
-    def __init__(self, provider: "TracerProvider", *, share: float, group_id: str) -> None:
+    def __init__(self, provider: "TracerProvider", *, share: float, group_id: str | None) -> None:
         self._provider = provider
         self._tracer = provider.get_tracer("moderate")
         self._share = share
@@ -98,10 +98,11 @@ class Traces:
             carrier = {"traceparent": parent} if parent else {}
             if state := _header(item, "tracestate"):
                 carrier["tracestate"] = state.decode("ascii", "replace")
+            consumed = self._group_id is not None
             span = self._tracer.start_span(
-                f"process {item.record.topic}",
+                f"process {item.record.topic}" if consumed else "label a post",
                 context=propagator.extract(carrier, Context()),
-                kind=SpanKind.CONSUMER,
+                kind=SpanKind.CONSUMER if consumed else SpanKind.SERVER,
                 attributes=self._attributes(item),
                 start_time=stages[0].start_ns,
             )
@@ -115,6 +116,9 @@ class Traces:
 
     def _attributes(self, item: Item) -> dict[str, str | int | list[str]]:
         record = item.record
+        modalities = list(item.labels.modalities) if item.labels else []
+        if self._group_id is None:
+            return {"moderate.post.timestamp_ms": record.timestamp, "moderate.modalities": modalities}
         return {
             "messaging.system": "kafka",
             "messaging.operation.type": "process",
@@ -123,7 +127,7 @@ class Traces:
             "messaging.kafka.offset": record.offset,
             "messaging.consumer.group.name": self._group_id,
             "moderate.post.timestamp_ms": record.timestamp,
-            "moderate.modalities": list(item.labels.modalities) if item.labels else [],
+            "moderate.modalities": modalities,
         }
 
     async def close(self) -> None:
@@ -140,13 +144,16 @@ def _header(item: Item, name: str) -> bytes | None:
     return next((value for found, value in item.record.headers if found == name and value is not None), None)
 
 
-def traces_of(settings: Settings, worker: str, exporter: "SpanExporter | None" = None) -> Traces | NoTraces:
+def traces_of(
+    settings: Settings, worker: str, exporter: "SpanExporter | None" = None, *, served: bool = False
+) -> Traces | NoTraces:
     """Return what writes the traces that the settings ask for.
 
     Args:
         settings: of the worker.
         worker: incarnation of this process.
         exporter: where spans go instead of `trace.endpoint`.
+        served: whether posts come over HTTP, and not from Kafka.
     """
     trace = settings.trace
     if not trace.endpoint:
@@ -156,13 +163,16 @@ def traces_of(settings: Settings, worker: str, exporter: "SpanExporter | None" =
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    name = {"service.name": "moderation-worker", "service.version": version("mm-orient-moderation")}
+    name = {
+        "service.name": "moderation-serve" if served else "moderation-worker",
+        "service.version": version("mm-orient-moderation"),
+    }
     instance = {"service.instance.id": settings.kafka.group_instance_id or worker}
     # Its own end at the process's would wait for a collector that does not answer.
     provider = TracerProvider(resource=Resource.create(name | instance), shutdown_on_exit=False)
     exporter = exporter or OTLPSpanExporter(endpoint=spans_address(trace.endpoint), timeout=_FLUSH_SECONDS)
     provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=16 * _MAX_WAITING))
-    return Traces(provider, share=trace.share, group_id=settings.kafka.group_id)
+    return Traces(provider, share=trace.share, group_id=None if served else settings.kafka.group_id)
 
 
 def spans_address(endpoint: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from worker.commands.diff.request import Request
     from worker.settings import Settings
 
-_NEEDED = ("duckdb", "jinja2", "matplotlib", "pyarrow", "scipy")
+_NEEDED = ("duckdb", "matplotlib", "pyarrow", "scipy")
 _OVER = 3
 
 

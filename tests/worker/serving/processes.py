@@ -1,0 +1,75 @@
+"""A `moderate serve` as its users start it."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from worker.commands.stack.ports import free_ports
+
+
+@dataclass
+class Served:
+    """A running server."""
+
+    process: asyncio.subprocess.Process
+    address: str
+    log_path: Path
+
+    async def ready(self, seconds: float = 120.0) -> "Served":
+        """Wait for /readyz."""
+        async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(seconds):
+            while True:
+                assert self.process.returncode is None, self.log()
+                try:
+                    if (await client.get(f"{self.address}/readyz", timeout=2)).status_code == 200:
+                        return self
+                except httpx.HTTPError:
+                    pass
+                await asyncio.sleep(0.1)
+
+    async def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20.0) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        async with asyncio.timeout(seconds):
+            return await self.process.wait()
+
+    def log(self) -> str:
+        """Return all of its log."""
+        return self.log_path.read_text(errors="replace")
+
+
+@asynccontextmanager
+async def serving_process(
+    folder: Path, *, redis: str = "", ready: bool = True, **settings: str
+) -> AsyncIterator[Served]:
+    """Run a server within the block.
+
+    Args:
+        folder: for its log.
+        redis: its cache; none where it is empty.
+        ready: whether to wait until it is.
+        settings: names written `SERVE__KEYS_FILE`.
+    """
+    (port,) = free_ports(1)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODERATE_")}
+    environment |= {"MODERATE_SERVE__PORT": str(port), "MODERATE_REDIS__URL": redis, "MODERATE_LOG__FORMAT": "json"}
+    environment |= {f"MODERATE_{name}": value for name, value in settings.items()}
+    log_path = folder / "serve.log"
+    with log_path.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "worker", "serve", env=environment, cwd=folder, stdout=log, stderr=log
+        )
+    served = Served(process, f"http://127.0.0.1:{port}", log_path)
+    try:
+        yield await served.ready() if ready else served
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

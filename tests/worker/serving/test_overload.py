@@ -1,0 +1,135 @@
+"""Ten times what can be labelled: memory is bounded, and who was accepted is answered in time."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from bench.serving import ask
+from tests.worker.serving.conftest import Serving
+from tests.worker.serving.processes import serving_process
+from tests.worker.serving.stages import WaitingStages, labeller_of, post
+from worker.serving.errors import DeadlineError, OverloadedError
+
+_CAPACITY = 250.0  # posts a second
+
+
+@pytest.mark.slow
+async def test_at_ten_times_its_capacity_a_labeller_answers_in_time_and_holds_no_more() -> None:
+    """Whoever is refused is refused at once; the model has work all the time."""
+    stages = WaitingStages(1 / _CAPACITY)
+    deadline = 0.5
+    labeller = labeller_of(
+        stages, max_waiting_posts=400, max_waiting_bytes=10**6, deadline_seconds=deadline, max_posts=16
+    )
+    run = asyncio.create_task(labeller.run())
+    accepted: list[float] = []
+    refused: list[float] = []
+    impatient: list[bool] = []
+    most_held = late = 0
+
+    async def ask(number: int) -> None:
+        nonlocal late
+        started = time.monotonic()
+        try:
+            await labeller.label([post(number)])
+        except OverloadedError as error:
+            impatient.append(error.retry_after_seconds < 1)
+            refused.append(time.monotonic() - started)
+        except DeadlineError:
+            late += 1
+        else:
+            accepted.append(time.monotonic() - started)
+
+    asked = []
+    started = time.monotonic()
+    for number in range(round(_CAPACITY * 10 * 2)):
+        asked.append(asyncio.create_task(ask(number)))
+        most_held = max(most_held, len(stages.held))
+        await asyncio.sleep(max(0.0, started + number / (_CAPACITY * 10) - time.monotonic()))
+    await asyncio.gather(*asked)
+    seconds = time.monotonic() - started
+    run.cancel()
+    await asyncio.wait({run})
+    accepted.sort()
+    assert accepted[int(len(accepted) * 0.99)] <= deadline + 0.05
+    # None on a quiet machine.
+    assert late <= len(accepted) * 0.03
+    assert len(accepted) >= 0.6 * _CAPACITY * seconds
+    assert len(refused) >= 0.8 * len(asked)
+    assert max(refused) < 0.2
+    assert not any(impatient)
+    assert most_held <= 400
+    assert not stages.held
+
+
+async def test_a_client_that_goes_away_takes_its_posts_along(serving: Serving, stages: WaitingStages) -> None:
+    """Over HTTP, too: what it asked for never reaches the model."""
+    stages.may.clear()
+    async with serving() as client:
+        transport = client._transport
+        assert isinstance(transport, httpx.ASGITransport)
+        first = []
+        for number in (1, 2):
+            first.append(asyncio.create_task(client.post("/v1/label", content=post(number))))
+            # Until a batch has it: one is in the model, and one waits for it.
+            await asyncio.sleep(0.02)
+        told = asyncio.Event()
+        sent = []
+
+        async def receive() -> dict[str, object]:
+            if not sent:
+                sent.append(True)
+                return {"type": "http.request", "body": post(3), "more_body": False}
+            await told.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: object) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/v1/label",
+            "query_string": b"",
+            "scheme": "http",
+            "headers": [(b"host", b"localhost")],
+        }
+        gone = asyncio.create_task(transport.app(scope, receive, send))  # type: ignore[arg-type]
+        while len(stages.held) < 3:
+            await asyncio.sleep(0)
+        told.set()
+        await gone
+        assert len(stages.held) == 2
+        stages.may.set()
+        await asyncio.gather(*first)
+    assert [name for batch in stages.batches for name in batch] == ["p-1", "p-2"]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+async def test_a_server_at_ten_times_its_capacity_does_not_grow(tmp_path: Path) -> None:
+    """Resident memory at the end is what it was after the first seconds; accepted requests keep the deadline."""
+    deadline = 2.0
+    async with serving_process(tmp_path, SERVE__DEADLINE_SECONDS=str(deadline)) as served:
+        process, port = psutil.Process(served.process.pid), int(served.address.rpartition(":")[2])
+        texts = [
+            json.dumps({"id": "p", "text": f"a remark of its own, number {n} " * 3}).encode() for n in range(10**5)
+        ]
+        # In these the speed of the machine changes: nobody asked before.
+        await ask(port, texts[:20_000], 300, 0.1, at_most=6)
+        before = process.memory_info().rss
+        _, seconds, codes = await ask(port, texts[20_000:], 300, 0.1, at_most=20)
+        after = process.memory_info().rss
+    assert codes.keys() <= {200, 429, 504}, served.log()
+    assert codes[429] > codes[200] > 0
+    # None on a quiet machine.
+    assert codes[504] <= 0.05 * codes[200], codes
+    # A little more than the deadline: this process measures, too.
+    assert seconds[int(len(seconds) * 0.99)] <= deadline * 1.25
+    assert after - before < 60e6
