@@ -37,28 +37,34 @@ class LabelBytes:
     def __init__(self, stamp: ModelStamp) -> None:
         self._stamp = msgspec.Raw(stamp.model_dump_json().encode())
 
-    def about(self, item: Item, post: "ParsedPost", labels: "PostLabels") -> bytes:
-        """Return what all labels of a post say alike, in the order of their fields, without the braces around it."""
+    def about(self, item: Item, post: "ParsedPost", labels: "PostLabels", *, placed: bool = True) -> bytes:
+        """Return what all labels of a post say alike, in the order of their fields, without the braces around it.
+
+        Args:
+            item, post, labels: of the post.
+            placed: whether it stands in a topic, and where is said.
+        """
         about: dict[str, Any] = {
             "modalities": labels.modalities,
             "unavailable": [msgspec.Raw(one.model_dump_json().encode()) for one in item.unavailable_media()],
         }
         if item.reading is not None:
             about["reading"] = item.reading
-        return inside(about | self._whose(item, post))
+        return inside(about | self._whose(item, post, placed=placed))
 
     def whose(self, item: Item, post: "ParsedPost") -> bytes:
         """Return the last part of `about`, which decisions say too: where and when, which model, where it stands."""
-        return inside(self._whose(item, post))
+        return inside(self._whose(item, post, placed=True))
 
-    def _whose(self, item: Item, post: "ParsedPost") -> dict[str, Any]:
+    def _whose(self, item: Item, post: "ParsedPost", *, placed: bool) -> dict[str, Any]:
         record, whose = item.record, dict[str, Any]()
         if (community := community_of(post)) is not None:
             whose["community"] = community
         if (created_at := _created_at(post)) is not None:
             whose["created_at"] = msgspec.Raw(_MOMENT.dump_json(created_at))
         whose["model"] = self._stamp
-        whose["source"] = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        if placed:
+            whose["source"] = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
         return whose
 
     def label(self, post_id: str, task: str, answer: "TaskLabel", about: bytes) -> bytes:
