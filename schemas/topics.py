@@ -9,6 +9,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.label import Label, LabelSet
 from schemas.post import Post
 from schemas.replay import Replay
+from schemas.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -38,4 +39,5 @@ EVENTS = (
     Event("label-set", 1, "moderation", "a topic that several tasks share", "written", LabelSet),
     Event("dead-letter", 1, "moderation", "posts.dead-letter (headers)", "written", DeadLetter),
     Event("replay", 1, "moderation", "posts.dead-letter.replays", "written", Replay),
+    Event("verdict", 1, "moderation", "moderate.verdicts", "written", Verdict),
 )
