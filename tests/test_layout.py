@@ -144,11 +144,20 @@ ALLOWED: dict[str, set[str]] = {
         "worker/telemetry",
     },
     "worker/pages.py": {"worker/telemetry"},
+    "worker/serving/page": {
+        "mmorient/__init__.py",
+        "mmorient/explain",
+        "schemas",
+        "worker/broker",
+        "worker/telemetry",
+    },
     "worker/serving": {
         "mmorient/__init__.py",
         "schemas",
+        "worker/broker",
         "worker/labelling",
         "worker/output",
+        "worker/serving/page",
         "worker/telemetry",
     },
     "worker/app.py": {"worker/intake", "worker/pages.py", "worker/service.py", "worker/telemetry"},
@@ -225,6 +234,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/output",
     },
     "worker/commands/offsets": {"worker/broker", "worker/commands", "worker/output"},
+    "worker/commands/verdicts": {"mmorient/__init__.py", "schemas", "worker/broker", "worker/commands"},
     "worker": {
         "mmorient/commands",
         "worker/commands",
@@ -239,6 +249,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/commands/labels",
         "worker/commands/offsets",
         "worker/commands/stack",
+        "worker/commands/verdicts",
     },
 }
 # Of other people's packages, what a folder and all below it may not import.

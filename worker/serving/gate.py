@@ -96,7 +96,8 @@ class Gate:
                     await _log_in(scope, receive, send)
                     return
                 raise KeyRefusedError("an API key is needed: Authorization: Bearer KEY")
-            _check_rate(caller)
+            if scope["method"] not in _BODYLESS:
+                _check_rate(caller)
             scope.setdefault("state", {})["caller"] = caller
         if scope["method"] in _BODYLESS:
             await self._app(scope, receive, send)
@@ -153,7 +154,8 @@ class Gate:
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")
         HTTP_REQUESTS.labels(route, str(status)).inc()
-        if not 400 <= status < 500:
+        # An answer without an end says nothing of how long one takes.
+        if not 400 <= status < 500 and not scope.get("page.endless"):
             HTTP_SECONDS.labels(route).observe(seconds)
         caller = scope.get("state", {}).get("caller")
         say = log.warning if status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.debug
