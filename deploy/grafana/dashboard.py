@@ -1,7 +1,7 @@
 """Writes the dashboard: `python deploy/grafana/dashboard.py > deploy/grafana/dashboards/moderation.json`.
 
-`stream_rows.py`, `model_rows.py` and `serving_rows.py` say what is shown, `panels.py` how. A test holds that the JSON is what this
-writes, and that every query names what a worker exports.
+`stream_rows.py`, `model_rows.py` and `serving_rows.py` say what is shown, `panels.py` how. A test holds that the JSON
+is what this writes, and that every query names what a worker exports.
 """
 # ruff: noqa: INP001 - a script beside what it writes, no package
 

@@ -43,7 +43,7 @@ SERVING = [
     ),
     graph(
         "Requests refused or given up",
-        "full, late: more than the pods can do. rate, key, body: a client's own. deadline: accepted, and took too long. "
+        "full, late: more than the pods can do. rate, key, body: a client's own. deadline: accepted, took too long. "
         "gone: the client went away.",
         [
             target(rate("moderate_serving_refused_total", "reason", SERVERS), "{{reason}}"),

@@ -39,6 +39,8 @@ def test_settings_are_accepted(bare_environment: pytest.MonkeyPatch) -> None:
     assert kafka.bootstrap_servers == "kafka:19092"
     drain = 2 * kafka.drain_seconds + _END_SECONDS
     assert int(SERVICES["worker"]["stop_grace_period"].removesuffix("s")) >= drain
+    drain = 2 * load_settings().serve.drain_seconds + _END_SECONDS
+    assert int(SERVICES["serve"]["stop_grace_period"].removesuffix("s")) >= drain
 
 
 def test_every_service_that_is_waited_for_exists_and_says_when_it_is_healthy() -> None:
@@ -67,7 +69,7 @@ def test_images_are_pinned() -> None:
 
 def test_our_services_are_locked_down() -> None:
     """What we build runs without privileges, on a root file system that it cannot write to."""
-    assert set(OURS) == {"topics", "worker", "feeder"}
+    assert set(OURS) == {"topics", "worker", "serve", "feeder"}
     for service in OURS.values():
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
@@ -103,8 +105,8 @@ def test_the_feeder_serves_where_the_worker_may_fetch() -> None:
     assert host.partition(":")[0] in SERVICES
 
 
-def test_prometheus_scrapes_the_worker(tmp_path: Path) -> None:
-    """promtool accepts the configuration, whose rule files lie beside it, and its target is a service of the file."""
+def test_prometheus_scrapes_workers_and_servers(tmp_path: Path) -> None:
+    """promtool accepts the configuration, whose rule files lie beside it, and its targets are services of the file."""
     source = ROOT / "deploy" / "prometheus"
     configuration = yaml.safe_load((source / "prometheus.yml").read_text(encoding="utf-8"))
     for name in ("prometheus.yml", *configuration["rule_files"]):
@@ -114,10 +116,11 @@ def test_prometheus_scrapes_the_worker(tmp_path: Path) -> None:
     command = [promtool(), "check", "config", tmp_path / "prometheus.yml"]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    (job,) = [one for one in configuration["scrape_configs"] if one["job_name"] == "moderation-worker"]
-    (target,) = job["dns_sd_configs"]
-    assert target["names"] == ["worker"]
-    assert SERVICES["worker"]["ports"][0].endswith(f":{target['port']}")
+    for name in ("worker", "serve"):
+        (job,) = [one for one in configuration["scrape_configs"] if one["job_name"] == f"moderation-{name}"]
+        (target,) = job["dns_sd_configs"]
+        assert target["names"] == [name]
+        assert SERVICES[name]["ports"][0].endswith(f":{target['port']}")
 
 
 def test_grafana_finds_its_dashboards() -> None:

@@ -7,10 +7,26 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
-from tests.deploy.manifests import KUBERNETES, OVERLAYS, ROOT, Document, documents, of_kind, overlay
+from tests.deploy.manifests import (
+    KUBERNETES,
+    OVERLAYS,
+    ROOT,
+    Document,
+    documents,
+    environment,
+    of_kind,
+    overlay,
+    workloads,
+)
 from tests.deploy.policy import violations
 from tests.deploy.test_overlays import validate
+from worker.cli import moderate
+from worker.commands.options import setting_variables
+from worker.serving.server import _END_SECONDS
+from worker.settings import load_settings
+from worker.telemetry.metrics import METRICS
 
 DOCUMENTED = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 COMPONENTS = {
@@ -21,6 +37,7 @@ COMPONENTS = {
     "pod-monitor": "cpu",
     "secured-kafka-keda": "keda",
     "keda-settings": "keda",
+    "serve": "cpu",
 }
 
 
@@ -62,6 +79,45 @@ def test_the_overlay_of_ones_own_that_the_guide_shows(tmp_path: Path) -> None:
     assert _metadata(built)["bootstrapServers"] == "kafka-bootstrap.kafka:9093"
     assert _container(built)["image"] == "registry.example/moderation:0.2.0-cpu"
     assert {document["metadata"]["namespace"] for document in built} == {"moderation"}
+
+
+def test_servers_share_the_workers_settings_and_scale_by_what_waits(
+    tmp_path: Path, bare_environment: pytest.MonkeyPatch
+) -> None:
+    """They are valid beside models and a secured broker, ask for keys, and end within their grace period."""
+    wanted = ("serve", "models", "secured-kafka", "pod-monitor")
+    said = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [os.path.relpath(KUBERNETES / "overlays" / "cpu", tmp_path.resolve())],
+        "components": [os.path.relpath(KUBERNETES / "components" / name, tmp_path.resolve()) for name in wanted],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(said), encoding="utf-8")
+    built = documents(tmp_path)
+    assert violations(built, DOCUMENTED) == []
+    (server,) = (one for one in workloads(built) if one.document["kind"] == "Deployment")
+    (container,) = server.containers
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/tmp", "/keys", "/models", "/kafka"}  # noqa: S108
+    for name, value in environment(container, built).items():
+        if name.startswith("MODERATE_"):
+            assert name in setting_variables()
+            bare_environment.setenv(name, value)
+    serve = load_settings().serve
+    assert serve.host == "0.0.0.0"  # noqa: S104 - the pod's own
+    assert str(serve.keys_file).startswith("/keys/")
+    assert container["ports"][0]["containerPort"] == serve.port
+    sleep = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    worst = sleep + 2 * serve.drain_seconds + _END_SECONDS
+    assert worst <= server.pod["terminationGracePeriodSeconds"] <= 2 * worst
+    (scaler,) = of_kind(built, "HorizontalPodAutoscaler")
+    assert scaler["spec"]["scaleTargetRef"]["name"] == server.document["metadata"]["name"]
+    assert "replicas" not in server.document["spec"]
+    metrics = {row.name for row in METRICS}
+    assert {one["pods"]["metric"]["name"] for one in scaler["spec"]["metrics"] if "pods" in one} <= metrics
+    for kind in ("PodDisruptionBudget", "Service"):
+        names = [one["metadata"]["name"] for one in of_kind(built, kind)]
+        assert sorted(names) == ["moderation-serve", "moderation-worker"]
+    assert CliRunner().invoke(moderate, [*container["args"], "--help"]).exit_code == 0
 
 
 def test_components_are_all_tested() -> None:

@@ -213,6 +213,8 @@ SCENARIOS: dict[str, Scenario] = {
     "docs/how-to/secured-kafka.md": Scenario(
         before=(secured,), replaced={"broker.example:9094": lambda scene: scene.notes["broker"]}
     ),
+    "docs/how-to/serve.md": Scenario(servers=False),
+    "docs/how-to/from-perspective.md": Scenario(servers=False),
     "docs/backfill.md": Scenario(before=(new_checkpoint, stack, posts)),
     "docs/new-checkpoint.md": Scenario(
         before=(new_checkpoint, own_posts, stack),

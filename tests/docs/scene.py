@@ -24,6 +24,7 @@ _READY_SECONDS = 240.0
 # What a page may name of the project; samples are cut short, and what commands write goes beside.
 _LINKED = ("bench", "deploy", "docker-compose.yml", "docs", "mmorient", "pyproject.toml", "schemas", "tests", "worker")
 _PAGES_ADDRESS = "127.0.0.1:8080"
+_SERVE_ADDRESS = "127.0.0.1:8090"
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,9 @@ class Scene:
         """Return a command with the names that hold here, and those that it has."""
         text = command.replace(_PAGES_ADDRESS, f"127.0.0.1:{self.port}")
         names = {old: self._name(old) for old in self.scenario.replaced if old in text}
+        if _SERVE_ADDRESS in text:
+            # No page has a worker in the foreground and a server.
+            names[_SERVE_ADDRESS] = f"127.0.0.1:{self.port}"
         for old, new in names.items():
             text = text.replace(old, new)
         return text, names
@@ -226,6 +230,7 @@ def _write_commands(folder: Path, port: int) -> None:
         # The pages' port may be taken on this machine.
         "moderate": f'case "$1" in run) set -- run --http-port {port} "${{@:2}}";; '
         # The machine may be busy.
+        f'serve) set -- serve --serve-port {port} "${{@:2}}";; '
         f'doctor) set -- doctor --http-port {port} --timeout 300 "${{@:2}}";; esac\n'
         f'exec {python} -c {_as("moderate", "worker")} "$@"',
     }

@@ -1,6 +1,7 @@
 """The HTTP door: the stages of the stream for programs and people that do not speak Kafka.
 
 ``server``       the process: listen, load the model, answer, drain, end
+``connections``  heads of requests, bounded
 ``app``          the ASGI application: all routes, health and metrics
 ``gate``         in front of every route: keys, rates, sizes of bodies, headers, counts
 ``api``          ``/v1``: label, explain, model

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from worker.errors import InvalidRecordError
+from worker.errors import FatalError, InvalidRecordError
 from worker.items import DELETION, Headers, Item, StageTime, State, usable
 from worker.labelling.embed import EmbeddingTable
 from worker.labelling.ready_items import ReadyItems
@@ -102,6 +102,7 @@ class Labeller:
         self._storing: set[asyncio.Task[None]] = set()
         self._unkept: set[Item] = set()
         self._explaining = 0
+        self._broken: asyncio.Future[None] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -117,9 +118,12 @@ class Labeller:
         """
         SERVING_OPEN.set(1)
         try:
+            self._broken = asyncio.get_running_loop().create_future()
             async with asyncio.TaskGroup() as group:
-                for _ in range(_BATCHES_AT_ONCE):
-                    group.create_task(self._label_what_is_ready())
+                broken = group.create_task(_until(self._broken))
+                batches = [group.create_task(self._label_what_is_ready()) for _ in range(_BATCHES_AT_ONCE)]
+                await asyncio.gather(*batches)
+                broken.cancel()
         finally:
             self._admission.close()
             SERVING_OPEN.set(0)
@@ -243,7 +247,12 @@ class Labeller:
         if item.passed_over is not None:
             said = "is a deletion" if item.passed_over == DELETION else "is no post"
             raise InvalidRecordError("decode", f"record: {said}", reason=item.passed_over)
-        document = await self._stages.explain(item, neighbours=neighbours, words=words) if usable([item]) else {}
+        try:
+            document = await self._stages.explain(item, neighbours=neighbours, words=words) if usable([item]) else {}
+        except FatalError as error:
+            if self._broken is not None and not self._broken.done():
+                self._broken.set_exception(error)
+            raise BrokenError("the model no longer works") from error
         if item.rejection is not None:
             raise item.rejection
         return document
@@ -281,6 +290,10 @@ class Labeller:
         self._stages.let_go([item for item in items if item.state is State.OVER])
         answered_ns = time.time_ns()
         self._traces.write(items, StageTime("answer", answered_ns, answered_ns))
+
+
+async def _until(broken: "asyncio.Future[None]") -> None:
+    await broken
 
 
 def _leave_out(item: Item, table: EmbeddingTable) -> None:

@@ -20,6 +20,7 @@ from worker.ending import Ending
 from worker.errors import FatalError, SettingsError
 from worker.secrets import without_password
 from worker.serving.app import build_app
+from worker.serving.connections import BoundedHeads
 from worker.serving.door import Door
 from worker.serving.health import ServingHealth
 from worker.serving.keys import Keys
@@ -131,7 +132,7 @@ def _config(settings: Settings, door: Door) -> uvicorn.Config:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     return uvicorn.Config(
         build_app(door),
-        http="httptools",
+        http=BoundedHeads,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -71,6 +71,8 @@ class WaitingStages:
 
     async def explain(self, item: Item, *, neighbours: int, words: int) -> dict[str, Any]:
         await self.may.wait()
+        if self.error is not None:
+            raise self.error
         return {"id": item.post.id if item.post else None, "neighbours": neighbours, "words": words}
 
     async def store(self, table: EmbeddingTable) -> None:

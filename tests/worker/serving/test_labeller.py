@@ -174,6 +174,18 @@ async def test_a_model_that_breaks_ends_the_run_and_every_request() -> None:
         await labeller.label([post(2)])
 
 
+async def test_a_device_that_dies_over_an_explanation_ends_the_run() -> None:
+    """As over a batch."""
+    stages = WaitingStages(error=FatalError("the device no longer works"))
+    labeller = labeller_of(stages)
+    run = asyncio.create_task(labeller.run())
+    await turns()
+    with pytest.raises(BrokenError):
+        await labeller.explain(post(1))
+    with pytest.raises(ExceptionGroup):
+        await run
+
+
 async def test_explanations_wait_in_a_bound_of_their_own() -> None:
     """Each costs the model as much as many posts; one of a post without labels says why."""
     stages = WaitingStages()

@@ -11,7 +11,7 @@ import pytest
 from tests.worker.serving.processes import Served, serving_process
 from worker.serving.keys import new_key
 
-pytestmark = [pytest.mark.model, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.model
 _WORD = "xylophone"
 
 
