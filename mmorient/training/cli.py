@@ -152,6 +152,8 @@ def calibrate(
     The errors after are of posts that the fit did not see: each half is calibrated by the other. The checkpoint's
     digest changes.
     """
+    if data is None and not verdicts:
+        raise click.UsageError("nothing to calibrate on: DATA, --verdicts or both")
     refuse_missing(checkpoint)
     shares = dict(_prior(one) for one in priors)
     from mmorient.training.data.examples import VAL
@@ -159,8 +161,6 @@ def calibrate(
     from mmorient.training.judging.calibrating import describe
     from mmorient.training.run import calibrate_checkpoint
 
-    if data is None and not verdicts:
-        raise click.UsageError("nothing to calibrate on: DATA, --verdicts or both")
     examples = read_all(data) if data is not None else []
     examples += [replace(example, split=VAL) for example in (read_all(None, verdicts) if verdicts else ())]
     examples = [example for example in examples if not sources or example.source in sources]
