@@ -37,7 +37,7 @@ _WORK = click.option(
 
 _VERDICTS = click.option(
     "--verdicts",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     multiple=True,
     help="A file that `moderate verdicts export` wrote, beside the sets. Repeatable.",
 )
@@ -97,6 +97,7 @@ def train(
     their own layouts, and any *.csv and *.jsonl of labelled posts. Says how long it will take before it starts; goes on
     where it was interrupted.
     """
+    _refuse_missing_verdicts(verdicts)
     config = _prepare(config_file)
     named = {"text_encoder": text_encoder, "picture_encoder": picture_encoder, "global_encoder": global_encoder}
     config = config.model_copy(update={name: str(folder) for name, folder in named.items() if folder is not None})
@@ -154,6 +155,7 @@ def calibrate(
     """
     if data is None and not verdicts:
         raise click.UsageError("nothing to calibrate on: DATA, --verdicts or both")
+    _refuse_missing_verdicts(verdicts)
     refuse_missing(checkpoint)
     shares = dict(_prior(one) for one in priors)
     from mmorient.training.data.examples import VAL
@@ -233,6 +235,17 @@ def evaluate(
         click.echo(f"mmorient: warning: {source}, {task}: {warning}", err=True)
     if html is not None:
         write_report(scores, _about(moderator, split), html)
+
+
+def _refuse_missing_verdicts(files: tuple[Path, ...]) -> None:
+    """Say before anything is loaded that a file of verdicts is not there.
+
+    Raises:
+        UsageError: it is not.
+    """
+    for file in files:
+        if not file.is_file():
+            raise click.UsageError(f"--verdicts {file}: no such file")
 
 
 def _prior(said: str) -> tuple[str, tuple[float, ...]]:

@@ -180,7 +180,7 @@ BY_HAND = (
     _row("contradicting", "moderate verdicts export verdicts.jsonl --from 5 --to 3", WRONG, "the range holds nothing"),
     _row("missing", "moderate verdicts export verdicts.jsonl", FAILED, "the broker"),
     _row("missing", "mmorient calibrate half", WRONG, "DATA, --verdicts or both"),
-    _row("missing", "mmorient calibrate half --verdicts none.jsonl", WRONG, "none.jsonl", "does not exist"),
+    _row("missing", "mmorient calibrate half --verdicts none.jsonl", WRONG, "none.jsonl", "no such file"),
     _row("contradicting", "moderate dead-letters list --from 7 --to 3", WRONG, "holds nothing"),
     _row("mistyped", "moderate dead-letters list --by colour", WRONG, "--by", "'colour'", "community"),
     _row("mistyped", "moderate dead-letters list --limit 0", WRONG, "--limit", "x>=1"),

@@ -193,6 +193,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "docs/how-to/thresholds.md": Scenario(quick=("",), servers=False),
     "docs/how-to/page.md": Scenario(
+        before=(own_posts,),
         parsed={
             "moderate serve": "tests/worker/serving/page/test_in_a_browser.py",
             "moderate demo --page": "tests/worker/commands/demo/test_demo.py",
