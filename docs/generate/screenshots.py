@@ -204,6 +204,9 @@ async def _photograph(chosen: Sequence[str], keep: Path | None) -> None:
 
 async def _photograph_views(one: Tab, address: str, wanted: Mapping[str, View]) -> None:
     for name, view in wanted.items():
+        if view.lead_seconds:
+            await one.call("Page.navigate", url=f"{address}{view.path}")
+            await asyncio.sleep(view.lead_seconds)
         for width in WIDTHS:
             for scheme in SCHEMES:
                 out = ASSETS / f"{name}-{width}-{scheme}.png"

@@ -34,11 +34,13 @@ class View:
         path: of the address.
         script: JavaScript that does it, within an async function.
         tallest: pixels of it that are shown.
+        lead_seconds: for which it is open before, so that it has something to plot.
     """
 
     path: str
     script: str
     tallest: int
+    lead_seconds: float = 0.0
 
     @property
     def expression(self) -> str:
@@ -66,7 +68,7 @@ def views() -> dict[str, View]:
     passing = "await until(() => document.querySelectorAll('#posts li').length >= 12);"
     return {
         "try-it": View("/", _typed(), 3000),
-        "stream": View("/stream", f"{passing} await settle();", 1150),
+        "stream": View("/stream", f"{passing} await settle();", 1150, lead_seconds=150.0),
         "stream-why": View(
             "/stream",
             f"""{passing}

@@ -94,7 +94,7 @@ async def test_how_soon_the_first_answer_comes(
     lines = (ROOT / "samples" / "posts.jsonl").read_text(encoding="utf-8").splitlines()
     texts = [text for line in lines if (text := json.loads(line).get("text"))][:40]
     async with served(tmp_path, REDIS__URL="") as address, opened(browser, address) as page:
-        for name, picture in (("text", None), ("picture", PICTURES / "sticker-alpha.png")):
+        for name, picture in (("text", None), ("picture", PICTURES / "beach.jpg")):
             await page.reload()
             if picture is not None:
                 await page.set_input_files("#picture", picture)

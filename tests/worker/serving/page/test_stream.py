@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -54,7 +54,7 @@ class FedReader:
         self.passed_over = 0
         self.begun = 0
 
-    async def records(self) -> AsyncIterator[Sequence[Any]]:
+    async def records(self) -> AsyncGenerator[Sequence[Any], None]:
         """Yield."""
         self.begun += 1
         while True:

@@ -122,6 +122,10 @@ function changed(rest = REST_MS) {
 }
 
 function usePicture(chosen) {
+  // The field names what was dropped or pasted, too.
+  const named = new DataTransfer();
+  if (chosen) named.items.add(chosen);
+  file.files = named.files;
   if (pictureUrl) URL.revokeObjectURL(pictureUrl);
   picture = chosen;
   pictureUrl = chosen ? URL.createObjectURL(chosen) : null;
@@ -139,7 +143,6 @@ text.addEventListener("input", () => changed());
 form.elements.community.addEventListener("input", () => changed());
 file.addEventListener("change", () => usePicture(file.files[0] ?? null));
 document.querySelector("#remove").addEventListener("click", () => {
-  file.value = "";
   usePicture(null);
   file.focus();
 });

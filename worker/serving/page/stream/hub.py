@@ -3,8 +3,8 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from random import Random
 from typing import Protocol
 
@@ -31,7 +31,7 @@ class Reader(Protocol):
     is_connected: bool
     passed_over: int
 
-    def records(self) -> AsyncIterator[Sequence[ConsumerRecord]]:
+    def records(self) -> AsyncGenerator[Sequence[ConsumerRecord], None]:
         """Yield records as they come, for ever."""
         ...
 
@@ -142,17 +142,18 @@ class Hub:
         joiner = Joiner(self._tasks)
         left_at = self._clock()
         try:
-            async for records in self._reader.records():
-                now = self._clock()
-                for record in records:
-                    if (post := joiner.add(record, now)) is not None:
+            async with aclosing(self._reader.records()) as pieces:
+                async for records in pieces:
+                    now = self._clock()
+                    for record in records:
+                        if (post := joiner.add(record, now)) is not None:
+                            self._hand_out(post)
+                    for post in joiner.overdue(now):
                         self._hand_out(post)
-                for post in joiner.overdue(now):
-                    self._hand_out(post)
-                left_at = now if self._viewers else left_at
-                if now - left_at > self._linger_seconds:
-                    self.figures = Figures(self._clock)
-                    return
+                    left_at = now if self._viewers else left_at
+                    if now - left_at > self._linger_seconds:
+                        self.figures = Figures(self._clock)
+                        return
         except Exception:
             # The API goes on without the stream; the next viewer starts it anew.
             log.exception("stream_ended")

@@ -17,6 +17,8 @@ from worker.errors import FatalError
 log = structlog.get_logger(__name__)
 
 _SECONDS = 3.0
+# Above this, parsing takes milliseconds (inline pictures), in which nothing else is answered.
+_BYTES_FOR_A_THREAD = 256 * 1024
 
 
 class Originals:
@@ -49,8 +51,15 @@ class Originals:
                 await self._close()
                 return None
 
-    def parsed(self, record: ConsumerRecord) -> ParsedPost | None:
+    async def parsed(self, record: ConsumerRecord | None) -> ParsedPost | None:
         """Return the post that a record holds; None where it is none that is read without a registry."""
+        if record is None:
+            return None
+        if len(record.value or b"") > _BYTES_FOR_A_THREAD:
+            return await asyncio.to_thread(self._parsed, record)
+        return self._parsed(record)
+
+    def _parsed(self, record: ConsumerRecord) -> ParsedPost | None:
         try:
             found = self._reader.read(record.value or b"")
         except PostError:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -39,15 +39,16 @@ class LabelReader:
         self.is_connected = False
         self.passed_over = 0
 
-    async def records(self) -> AsyncIterator[Sequence[ConsumerRecord]]:
+    async def records(self) -> AsyncGenerator[Sequence[ConsumerRecord], None]:
         """Yield records as they come, an empty piece where none come; go on by itself after faults of the broker."""
         faults = 0
         while True:
             try:
                 async with connected_reader(self._links) as consumer:
-                    async for records in self._connected(consumer):
-                        faults = 0
-                        yield records
+                    async with aclosing(self._connected(consumer)) as pieces:
+                        async for records in pieces:
+                            faults = 0
+                            yield records
             except (KafkaError, FatalError, OSError) as error:
                 log.warning("labels_not_read", error=str(error))
                 self.is_connected = False
@@ -55,7 +56,7 @@ class LabelReader:
                 await asyncio.sleep(_PAUSES[min(faults, len(_PAUSES) - 1)])
                 faults += 1
 
-    async def _connected(self, consumer: AIOKafkaConsumer) -> AsyncIterator[Sequence[ConsumerRecord]]:
+    async def _connected(self, consumer: AIOKafkaConsumer) -> AsyncGenerator[Sequence[ConsumerRecord], None]:
         looked = float("-inf")
         while True:
             if time.monotonic() - looked > _LOOK_SECONDS:

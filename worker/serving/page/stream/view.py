@@ -1,5 +1,6 @@
 """The routes of the stream: the view, its events, and more of one post."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from worker.serving.page.visitors import count, who
 _TEXT_CHARS = 400
 _FIGURES_EVERY = 2  # turns
 _MAX_PICTURES = 4
+_MAX_PICTURE_BYTES = 3_000_000  # of one that is shown
 
 
 class StreamView:
@@ -97,7 +99,7 @@ class StreamView:
 
     async def _shown(self, post: LabelledPost) -> str:
         record = await self._originals.record(post.position)
-        parsed = self._originals.parsed(record) if record is not None else None
+        parsed = await self._originals.parsed(record)
         latency = (post.labelled_ms - record.timestamp) / 1000 if record is not None and record.timestamp > 0 else None
         latency = latency if latency is not None and 0 <= latency < 3600 else None
         self._hub.show(post, latency)
@@ -117,7 +119,7 @@ class StreamView:
         if post is None:
             return HTMLResponse('<p class="warn">This post has left the window.</p>', 404)
         record = await self._originals.record(post.position)
-        parsed = self._originals.parsed(record) if record is not None else None
+        parsed = await self._originals.parsed(record)
         labels = {task: {**post.about, **answer} for task, answer in post.answers.items()}
         return self._renderer.answer(
             "stream_more.html",
@@ -141,7 +143,7 @@ class StreamView:
             return HTMLResponse(f'<p class="warn">{error} Close this and ask again.</p>', 429)
         if isinstance(document, Refused):
             return self._renderer.answer("refused.html", 422, refused=document)
-        shown = _pictures(self._originals.parsed(record))
+        shown = await asyncio.to_thread(_pictures, await self._originals.parsed(record))
         return self._renderer.answer("reasons.html", reasons=reasons_of(document, shown), suffix="-more")
 
     def _figures(self, shown_of: tuple[int, int] | None) -> str:
@@ -193,6 +195,6 @@ def _pictures(post: ParsedPost | None) -> dict[int, str]:
                 content = inline_bytes(medium.data)
             except PictureError:
                 continue
-            if kind := kind_of(content):
+            if len(content) <= _MAX_PICTURE_BYTES and (kind := kind_of(content)):
                 found[index] = data_url(content, kind)
     return found
