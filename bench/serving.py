@@ -40,7 +40,9 @@ class _Answer:
         self.complete = True
 
 
-async def ask_for_ever(port: int, posts: asyncio.Queue[bytes], seen: list[tuple[int, float]], pause: float) -> None:
+async def ask_for_ever(
+    port: int, posts: asyncio.Queue[bytes], seen: list[tuple[int, float]], pause: float, ends_at: float
+) -> None:
     """Ask for one post after the other over one connection, until there are none.
 
     Args:
@@ -48,10 +50,11 @@ async def ask_for_ever(port: int, posts: asyncio.Queue[bytes], seen: list[tuple[
         posts: are taken from it.
         seen: is given status and seconds of each.
         pause: after a refusal, in seconds.
+        ends_at: by when the last is begun, on the performance counter.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        while not posts.empty():
+        while not posts.empty() and time.perf_counter() < ends_at:
             body = posts.get_nowait()
             started = time.perf_counter()
             writer.write(
@@ -70,7 +73,7 @@ async def ask_for_ever(port: int, posts: asyncio.Queue[bytes], seen: list[tuple[
 
 
 async def ask(
-    port: int, values: Sequence[bytes], clients: int, pause: float = 0.0
+    port: int, values: Sequence[bytes], clients: int, pause: float = 0.0, at_most: float = float("inf")
 ) -> tuple[float, list[float], Counter[int]]:
     """Return seconds in all, those of each answered request in order, and how often each status came."""
     waiting: asyncio.Queue[bytes] = asyncio.Queue()
@@ -78,7 +81,7 @@ async def ask(
         waiting.put_nowait(value)
     seen: list[tuple[int, float]] = []
     started = time.perf_counter()
-    await asyncio.gather(*(ask_for_ever(port, waiting, seen, pause) for _ in range(clients)))
+    await asyncio.gather(*(ask_for_ever(port, waiting, seen, pause, started + at_most) for _ in range(clients)))
     seconds = time.perf_counter() - started
     return seconds, sorted(took for status, took in seen if status == 200), Counter(status for status, _ in seen)
 
@@ -156,7 +159,8 @@ async def overload(args: argparse.Namespace, folder: Path, run: int) -> None:
         await ask(port, make_posts(200, 0.0, run=run), 16)
         capacity_seconds, _, _ = await ask(port, make_posts(400, 0.0, run=run + 10**6), 64)
         capacity = 400 / capacity_seconds
-        clients = round(capacity * deadline)
+        # Those whose posts wait, and those who come back a tenth of the deadline after they were refused.
+        clients = round(2 * capacity * deadline)
         values = [
             json.dumps({"id": f"o-{n}", "text": f"a remark of its own, number {n} {run}"}).encode()
             for n in range(10**6)
@@ -169,8 +173,7 @@ async def overload(args: argparse.Namespace, folder: Path, run: int) -> None:
                 await asyncio.sleep(0.5)
 
         looking = asyncio.create_task(look())
-        asking = asyncio.create_task(ask(port, values[: round(capacity * 10 * args.seconds)], clients, deadline / 10))
-        seconds, took, codes = await asking
+        seconds, took, codes = await ask(port, values, clients, deadline / 10, args.seconds)
         looking.cancel()
         after = sizes[len(sizes) // 5 :]
         print(f"overload by {clients} clients, who come back after {deadline / 10:g} s, for {seconds:.0f} s")

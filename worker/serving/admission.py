@@ -10,10 +10,15 @@ from worker.serving.errors import ClosingError, OverloadedError
 from worker.telemetry.serving_metrics import SERVING_BYTES, SERVING_POSTS
 
 # Of the newest batch in the average time of a post: a batch of another kind of posts moves it, none turns it around.
-_WEIGHT = 0.2
+_WEIGHT = 0.3
+# A small batch says little: its posts bear the cost of a call alone. But while there are only small ones, little waits,
+# and what is believed of large ones fades, down to the fastest of them. Without this, one slow batch would have all but
+# one post refused for ever.
+_FADING = 0.95
+_GROWING = 1.01
 # Of the deadline: whoever is accepted nearly up to it is answered behind it as often as not, and the model worked for
 # nobody. Measured at ten times the capacity: half of the accepted requests late without this, none with it.
-_SURE = 0.7
+_SURE = 0.5
 
 
 class Admission:
@@ -33,6 +38,7 @@ class Admission:
         self._bytes = 0
         self._closing = False
         self._seconds_a_post = 0.0
+        self._fastest = 0.0
         self._last_done = float("-inf")
         self._emptied = asyncio.Event()
 
@@ -69,6 +75,22 @@ class Admission:
             ClosingError: nothing is accepted any more.
             OverloadedError: too many wait, or they could not be answered in time.
         """
+        self.refuse_what_is_too_much(posts, size, deadline_seconds=deadline_seconds)
+        self._count(posts, size)
+        try:
+            yield
+        finally:
+            self._count(-posts, -size)
+
+    def refuse_what_is_too_much(self, posts: int, size: int, *, deadline_seconds: float) -> None:
+        """Refuse posts that could not be accepted now; whoever is not refused has no place yet.
+
+        Args:
+            posts, size, deadline_seconds: as of `admitted`.
+
+        Raises:
+            ClosingError, OverloadedError: as of `admitted`.
+        """
         if self._closing:
             raise ClosingError("this process is about to end")
         seconds = (self._posts + posts) * self._seconds_a_post
@@ -84,24 +106,27 @@ class Admission:
                 retry_after_seconds=_whole(seconds - _SURE * deadline_seconds),
                 reason="late",
             )
-        self._count(posts, size)
-        try:
-            yield
-        finally:
-            self._count(-posts, -size)
 
-    def note(self, posts: int, started: float) -> None:
+    def note(self, posts: int, started: float, *, is_large: bool = True) -> None:
         """Take the time of a batch that is done into the average.
 
         Args:
             posts: in it.
             started: when it was begun, on the clock. While the batch before it was still in the model, it waited.
+            is_large: whether it was about as large as a batch may be.
         """
         now = self._clock()
         seconds = (now - max(started, self._last_done)) / posts
         self._last_done = now
         before = self._seconds_a_post
-        self._seconds_a_post = seconds if not before else before + _WEIGHT * (seconds - before)
+        if is_large:
+            self._fastest = seconds if not self._fastest else min(seconds, _GROWING * self._fastest)
+        if not before:
+            self._seconds_a_post = seconds
+        elif is_large:
+            self._seconds_a_post = before + _WEIGHT * (seconds - before)
+        else:
+            self._seconds_a_post = max(_FADING * before, min(before, self._fastest))
 
     def _count(self, posts: int, size: int) -> None:
         self._posts += posts

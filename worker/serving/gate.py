@@ -6,11 +6,12 @@ An ASGI middleware and no more: it looks at the head of a request before any of 
 import asyncio
 import base64
 import binascii
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
@@ -21,6 +22,7 @@ from worker.serving.replies import JsonReply, refusal
 from worker.telemetry.serving_metrics import HTTP_REQUESTS, HTTP_SECONDS, SERVING_REFUSED
 
 log = structlog.get_logger(__name__)
+_logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -30,6 +32,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Whoever reaches the address may see these: they say nothing of any post.
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/style.css"})
 OPEN_PREFIXES = ("/$discovery/", "/discovery/")
+# What puts posts before the model.
+COSTLY_PATHS = frozenset({"/v1/label", "/v1/explain", "/v1alpha1/comments:analyze"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _BODYLESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _HEADERS = (
@@ -54,6 +58,8 @@ class Gate:
         serve = door.settings.serve
         self._max_body_bytes = serve.max_body_bytes
         self._body_seconds = serve.body_seconds
+        # A proxy on this machine asks under the name that it has.
+        self._own_names = _LOOPBACK | {urlsplit(serve.public_url or "").hostname or "localhost"}
         self._checks_host = not door.keys.are_asked and serve.host in {"127.0.0.1", "localhost", "::1"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,6 +108,9 @@ class Gate:
         if scope["method"] in _BODYLESS:
             await self._app(scope, receive, send)
             return
+        if self._door.labeller is not None and scope["path"] in COSTLY_PATHS:
+            # Before the body is read: under overload most requests end here, and each must cost next to nothing.
+            self._door.labeller.refuse_early()
         size = self._size(headers)
         with self._door.room_for_body(size):
             await self._app(scope, self._bounded(receive), send)
@@ -114,7 +123,7 @@ class Gate:
         """
         host = headers.get(b"host", b"localhost").decode("latin-1").lower()
         name = host if host.endswith("]") else host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
-        if self._checks_host and name not in _LOOPBACK:
+        if self._checks_host and name not in self._own_names:
             raise RequestError("this address answers to localhost alone", status=403, reason="host")
 
     def _size(self, headers: dict[bytes, bytes]) -> int:
@@ -152,13 +161,18 @@ class Gate:
         return bounded
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "other")
+        # Of one that was refused before its route was looked for, the address says it, where it is a known one.
+        path = scope["path"]
+        route = getattr(scope.get("route"), "path", path if path in COSTLY_PATHS else "other")
         HTTP_REQUESTS.labels(route, str(status)).inc()
         # An answer without an end says nothing of how long one takes.
         if not 400 <= status < 500 and not scope.get("page.endless"):
             HTTP_SECONDS.labels(route).observe(seconds)
+        is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if not is_ours and not _logger.isEnabledFor(logging.DEBUG):
+            return
         caller = scope.get("state", {}).get("caller")
-        say = log.warning if status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.debug
+        say = log.warning if is_ours else log.debug
         say(
             "answered",
             route=route,

@@ -109,6 +109,14 @@ class Labeller:
         """Whether posts are accepted."""
         return self._admission.is_open
 
+    def refuse_early(self) -> None:
+        """Refuse a request before its body is read, where not even one post could be accepted.
+
+        Raises:
+            OverloadedError, ClosingError: as of `label`.
+        """
+        self._admission.refuse_what_is_too_much(1, 0, deadline_seconds=self._deadline_seconds)
+
     async def run(self) -> None:
         """Label what waits, until `drain` is through.
 
@@ -268,7 +276,7 @@ class Labeller:
             started = self._clock()
             BATCH_POSTS.observe(len(batch))
             table = await self._stages.label(batch)
-            self._admission.note(len(batch), started)
+            self._admission.note(len(batch), started, is_large=2 * len(batch) >= self._max_posts)
             self._stages.let_go(batch)
             for item in batch:
                 if (waiter := self._waiters.pop(item, None)) is not None:

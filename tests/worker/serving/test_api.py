@@ -156,6 +156,8 @@ async def test_a_machine_of_ones_own_answers_to_no_other_name(serving: Serving) 
         for host, status in (("localhost:8090", 200), ("[::1]:8090", 200), ("evil.example", 403), ("evil:8090", 403)):
             answer = await client.post("/v1/label", content=post(1), headers={"host": host})
             assert answer.status_code == status, host
+    async with serving(public_url="https://shop.example") as client:
+        assert (await client.post("/v1/label", content=post(1), headers={"host": "shop.example"})).status_code == 200
     async with serving(host="0.0.0.0") as client:  # noqa: S104 - nothing listens in this test
         assert (await client.post("/v1/label", content=post(1), headers={"host": "shop"})).status_code == 200
 

@@ -104,16 +104,50 @@ async def test_what_could_not_be_done_in_time_is_refused_before_it_waits() -> No
     now = 10.0
     admission.note(10, started=0.0)
     with admission.admitted(4, 1, deadline_seconds=10.0):
-        # Eight posts take eight seconds: too near to the deadline for batches, which differ.
+        # Six posts take six seconds: too near to the deadline for batches, which differ.
         with (
-            pytest.raises(OverloadedError, match=r"8\.0 s") as refused,
-            admission.admitted(4, 1, deadline_seconds=10.0),
+            pytest.raises(OverloadedError, match=r"6\.0 s") as refused,
+            admission.admitted(2, 1, deadline_seconds=10.0),
         ):
             pass
         assert (refused.value.reason, refused.value.retry_after_seconds) == ("late", 1)
-        with admission.admitted(3, 1, deadline_seconds=10.0):
-            assert admission.posts == 7
+        with admission.admitted(1, 1, deadline_seconds=10.0):
+            assert admission.posts == 5
     assert admission.posts == 0
+
+
+def test_one_slow_batch_does_not_have_posts_refused_for_ever() -> None:
+    """While little is accepted, what is believed of the speed fades, down to the fastest of the large batches."""
+    now = 0.0
+    admission = Admission(max_posts=100, max_bytes=10_000, clock=lambda: now)
+
+    def fits(posts: int) -> bool:
+        try:
+            with (
+                admission.admitted(1, 1, deadline_seconds=10.0),
+                admission.admitted(posts - 1, 1, deadline_seconds=10.0),
+            ):
+                return True
+        except OverloadedError:
+            return False
+
+    now = 6.4
+    admission.note(64, started=0.0)
+    assert fits(50)
+    assert not fits(51)
+    now = 1000.0
+    admission.note(64, started=100.0)
+    assert not fits(2)
+    batches = 0
+    while not fits(45):
+        now += 1
+        admission.note(1, started=now - 0.5, is_large=False)
+        batches += 1
+        assert batches < 100
+    for _ in range(1000):
+        now += 1
+        admission.note(1, started=now - 0.5, is_large=False)
+    assert not fits(51)
 
 
 async def test_what_nobody_waits_for_never_reaches_the_model() -> None:

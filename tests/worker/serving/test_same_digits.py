@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from mmorient import Moderator, explain_document
+from mmorient.checkpointing.inspecting import describe
 from mmorient.cli import mmorient
 from tests.worker.serving.posts import mixed_posts
 from tests.worker.serving.processes import Served, serving_process
@@ -22,12 +23,15 @@ from worker.output.records import RecordBuilder, stamp_of
 from worker.serving.answers import Answer
 from worker.serving.opening import open_labeller
 from worker.serving.posted import PostedRecord
+from worker.serving.shapes import ModelAnswer
 from worker.settings import load_settings
 from worker.telemetry.tracing import NoTraces
 from worker.watchdog import Watchdog
 
 _SOURCE = re.compile(rb',"source":\{[^}]*\}')
 _QUICK = 40
+# Answers, explanations by post, and what is said of the model.
+Said = tuple[list[Answer], dict[bytes, Any], dict[str, Any]]
 
 
 def without_source(value: bytes) -> bytes:
@@ -62,15 +66,15 @@ async def by_stages(posts: Sequence[bytes]) -> list[dict[str, bytes] | str]:
 
 
 @pytest.fixture(scope="module")
-def answers() -> tuple[list[Answer], dict[bytes, Any]]:
+def answers() -> Said:
     """Give what a labeller says of the quick posts, of which many are asked for at once, and why of the first ones."""
     return asyncio.run(by_labeller(mixed_posts(_QUICK)))
 
 
-async def by_labeller(posts: Sequence[bytes]) -> tuple[list[Answer], dict[bytes, Any]]:
+async def by_labeller(posts: Sequence[bytes]) -> Said:
     """Return answers, and explanations of some."""
     async with AsyncExitStack() as stack:
-        labeller, _ = await open_labeller(stack, load_settings({"redis": {"url": ""}}), NoTraces())
+        labeller, model = await open_labeller(stack, load_settings({"redis": {"url": ""}}), NoTraces())
         run = asyncio.create_task(labeller.run())
         asked = [labeller.label(posts[start : start + 3]) for start in range(0, len(posts), 3)]
         found = [answer for part in await asyncio.gather(*asked) for answer in part]
@@ -82,10 +86,10 @@ async def by_labeller(posts: Sequence[bytes]) -> tuple[list[Answer], dict[bytes,
         reasons = {post: await labeller.explain(post) for post in (*usable[:3], seen[0])}
         await labeller.drain()
         await run
-        return found, reasons
+        return found, reasons, model
 
 
-async def test_http_says_what_the_topics_say(answers: tuple[list[Answer], dict[bytes, Any]]) -> None:
+async def test_http_says_what_the_topics_say(answers: Said) -> None:
     """Byte by byte but for the place in Kafka; of what has no labels the same stage and reason."""
     expected = await by_stages(mixed_posts(_QUICK))
     said = [
@@ -100,9 +104,7 @@ async def test_http_says_what_the_topics_say(answers: tuple[list[Answer], dict[b
     assert sum(answer.passed_over == "deletion" for answer in answers[0]) == 1
 
 
-def test_the_command_says_the_same(
-    answers: tuple[list[Answer], dict[bytes, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_says_the_same(answers: Said, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`mmorient label` has the same labels, probabilities and intensities."""
     lines = labelled_by_command(mixed_posts(_QUICK), tmp_path, capsys)
     compared = 0
@@ -114,7 +116,7 @@ def test_the_command_says_the_same(
     assert compared >= 3 * (_QUICK - 10)
 
 
-def test_an_explanation_is_that_of_the_command(answers: tuple[list[Answer], dict[bytes, Any]]) -> None:
+def test_an_explanation_is_that_of_the_command(answers: Said) -> None:
     """All of it, with pictures that the confined children decoded; its labels are those of /v1/label."""
     by_id = {answer.post_id: answer for answer in answers[0]}
     moderator = Moderator.from_checkpoint()
@@ -123,6 +125,18 @@ def test_an_explanation_is_that_of_the_command(answers: tuple[list[Answer], dict
         for task, value in by_id[document["id"]].labels.items():
             assert picked(document["labels"][task]) == picked(json.loads(value))
     assert any(document["pictures"] for document in answers[1].values())
+
+
+def test_the_model_is_the_one_that_the_command_inspects(answers: Said) -> None:
+    """In short: what both say is the same."""
+    model, inspected = answers[2], describe()
+    for name in ("name", "checkpoint", "shares"):
+        assert model[name] == inspected[name]
+    assert model["embedding"].startswith("sha256:")
+    assert model["bank"]["posts"] == inspected["bank"]["posts"]
+    for task, shape in inspected["tasks"].items():
+        assert model["tasks"][task] == {name: list(value) for name, value in shape.items()}
+    assert ModelAnswer.model_validate(model).languages == ["en"]
 
 
 def picked(label: dict[str, Any]) -> tuple[Any, ...]:

@@ -123,6 +123,19 @@ async def test_a_broken_header_begins_a_trace(header: bytes) -> None:
     assert kept.get_finished_spans()[-1].parent is None
 
 
+async def test_a_post_that_came_over_http_is_served_and_not_consumed() -> None:
+    """Its span hangs below its request's, and says nothing of a topic."""
+    kept = InMemorySpanExporter()
+    some = traces_of(load_settings({"trace": {"endpoint": "http://127.0.0.1:9"}}), "w", kept, served=True)
+    assert isinstance(some, Traces)
+    some.write([traced(1)], publish())
+    await some.close()
+    span = kept.get_finished_spans()[-1]
+    assert (span.name, span.kind.name, span.parent.span_id) == ("label a post", "SERVER", 0xAA)
+    assert span.attributes.keys() == {"moderate.post.timestamp_ms", "moderate.modalities"}
+    assert span.resource.attributes["service.name"] == "moderation-serve"
+
+
 async def test_what_is_too_much_is_dropped_and_counted() -> None:
     """A slice that does not fit into what may wait is left out whole, at once."""
     some, kept = traces(1.0)
