@@ -44,11 +44,13 @@ class LabelReader:
         faults = 0
         while True:
             try:
-                async with connected_reader(self._links) as consumer:
-                    async with aclosing(self._connected(consumer)) as pieces:
-                        async for records in pieces:
-                            faults = 0
-                            yield records
+                async with (
+                    connected_reader(self._links) as consumer,
+                    aclosing(self._connected(consumer)) as pieces,
+                ):
+                    async for records in pieces:
+                        faults = 0
+                        yield records
             except (KafkaError, FatalError, OSError) as error:
                 log.warning("labels_not_read", error=str(error))
                 self.is_connected = False
