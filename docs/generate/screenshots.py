@@ -22,7 +22,7 @@ import aiohttp
 import click
 from PIL import Image
 
-from docs.generate.views import View, demo, views
+from docs.generate.views import HEADERS, View, demo, views
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHIPPED = ROOT / "mmorient" / "checkpoints" / "compact"
@@ -203,6 +203,8 @@ async def _photograph(chosen: Sequence[str], keep: Path | None) -> None:
 
 
 async def _photograph_views(one: Tab, address: str, wanted: Mapping[str, View]) -> None:
+    await one.call("Network.enable")
+    await one.call("Network.setExtraHTTPHeaders", headers=HEADERS)
     for name, view in wanted.items():
         if view.lead_seconds:
             await one.call("Page.navigate", url=f"{address}{view.path}")
