@@ -11,11 +11,9 @@ from worker.telemetry.serving_metrics import SERVING_BYTES, SERVING_POSTS
 
 # Of the newest batch in the average time of a post: a batch of another kind of posts moves it, none turns it around.
 _WEIGHT = 0.3
-# A small batch says little: its posts bear the cost of a call alone. But while there are only small ones, little waits,
-# and what is believed of large ones fades, down to the fastest of them. Without this, one slow batch would have all but
-# one post refused for ever.
-_FADING = 0.95
-_GROWING = 1.01
+# A small batch says little: its posts bear the cost of a call alone. What counts as small goes by how many may wait, so
+# that under overload every batch counts: after one slow batch only few may wait, and their batches are no larger.
+_SHARE_OF_BATCH, _SHARE_OF_WAITING = 0.5, 0.25
 # Of the deadline: whoever is accepted nearly up to it is answered behind it as often as not, and the model worked for
 # nobody. Measured at ten times the capacity: half of the accepted requests late without this, none with it.
 _SURE = 0.5
@@ -38,7 +36,6 @@ class Admission:
         self._bytes = 0
         self._closing = False
         self._seconds_a_post = 0.0
-        self._fastest = 0.0
         self._last_done = float("-inf")
         self._emptied = asyncio.Event()
 
@@ -107,26 +104,25 @@ class Admission:
                 reason="late",
             )
 
-    def note(self, posts: int, started: float, *, is_large: bool = True) -> None:
-        """Take the time of a batch that is done into the average.
+    def note(self, posts: int, started: float, *, max_posts: int, deadline_seconds: float) -> None:
+        """Take the time of a batch that is done into the average, unless it is small.
 
         Args:
             posts: in it.
             started: when it was begun, on the clock. While the batch before it was still in the model, it waited.
-            is_large: whether it was about as large as a batch may be.
+            max_posts: of a batch.
+            deadline_seconds: of most requests.
         """
         now = self._clock()
         seconds = (now - max(started, self._last_done)) / posts
         self._last_done = now
         before = self._seconds_a_post
-        if is_large:
-            self._fastest = seconds if not self._fastest else min(seconds, _GROWING * self._fastest)
         if not before:
             self._seconds_a_post = seconds
-        elif is_large:
+            return
+        may_wait = _SURE * deadline_seconds / before
+        if posts >= min(_SHARE_OF_BATCH * max_posts, _SHARE_OF_WAITING * may_wait):
             self._seconds_a_post = before + _WEIGHT * (seconds - before)
-        else:
-            self._seconds_a_post = max(_FADING * before, min(before, self._fastest))
 
     def _count(self, posts: int, size: int) -> None:
         self._posts += posts

@@ -31,6 +31,11 @@ log = structlog.get_logger(__name__)
 # One is prepared while the model has the other; more would be smaller, and none would be done earlier.
 _BATCHES_AT_ONCE = 2
 
+# As long as most posts are.
+_TRIAL = (
+    b'{"id": "trial", "text": "a post that nobody wrote, of twenty words or so, to see how long one takes: number %d"}'
+)
+
 _Result = TypeVar("_Result")
 
 
@@ -108,6 +113,19 @@ class Labeller:
     def is_open(self) -> bool:
         """Whether posts are accepted."""
         return self._admission.is_open
+
+    async def try_out(self) -> None:
+        """Label a batch of made-up texts, so that it is known how fast the model is before anybody asks.
+
+        Raises:
+            FatalError: the model does not work.
+        """
+        items = [self._item(_TRIAL % number, ()) for number in range(self._max_posts)]
+        await self._prepare(items)
+        started = self._clock()
+        await self._stages.label(items)
+        self._note(len(items), started)
+        self._stages.let_go(items)
 
     def refuse_early(self) -> None:
         """Refuse a request before its body is read, where not even one post could be accepted.
@@ -276,7 +294,7 @@ class Labeller:
             started = self._clock()
             BATCH_POSTS.observe(len(batch))
             table = await self._stages.label(batch)
-            self._admission.note(len(batch), started, is_large=2 * len(batch) >= self._max_posts)
+            self._note(len(batch), started)
             self._stages.let_go(batch)
             for item in batch:
                 if (waiter := self._waiters.pop(item, None)) is not None:
@@ -287,6 +305,9 @@ class Labeller:
             storing = asyncio.create_task(self._stages.store(table))
             self._storing.add(storing)
             storing.add_done_callback(self._storing.discard)
+
+    def _note(self, posts: int, started: float) -> None:
+        self._admission.note(posts, started, max_posts=self._max_posts, deadline_seconds=self._deadline_seconds)
 
     def _let_go(self, items: Sequence[Item]) -> None:
         """Forget the items of a request that is over; what the model has already is let go with its batch."""

@@ -63,6 +63,7 @@ async def open_labeller(
         max_explanations=serve.max_explanations,
         traces=traces,
     )
+    await labeller.try_out()
     return labeller, _about(moderator, stamp, settings)
 
 

@@ -102,7 +102,7 @@ async def test_what_could_not_be_done_in_time_is_refused_before_it_waits() -> No
     now = 0.0
     admission = Admission(max_posts=100, max_bytes=10_000, clock=lambda: now)
     now = 10.0
-    admission.note(10, started=0.0)
+    admission.note(10, started=0.0, max_posts=10, deadline_seconds=10.0)
     with admission.admitted(4, 1, deadline_seconds=10.0):
         # Six posts take six seconds: too near to the deadline for batches, which differ.
         with (
@@ -117,7 +117,7 @@ async def test_what_could_not_be_done_in_time_is_refused_before_it_waits() -> No
 
 
 def test_one_slow_batch_does_not_have_posts_refused_for_ever() -> None:
-    """While little is accepted, what is believed of the speed fades, down to the fastest of the large batches."""
+    """Only few are accepted after it, and so their batches count, small as they are; else a small one says nothing."""
     now = 0.0
     admission = Admission(max_posts=100, max_bytes=10_000, clock=lambda: now)
 
@@ -131,23 +131,37 @@ def test_one_slow_batch_does_not_have_posts_refused_for_ever() -> None:
         except OverloadedError:
             return False
 
-    now = 6.4
-    admission.note(64, started=0.0)
+    def note(posts: int, seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        admission.note(posts, started=now - seconds, max_posts=64, deadline_seconds=10.0)
+
+    note(64, 6.4)
     assert fits(50)
     assert not fits(51)
-    now = 1000.0
-    admission.note(64, started=100.0)
+    note(1, 9.0)
+    assert fits(50)
+    note(64, 6400.0)
     assert not fits(2)
-    batches = 0
-    while not fits(45):
-        now += 1
-        admission.note(1, started=now - 0.5, is_large=False)
-        batches += 1
-        assert batches < 100
-    for _ in range(1000):
-        now += 1
-        admission.note(1, started=now - 0.5, is_large=False)
-    assert not fits(51)
+    for _ in range(40):
+        # Half of what may wait is in a batch, and half waits for it.
+        batch = max(1, next(number for number in range(1, 101) if not fits(number + 1)) // 2)
+        note(batch, 0.1 * batch)
+    assert fits(40)
+    assert not fits(80)
+
+
+async def test_how_fast_the_model_is_is_known_before_anybody_asks() -> None:
+    """The first burst is refused as any other."""
+    stages = WaitingStages(0.02)
+    labeller = labeller_of(stages, max_posts=8, deadline_seconds=0.4)
+    await labeller.try_out()
+    assert [len(batch) for batch in stages.batches] == [8]
+    async with running(labeller):
+        asked = await asyncio.gather(*(labeller.label([post(number)]) for number in range(50)), return_exceptions=True)
+    refused = [one for one in asked if isinstance(one, OverloadedError)]
+    assert 35 <= len(refused) <= 45
+    assert not stages.held
 
 
 async def test_what_nobody_waits_for_never_reaches_the_model() -> None:
