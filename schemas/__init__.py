@@ -6,6 +6,7 @@ from schemas.label import MAX_COMMUNITY, Intensity, Label, LabelSet, ModelStamp,
 from schemas.post import Medium, Post
 from schemas.replay import Replay
 from schemas.topics import EVENTS, Event
+from schemas.verdict import Verdict
 
 __all__ = [
     "EVENTS",
@@ -26,5 +27,6 @@ __all__ = [
     "Source",
     "TaskLabel",
     "Unavailable",
+    "Verdict",
     "own_headers",
 ]

@@ -10,6 +10,7 @@ from schemas.decision import Decision
 from schemas.label import Label, LabelSet
 from schemas.post import Post
 from schemas.replay import Replay
+from schemas.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -40,4 +41,5 @@ EVENTS = (
     Event("decision", 1, "moderation", "decisions", "written", Decision),
     Event("dead-letter", 1, "moderation", "posts.dead-letter (headers)", "written", DeadLetter),
     Event("replay", 1, "moderation", "posts.dead-letter.replays", "written", Replay),
+    Event("verdict", 1, "moderation", "moderate.verdicts", "written", Verdict),
 )

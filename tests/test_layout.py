@@ -147,11 +147,20 @@ ALLOWED: dict[str, set[str]] = {
         "worker/telemetry",
     },
     "worker/pages.py": {"worker/telemetry"},
+    "worker/serving/page": {
+        "mmorient/__init__.py",
+        "mmorient/explain",
+        "schemas",
+        "worker/broker",
+        "worker/telemetry",
+    },
     "worker/serving": {
         "mmorient/__init__.py",
         "schemas",
+        "worker/broker",
         "worker/labelling",
         "worker/output",
+        "worker/serving/page",
         "worker/telemetry",
     },
     "worker/app.py": {"worker/intake", "worker/pages.py", "worker/service.py", "worker/telemetry"},
@@ -242,6 +251,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "worker/commands/offsets": {"worker/broker", "worker/commands", "worker/output"},
     "worker/commands/policies": {"worker/broker", "worker/commands", "worker/control", "worker/policies"},
+    "worker/commands/verdicts": {"mmorient/__init__.py", "schemas", "worker/broker", "worker/commands"},
     "worker": {
         "mmorient/commands",
         "worker/commands",
@@ -257,6 +267,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/commands/offsets",
         "worker/commands/policies",
         "worker/commands/stack",
+        "worker/commands/verdicts",
     },
 }
 # Of other people's packages, what a folder and all below it may not import.

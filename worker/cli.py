@@ -21,6 +21,7 @@ from worker.commands.run import run
 from worker.commands.serve import serve
 from worker.commands.stack.cli import stack
 from worker.commands.topics import topics
+from worker.commands.verdicts.cli import verdicts
 from worker.errors import SettingsError, WorkerError
 
 
@@ -48,6 +49,7 @@ moderate.add_command(offsets)
 moderate.add_command(policies)
 moderate.add_command(forget)
 moderate.add_command(import_)
+moderate.add_command(verdicts)
 moderate.add_command(doctor)
 
 moderate.show_examples(
@@ -80,6 +82,8 @@ moderate.show_examples(
         "policies show": "policies show sha256:3f9c1a2b7d60 --json",
         "forget": "forget p-1017 --key u-9 --dry-run",
         "import": "import archive/ --max-posts-per-second 100",
+        "verdicts": "verdicts export verdicts.jsonl",
+        "verdicts export": "verdicts export verdicts.jsonl --from 2026-11-01T00:00:00Z",
         "doctor": "doctor --only broker --only topics",
     }
 )

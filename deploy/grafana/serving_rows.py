@@ -81,4 +81,18 @@ SERVING = [
         4,
         alerts=("ModerationServeDown",),
     ),
+    graph(
+        "What people say of labels",
+        "Verdicts on the page, by task. Many that disagree: export them, calibrate, or train.",
+        [target(rate("moderate_verdicts_total", "task, verdict", SERVERS), "{{task}}, {{verdict}}")],
+        width=8,
+        empty="no verdicts",
+    ),
+    graph(
+        "Browsers that see the stream",
+        "One reader of the label topics serves them all. At `page.max_viewers` (32 as shipped) nobody else is let in.",
+        [target(f"moderate_page_viewers{{{SERVERS}}}", "{{instance}}")],
+        width=8,
+        empty=_NONE,
+    ),
 ]

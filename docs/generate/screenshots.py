@@ -1,4 +1,4 @@
-"""`python -m docs.generate.screenshots`: photograph the pages that commands write, into docs/assets/.
+"""`python -m docs.generate.screenshots`: photograph the pages that commands write and serve, into docs/assets/.
 
 It runs the commands, opens each page in Chromium (Debian: `apt install chromium`; or name one by CHROMIUM) at 1,200
 and at 420 pixels, in the light and in the dark, and writes PNG files of few colours. Look at them before you commit.
@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +21,8 @@ from typing import Any
 import aiohttp
 import click
 from PIL import Image
+
+from docs.generate.views import HEADERS, View, demo, views
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHIPPED = ROOT / "mmorient" / "checkpoints" / "compact"
@@ -88,6 +90,10 @@ def _run(folder: Path, module: str, *words: str) -> None:
     subprocess.run(command, cwd=folder, check=True, env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True)
 
 
+_LOADED = "new Promise(done => document.readyState == 'complete' ? done(1) : addEventListener('load', done))"
+_SIZES = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+
+
 class Tab:
     """A tab of a browser, by the DevTools protocol."""
 
@@ -104,25 +110,34 @@ class Tab:
                 return dict(answer["result"])
         raise ConnectionError(method)
 
-    async def photograph(self, page: Path, width: int, scheme: str) -> Image.Image:
-        """Return a page as a reader sees it, from its top."""
+    async def photograph(
+        self, address: str, width: int, scheme: str, *, script: str = _LOADED, tallest: int = _TALLEST
+    ) -> Image.Image:
+        """Return a page as a reader sees it, from its top.
+
+        Args:
+            address: of the page.
+            width: of the window, in pixels.
+            scheme: light or dark.
+            script: a promise that is kept when the page is to be photographed.
+            tallest: pixels of it that are shown.
+        """
         await self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
         )
         await self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        await self.call("Page.navigate", url=page.as_uri())
+        await self.call("Page.navigate", url=address)
         await self.call("Runtime.evaluate", expression=_LOADED, awaitPromise=True)
+        done = await self.call("Runtime.evaluate", expression=script, awaitPromise=True)
+        if "exceptionDetails" in done:
+            raise click.ClickException(f"{address}: {done['exceptionDetails']}")
         sizes = await self.call("Runtime.evaluate", expression=_SIZES, returnByValue=True)
         wide, tall = sizes["result"]["value"]
         if wide > width:
-            click.echo(f"{page.name} at {width} pixels is {wide} wide", err=True)
-        clip = {"x": 0, "y": 0, "width": width, "height": min(tall, _TALLEST), "scale": 1}
+            click.echo(f"{address} at {width} pixels is {wide} wide", err=True)
+        clip = {"x": 0, "y": 0, "width": width, "height": min(tall, tallest), "scale": 1}
         shot = await self.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
         return Image.open(BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
-
-
-_LOADED = "new Promise(done => document.readyState == 'complete' ? done(1) : addEventListener('load', done))"
-_SIZES = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
 
 
 @asynccontextmanager
@@ -169,9 +184,10 @@ def saved(picture: Image.Image, out: Path) -> int:
 
 
 async def _photograph(chosen: Sequence[str], keep: Path | None) -> None:
+    wanted = {name: view for name, view in views().items() if name in chosen}
     with tempfile.TemporaryDirectory() as folder:
         pages = {}
-        for name in chosen:
+        for name in (one for one in chosen if one in PAGES):
             pages[name] = _made(name, Path(folder), keep)
             if pages[name].suffix == ".png":
                 _say(out := ASSETS / f"{name}.png", saved(Image.open(pages.pop(name)).convert("RGB"), out))
@@ -180,7 +196,26 @@ async def _photograph(chosen: Sequence[str], keep: Path | None) -> None:
                 for width in WIDTHS:
                     for scheme in SCHEMES:
                         out = ASSETS / f"{name}-{width}-{scheme}.png"
-                        _say(out, saved(await one.photograph(page, width, scheme), out))
+                        _say(out, saved(await one.photograph(page.as_uri(), width, scheme), out))
+            if wanted:
+                with demo(Path(folder)) as address:
+                    await _photograph_views(one, address, wanted)
+
+
+async def _photograph_views(one: Tab, address: str, wanted: Mapping[str, View]) -> None:
+    await one.call("Network.enable")
+    await one.call("Network.setExtraHTTPHeaders", headers=HEADERS)
+    for name, view in wanted.items():
+        if view.lead_seconds:
+            await one.call("Page.navigate", url=f"{address}{view.path}")
+            await asyncio.sleep(view.lead_seconds)
+        for width in WIDTHS:
+            for scheme in SCHEMES:
+                out = ASSETS / f"{name}-{width}-{scheme}.png"
+                picture = await one.photograph(
+                    f"{address}{view.path}", width, scheme, script=view.expression, tallest=view.tallest
+                )
+                _say(out, saved(picture, out))
 
 
 def _made(name: str, folder: Path, keep: Path | None) -> Path:
@@ -200,11 +235,11 @@ def _say(out: Path, size: int) -> None:
 
 
 @click.command(help=__doc__)
-@click.argument("names", nargs=-1, type=click.Choice(list(PAGES)))
+@click.argument("names", nargs=-1, type=click.Choice([*PAGES, *views()]))
 @click.option("--keep", type=click.Path(path_type=Path), help="a folder for the pages, used again where it has them")
 def main(*, names: tuple[str, ...], keep: Path | None) -> None:
     """Photograph pages."""
-    asyncio.run(_photograph(names or list(PAGES), keep))
+    asyncio.run(_photograph(names or [*PAGES, *views()], keep))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 ``without``      how the answer moves without a modality, without a word
 ``explanation``  all of it for one post: ``explain_post``
 ``case``         a post as it was handed in, beside its explanation
+``visible``      texts of anyone's, safe to show
 ``terminal``, ``html``, ``document``  the same for a person at a terminal, for a browser, for a program
 
 Stage 1 of HIMA (section 2 of the specification; arXiv 2508.16300) comes before the tasks part ways: its weights are the

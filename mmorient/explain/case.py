@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from mmorient.explain.explanation import Explanation, explain_post
+from mmorient.explain.visible import short
 from mmorient.explain.without import Removal, Without
 from mmorient.input.pictures import decode_whole
 from mmorient.input.post_json import Line, read_line, read_post
 from mmorient.moderator import Moderator
-
-_JOINER = "\u200d"  # holds emoji together
-_SHORT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +77,3 @@ def read_case(post: bytes, folder: Path | None, moderator: Moderator, *, neighbo
     own_text = read_post(post).has_text
     explanation = explain_post(moderator, line.post, neighbours=neighbours, words=words)
     return Case(line, own_text, tuple(files), explanation)
-
-
-def visible(text: str) -> str:
-    """A text of anyone's, safe to print: characters that steer a terminal or hide in a line are named instead."""
-    return "".join(_character(character) for character in text)
-
-
-def short(word: str) -> str:
-    """A word for a table, safe to print: a URL of a thousand characters is not shown whole."""
-    shown = visible(word)
-    return shown if len(shown) <= _SHORT else f"{shown[: _SHORT - 1]}\u2026"
-
-
-def _character(character: str) -> str:
-    if character in "\n\r\t":
-        return " "
-    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} and character != _JOINER:
-        return f"\u27e8U+{ord(character):04X}\u27e9"
-    return character

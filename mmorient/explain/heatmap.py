@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from mmorient.explain.strength import strengths
+
+# Whoever draws what another process has explained needs no torch.
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Dark violet to yellow, rising in lightness, so that the map reads without colour vision and on a grey print.
 _COLOURS = ((0.0, (66, 10, 104)), (0.35, (187, 55, 84)), (0.7, (249, 142, 9)), (1.0, (252, 255, 164)))
@@ -86,6 +90,33 @@ def heat_map(reading: RegionReading, picture: Image.Image) -> Image.Image:
     colours.putpalette(_palette())
     # The square root lets middling attention show its colour rather than the dimmed grey beneath it.
     return Image.composite(colours.convert("RGB"), seen, _spread(np.float32(_OPACITY) * np.sqrt(cells), picture.size))
+
+
+def veil(reading: RegionReading) -> Image.Image:
+    """The same as a layer to lay over a picture: colour where attention is over an even share, dark where it is not.
+
+    Args:
+        reading: Where the model looked.
+
+    Returns:
+        RGBA, 16 by 16 pixels a region: whoever shows it scales it to the picture, smoothly.
+
+    Raises:
+        ValueError: The regions have no fixed place.
+    """
+    if reading.grid is None:
+        raise ValueError("the regions of this encoder have no fixed place on a picture")
+    rows, columns = reading.grid
+    coarse = np.array(strengths(reading.shares), dtype=np.float32).reshape(reading.grid)
+    fine = Image.fromarray(coarse).resize((16 * columns, 16 * rows), Image.Resampling.BILINEAR)
+    cells = np.clip(np.asarray(fine), 0, 1)
+    dark = (1 - _DIMMED) * (1 - np.minimum(1, 3 * cells))
+    colour = np.float32(_OPACITY) * np.sqrt(cells)
+    opacity = 1 - (1 - dark) * (1 - colour)
+    share = np.divide(colour, opacity, out=np.zeros_like(cells), where=opacity > 0)
+    palette = np.array(_palette(), dtype=np.float32).reshape(256, 3)
+    shades = palette[(cells * 255).round().astype(int)] * share[..., None]
+    return Image.fromarray(np.concatenate([shades, 255 * opacity[..., None]], -1).round().astype(np.uint8))
 
 
 def _spread(cells: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:

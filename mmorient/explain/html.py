@@ -9,11 +9,12 @@ from io import BytesIO
 
 from PIL import Image
 
-from mmorient.explain.case import Case, short, visible
+from mmorient.explain.case import Case
 from mmorient.explain.heatmap import RegionReading, heat_map
 from mmorient.explain.neighbours import Nearest
 from mmorient.explain.strength import strengths
 from mmorient.explain.style import STYLE
+from mmorient.explain.visible import short, visible
 from mmorient.explain.without import Without
 from mmorient.explain.words import TextReading
 from mmorient.labels import TASKS, TaskLabel

@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mmorient.explain.case import Case, short, visible
+from mmorient.explain.case import Case
 from mmorient.explain.heatmap import RegionReading
 from mmorient.explain.neighbours import Nearest
 from mmorient.explain.strength import strengths
+from mmorient.explain.visible import short, visible
 from mmorient.explain.without import Without
 from mmorient.explain.words import TextReading
 from mmorient.labels import TASKS, TaskLabel

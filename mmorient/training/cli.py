@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,13 @@ _WORK = click.option(
     default=Path(".work/train"),
     show_default=True,
     help="Folder for the run's state, metrics and plots, 2 GB; a run that is there goes on.",
+)
+
+_VERDICTS = click.option(
+    "--verdicts",
+    type=click.Path(dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A file that `moderate verdicts export` wrote, beside the sets. Repeatable.",
 )
 
 
@@ -68,6 +76,7 @@ _WORK = click.option(
     help="The folder of a CLIP whose vectors are the global ones of both.",
 )
 @click.option("--device", type=click.Choice(["cpu", "auto", "cuda", "mps"]), default="cpu", show_default=True)
+@_VERDICTS
 def train(
     data: Path,
     out: Path,
@@ -80,6 +89,7 @@ def train(
     picture_encoder: Path | None,
     global_encoder: Path | None,
     device: str,
+    verdicts: tuple[Path, ...],
 ) -> None:
     """Train a checkpoint on the sets in the folder DATA: compact, or one with encoders of yours.
 
@@ -87,6 +97,7 @@ def train(
     their own layouts, and any *.csv and *.jsonl of labelled posts. Says how long it will take before it starts; goes on
     where it was interrupted.
     """
+    _refuse_missing_verdicts(verdicts)
     config = _prepare(config_file)
     named = {"text_encoder": text_encoder, "picture_encoder": picture_encoder, "global_encoder": global_encoder}
     config = config.model_copy(update={name: str(folder) for name, folder in named.items() if folder is not None})
@@ -104,14 +115,15 @@ def train(
             raise click.UsageError("--start goes on from a compact checkpoint, not with encoders from folders")
         from mmorient.training.encoder_run import train_encoders
 
-        train_encoders(data, out, work, config, found, teachers=teachers)
+        train_encoders(data, out, work, config, found, teachers=teachers, verdicts=verdicts)
         return
-    run(data, out, work, config, found, start=start, teachers=teachers)
+    run(data, out, work, config, found, start=start, teachers=teachers, verdicts=verdicts)
 
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(file_okay=False, path_type=Path))
-@_DATA
+@click.argument("data", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_VERDICTS
 @click.option("--source", "sources", multiple=True, help="A set to calibrate on; all by default.")
 @click.option("--diagram", type=click.Path(dir_okay=False, path_type=Path), help="PNG of reliability to write.")
 @click.option(
@@ -123,9 +135,17 @@ def train(
     " of two classes the second's share is enough, such as sarcasm=0.1. Repeatable.",
 )
 def calibrate(
-    checkpoint: Path, data: Path, sources: tuple[str, ...], diagram: Path | None, priors: tuple[str, ...]
+    checkpoint: Path,
+    data: Path | None,
+    verdicts: tuple[Path, ...],
+    *,
+    sources: tuple[str, ...],
+    diagram: Path | None,
+    priors: tuple[str, ...],
 ) -> None:
-    """Fit CHECKPOINT's temperatures and biases anew on the split val of the sets in DATA.
+    """Fit CHECKPOINT's temperatures and biases anew on the split val of the sets in DATA, and on people's verdicts.
+
+    All posts of --verdicts count as of that split. Without DATA they are all that there is.
 
     The probabilities are stated for posts with the shares of classes that --prior gives, or else the checkpoint's own.
     Where a class has too few posts, a head keeps what it has, and the line says so.
@@ -133,13 +153,19 @@ def calibrate(
     The errors after are of posts that the fit did not see: each half is calibrated by the other. The checkpoint's
     digest changes.
     """
+    if data is None and not verdicts:
+        raise click.UsageError("nothing to calibrate on: DATA, --verdicts or both")
+    _refuse_missing_verdicts(verdicts)
     refuse_missing(checkpoint)
     shares = dict(_prior(one) for one in priors)
+    from mmorient.training.data.examples import VAL
     from mmorient.training.data.readers import read_all
     from mmorient.training.judging.calibrating import describe
     from mmorient.training.run import calibrate_checkpoint
 
-    examples = [example for example in read_all(data) if not sources or example.source in sources]
+    examples = read_all(data) if data is not None else []
+    examples += [replace(example, split=VAL) for example in (read_all(None, verdicts) if verdicts else ())]
+    examples = [example for example in examples if not sources or example.source in sources]
     for one in calibrate_checkpoint(checkpoint, examples, diagram, shares):
         click.echo(describe(one))
 
@@ -209,6 +235,17 @@ def evaluate(
         click.echo(f"mmorient: warning: {source}, {task}: {warning}", err=True)
     if html is not None:
         write_report(scores, _about(moderator, split), html)
+
+
+def _refuse_missing_verdicts(files: tuple[Path, ...]) -> None:
+    """Say before anything is loaded that a file of verdicts is not there.
+
+    Raises:
+        UsageError: it is not.
+    """
+    for file in files:
+        if not file.is_file():
+            raise click.UsageError(f"--verdicts {file}: no such file")
 
 
 def _prior(said: str) -> tuple[str, tuple[float, ...]]:

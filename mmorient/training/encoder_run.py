@@ -29,6 +29,7 @@ def train_encoders(
     device: torch.device,
     *,
     teachers: Sequence[Path] = (),
+    verdicts: Sequence[Path] = (),
 ) -> None:
     """Train a checkpoint with encoders from folders, or go on where that was interrupted.
 
@@ -39,6 +40,7 @@ def train_encoders(
         config: How, and with which encoders.
         device: What trains, and what calibrates.
         teachers: Checkpoints that are asked about texts without a label.
+        verdicts: Files of ``moderate verdicts export``, beside the sets.
 
     Raises:
         DataError: A set is laid out otherwise, there is none, none teaches anything, or ``work`` holds the state of
@@ -46,7 +48,7 @@ def train_encoders(
         CheckpointError: A folder holds no encoder of a known family.
     """
     folders = Folders.of(config)
-    examples = read_all(data)
+    examples = read_all(data, verdicts)
     device = join(device)
     work.mkdir(parents=True, exist_ok=True)
     weights = folders.digests()

@@ -43,6 +43,7 @@ def train(
     *,
     start: Path | None = None,
     teachers: Sequence[Path] = (),
+    verdicts: Sequence[Path] = (),
 ) -> None:
     """Train a checkpoint, or go on where that was interrupted.
 
@@ -55,13 +56,14 @@ def train(
         device: What trains; the checkpoint is calibrated on the CPU.
         start: A checkpoint to train further; None starts from the pretrained encoders.
         teachers: Checkpoints that are asked about texts without a label.
+        verdicts: Files of ``moderate verdicts export``, beside the sets.
 
     Raises:
         DataError: A set is laid out otherwise, there is none, none teaches anything, or ``work`` holds the state of
             another run.
         CheckpointError: A pretrained encoder's package is missing, or ``start`` cannot be trained further.
     """
-    examples = read_all(data)
+    examples = read_all(data, verdicts)
     work.mkdir(parents=True, exist_ok=True)
     checkpoint = None if start is None else load_checkpoint(start)
     claim_folder(

@@ -23,6 +23,7 @@ _ARGUMENTS = {
     "moderate import": ["posts.jsonl"],
     "moderate policies check": ["policies"],
     "moderate policies publish": ["policies"],
+    "moderate verdicts export": ["verdicts.jsonl"],
 }
 
 
@@ -175,6 +176,13 @@ BY_HAND = (
     _row("contradicting", "moderate labels p-1 --from 5 --to 5", WRONG, "--from 5 --to 5", "holds nothing"),
     _row("mistyped", "moderate labels p-1 --to noon", WRONG, "'noon' is no bound"),
     _row("missing", "moderate labels p-1", FAILED, "the broker"),
+    # What people said of labels.
+    _row("mistyped", "moderate verdicts export verdicts.csv", WRONG, "verdicts.csv", "written as .jsonl"),
+    _row("missing", "moderate verdicts export none/verdicts.jsonl", WRONG, "none: no such folder"),
+    _row("contradicting", "moderate verdicts export verdicts.jsonl --from 5 --to 3", WRONG, "the range holds nothing"),
+    _row("missing", "moderate verdicts export verdicts.jsonl", FAILED, "the broker"),
+    _row("missing", "mmorient calibrate half", WRONG, "DATA, --verdicts or both"),
+    _row("missing", "mmorient calibrate half --verdicts none.jsonl", WRONG, "none.jsonl", "no such file"),
     _row("contradicting", "moderate dead-letters list --from 7 --to 3", WRONG, "holds nothing"),
     _row("mistyped", "moderate dead-letters list --by colour", WRONG, "--by", "'colour'", "community"),
     _row("mistyped", "moderate dead-letters list --limit 0", WRONG, "--limit", "x>=1"),

@@ -192,6 +192,17 @@ SCENARIOS: dict[str, Scenario] = {
         servers=False,
     ),
     "docs/how-to/thresholds.md": Scenario(quick=("",), servers=False),
+    "docs/how-to/page.md": Scenario(
+        before=(own_posts,),
+        parsed={
+            "moderate serve": "tests/worker/serving/page/test_in_a_browser.py",
+            "moderate demo --page": "tests/worker/commands/demo/test_demo.py",
+            "moderate verdicts export": "tests/worker/commands/verdicts/test_export.py",
+            "mmorient calibrate ours --verdicts": "tests/mmorient/training/test_verdicts.py",
+            "mmorient train DATA --verdicts": "tests/mmorient/training/test_verdicts.py",
+        },
+        servers=False,
+    ),
     "docs/how-to/own-checkpoint.md": Scenario(
         before=(new_checkpoint, stack), quick=("mmorient inspect", "cp -rL", "printf")
     ),

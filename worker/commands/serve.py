@@ -14,7 +14,7 @@ from worker.commands.startup import read_settings, refuse_missing_files
 # What posts go through here. The broker's settings name the tasks that are answered, and no broker is asked.
 _GROUPS = (
     *("checkpoint", "device", "precision", "compiled", "allow_inexact", "graph_context", "thresholds"),
-    *("serve", "redis", "media", "batch", "guard", "trace", "kafka", "http", "stack", "log"),
+    *("serve", "page", "redis", "media", "batch", "guard", "trace", "kafka", "http", "stack", "log"),
 )
 
 

@@ -8,6 +8,7 @@
 ``perspective``  ``/v1alpha1``: comments as Perspective's clients send them; ``perspective_request`` reads them,
                  ``perspective_discovery`` tells clients of it
 ``docs_page``    ``/docs`` and ``/openapi.json``; ``shapes`` are what stands in it
+``page/``        for people; ``page_opening`` puts it together from the settings
 ``labeller``     the stages behind one queue with deadlines: posts in, answers out
 ``admission``    how many posts and bytes may wait, and who is refused before memory grows
 ``answers``      what is said of a post: its labels, or why it has none

@@ -17,6 +17,7 @@ from worker.serving.docs_page import docs_routes
 from worker.serving.door import Door
 from worker.serving.errors import ServingError
 from worker.serving.gate import App, Gate, Receive, Scope, Send, note_refused
+from worker.serving.page_opening import open_page
 from worker.serving.replies import JsonReply, refusal, refusal_body
 from worker.telemetry.metric import REGISTRY
 
@@ -45,6 +46,8 @@ def build_app(door: Door) -> App:
     app.include_router(perspective.routes(door))
     app.include_router(docs_routes(lambda: described(app)))
     _add_pages(app, door)
+    door.page = open_page(door, docs="/docs")
+    app.router.routes.extend(door.page.routes if door.page is not None else ())
     _add_refusals(app)
     if origins := door.settings.serve.cors_origins:
         # Within the gate a browser's question before the question would need a key, which it cannot bring.

@@ -9,6 +9,7 @@ from worker.serving.errors import LoadingError, OverloadedError
 from worker.serving.health import ServingHealth
 from worker.serving.keys import Keys
 from worker.serving.labeller import Labeller
+from worker.serving.page.routes import Page
 from worker.settings import Settings
 from worker.telemetry.serving_metrics import SERVING_BODY_BYTES
 
@@ -23,6 +24,7 @@ class Door:
         health: what works.
         labeller: None until the model is loaded.
         model: what `GET /v1/model` says, by then.
+        page: for people; None where the settings want none.
     """
 
     settings: Settings
@@ -30,6 +32,7 @@ class Door:
     health: ServingHealth
     labeller: Labeller | None = None
     model: dict[str, Any] = field(default_factory=dict)
+    page: Page | None = None
     _body_bytes: int = 0
 
     @property

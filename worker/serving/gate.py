@@ -104,7 +104,8 @@ class Gate:
                     await _log_in(scope, receive, send)
                     return
                 raise KeyRefusedError("an API key is needed: Authorization: Bearer KEY")
-            _check_rate(caller)
+            if scope["method"] not in _BODYLESS:
+                _check_rate(caller)
             scope.setdefault("state", {})["caller"] = caller
         if scope["method"] in _BODYLESS:
             await self._app(scope, receive, send)
@@ -166,7 +167,8 @@ class Gate:
         path = scope["path"]
         route = getattr(scope.get("route"), "path", path if path in COSTLY_PATHS else "other")
         _requests(route, status).inc()
-        if not 400 <= status < 500:
+        # An answer without an end says nothing of how long one takes.
+        if not 400 <= status < 500 and not scope.get("page.endless"):
             _seconds(route).observe(seconds)
         is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         if not is_ours and not _logger.isEnabledFor(logging.DEBUG):

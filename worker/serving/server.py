@@ -103,6 +103,9 @@ async def _serve(settings: Settings, keys: Keys, ending: Ending) -> None:
                 await _drain(labeller, settings.serve.drain_seconds)
             if running.done():
                 running.result()
+        if door.page is not None:
+            # A stream is an answer without an end, for which the server would wait.
+            await door.page.close()
         server.should_exit = True
         end_within(_END_SECONDS + settings.serve.drain_seconds)
         await serving

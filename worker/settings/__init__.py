@@ -8,6 +8,7 @@ from worker.settings.labelling import BatchSettings, GuardSettings, ThresholdSet
 from worker.settings.loading import Settings, in_the_open, load_settings
 from worker.settings.media import MediaSettings
 from worker.settings.observing import DriftSettings, ShadowSettings, TraceSettings
+from worker.settings.page import PageSettings
 from worker.settings.process import HttpSettings, LogSettings, StackSettings
 from worker.settings.redis import RedisSettings
 from worker.settings.serving import ServeSettings
@@ -20,6 +21,7 @@ __all__ = [
     "KafkaSettings",
     "LogSettings",
     "MediaSettings",
+    "PageSettings",
     "RedisSettings",
     "ServeSettings",
     "Settings",

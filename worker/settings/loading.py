@@ -12,6 +12,7 @@ from worker.settings.kafka import DECISIONS_TOPIC, KafkaSettings
 from worker.settings.labelling import BatchSettings, GuardSettings, ThresholdSettings
 from worker.settings.media import MediaSettings
 from worker.settings.observing import DriftSettings, ShadowSettings, TraceSettings
+from worker.settings.page import PageSettings
 from worker.settings.process import HttpSettings, LogSettings, StackSettings
 from worker.settings.redis import RedisSettings
 from worker.settings.serving import ServeSettings
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     trace: TraceSettings = TraceSettings()
     http: HttpSettings = HttpSettings()
     serve: ServeSettings = ServeSettings()
+    page: PageSettings = PageSettings()
     log: LogSettings = LogSettings()
     stack: StackSettings = StackSettings()
 

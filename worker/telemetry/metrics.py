@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from prometheus_client import ProcessCollector
 from prometheus_client.registry import Collector
 
-from worker.telemetry import serving_metrics
+from worker.telemetry import page_metrics, serving_metrics
 from worker.telemetry.metric import REGISTRY, ROWS, computed, counter, gauge, histogram
 
 METRICS = ROWS
-SERVING = serving_metrics  # its rows are of the same table
+SERVING, PAGE = serving_metrics, page_metrics  # their rows are of the same table
 
 _LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mmorient.errors import DataError
@@ -46,24 +46,25 @@ _LANGUAGES = {
 }
 
 
-def read_all(data: Path) -> list[Example]:
-    """Read every set under the folder.
+def read_all(data: Path | None, more: Sequence[Path] = ()) -> list[Example]:
+    """Read every set under the folder, and files beside it.
 
     Args:
         data: Holds any of ``memotion_dataset_7k``, ``mvsa_single``, ``tweeteval/datasets``, ``sarcasm_text``,
             ``hatemoji`` and ``umsab``, and any files of labelled posts, as ``read_posts`` takes them. Names that begin
             with ``_`` or ``.`` are passed over, and empty files with a word. Rows of those files that cannot be used
-            are named in the log, the first few of each kind, and left out.
+            are named in the log, the first few of each kind, and left out. None where there are files alone.
+        more: Further files of labelled posts, such as what ``moderate verdicts export`` writes.
 
     Raises:
         DataError: No set is there, or one is laid out otherwise; or no row of a file can be used.
     """
-    folders = [(reader, data / name) for name, reader in _SETS.items()]
+    folders = [(reader, data / name) for name, reader in _SETS.items()] if data is not None else []
     examples = [example for reader, folder in folders if folder.is_dir() for example in reader(folder)]
     refusals = Refusals(lambda said: _log.warning("refused: %s", said))
-    for file in sorted(data.iterdir()) if data.is_dir() else ():
-        if file.name.startswith(("_", ".")) or not file.name.lower().endswith(ENDINGS) or not file.is_file():
-            continue
+    there = sorted(data.iterdir()) if data is not None and data.is_dir() else []
+    files = [one for one in there if not one.name.startswith(("_", ".")) and one.name.lower().endswith(ENDINGS)]
+    for file in (*filter(Path.is_file, files), *more):
         if not file.stat().st_size:
             _log.warning("%s: is empty, passed over", file)
             continue
@@ -72,7 +73,8 @@ def read_all(data: Path) -> list[Example]:
     if refusals.count:
         _log.warning("%d rows were refused", refusals.count)
     if not examples:
-        raise DataError(f"{data}: no examples; looked for {', '.join(_SETS)}, *.csv, *.tsv, *.jsonl, *.ndjson, *.json")
+        where = data if data is not None else ", ".join(map(str, more))
+        raise DataError(f"{where}: no examples; looked for {', '.join(_SETS)}, *.csv, *.tsv, *.jsonl, *.ndjson, *.json")
     return examples
 
 

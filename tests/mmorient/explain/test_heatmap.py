@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from mmorient import Moderator, Picture
-from mmorient.explain.heatmap import heat_map, png, read_regions
+from mmorient.explain.heatmap import heat_map, png, read_regions, veil
 from mmorient.explain.strength import strengths
 
 
@@ -39,6 +39,20 @@ def test_even_attention_colours_nothing() -> None:
     assert (pixels.max(2) == pixels.min(2)).all()
 
 
+@pytest.mark.parametrize("cell", [0, 24, 48])
+def test_the_veil_shows_what_the_map_does(cell: int) -> None:
+    """Laid over a picture it is brightest where the attention is, and leaves nothing bright elsewhere."""
+    layer = veil(read_regions(peaked(cell), (7, 7), (224, 224)))
+    assert (layer.mode, layer.size) == ("RGBA", (112, 112))
+    laid = Image.alpha_composite(Image.new("RGBA", layer.size, (128, 128, 128, 255)), layer).convert("L")
+    pixels = np.asarray(laid, dtype=np.int64)
+    row, column = np.unravel_index(pixels.argmax(), pixels.shape)
+    assert (row // 16, column // 16) == divmod(cell, 7)
+    assert pixels[-1 if cell < 24 else 0, -1 if cell < 24 else 0] < 80
+    even = np.asarray(veil(read_regions(torch.full((49,), 1 / 49), (7, 7), (70, 70))))
+    assert not even[..., :3].any()
+
+
 def test_strengths_do_not_stretch_what_is_nearly_even() -> None:
     """Full at the peak only where the peak is at least twice an even share."""
     assert strengths([0.25, 0.25, 0.25, 0.25]) == [0, 0, 0, 0]
@@ -54,6 +68,8 @@ def test_a_grid_must_hold_all_regions() -> None:
         read_regions(peaked(0), (6, 7), (10, 10))
     with pytest.raises(ValueError, match="no fixed place"):
         heat_map(read_regions(peaked(0), None, (10, 10)), Image.new("RGB", (10, 10)))
+    with pytest.raises(ValueError, match="no fixed place"):
+        veil(read_regions(peaked(0), None, (10, 10)))
 
 
 def test_weights_are_those_that_pool_the_regions(moderator: Moderator, pictures: list[Picture]) -> None:

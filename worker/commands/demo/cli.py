@@ -28,7 +28,10 @@ from worker.settings import KafkaSettings, load_settings
     show_default=True,
     help="how fast samples are fed",
 )
-def demo(folder: Path, posts_per_second: float) -> None:
+@click.option(
+    "--page", is_flag=True, help="then show the stream on the page of `moderate serve`, fed slowly, until Ctrl-C"
+)
+def demo(folder: Path, posts_per_second: float, page: bool) -> None:
     """Stream the sample posts through a local Kafka, Redis and the worker, and count what comes out."""
     from worker.commands.demo.run import Demo
 
@@ -52,7 +55,7 @@ def demo(folder: Path, posts_per_second: float) -> None:
                 "routes": {task: f"{prefix}labels.{task}" for task in ("sentiment", "sarcasm", "offensiveness")},
             }
         )
-        outcome = asyncio.run(Demo(console, kafka, endpoints.redis or "", folder, posts_per_second).run())
+        outcome = asyncio.run(Demo(console, kafka, endpoints.redis or "", folder, posts_per_second, page=page).run())
     finally:
         stack.down(keep_logs=True)
     click.echo(str(outcome))

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-import socket
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
@@ -25,15 +25,17 @@ from schemas import DeadLetter
 from worker.broker.clients import KafkaLinks
 from worker.broker.topics import create_topics, output_topics
 from worker.commands.demo.audit import Audit, Outcome, Position, read_back
+from worker.commands.demo.page import show_page
 from worker.commands.demo.pictures import serve_pictures
 from worker.commands.demo.samples import FOLDER, Sample, read_samples
 from worker.commands.demo.view import Row, print_dead_letter, print_header, print_row
-from worker.commands.demo.worker_process import start_worker
+from worker.commands.demo.worker_process import free_port, start_worker
 from worker.settings import KafkaSettings
 
 _PARTITIONS = 4
 _READY_SECONDS = 180.0
 _PATIENCE_SECONDS = 60.0
+_SLOWLY = 4.0  # posts a second, where people look
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Demo:
         redis_url: the cache.
         folder: for the worker's log.
         posts_per_second: how fast samples are fed.
+        page: whether the stream is then shown on the page until somebody interrupts.
     """
 
     console: Console
@@ -53,6 +56,7 @@ class Demo:
     redis_url: str
     folder: Path
     posts_per_second: float
+    page: bool = False
     rows: dict[Position, Row] = field(default_factory=dict)
     deletions: int = 0
     sent_ms: dict[Position, int] = field(default_factory=dict)
@@ -66,10 +70,8 @@ class Demo:
         audit = Audit(list(self.kafka.routes.values()), self.kafka.dead_letter_topic)
         async with serve_pictures(FOLDER / "pictures") as pictures:
             samples = read_samples(pictures)
-            port = _free_port()
-            async with start_worker(
-                self._environment(pictures), port=port, log_path=self.folder / "worker.log"
-            ) as worker:
+            port, environment = free_port(), self._environment(pictures)
+            async with start_worker(environment, port=port, log_path=self.folder / "worker.log") as worker:
                 with self._progress() as progress:
                     self.console.print("starting the worker, which loads its model …")
                     waiting = progress.add_task("the worker loads its model", total=None)
@@ -78,13 +80,27 @@ class Demo:
                     started = time.monotonic()
                     await self._stream(samples, audit, progress)
                     seconds = time.monotonic() - started
+                fed = len(self.rows)
+                if self.page:
+                    await show_page(self.console, environment, self.folder, partial(self._feed, samples, _SLOWLY))
+                    await self._until_settled(links, audit)
                 metrics = await worker.metrics()
                 exit_code = await worker.stop()
         counted = Audit(audit.label_topics, audit.dead_letter_topic)
         await read_back(links, counted)
         outcome = counted.count(list(self.rows))
-        self._summary(outcome, metrics, seconds, exit_code)
+        self._summary(outcome, metrics, fed / seconds, exit_code)
         return outcome
+
+    async def _until_settled(self, links: KafkaLinks, audit: Audit) -> None:
+        """Wait until every post that was fed has come out."""
+        ends_at = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < ends_at:
+            found = Audit(audit.label_topics, audit.dead_letter_topic)
+            await read_back(links, found)
+            if all(found.is_settled(position) for position in self.rows):
+                return
+            await asyncio.sleep(1)
 
     def _environment(self, pictures: str) -> dict[str, str]:
         return {
@@ -126,7 +142,7 @@ class Demo:
             enable_auto_commit=False,
         )
         await consumer.start()
-        feeding = asyncio.create_task(self._feed(samples))
+        feeding = asyncio.create_task(self._feed(samples, self.posts_per_second))
         try:
             heard_at = time.monotonic()
             while not (feeding.done() and all(audit.is_settled(position) for position in self.rows)):
@@ -160,7 +176,9 @@ class Demo:
             print_row(self.console, row)
         self.latencies_seconds.append((record.timestamp - self.sent_ms[position]) / 1000)
 
-    async def _feed(self, samples: Sequence[Sample]) -> None:
+    async def _feed(
+        self, samples: Sequence[Sample], posts_per_second: float, ended: asyncio.Event | None = None
+    ) -> None:
         producer = AIOKafkaProducer(
             bootstrap_servers=self.kafka.bootstrap_servers,
             enable_idempotence=True,
@@ -170,7 +188,9 @@ class Demo:
         try:
             started = time.monotonic()
             for number, sample in enumerate(samples):
-                await asyncio.sleep(max(0.0, started + number / self.posts_per_second - time.monotonic()))
+                await asyncio.sleep(max(0.0, started + number / posts_per_second - time.monotonic()))
+                if ended is not None and ended.is_set():
+                    break
                 batch = producer.create_batch()
                 batch.append(key=sample.key, value=sample.value, timestamp=None)
                 # A record may have neither key nor value, which only whole batches can carry.
@@ -186,7 +206,7 @@ class Demo:
         finally:
             await producer.stop()
 
-    def _summary(self, outcome: Outcome, metrics: Mapping[str, float], seconds: float, exit_code: int) -> None:
+    def _summary(self, outcome: Outcome, metrics: Mapping[str, float], rate: float, exit_code: int) -> None:
         hits, misses = (_look_ups(metrics, result) for result in ("hit", "miss"))
         ordered = sorted(self.latencies_seconds) or [0.0]
         show = self.console.print
@@ -195,7 +215,7 @@ class Demo:
         show(f"labelled          {outcome.labelled}")
         show(f"dead-lettered     {outcome.dead_lettered}")
         show(f"cache hits        {hits:.0f} of {hits + misses:.0f} look-ups")
-        show(f"posts a second    {len(self.rows) / seconds:.1f} (fed at {self.posts_per_second:g})")
+        show(f"posts a second    {rate:.1f} (fed at {self.posts_per_second:g})")
         show(f"latency           p50 {statistics.median(ordered):.3f} s, p99 {_percentile(ordered, 0.99):.3f} s")
         show(f"worker            stopped with exit code {exit_code}; its log: {self.folder / 'worker.log'}")
 
@@ -207,10 +227,3 @@ def _look_ups(metrics: Mapping[str, float], result: str) -> float:
 
 def _percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

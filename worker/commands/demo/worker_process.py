@@ -1,13 +1,15 @@
-"""A worker as a child process: the same `moderate run` that a user starts."""
+"""A worker as a child process: the same `moderate run` that a user starts; and `moderate serve` likewise."""
 
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import httpx
 
@@ -69,29 +71,46 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def start_worker(
-    environment: Mapping[str, str], *, port: int, log_path: Path, module: str = "worker"
+    environment: Mapping[str, str],
+    *,
+    port: int,
+    log_path: Path,
+    command: Literal["run", "serve"] = "run",
+    module: str = "worker",
 ) -> AsyncIterator[WorkerProcess]:
-    """Run a worker within the block.
+    """Run a worker, or the HTTP door, within the block.
 
     Args:
         environment: MODERATE_… settings.
         port: for its pages.
         log_path: where its log goes.
+        command: of `moderate`.
         module: that is run.
     """
-    settings = {**environment, "MODERATE_HTTP__PORT": str(port)}
+    name = "MODERATE_HTTP__PORT" if command == "run" else "MODERATE_SERVE__PORT"
+    settings = {**environment, name: str(port)}
     with log_path.open("wb") as log_file:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             module,
-            "run",
+            command,
             env={**os.environ, **settings},
             stdout=log_file,
             stderr=log_file,
+            # Ctrl-C is for the demo, which stops it in order.
+            start_new_session=True,
         )
     worker = WorkerProcess(process, f"http://127.0.0.1:{port}", log_path)
     try:
         yield worker
     finally:
         await worker.stop()
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

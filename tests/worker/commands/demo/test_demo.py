@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 
 from schemas import DeadLetter
@@ -75,3 +77,28 @@ def test_the_demo_labels_everything_once(tmp_path: Path) -> None:
         assert line in done.stdout
     status = [sys.executable, "-m", "worker", "stack", "status", "--folder", str(tmp_path / "stack")]
     assert subprocess.run(status, env=environment, cwd=ROOT, capture_output=True, check=False).returncode == 1
+
+
+@pytest.mark.soak
+def test_the_demo_shows_its_stream_on_the_page_until_somebody_interrupts(tmp_path: Path) -> None:
+    """Posts pass by there, and what was fed meanwhile is counted as well."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODERATE_")}
+    command = [sys.executable, "-m", "worker", "demo", "--folder", str(tmp_path / "stack"), "--page"]
+    command += ["--posts-per-second", "200"]
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        said = []
+        for line in process.stdout or ():
+            said.append(line)
+            if found := re.search(r"(http://\S+)/stream", line):
+                break
+        else:
+            raise AssertionError("".join(said))
+        with httpx.stream("GET", f"{found[1]}/page/stream/events", timeout=60, trust_env=False) as events:
+            shown = next(line for line in events.iter_lines() if line == "event: post")
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=120)
+    assert shown
+    assert process.returncode == 0, rest
+    last = re.fullmatch(r"demo: labelled (\d+) posts, dead-lettered \d+, lost 0, duplicated 0", rest.splitlines()[-1])
+    assert last is not None, rest
+    assert int(last[1]) > 400
