@@ -160,6 +160,7 @@ ALLOWED: dict[str, set[str]] = {
         "worker/broker",
         "worker/labelling",
         "worker/output",
+        "worker/policies",
         "worker/serving/page",
         "worker/telemetry",
     },

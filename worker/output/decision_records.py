@@ -21,6 +21,29 @@ _MOST_RULES_COUNTED = 1_000
 _OTHER = "other"
 
 
+class DecisionCounts:
+    """Counts what is decided, by rule; of very many rules the last are one."""
+
+    def __init__(self) -> None:
+        self._counted: set[str] = set()
+
+    def add(self, outcome: Outcome) -> None:
+        """Count what was decided on one post, and what shadow rules would change."""
+        for one in outcome.decisions:
+            DECISIONS.labels(self._name(one.rule.name), one.rule.decision).inc()
+        for shadow in outcome.shadows:
+            SHADOW_DECISIONS.labels(self._name(shadow.rule.name), shadow.change).inc()
+
+    def _name(self, rule: str) -> str:
+        """Return the rule's name as a label of metrics, of which there are so many and no more."""
+        if rule in self._counted:
+            return rule
+        if len(self._counted) >= _MOST_RULES_COUNTED:
+            return _OTHER
+        self._counted.add(rule)
+        return rule
+
+
 class DecisionRecords:
     """Makes the records of decisions, and counts them as an observer of what is committed.
 
@@ -35,7 +58,7 @@ class DecisionRecords:
         self._current = current
         self._checkpoint = checkpoint
         self._made: dict[Item, Outcome] = {}
-        self._counted: set[str] = set()
+        self._counts = DecisionCounts()
 
     def of(
         self, item: Item, post: "ParsedPost", labels: "PostLabels", label_bytes: LabelBytes, *, like: OutgoingRecord
@@ -74,21 +97,9 @@ class DecisionRecords:
         for item in items:
             if (outcome := self._made.pop(item, None)) is None or item.rejection is not None:
                 continue
-            for one in outcome.decisions:
-                DECISIONS.labels(self._name(one.rule.name), one.rule.decision).inc()
-            for shadow in outcome.shadows:
-                SHADOW_DECISIONS.labels(self._name(shadow.rule.name), shadow.change).inc()
+            self._counts.add(outcome)
 
     def forget(self, items: Sequence[Item]) -> None:
         """Let go of items that are over."""
         for item in items:
             self._made.pop(item, None)
-
-    def _name(self, rule: str) -> str:
-        """Return the rule's name as a label of metrics, of which there are so many and no more."""
-        if rule in self._counted:
-            return rule
-        if len(self._counted) >= _MOST_RULES_COUNTED:
-            return _OTHER
-        self._counted.add(rule)
-        return rule

@@ -9,7 +9,9 @@ import msgspec
 from schemas import ModelStamp
 from worker.errors import FatalError
 from worker.items import Item
-from worker.output.label_bytes import LabelBytes
+from worker.output.decision_records import DecisionCounts
+from worker.output.label_bytes import LabelBytes, community_of
+from worker.policies.policies import Decided, Policies
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -31,17 +33,21 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One post's answer; one of the last three is set.
+    """One post's answer: labels, or one of the last two.
 
     Attributes:
         post_id: The post's; None where it has none that can be read.
         labels: By task, the bytes of a label record without its `source`, which is a place in Kafka.
+        decisions: What the policies make of them, as a record of decisions says it; None where there are no policies.
+        policy: Version of the policies; None likewise.
         refusal: Why it has none.
         passed_over: Reason code where there is nothing to label: deletion, no_post.
     """
 
     post_id: str | None = None
     labels: dict[str, bytes] = field(default_factory=dict)
+    decisions: tuple[Decided, ...] | None = None
+    policy: str | None = None
     refusal: Refusal | None = None
     passed_over: str | None = None
 
@@ -55,6 +61,9 @@ class Answer:
             said["passed_over"] = self.passed_over
         else:
             said["labels"] = {task: msgspec.Raw(value) for task, value in self.labels.items()}
+        if self.decisions is not None:
+            said["decisions"] = [one.fields() for one in self.decisions]
+            said["policy"] = {"version": self.policy}
         return _ENCODER.encode(said)
 
 
@@ -64,14 +73,21 @@ class Answers:
     Args:
         stamp: which model labels.
         tasks: that are answered.
+        policies: make the labels into decisions; None for none.
     """
 
-    def __init__(self, stamp: ModelStamp, tasks: Sequence[str]) -> None:
+    def __init__(self, stamp: ModelStamp, tasks: Sequence[str], policies: Policies | None = None) -> None:
         self._bytes = LabelBytes(stamp)
         self._tasks = tuple(tasks)
+        self._policies = policies
+        self._counts = DecisionCounts()
 
-    def answer(self, item: Item) -> Answer:
+    def answer(self, item: Item, *, decided: bool = True) -> Answer:
         """Return what became of an item.
+
+        Args:
+            item: whose labels are made, or never will be.
+            decided: whether its labels are made into decisions, which are counted.
 
         Raises:
             FatalError: nothing did: a fault in this program.
@@ -86,4 +102,8 @@ class Answers:
         about = self._bytes.about(item, item.post, item.labels, placed=False)
         labels = item.labels.tasks
         written = {task: self._bytes.label(item.post.id, task, labels[task], about) for task in self._tasks}
-        return Answer(post_id, written)
+        if self._policies is None or not decided:
+            return Answer(post_id, written)
+        outcome = self._policies.decide(community_of(item.post), labels)
+        self._counts.add(outcome)
+        return Answer(post_id, written, outcome.decisions, self._policies.version)

@@ -174,6 +174,7 @@ class Labeller:
         deadline_seconds: float | None = None,
         headers: Headers = (),
         keep: bool = True,
+        decided: bool = True,
     ) -> list[Answer]:
         """Return what is said of each post, in their order.
 
@@ -182,6 +183,7 @@ class Labeller:
             deadline_seconds: by when, from now on; at most, and where it is None, the labeller's own.
             headers: `traceparent` and `tracestate` of the request.
             keep: whether their embeddings may be kept in the cache.
+            decided: whether labels are made into decisions, where there are policies.
 
         Raises:
             OverloadedError: too much waits already; nothing was kept.
@@ -198,7 +200,7 @@ class Labeller:
                 await self._in_time(self._label(items), seconds)
             finally:
                 self._let_go(items)
-        answers = [self._answers.answer(item) for item in items]
+        answers = [self._answers.answer(item, decided=decided) for item in items]
         for answer in answers:
             SERVED_POSTS.labels(_result(answer)).inc()
         return answers

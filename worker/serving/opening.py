@@ -12,6 +12,8 @@ from schemas import ModelStamp
 from worker.labelling.exactness import is_exact
 from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.output.records import stamp_of
+from worker.policies.policies import Policies
+from worker.policies.reading import folder_policies
 from worker.serving.admission import Admission
 from worker.serving.answers import Answers
 from worker.serving.labeller import Labeller
@@ -53,10 +55,11 @@ async def open_labeller(
     BUILD_INFO.labels(version("mm-orient-moderation"), moderator.device).set(1)
     stack.enter_context(exported(DeviceMemory()))
     log.info("model_loaded", **stamp.model_dump(), device=moderator.device, thresholds=settings.thresholds.by_task())
+    policies = folder_policies(settings) if settings.policies is not None else None
     serve = settings.serve
     labeller = Labeller(
         stages,
-        Answers(stamp, tuple(settings.kafka.routes)),
+        Answers(stamp, tuple(settings.kafka.routes), policies),
         admission=Admission(max_posts=serve.max_waiting_posts, max_bytes=serve.max_waiting_bytes),
         deadline_seconds=serve.deadline_seconds,
         max_posts=settings.batch.max_posts,
@@ -64,10 +67,10 @@ async def open_labeller(
         traces=traces,
     )
     await labeller.try_out()
-    return labeller, _about(moderator, stamp, settings)
+    return labeller, _about(moderator, stamp, settings, policies)
 
 
-def _about(moderator: "Moderator", stamp: ModelStamp, settings: Settings) -> dict[str, Any]:
+def _about(moderator: "Moderator", stamp: ModelStamp, settings: Settings, policies: Policies | None) -> dict[str, Any]:
     """Return what a client may want to know of the model: in short what `mmorient inspect --json` says."""
     return {
         **stamp.model_dump(),
@@ -77,6 +80,7 @@ def _about(moderator: "Moderator", stamp: ModelStamp, settings: Settings) -> dic
         "tasks": {task.name: {"classes": list(task.classes), "degrees": list(task.degrees)} for task in TASKS.values()},
         "answered": list(settings.kafka.routes),
         "thresholds": settings.thresholds.by_task(),
+        "policy": None if policies is None else {"version": policies.version},
         "shares": moderator.calibration.model_dump()["shares"],
         "device": moderator.device,
         "version": version("mm-orient-moderation"),

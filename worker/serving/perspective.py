@@ -58,7 +58,7 @@ def routes(door: Door) -> APIRouter:
             _check_languages(asked, asked.languages, languages, detected=False)
             posts = [_post(asked, asked.text), *(_post(asked, asked.text[begin:end]) for begin, end in asked.spans)]
             caller_of(request).took(len(posts))
-            work = labeller.label(posts, headers=trace_headers(request), keep=asked.keep)
+            work = labeller.label(posts, headers=trace_headers(request), keep=asked.keep, decided=False)
             return JsonReply(_answer(asked, await unless_gone(request, work), known, languages))
         except AnalyzeError as error:
             return JsonReply(google_error(400, str(error), error.details), 400)

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.decision import Decided, PolicyStamp
 from schemas.label import (
     Community,
     CreatedAt,
@@ -64,6 +65,10 @@ class PostAnswer(BaseModel):
 
     post_id: str | None = Field(description="null where it cannot be read")
     labels: dict[str, ServedLabel] | None = Field(default=None, description="by task")
+    decisions: list[Decided] | None = Field(
+        default=None, description="what the policies make of the labels, where there are policies; empty for nothing"
+    )
+    policy: PolicyStamp | None = Field(default=None, description="which policies, where there are some")
     error: Refused | None = None
     passed_over: Literal["deletion", "no_post"] | None = Field(
         default=None, description="there is nothing to label: an event that deletes a post, or is none"
@@ -86,6 +91,7 @@ class ModelAnswer(ModelStamp):
     tasks: dict[str, TaskShape]
     answered: list[str] = Field(description="tasks that /v1/label answers: those of MODERATE_KAFKA__ROUTES")
     thresholds: dict[str, float] = Field(description="operators' own")
+    policy: PolicyStamp | None = Field(description="which policies make decisions of labels; null for none")
     shares: Any = Field(description="shares of classes for which probabilities are stated")
     device: str
     version: str

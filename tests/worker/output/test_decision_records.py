@@ -149,7 +149,7 @@ def test_names_of_rules_are_a_bounded_label() -> None:
         item = offensive()
         builder(maker).records([item])
         maker.offer([item])
-    assert len(maker._counted) == 1000
+    assert len(maker._counts._counted) == 1000
     assert sample("moderate_decisions_total", rule="other", decision="b-1199") == 1
 
 

@@ -86,7 +86,7 @@ def labeller_of(stages: WaitingStages, **terms: Any) -> Labeller:
     """Return a labeller over such stages."""
     return Labeller(
         stages,
-        Answers(STAMP, terms.pop("tasks", ("sentiment", "sarcasm", "offensiveness"))),
+        Answers(STAMP, terms.pop("tasks", ("sentiment", "sarcasm", "offensiveness")), terms.pop("policies", None)),
         admission=terms.pop("admission", None)
         or Admission(max_posts=terms.pop("max_waiting_posts", 100), max_bytes=terms.pop("max_waiting_bytes", 100_000)),
         deadline_seconds=terms.pop("deadline_seconds", 5.0),

@@ -5,14 +5,17 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.worker.serving.stages import STAMP, WaitingStages, labeller_of, post
 from worker.errors import FatalError, InvalidRecordError
+from worker.policies.reading import read_policies
 from worker.serving.admission import Admission
 from worker.serving.errors import BrokenError, ClosingError, DeadlineError, OverloadedError
 from worker.serving.labeller import Labeller
+from worker.serving.shapes import PostAnswer
 from worker.telemetry.metrics import sample
 
 
@@ -47,6 +50,34 @@ async def test_an_answer_has_the_label_of_each_task_without_a_place_in_kafka() -
     ]
     assert sarcasm["model"] == STAMP.model_dump()
     assert sarcasm["probabilities"] == {"not_sarcastic": 0.25, "sarcastic": 0.75}
+
+
+async def test_policies_make_decisions_of_labels(tmp_path: Path) -> None:
+    """As a record of decisions says them, with the policies' version, and counted; nothing is decided otherwise."""
+    rule = '[[rule]]\nname = "{0}"\ntask = "sarcasm"\nlabel = "sarcastic"\nthreshold = {1}\ndecision = "{2}"\n'
+    rules = rule.format("often", 0.7, "look") + rule.format("seldom", 0.8, "hide")
+    (tmp_path / "ours.toml").write_text(rules, encoding="utf-8")
+    policies = read_policies(tmp_path)
+    before = sample("moderate_decisions_total", rule="often", decision="look")
+    async with running(labeller_of(WaitingStages(), policies=policies)) as labeller:
+        decided, refused = await labeller.label([post(1), b"nonsense"])
+        (plain,) = await labeller.label([post(1)], decided=False)
+    said = PostAnswer.model_validate_json(decided.as_json())
+    assert said.policy is not None
+    assert said.policy.version == policies.version
+    assert json.loads(decided.as_json())["decisions"] == [
+        {
+            "decision": "look",
+            "rule": "often",
+            "task": "sarcasm",
+            "label": "sarcastic",
+            "probability": 0.75,
+            "threshold": 0.7,
+        }
+    ]
+    assert "decisions" not in json.loads(plain.as_json())
+    assert "decisions" not in json.loads(refused.as_json())
+    assert sample("moderate_decisions_total", rule="often", decision="look") == before + 1
 
 
 async def test_a_post_that_cannot_be_read_costs_its_neighbours_nothing() -> None:
