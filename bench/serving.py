@@ -2,8 +2,9 @@
 
 Both label the same distinct posts in the same run, by turns: the bare model calls `Moderator.label` on batches of posts
 that are parsed already; the server is asked over HTTP on this machine by 1, 16 and 64 clients, each of which sends its
-next post when the last is answered. The client is a process of its own, and shares the processors with the server.
-Then ten times as much is asked as the server can do, for a while, and its memory is watched.
+next post when the last is answered. `processor ms a post` is of the bare model and of the server. The clients are a
+process of their own, and share the processors with the server. Then ten times as much is asked as the server can do,
+for a while, and its memory is watched.
 """
 
 import argparse
@@ -124,22 +125,25 @@ async def measure(args: argparse.Namespace, folder: Path) -> None:
     moderator = Moderator.from_checkpoint(args.checkpoint)
     batch = Settings().batch.max_posts
     numbers = iter(range(10**6))
-    async with server(folder) as (port, _):
+    async with server(folder) as (port, process):
         await ask(port, make_posts(2 * batch, 0.0, run=next(numbers)), 16)
         await asyncio.to_thread(bare_rate, moderator, make_posts(batch, 0.0, run=next(numbers)), batch)
         load = os.getloadavg()[0]
         print(f"texts, batches of {batch}, {os.cpu_count()} cores, load {load:.1f}, medians of {args.repeat}")
-        print("clients  posts  bare posts/s  over HTTP  ratio  p50 ms  p99 ms  (each ratio)")
+        print("clients  posts  bare posts/s  over HTTP  ratio  p50 ms  p99 ms  processor ms a post  (each ratio)")
         for clients in _CLIENTS:
             posts = args.posts if clients > 1 else args.posts // 4
-            pairs, times = [], []
+            pairs, times, costs = [], [], []
             for _ in range(args.repeat):
                 values = make_posts(posts, 0.0, run=next(numbers))
                 # With one client the bare model labels one post at a time, too.
+                spent = time.process_time()
                 bare = await asyncio.to_thread(bare_rate, moderator, values, min(batch, clients))
+                spent, before = time.process_time() - spent, sum(process.cpu_times()[:2])
                 seconds, took, codes = await ask(port, make_posts(posts, 0.0, run=next(numbers)), clients)
                 if set(codes) != {200}:
                     raise RuntimeError(f"not all were answered: {codes}")
+                costs.append((1000 * spent / posts, 1000 * (sum(process.cpu_times()[:2]) - before) / posts))
                 pairs.append((bare, posts / seconds))
                 times += took
             times.sort()
@@ -147,8 +151,9 @@ async def measure(args: argparse.Namespace, folder: Path) -> None:
             bare, over = (statistics.median(one) for one in zip(*pairs, strict=True))
             p50, p99 = (times[int(len(times) * share)] * 1000 for share in (0.5, 0.99))
             each = " ".join(f"{ratio:.2f}" for ratio in ratios)
+            cost = " and ".join(f"{statistics.median(one):.1f}" for one in zip(*costs, strict=True))
             figures = f"{bare:>14.1f}{over:>11.1f}{statistics.median(ratios):>7.2f}{p50:>8.0f}{p99:>8.0f}"
-            print(f"{clients:>7}{posts:>7}{figures}  ({each})", flush=True)
+            print(f"{clients:>7}{posts:>7}{figures}{cost:>21}  ({each})", flush=True)
     await overload(args, folder, next(numbers))
 
 

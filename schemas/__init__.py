@@ -1,6 +1,7 @@
-"""The events of the stream: what is read from `posts` and written to `labels.*` and `posts.dead-letter`."""
+"""The events of the stream: read from `posts`, written to `labels.*`, `decisions` and `posts.dead-letter`."""
 
 from schemas.dead_letter import DeadLetter, own_headers
+from schemas.decision import Decided, Decision, PolicyStamp
 from schemas.label import MAX_COMMUNITY, Intensity, Label, LabelSet, ModelStamp, Reading, Source, TaskLabel, Unavailable
 from schemas.post import Medium, Post
 from schemas.replay import Replay
@@ -11,12 +12,15 @@ __all__ = [
     "EVENTS",
     "MAX_COMMUNITY",
     "DeadLetter",
+    "Decided",
+    "Decision",
     "Event",
     "Intensity",
     "Label",
     "LabelSet",
     "Medium",
     "ModelStamp",
+    "PolicyStamp",
     "Post",
     "Reading",
     "Replay",

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from schemas.dead_letter import DeadLetter
+from schemas.decision import Decision
 from schemas.label import Label, LabelSet
 from schemas.post import Post
 from schemas.replay import Replay
@@ -37,6 +38,7 @@ EVENTS = (
     Event("post", 1, "the social network", "posts", "read", Post),
     Event("label", 1, "moderation", "labels.TASK", "written", Label),
     Event("label-set", 1, "moderation", "a topic that several tasks share", "written", LabelSet),
+    Event("decision", 1, "moderation", "decisions", "written", Decision),
     Event("dead-letter", 1, "moderation", "posts.dead-letter (headers)", "written", DeadLetter),
     Event("replay", 1, "moderation", "posts.dead-letter.replays", "written", Replay),
     Event("verdict", 1, "moderation", "moderate.verdicts", "written", Verdict),

@@ -30,8 +30,8 @@ _DONE = "all of it is done"
 class _ShellBoot(BootStrategy):
     """Starts the web server and our service, but none of Faust's own Kafka clients.
 
-    A Faust agent acks batches whose handler raised; the stream has its own consumer and producers.
-    Control topics, when there are some, turn the clients on.
+    A Faust agent acks batches whose handler raised; the stream has its own consumer and producers. So has the control
+    topic of policies: a client of Faust's ends the app where no broker answers at its start.
     """
 
     enable_kafka = False

@@ -16,6 +16,7 @@ from worker.commands.forget.cli import forget
 from worker.commands.import_archive.cli import import_
 from worker.commands.labels.cli import labels
 from worker.commands.offsets.cli import offsets
+from worker.commands.policies.cli import policies
 from worker.commands.run import run
 from worker.commands.serve import serve
 from worker.commands.stack.cli import stack
@@ -45,6 +46,7 @@ moderate.add_command(dead_letters)
 moderate.add_command(labels)
 moderate.add_command(audit)
 moderate.add_command(offsets)
+moderate.add_command(policies)
 moderate.add_command(forget)
 moderate.add_command(import_)
 moderate.add_command(verdicts)
@@ -73,6 +75,11 @@ moderate.show_examples(
         "offsets": "offsets go-on",
         "offsets go-on": "offsets go-on --kafka-group-id moderate",
         "offsets begin-anew": "offsets begin-anew --partitions 0,3-5",
+        "policies": "policies check policies/ labels.jsonl",
+        "policies check": "policies check policies/ labels.jsonl --posts posts.jsonl",
+        "policies publish": "policies publish policies/ --dry-run",
+        "policies withdraw": "policies withdraw --kafka-policies-topic moderate.policies",
+        "policies show": "policies show sha256:3f9c1a2b7d60 --json",
         "forget": "forget p-1017 --key u-9 --dry-run",
         "import": "import archive/ --max-posts-per-second 100",
         "verdicts": "verdicts export verdicts.jsonl",

@@ -128,6 +128,8 @@ class Item:
 
     def unavailable_media(self) -> tuple[Unavailable, ...]:
         """Return the media that could not be used, in the post's order; of many the first, and how many more."""
+        if not self.unavailable and not self.media_left_out:
+            return ()
         indexes = sorted(self.unavailable)
         listed = [Unavailable(index=index, reason=self.unavailable[index]) for index in indexes[:LISTED_MEDIA]]
         if more := len(indexes) - len(listed) + self.media_left_out:

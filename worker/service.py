@@ -18,6 +18,7 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import new_incarnation
 from worker.broker.history import Reads
 from worker.broker.topics import output_topics
+from worker.control.deciding import Deciding
 from worker.ending import Ending
 from worker.errors import FatalError, SettingsError
 from worker.intake.bounded_run import BoundedRun, Restraint
@@ -162,6 +163,9 @@ class StreamService(Service):
             )
             membership = Membership(self._links, self._health, self._reads())
             admin, outputs = await membership.connect(stack)
+            deciding = await Deciding.begin(
+                settings, self._links, admin, checkpoint=stamp.checkpoint, bounded=self._bounded is not None
+            )
             room = Room(settings.batch.max_in_flight_bytes)
             terms = _terms(settings, room, bounded=self._bounded is not None)
             consumer = self._links.consumer(terms.worker)
@@ -201,13 +205,14 @@ class StreamService(Service):
                     stamp=stamp,
                     forward_tombstones=settings.kafka.forward_tombstones,
                     group_id=settings.kafka.group_id,
+                    decisions=deciding.records,
                 ),
                 trial=trial,
                 after_commit=AfterCommit(
                     list(settings.kafka.routes),
                     drift,
                     traces,
-                    [shadow],
+                    [shadow, *deciding.observers],
                     forward_tombstones=settings.kafka.forward_tombstones,
                 ),
                 room=room,
@@ -227,6 +232,7 @@ class StreamService(Service):
                 Lag(consumer, lanes, settings.kafka.posts_topic).run(),
                 report_each_minute(),
                 self._follow(admin),
+                deciding.follow(),
             )
             log.info("drained")
 
@@ -292,6 +298,7 @@ def _terms(settings: Settings, room: Room, *, bounded: bool) -> LaneTerms:
         timeout_seconds=kafka.transaction_timeout_seconds,
         window=settings.batch.window,
         room=room,
+        wait_seconds=1.2 * settings.media.timeout_seconds,
         bounded=bounded,
     )
 

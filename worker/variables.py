@@ -1,6 +1,6 @@
 """The environment variables that settings have, and those that are nearly theirs."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from pydantic import BaseModel
@@ -26,7 +26,12 @@ def _variables(model: type[BaseModel], before: str) -> Iterator[str]:
 
 def nearest(name: str, known: Collection[str]) -> str | None:
     """Return the variable that a mistyped one was probably meant to be."""
-    found = get_close_matches(name.upper(), sorted(known), n=1, cutoff=_NEAR)
+    return nearest_of(name.upper(), known)
+
+
+def nearest_of(name: str, known: Iterable[str]) -> str | None:
+    """Return the one of several names that a mistyped one was probably meant to be."""
+    found = get_close_matches(name, sorted(known), n=1, cutoff=_NEAR)
     return found[0] if found else None
 
 

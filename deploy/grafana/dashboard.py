@@ -9,7 +9,7 @@ import json
 import sys
 from typing import Any
 
-from model_rows import MODEL, PROCESSES, SHADOW
+from model_rows import DECISIONS, MODEL, PROCESSES, SHADOW
 from panels import GROUP, RUNBOOK, SOURCE, WIDTH, WORKERS, Json
 from serving_rows import SERVING
 from stream_rows import CACHE, FAILURES, KEEPING_UP, TIME
@@ -21,6 +21,7 @@ ROWS = (
     ("Is the cache worth it?", CACHE, True),
     ("What fails, and why?", FAILURES, False),
     ("What does the model say?", MODEL, True),
+    ("What is decided?", DECISIONS, True),
     ("Processes", PROCESSES, True),
     ("Shadow", SHADOW, True),
     ("Over HTTP", SERVING, True),

@@ -126,6 +126,46 @@ PROCESSES = [
     ),
 ]
 
+DECISIONS = [
+    graph(
+        "Decisions by rule",
+        "What the policy makes of labels. A jump at a new version: the rules. Otherwise: the posts, or the checkpoint.",
+        [target(rate("moderate_decisions_total", "decision, rule"), "{{decision}} by {{rule}}")],
+        width=12,
+        stacked=True,
+        unit="reqps",
+        empty="no policies, or no rule is reached",
+    ),
+    graph(
+        "Shadow rules",
+        "What each would change if it were active: adds a decision, removes one, or all stays the same.",
+        [target(rate("moderate_shadow_decisions_total", "change, rule"), "{{rule}} {{change}}")],
+        width=6,
+        unit="reqps",
+        empty="no shadow rule",
+    ),
+    graph(
+        "Policies that came",
+        "Refused: a worker cannot use what is published, and goes on with what it has. Look for policies_refused.",
+        [
+            target(
+                f"sum by (result) (increase(moderate_policies_taken_total{{{WORKERS}}}[$__rate_interval]))",
+                "{{result}}",
+            )
+        ],
+        width=6,
+    ),
+    table(
+        "Policies in force",
+        "More than one for longer than moments: a worker refused the last one, or has another folder.",
+        f"count by (version, source) (moderate_policy_info{{{WORKERS}}})",
+        24,
+        hidden=("Time",),
+        height=5,
+        alerts=("ModerationPoliciesDiffer",),
+    ),
+]
+
 SHADOW = [
     graph(
         "Posts of the shadow",

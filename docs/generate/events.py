@@ -35,6 +35,10 @@ _LABEL_HEADERS = {
     "content-type": "`application/json`",
     GROUP_HEADER: "the consumer group that labelled: a worker whose offsets are gone finds by it what it has labelled",
 }
+_DECISION_HEADERS = {
+    "ce_id": "digest of topic, partition, offset, checkpoint and policy version",
+    "ce_type": "`mm-orient.decision.v1`",
+}
 _DEAD_LETTER_HEADERS = {
     LETTER_GROUP_HEADER: "the consumer group that wrote it",
     PART_HEADER: "`1/3`: a part of a dead letter that is larger than its topic takes; joined they are the post's bytes",
@@ -106,6 +110,8 @@ def _headers(name: str) -> str:
     if name == "label":
         carried = dict.fromkeys(sorted(CARRIED_HEADERS), "carried over from the post")
         return "\nHeaders of its record:\n\n" + _meanings(_LABEL_HEADERS | carried)
+    if name == "decision":
+        return "\nHeaders of its record, besides those of its post's labels:\n\n" + _meanings(_DECISION_HEADERS)
     if name == "dead-letter":
         return "\nBesides these, the post's own headers, and where they apply:\n\n" + _meanings(_DEAD_LETTER_HEADERS)
     return ""

@@ -72,7 +72,10 @@ class PostHeads:
         tiles = -(-len(posts) // self.rows)
         calls: list[Sequence[PostEmbeddings]] = []
         start = 0
-        for size in stack_up(tiles, self.stack_sizes() if tiles > 1 else (1,), self._threads.count):
+        sizes = self.stack_sizes() if tiles > 1 else (1,)
+        # A second thread takes tiles from a stack that is not full: no sooner done, and half as much work again.
+        threads = max(1, min(self._threads.count, tiles // sizes[0]))
+        for size in stack_up(tiles, sizes, threads):
             calls.append(posts[start : start + size * self.rows])
             start += size * self.rows
         return self._threads.run(self._heads, calls)

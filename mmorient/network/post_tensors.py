@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -25,12 +25,12 @@ def stack_posts(
     text_width, picture_width = text_vector + global_vector, picture_vector + global_vector
     texts = torch.zeros(len(posts), text_width)
     pictures = torch.zeros(len(posts), picture_width)
+    if own := {row: _checked(post.text, text_width, "text") for row, post in enumerate(posts) if post.text is not None}:
+        texts[list(own)] = _fp32(own.values())
     for row, post in enumerate(posts):
-        if post.text is not None:
-            texts[row] = _checked(post.text, text_width, "text")
         if post.pictures:
-            every = [_checked(picture, picture_width, "picture") for picture in post.pictures]
-            pictures[row] = _pooled(torch.stack(every), picture_vector)
+            every = _fp32(_checked(picture, picture_width, "picture") for picture in post.pictures)
+            pictures[row] = _pooled(every, picture_vector)
     return PostTensors(
         texts[:, :text_vector],
         texts[:, text_vector:],
@@ -65,10 +65,15 @@ def sample_embeddings(
     return posts
 
 
-def _checked(embedding: Embedding, width: int, what: str) -> Tensor:
+def _checked(embedding: Embedding, width: int, what: str) -> Embedding:
     if embedding.shape != (width,) or embedding.dtype != np.float16:
         raise ValueError(f"{what} embedding is {embedding.dtype} {embedding.shape}, not float16 ({width},)")
-    return torch.from_numpy(embedding.astype(np.float32))
+    return embedding
+
+
+def _fp32(embeddings: Iterable[Embedding]) -> Tensor:
+    """Embeddings as ``[n, width]``."""
+    return torch.from_numpy(np.stack(list(embeddings)).astype(np.float32))
 
 
 def _pooled(pictures: Tensor, vector: int) -> Tensor:

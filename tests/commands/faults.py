@@ -22,6 +22,8 @@ _ARGUMENTS = {
     "moderate forget": ["p-1"],
     "moderate import": ["posts.jsonl"],
     "moderate verdicts export": ["verdicts.jsonl"],
+    "moderate policies check": ["policies"],
+    "moderate policies publish": ["policies"],
 }
 
 
@@ -187,6 +189,23 @@ BY_HAND = (
     _row("mistyped", "moderate dead-letters show --partitions a", WRONG, "'a' is no list of partitions"),
     _row("missing", "moderate dead-letters list", FAILED, "the broker"),
     _row("mistyped", "moderate doctor --only toppics", WRONG, "no check 'toppics'", "areas are", "topics"),
+    # Policies.
+    _row("missing", "moderate run --policies nowhere", WRONG, "MODERATE_POLICIES: there is no folder nowhere"),
+    _row("missing", "moderate run --policies empty", WRONG, "MODERATE_POLICIES: no *.toml in empty"),
+    _row("mistyped", "moderate run --policies policies", WRONG, "policies/rules.toml:1: rule 'review'", "did you mean 'offensiveness'?"),
+    _row("contradicting", "moderate run --kafka-decisions-topic posts", WRONG, "each have a topic of their own"),
+    _row("mistyped", "moderate policies check policies", WRONG, "policies/rules.toml:1", "task 'offensivenes' is unknown"),
+    _row("missing", "moderate policies check nowhere", WRONG, "there is no folder nowhere"),
+    _row("missing", "moderate policies check quiet none.jsonl", FAILED, "none.jsonl: No such file"),
+    _row("mistyped", "moderate policies check quiet policies/rules.toml", FAILED, "6 lines were no labels: 1, 2, 3, 4, 5 and 1 more"),
+    _row("mistyped", "moderate policies publish policies", WRONG, "policies/rules.toml:1"),
+    _row("missing", "moderate policies publish quiet", FAILED, "no answer from the broker"),
+    _row("missing", "moderate policies show", FAILED, "no answer from the broker"),
+    _row("missing", "moderate policies withdraw", FAILED, "no answer from the broker"),
+    _row("missing", "moderate diff a.jsonl b.jsonl --policies nowhere", WRONG, "there is no folder nowhere"),
+    _row("contradicting", "moderate diff a.jsonl b.jsonl --right-policies quiet", WRONG, "--right-policies needs --policies"),
+    _row("contradicting", "moderate audit --expect-policy", WRONG, "--expect-policy needs --policies"),
+    _row("missing", "moderate backfill --policies nowhere", WRONG, "MODERATE_POLICIES: there is no folder nowhere"),
     # Imports.
     _row("missing", "moderate import none.jsonl", WRONG, "none.jsonl: no such file"),
     _row("missing", "moderate import posts.jsonl", FAILED, "no answer from the broker"),

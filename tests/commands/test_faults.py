@@ -44,6 +44,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept_logging: None) 
         Path(name).mkdir()
         Path(name, "config.json").write_text(config)
     Path("empty").mkdir()
+    for name, task in (("policies", "offensivenes"), ("quiet", "offensiveness")):
+        Path(name).mkdir()
+        rule = {"name": "review", "task": task, "label": "offensive", "threshold": 0.7, "decision": "review"}
+        lines = [f"{field} = {json.dumps(value)}" for field, value in rule.items()]
+        Path(name, "rules.toml").write_text("\n".join(["[[rule]]", *lines]) + "\n")
     return tmp_path
 
 

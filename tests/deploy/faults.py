@@ -114,7 +114,7 @@ async def two_checkpoints(lab: Lab) -> None:
     await stream.create_topics(4)
     broken = recalibrated(stream.folder / "broken")
     (broken / "calibration.json").write_text("{}", encoding="utf-8")
-    common = {"KAFKA__METADATA_MAX_AGE_SECONDS": "1", "REDIS__RETRY_AFTER_SECONDS": "0.5"}
+    common = {"BATCH__RECENT_BYTES": "0", "KAFKA__METADATA_MAX_AGE_SECONDS": "1", "REDIS__RETRY_AFTER_SECONDS": "0.5"}
     first = await lab.seat("pair", stream, "first", **common, SHADOW__CHECKPOINT=str(broken), SHADOW__SHARE="1")
     second = await lab.seat("pair", stream, "second", **common, CHECKPOINT=str(recalibrated(stream.folder / "other")))
     await asyncio.gather(first.answers("/readyz"), second.answers("/readyz"))

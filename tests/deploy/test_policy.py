@@ -33,6 +33,7 @@ COMPONENTS = {
     "topics": "cpu",
     "audit": "cpu",
     "models": "cpu",
+    "policies": "cpu",
     "secured-kafka": "cpu",
     "pod-monitor": "cpu",
     "secured-kafka-keda": "keda",

@@ -51,6 +51,6 @@ def test_what_it_names_exists() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "worker").rglob("*.py"))
     for event in ("worker_fails", "lane_broken", "hung", "records_gone", "dead_letter", "redis_unavailable",
                   "broker_unreachable", "shadow_ended", "outputs_too_few_partitions", "died_on_trial",
-                  "partition_unreadable"):  # fmt: skip
+                  "partition_unreadable", "policies_refused"):  # fmt: skip
         assert event in TEXT
         assert f'"{event}"' in code, event

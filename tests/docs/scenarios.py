@@ -210,6 +210,7 @@ SCENARIOS: dict[str, Scenario] = {
         before=(encoder_folders, stack),
         parsed={"mmorient train DATA --config": "tests/mmorient/training/test_paper_protocol.py"},
     ),
+    "docs/how-to/policies.md": Scenario(before=(broker,)),
     "docs/how-to/audit.md": Scenario(before=(stack, a_worker, labelled)),
     "docs/how-to/secured-kafka.md": Scenario(
         before=(secured,), replaced={"broker.example:9094": lambda scene: scene.notes["broker"]}

@@ -9,10 +9,13 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from worker.policies.reading import read_policies
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PICTURES = SAMPLES / "pictures"
@@ -210,3 +213,12 @@ def _sizes(folder: Path) -> dict[str, tuple[int, int]]:
         with Image.open(path) as picture:
             sizes[path.name] = picture.size
     return sizes
+
+
+def test_the_sample_policies_are_read() -> None:
+    """Each community that they name is one of the sample posts', and a shadow rule is among them."""
+    rules = read_policies(SAMPLES / "policies").rules
+    communities = {post.get("community", "") for post in _lines("posts.jsonl")}
+    assert any(rule.shadow for rule in rules)
+    for rule in rules:
+        assert any(fnmatchcase(community, rule.community) for community in communities), rule.name

@@ -124,18 +124,19 @@ class KafkaLinks:
             **self._security(),
         )
 
-    def reader(self, *, committed: bool = True) -> AIOKafkaConsumer:
+    def reader(self, *, committed: bool = True, wait_seconds: float = 0.1) -> AIOKafkaConsumer:
         """Return a consumer outside the group.
 
         Args:
             committed: read committed records alone; ends of partitions are then those before open transactions.
+            wait_seconds: after which the broker answers a fetch although nothing came.
         """
         return AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap_servers,
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed" if committed else "read_uncommitted",
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=_milliseconds(wait_seconds),
             **self._security(),
         )
 

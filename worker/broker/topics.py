@@ -33,9 +33,15 @@ async def no_such_topic(admin: AIOKafkaAdminClient, topic: str, settings: KafkaS
     return FatalError(f"topic {topic} does not exist{meant}: `{_CREATE}{chosen}` makes it")
 
 
+def answer_topics(settings: KafkaSettings) -> list[str]:
+    """Return the topics of what is said of labelled posts: labels, and decisions where they are on."""
+    decisions = [] if settings.decisions_topic is None else [settings.decisions_topic]
+    return [*dict.fromkeys(settings.routes.values()), *decisions]
+
+
 def output_topics(settings: KafkaSettings) -> list[str]:
     """Return the topics that the worker writes to."""
-    return [*dict.fromkeys(settings.routes.values()), settings.dead_letter_topic]
+    return [*answer_topics(settings), settings.dead_letter_topic]
 
 
 def shadow_topics(settings: Settings) -> dict[str, str]:
@@ -144,6 +150,19 @@ async def create_topics(
         admin, [NewTopic(name, wanted, replication_factor, topic_configs=_configs(name, settings)) for name in missing]
     )
     return missing
+
+
+async def create_control_topic(admin: AIOKafkaAdminClient, topic: str, *, replication_factor: int) -> list[str]:
+    """Create a topic that holds the last value of each key, where it is missing; return what was made.
+
+    Raises:
+        FatalError: the broker refuses.
+    """
+    if await partition_counts(admin, [topic]):
+        return []
+    configs = {"cleanup.policy": "compact"}
+    await _create(admin, [NewTopic(topic, 1, replication_factor, topic_configs=configs)])
+    return [topic]
 
 
 def _refuse_others(counts: Mapping[str, int], partitions: int, *, or_more: bool) -> None:

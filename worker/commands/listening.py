@@ -5,7 +5,9 @@ import socket
 from dataclasses import dataclass
 
 from worker.errors import SettingsError
-from worker.settings import HttpSettings, ServeSettings
+from worker.settings import HttpSettings, ServeSettings, Settings
+
+_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,19 @@ def obstacle(http: HttpSettings | ServeSettings, group: str = "HTTP") -> Obstacl
         f"nothing can listen on {where}: {error.strerror or error}",
         f"set MODERATE_{group}__HOST to an address of this machine",
     )
+
+
+def pages(settings: Settings) -> list[HttpSettings]:
+    """Return where the pages of each process are.
+
+    Raises:
+        SettingsError: there are not so many ports.
+    """
+    http = settings.http
+    last = http.port + settings.processes - 1
+    if last > _LAST_PORT:
+        raise SettingsError(f"MODERATE_PROCESSES: {settings.processes} of them need the ports {http.port} to {last}")
+    return [http.model_copy(update={"port": http.port + number}) for number in range(settings.processes)]
 
 
 def refuse_taken_address(http: HttpSettings | ServeSettings, group: str = "HTTP") -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from worker.commands.listening import refuse_taken_address
+from worker.commands.listening import pages, refuse_taken_address
 from worker.commands.options import SettingsCommand, settings_options
+from worker.commands.processes import run_processes
 from worker.commands.startup import read_settings, refuse_missing_files
 
 
@@ -20,11 +21,15 @@ def run(**options: Any) -> None:
     signal.signal(signal.SIGTERM, _stop_before_the_start)
     settings = read_settings(options)
     refuse_missing_files(settings)
-    refuse_taken_address(settings.http)
-    from worker.app import run_worker
+    for one in pages(settings):
+        refuse_taken_address(one)
     from worker.broker.topics import shadow_topics
 
     shadow_topics(settings)  # or one line why there can be none
+    if settings.processes > 1:
+        sys.exit(run_processes(settings))
+    from worker.app import run_worker
+
     run_worker(settings)
 
 

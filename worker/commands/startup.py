@@ -11,6 +11,7 @@ from mmorient import CheckpointError, check_checkpoint
 from worker.commands.options import nested
 from worker.commands.stack.stack import Stack
 from worker.errors import SettingsError
+from worker.policies.reading import folder_policies
 from worker.secrets import text_of
 from worker.settings import KafkaSettings, Settings, load_settings
 from worker.telemetry.logs import configure_logs
@@ -91,7 +92,7 @@ def refuse_missing_authority(settings: Settings) -> None:
 
 
 def refuse_missing_files(settings: Settings) -> None:
-    """Look for checkpoints and reference before torch is loaded, which takes seconds.
+    """Look for checkpoints, reference and policies before torch is loaded, which takes seconds.
 
     Raises:
         SettingsError: there is none that can be read where one is named, or the extra that a setting needs is missing.
@@ -112,6 +113,8 @@ def refuse_missing_files(settings: Settings) -> None:
                 check_checkpoint(folder)
         except (CheckpointError, OSError) as error:
             raise SettingsError(f"{variable}: {error}") from error
+    if settings.kafka.decisions_topic is not None:
+        folder_policies(settings)
     if (reference := settings.drift.reference) is not None and not reference.is_file():
         raise SettingsError(f"MODERATE_DRIFT__REFERENCE: there is no file {reference} (`mmorient reference` makes one)")
 

@@ -1,11 +1,11 @@
 """How many records a lane may have in flight: what its standing note covers, and what the next one will."""
 
+import math
 import time
+from collections.abc import Callable
 
 # At first. A death leaves no more suspects than the stream needed.
 _FIRST = 64
-_SECONDS = 2.0
-_TICK_SECONDS = 0.001
 
 
 class Credit:
@@ -13,12 +13,19 @@ class Credit:
 
     Args:
         most: of it.
+        seconds: it follows what the lane settles within this time. With more than one record may wait for its
+            pictures, a lane goes on behind a slow one.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
         self._first = min(_FIRST, most)
+        self._seconds = seconds
+        self._clock = clock
         self._was_full = False
+        self._settled = 0.0
+        self._settled_at = clock()
         self.standing = self._first
         self.allowed = self._first
 
@@ -26,23 +33,25 @@ class Credit:
         """Note that the window took all that was allowed."""
         self._was_full = True
 
-    def next(self, *, held: int, settled: int, since: float) -> int:
+    def next(self, *, held: int, settled: int) -> int:
         """Return the credit for the note that is written now, and allow no more than both notes cover meanwhile.
 
-        It follows what the lane settles within two seconds, by doubling and halving: a slow model leaves few suspects,
-        and a fast one is not held up. It is never fewer than is left in the window.
+        It doubles where the window was full, and halves where the lane settles little: a slow model leaves few
+        suspects, and a fast one is not held up. It is never fewer than is left in the window.
 
         Args:
             held: records in the window.
             settled: of these, records that this note's commit settles.
-            since: when the last commit was answered, in monotonic seconds.
         """
+        now = self._clock()
+        # Older ones count for less: a lane behind a slow picture settles nothing for seconds, then much at once.
+        self._settled = settled + self._settled * math.exp((self._settled_at - now) / self._seconds)
+        self._settled_at = now
         full, self._was_full = self._was_full, False
         wanted = self.standing
-        soon = _SECONDS * settled / max(time.monotonic() - since, _TICK_SECONDS)
-        if full and soon >= self.standing:
+        if full and self._settled >= self.standing:
             wanted = min(2 * self.standing, self._most)
-        elif min(held, soon) < self.standing // 4:
+        elif min(held, self._settled) < self.standing // 4:
             wanted = max(self.standing // 2, self._first)
         wanted = max(wanted, held - settled)
         self.allowed = min(self.standing, wanted + settled)

@@ -63,6 +63,7 @@ class LaneTerms:
         timeout_seconds: of one transaction.
         window: records of one partition between fetch and commit, at most.
         room: of all lanes together.
+        wait_seconds: how long one record may wait for its pictures, and a little more.
         bounded: whether a partition is read only as far as the plan beside its offset says.
     """
 
@@ -71,6 +72,7 @@ class LaneTerms:
     timeout_seconds: float
     window: int
     room: Room
+    wait_seconds: float = 6.0
     bounded: bool = False
 
 
@@ -121,7 +123,7 @@ class Lane:
         self._admin = admin
         self._on_failure = on_failure
         self._caution = Caution.at_claim(None, worker=terms.worker, offset=0, end=0, in_flight=terms.window)
-        self._credit = Credit(terms.window)
+        self._credit = Credit(terms.window, terms.wait_seconds)
         self._covered = False
         self._cutting = False
         self._window = Window()
@@ -349,7 +351,7 @@ class Lane:
             async with self._transaction:
                 careful = self._careful
                 caution = self._caution.after(last.offset + 1, len(items))
-                credit = self._credit.next(held=len(self._window), settled=len(items), since=self.moved_at)
+                credit = self._credit.next(held=len(self._window), settled=len(items))
                 await self._commit(records, last.offset + 1, caution.at_rest(credit))
                 self._caution = caution
                 self._credit.stands(credit)

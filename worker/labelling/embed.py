@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mmorient import Embedding, Frame, Picture, PictureError, PostEmbeddings, decode_picture
 from worker.items import Item, usable
+from worker.labelling.cache.recent import Recent
 from worker.labelling.cache.redis_cache import EmbeddingCache, content_key
 from worker.labelling.decoding import Decode
 from worker.labelling.media import reject_if_empty
@@ -52,6 +53,7 @@ class EmbedStage:
         drawn_text: what the checkpoint does about text drawn over pictures; None for nothing.
         decoder: threads that decode pictures.
         decode: decodes one, in such a thread.
+        recent_bytes: of the last contents' embeddings that are kept in this process.
         frame: size and cut that the checkpoint's picture encoder wants; None for the usual one.
         watch: told which picture is being decoded.
     """
@@ -68,6 +70,7 @@ class EmbedStage:
         decode: Decode = decode_picture,
         drawn_text: "DrawnText | None" = None,
         frame: Frame | None = None,
+        recent_bytes: int = 0,
         watch: Watchdog,
     ) -> None:
         self._cache = cache
@@ -80,6 +83,7 @@ class EmbedStage:
         self._drawn_text = drawn_text
         self._frame = frame or Frame()
         self._watch = watch
+        self._recent: Recent[bytes, Embedding] = Recent(recent_bytes, lambda key, entry: len(key) + entry.nbytes)
 
     async def prepare(self, items: Sequence[Item]) -> EmbeddingTable:
         """Return the table of a batch; media that turn out to be no pictures are dropped from their posts."""
@@ -91,11 +95,15 @@ class EmbedStage:
         texts = {item.text_key: item.text for item in batch if item.text_key is not None and item.text is not None}
         pictures = {key: item.pictures[index] for item in batch for index, key in item.picture_keys.items()}
         widths = dict.fromkeys(texts, self._text_width) | dict.fromkeys(pictures, self._picture_width)
-        known = await self._cache.find(widths)
-        for content, asked in (("text", texts.keys()), ("image", pictures.keys())):
-            hits = len(asked & known.keys())
+        known = self._recent.find(widths)
+        if asked := {key: width for key, width in widths.items() if key not in known}:
+            found = await self._cache.find(asked)
+            self._recent.keep(found.items())
+            known |= found
+        for content, keys in (("text", texts.keys()), ("image", pictures.keys())):
+            hits = len(keys & known.keys())
             CACHE_LOOKUPS.labels(content, "hit").inc(hits)
-            CACHE_LOOKUPS.labels(content, "miss").inc(len(asked) - hits)
+            CACHE_LOOKUPS.labels(content, "miss").inc(len(keys) - hits)
         decoded = await self._decode(batch, {key: content for key, content in pictures.items() if key not in known})
         failures = {key: result for key, result in decoded.items() if isinstance(result, str)}
         if failures:
@@ -119,8 +127,10 @@ class EmbedStage:
 
     async def store(self, table: EmbeddingTable) -> None:
         """Keep what this batch had to encode."""
-        fresh = (*table.texts, *table.pictures)
-        await self._cache.store({key: table.known[key] for key in fresh if key in table.known})
+        fresh = {key: table.known[key] for key in (*table.texts, *table.pictures) if key in table.known}
+        # Copies: an embedding may be a row of all that was encoded with it.
+        self._recent.keep((key, entry.copy()) for key, entry in fresh.items())
+        await self._cache.store(fresh)
 
     def _set_keys(self, items: Sequence[Item]) -> None:
         for item in items:

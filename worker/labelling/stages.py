@@ -184,6 +184,7 @@ class Stages:
             drawn_text=moderator.drawn_text,
             decoder=decoder,
             decode=decode_picture,
+            recent_bytes=settings.batch.recent_bytes // 2,
             watch=watch,
         )
         infer = InferStage(
@@ -211,7 +212,7 @@ class Stages:
             ),
             embed=embed,
             infer=infer,
-            reading=ReadingStage(moderator, watch=watch),
+            reading=ReadingStage(moderator, watch=watch, recent_bytes=settings.batch.recent_bytes // 2),
             reader=PostReader(settings.kafka.text_format, settings.kafka.post_fields),
             registry=await open_registry(stack, settings.kafka),
             beside=moderator.reads_beside,

@@ -93,13 +93,14 @@ class AfterCommit:
 
     def _count(self, items: Sequence[Item]) -> None:
         now_ms = time.time() * 1000
-        posts = [item for item in items if item.passed_over is None]
+        labelled: list[Item] = []
         for item in items:
-            if item.passed_over == DELETION:
-                TOMBSTONES.labels(self._fate(item)).inc()
-            elif item.passed_over is not None:
-                NO_POSTS.inc()
-        for item in posts:
+            if item.passed_over is not None:
+                if item.passed_over == DELETION:
+                    TOMBSTONES.labels(self._fate(item)).inc()
+                else:
+                    NO_POSTS.inc()
+                continue
             if kind := oddity(item.record.timestamp, now_ms):
                 ODD_TIMESTAMPS.labels(kind).inc()
             else:
@@ -107,23 +108,28 @@ class AfterCommit:
             if (rejection := item.rejection) is not None:
                 DEAD_LETTERS.labels(rejection.stage, rejection.reason).inc()
                 log.warning("dead_letter", position=item.position, stage=rejection.stage, reason=str(rejection))
-                continue
-            self._count_labelled(item)
+            else:
+                labelled.append(item)
+        self._count_labelled(labelled)
 
-    def _count_labelled(self, item: Item) -> None:
-        POSTS_LABELLED.inc()
-        for reason, count in Counter(item.unavailable.values()).items():
-            MEDIA_UNAVAILABLE.labels(reason).inc(count)
-        if item.media_left_out:
-            MEDIA_UNAVAILABLE.labels(NOT_LISTED).inc(item.media_left_out)
-        for field in item.post.unread if item.post is not None else ():
-            FIELDS_UNREAD.labels(field).inc()
-        if item.reading is not None:
-            _count_reading(item.reading)
-        if item.labels is not None:
-            for task in self._tasks:
-                LABELS.labels(task, item.labels.tasks[task].label).inc()
-            self._drift.observe(item.labels)
+    def _count_labelled(self, items: Sequence[Item]) -> None:
+        """Count labelled items together: to find a counter by its labels takes longer than to count."""
+        POSTS_LABELLED.inc(len(items))
+        unavailable = Counter(reason for item in items for reason in item.unavailable.values())
+        unavailable[NOT_LISTED] += sum(item.media_left_out for item in items)
+        for reason, count in unavailable.items():
+            if count:
+                MEDIA_UNAVAILABLE.labels(reason).inc(count)
+        for field, count in Counter(
+            field for item in items if item.post is not None for field in item.post.unread
+        ).items():
+            FIELDS_UNREAD.labels(field).inc(count)
+        _count_readings([item.reading for item in items if item.reading is not None])
+        answers = [item.labels for item in items if item.labels is not None]
+        for task in self._tasks:
+            for label, count in Counter(answer.tasks[task].label for answer in answers).items():
+                LABELS.labels(task, label).inc(count)
+        self._drift.observe(answers)
 
     def _fate(self, item: Item) -> str:
         if not self._forward_tombstones:
@@ -136,7 +142,9 @@ class AfterCommit:
             self._guarded(type(observer).__name__, lambda observer=observer: observer.forget(items))  # type: ignore[misc]
 
 
-def _count_reading(reading: Reading) -> None:
-    TEXTS_READ.labels(reading.language or "unknown", str(reading.supported).lower()).inc()
-    TEXTS_TRUNCATED.inc(int(reading.truncated_text))
-    TEXTS_UNREAD.inc(int(reading.unread > _MOSTLY))
+def _count_readings(readings: Sequence[Reading]) -> None:
+    kinds = Counter((reading.language or "unknown", str(reading.supported).lower()) for reading in readings)
+    for kind, count in kinds.items():
+        TEXTS_READ.labels(*kind).inc(count)
+    TEXTS_TRUNCATED.inc(sum(reading.truncated_text for reading in readings))
+    TEXTS_UNREAD.inc(sum(reading.unread > _MOSTLY for reading in readings))

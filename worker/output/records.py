@@ -1,5 +1,6 @@
 """The records that are written for a labelled or rejected item."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from schemas import DeadLetter, ModelStamp
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import DELETION, Headers, Item, OutgoingRecord
+from worker.output.decision_records import DecisionRecords
 from worker.output.label_bytes import LabelBytes
 
 # Commands that only read dead letters import this too, and torch takes seconds.
@@ -32,6 +34,8 @@ _OVERHEAD_BYTES = 200  # of a batch and a record in it, the part's header includ
 _HEADER_OVERHEAD_BYTES = 10
 CARRIED_HEADERS = frozenset({"traceparent", "tracestate"})
 _MAX_CARRIED_BYTES = 8 * 1024  # a label never grows past what its topic takes, whatever its post brings
+# What is carried may be many small headers; a topic has a name of 249 characters at most.
+_MOST_HEADER_BYTES = 3 * _MAX_CARRIED_BYTES + 2048
 
 
 def _now() -> datetime:
@@ -49,6 +53,7 @@ class RecordBuilder:
         stamp: which model labelled.
         forward_tombstones: whether a deletion is written to the label topics, too.
         group_id: of the worker; None writes none.
+        decisions: makes the records of decisions; None for none.
         now: current time, for `ce_time`.
     """
 
@@ -62,19 +67,25 @@ class RecordBuilder:
         max_label_bytes: int | None = None,
         forward_tombstones: bool = False,
         group_id: str | None = None,
+        decisions: DecisionRecords | None = None,
         now: Callable[[], datetime] = _now,
     ) -> None:
         tasks_by_topic: dict[str, list[str]] = {}
         for task, topic in routes.items():
             tasks_by_topic.setdefault(topic, []).append(task)
-        self._topics = [(topic, tasks, "+".join(tasks)) for topic, tasks in tasks_by_topic.items()]
+        self._topics = [
+            (topic, tasks, name := "+".join(tasks), f"mm-orient.label.{name}.v1".encode())
+            for topic, tasks in tasks_by_topic.items()
+        ]
         self._dead_letter_topic = dead_letter_topic
         self._max_dead_letter_bytes = max_dead_letter_bytes
-        self._max_label_bytes = max_label_bytes
+        self._max_label_bytes = math.inf if max_label_bytes is None else max_label_bytes
+        self._most_header_bytes = _MOST_HEADER_BYTES + len((group_id or "").encode())
         self._checkpoint = stamp.checkpoint
         self._bytes = LabelBytes(stamp)
         self._forward_tombstones = forward_tombstones
         self._group = None if group_id is None else group_id.encode()
+        self._decisions = decisions
         self._now = now
 
     def records(self, items: Sequence[Item]) -> list[OutgoingRecord]:
@@ -90,7 +101,8 @@ class RecordBuilder:
         if item.labels is None or item.post is None:
             raise FatalError(f"{item.position} came here neither labelled nor rejected")
         labels = self._labels(item, item.post, item.labels, time)
-        if (largest := max(map(_record_size, labels), default=0)) > (self._max_label_bytes or largest):
+        largest = max(map(self._at_most, labels), default=0)
+        if largest > self._max_label_bytes and (largest := max(map(_record_size, labels))) > self._max_label_bytes:
             # The broker would refuse it for ever, and every owner of the partition would end over it.
             item.rejection = InvalidRecordError(
                 "output",
@@ -100,34 +112,43 @@ class RecordBuilder:
             return self._dead_letters(item, item.rejection)
         return labels
 
+    def _at_most(self, record: OutgoingRecord) -> int:
+        """Return what a label's record takes at most: to weigh each header takes longer than to write it."""
+        return len(record.key or b"") + len(record.value or b"") + self._most_header_bytes
+
     def _tombstones(self, item: Item) -> list[OutgoingRecord]:
         """Return one for each label topic; none where nobody asked for them, or no key says what is deleted."""
         record = item.record
         if not self._forward_tombstones or record.key is None:
             return []
-        return [OutgoingRecord(topic, record.key, None, carried(record.headers)) for topic, *_ in self._topics]
+        topics = [topic for topic, *_ in self._topics] + ([] if self._decisions is None else [self._decisions.topic])
+        return [OutgoingRecord(topic, record.key, None, carried(record.headers)) for topic in topics]
 
     def _labels(self, item: Item, post: "ParsedPost", labels: "PostLabels", time: bytes) -> list[OutgoingRecord]:
         record, about, made = item.record, self._bytes.about(item, post, labels), []
         source = f"/{record.topic}/{record.partition}".encode()
-        passed_on = carried(record.headers)
-        for topic, tasks, name in self._topics:
+        always = [*([] if self._group is None else [(GROUP_HEADER, self._group)]), *carried(record.headers)]
+        identity = f"{record.topic}\0{record.partition}\0{record.offset}\0"
+        for topic, tasks, name, kind in self._topics:
             if len(tasks) == 1:
                 value = self._bytes.label(post.id, tasks[0], labels.tasks[tasks[0]], about)
             else:
                 value = self._bytes.label_set(post.id, tasks, labels, about)
-            identity = f"{record.topic}\0{record.partition}\0{record.offset}\0{name}\0{self._checkpoint}"
             headers: Headers = [
                 ("ce_specversion", b"1.0"),
-                ("ce_id", blake2b(identity.encode(), digest_size=16).hexdigest().encode()),
+                (
+                    "ce_id",
+                    blake2b(f"{identity}{name}\0{self._checkpoint}".encode(), digest_size=16).hexdigest().encode(),
+                ),
                 ("ce_source", source),
-                ("ce_type", f"mm-orient.label.{name}.v1".encode()),
+                ("ce_type", kind),
                 ("ce_time", time),
                 ("content-type", b"application/json"),
-                *([] if self._group is None else [(GROUP_HEADER, self._group)]),
-                *passed_on,
+                *always,
             ]
             made.append(OutgoingRecord(topic, record.key, value, headers))
+        if self._decisions is not None:
+            made += self._decisions.of(item, post, labels, self._bytes, like=made[-1])
         return made
 
     def _dead_letters(self, item: Item, rejection: InvalidRecordError) -> list[OutgoingRecord]:

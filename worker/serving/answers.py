@@ -83,8 +83,7 @@ class Answers:
             return Answer(post_id, passed_over=item.passed_over)
         if item.labels is None or item.post is None:
             raise FatalError(f"{item.position} came here neither labelled nor rejected")
-        about = self._bytes.about(item, item.post, item.labels)
-        del about["source"]
+        about = self._bytes.about(item, item.post, item.labels, placed=False)
         labels = item.labels.tasks
         written = {task: self._bytes.label(item.post.id, task, labels[task], about) for task in self._tasks}
         return Answer(post_id, written)

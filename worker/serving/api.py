@@ -18,6 +18,7 @@ from worker.serving.shapes import ModelAnswer, PostAnswer, Refusal
 from worker.serving.waiting import unless_gone
 
 _POSTS: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
+_CARRIED = frozenset(name.encode() for name in CARRIED_HEADERS)
 _MOST_NEIGHBOURS = _MOST_WORDS = 20
 _POST = Post.model_json_schema(ref_template="#/components/schemas/{model}")
 # FastAPI is told of bodies that it does not read itself: a post's bytes go through the stages as they came.
@@ -47,7 +48,6 @@ _MANY = {"type": "array", "items": _ONE}
 def routes(door: Door) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/v1")
-    most_posts = door.settings.serve.max_request_posts
 
     @router.post(
         "/label",
@@ -65,14 +65,7 @@ def routes(door: Door) -> APIRouter:
         Of a list each post has an answer of its own, in the list's order: one that cannot be labelled costs the others
         nothing.
         """
-        posts, many = split_posts(await request.body(), most_posts)
-        labeller = door.open_labeller
-        caller_of(request).took(len(posts))
-        answers = await unless_gone(request, labeller.label(posts, headers=trace_headers(request)))
-        if many:
-            return JsonReply(b"[" + b",".join(answer.as_json() for answer in answers) + b"]")
-        status = HTTPStatus.OK if answers[0].refusal is None else HTTPStatus.UNPROCESSABLE_ENTITY
-        return JsonReply(answers[0].as_json(), status)
+        return await answer_label(door, request)
 
     @router.post(
         "/explain",
@@ -113,6 +106,22 @@ def routes(door: Door) -> APIRouter:
     return router
 
 
+async def answer_label(door: Door, request: Request) -> JsonReply:
+    """Answer `POST /v1/label`.
+
+    Raises:
+        ServingError: it is refused.
+    """
+    posts, many = split_posts(await request.body(), door.settings.serve.max_request_posts)
+    labeller = door.open_labeller
+    caller_of(request).took(len(posts))
+    answers = await unless_gone(request, labeller.label(posts, headers=trace_headers(request)))
+    if many:
+        return JsonReply(b"[" + b",".join(answer.as_json() for answer in answers) + b"]")
+    status = HTTPStatus.OK if answers[0].refusal is None else HTTPStatus.UNPROCESSABLE_ENTITY
+    return JsonReply(answers[0].as_json(), status)
+
+
 def split_posts(body: bytes, most: int) -> tuple[list[bytes], bool]:
     """Return the posts of a body, each as it came, and whether they are a list.
 
@@ -146,4 +155,4 @@ def caller_of(request: Request) -> Caller:
 
 def trace_headers(request: Request) -> Headers:
     """Return what a request brings of a trace."""
-    return [(name, value.encode("latin-1")) for name, value in request.headers.items() if name in CARRIED_HEADERS]
+    return [(name.decode("latin-1"), value) for name, value in request.scope["headers"] if name in _CARRIED]

@@ -9,11 +9,13 @@ import binascii
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
+from prometheus_client import Counter, Histogram
 
 from worker.serving.door import Door
 from worker.serving.errors import KeyRefusedError, OverloadedError, RateError, RequestError, ServingError
@@ -164,10 +166,10 @@ class Gate:
         # Of one that was refused before its route was looked for, the address says it, where it is a known one.
         path = scope["path"]
         route = getattr(scope.get("route"), "path", path if path in COSTLY_PATHS else "other")
-        HTTP_REQUESTS.labels(route, str(status)).inc()
+        _requests(route, status).inc()
         # An answer without an end says nothing of how long one takes.
         if not 400 <= status < 500 and not scope.get("page.endless"):
-            HTTP_SECONDS.labels(route).observe(seconds)
+            _seconds(route).observe(seconds)
         is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         if not is_ours and not _logger.isEnabledFor(logging.DEBUG):
             return
@@ -182,6 +184,16 @@ class Gate:
             caller=caller.name if caller is not None else None,
             trace=trace_of(scope),
         )
+
+
+@cache
+def _requests(route: str, status: int) -> Counter:
+    return HTTP_REQUESTS.labels(route, str(status))
+
+
+@cache
+def _seconds(route: str) -> Histogram:
+    return HTTP_SECONDS.labels(route)
 
 
 def note_refused(error: ServingError) -> None:

@@ -11,6 +11,9 @@ from worker.settings.group import Count, Group, Seconds
 
 POST_FIELDS = ("id", "text", "media", "created_at", "author_id", "community", "language")
 
+# Where decisions go when a folder of policies is named and no topic is.
+DECISIONS_TOPIC = "decisions"
+
 
 class KafkaSettings(Group):
     """The broker, the topics and the group."""
@@ -29,6 +32,16 @@ class KafkaSettings(Group):
     routes: dict[str, str] = Field(
         default={task: f"labels.{task}" for task in ("sentiment", "sarcasm", "offensiveness")},
         description="task to topic, as JSON; tasks that share a topic share a record",
+    )
+    decisions_topic: str | None = Field(
+        None,
+        min_length=1,
+        description="topic for decisions, which turns them on; unset: decisions where MODERATE_POLICIES is set",
+    )
+    policies_topic: str = Field(
+        "moderate.policies",
+        min_length=1,
+        description="control topic from which running workers take policies, where decisions are on",
     )
     post_format: Literal[
         "auto", "post", "debezium", "connect", "cloudevents", "jetstream", "activitypub", "avro", "protobuf"
@@ -112,6 +125,10 @@ class KafkaSettings(Group):
             raise ValueError("heartbeat_interval_seconds must be at most half of session_timeout_seconds")
         if {self.posts_topic, self.dead_letter_topic} & set(self.routes.values()):
             raise ValueError("labels may not go to the topic of the posts or of the dead letters")
+        if self.decisions_topic is not None:
+            apart = [self.posts_topic, self.dead_letter_topic, *self.routes.values()]
+            if self.decisions_topic in {*apart, self.policies_topic} or self.policies_topic in apart:
+                raise ValueError("decisions and policies each have a topic of their own")
         if self.post_format in {"avro", "protobuf"} and self.registry_url is None:
             raise ValueError(f"post_format {self.post_format} needs registry_url")
         return self

@@ -1,5 +1,7 @@
 """Settings of how posts are labelled: batches, limits of the work on one post, thresholds."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from worker.settings.group import Count, Group, Seconds
@@ -15,6 +17,10 @@ class BatchSettings(Group):
     window: Count = Field(512, description="posts of one partition between fetch and commit")
     max_in_flight_bytes: Count = Field(
         64 * 1024 * 1024, description="bytes of records between fetch and commit; a larger record passes alone"
+    )
+    recent_bytes: Annotated[int, Field(ge=0)] = Field(
+        64 * 1024 * 1024,
+        description="embeddings of the last texts and pictures, and readings of texts, that this process keeps",
     )
     max_text_chars: Count = Field(100_000, description="characters of a post's text; longer is a dead letter")
 

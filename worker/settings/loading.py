@@ -1,14 +1,14 @@
 """All settings, read once at the edge: from options, the environment (`MODERATE_…`) and `.env`, in that order."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import SettingsError
 from worker.secrets import is_secret
-from worker.settings.kafka import KafkaSettings
+from worker.settings.kafka import DECISIONS_TOPIC, KafkaSettings
 from worker.settings.labelling import BatchSettings, GuardSettings, ThresholdSettings
 from worker.settings.media import MediaSettings
 from worker.settings.observing import DriftSettings, ShadowSettings, TraceSettings
@@ -28,6 +28,9 @@ class Settings(BaseSettings):
 
     checkpoint: Path | None = Field(None, description="folder of the checkpoint; unset: the one shipped")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where torch runs")
+    processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="workers on this machine, which may share its device; the pages of each are a port higher"
+    )
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="arithmetic of the encoders; stamped on every label"
     )
@@ -41,6 +44,9 @@ class Settings(BaseSettings):
     )
     graph_context: Literal["bank", "self"] = Field(
         "bank", description="the posts that a post is compared with; stamped on every label"
+    )
+    policies: Path | None = Field(
+        None, description="folder of *.toml whose rules make labels into decisions; unset: none, or those published"
     )
     thresholds: ThresholdSettings = ThresholdSettings()
     kafka: KafkaSettings = KafkaSettings()
@@ -65,7 +71,7 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
         SettingsError: a value cannot be used; the message is one line that names the variable.
     """
     try:
-        return Settings(**(options or {}))
+        return with_decisions(Settings(**(options or {})))
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "__".join(str(part).upper() for part in first["loc"])
@@ -79,6 +85,23 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
         if type(error).__name__ != "SettingsError":
             raise
         raise SettingsError(str(error)) from error
+
+
+def with_decisions(settings: Settings) -> Settings:
+    """Return settings whose policies have a topic for their decisions.
+
+    Raises:
+        SettingsError: the topic is another one's.
+    """
+    if settings.policies is None or settings.kafka.decisions_topic is not None:
+        return settings
+    kafka = settings.kafka.model_copy(update={"decisions_topic": DECISIONS_TOPIC})
+    try:
+        KafkaSettings.model_validate(kafka)
+    except ValidationError as error:
+        said = _plain(error.errors()[0]["msg"])
+        raise SettingsError(f"MODERATE_KAFKA__DECISIONS_TOPIC: {said} (unset: {DECISIONS_TOPIC})") from error
+    return settings.model_copy(update={"kafka": kafka})
 
 
 def in_the_open(settings: BaseModel) -> dict[str, Any]:

@@ -65,17 +65,23 @@ class Drift(Collector):
         # The window begins at the first of these: between 7 and 8 parts of it are looked at.
         self._moments: deque[_Moment] = deque([self._now()], maxlen=_PARTS + 1)
 
-    def observe(self, labels: PostLabels) -> None:
-        """Count one post."""
-        for task, counts in self._counts.items():
-            answer = labels.tasks[task]
-            counts.labels[answer.label] += 1
-            for label, probability in answer.probabilities.items():
-                counts.scores[label][score_bin(probability)] += 1
-                counts.sums[label] += probability
-        self._posts += 1
-        if self._posts % self._part == 0:
-            self._moments.append(self._now())
+    def observe(self, posts: Sequence[PostLabels]) -> None:
+        """Count posts."""
+        start = 0
+        while start < len(posts):
+            # A part ends where it would if they came one by one.
+            chunk = posts[start : start + self._part - self._posts % self._part]
+            for task, counts in self._counts.items():
+                for labels in chunk:
+                    answer = labels.tasks[task]
+                    counts.labels[answer.label] += 1
+                    for label, probability in answer.probabilities.items():
+                        counts.scores[label][score_bin(probability)] += 1
+                        counts.sums[label] += probability
+            start += len(chunk)
+            self._posts += len(chunk)
+            if self._posts % self._part == 0:
+                self._moments.append(self._now())
 
     def _now(self) -> _Moment:
         return _Moment(

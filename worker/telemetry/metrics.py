@@ -300,6 +300,37 @@ MODEL_INFO = gauge(
 )
 BUILD_INFO = gauge("moderate_build_info", "boolean", "1, with versions and device in the labels.", "version", "device")
 
+# What is decided, and by which policy?
+DECISIONS = counter(
+    "moderate_decisions_total",
+    "decisions",
+    "Committed decisions, by the rule that was in force and what it decides. Of more than a thousand rules since the "
+    "start, those that came last are `other`.",
+    "rule",
+    "decision",
+)
+SHADOW_DECISIONS = counter(
+    "moderate_shadow_decisions_total",
+    "posts",
+    "Committed posts on which a shadow rule that was active would decide: adds (a decision there is not), removes (one "
+    "there is), same.",
+    "rule",
+    "change",
+)
+POLICY_INFO = gauge(
+    "moderate_policy_info",
+    "policies",
+    "1 for the policy in force: its version, and where it is from: folder, topic.",
+    "version",
+    "source",
+)
+POLICIES_TAKEN = counter(
+    "moderate_policies_taken_total",
+    "policies",
+    "What came on the control topic, by result: taken, withdrawn (the folder's holds again), refused.",
+    "result",
+)
+
 # What does the shadow manage?
 SHADOW_POSTS = counter(
     "moderate_shadow_posts_total",
@@ -363,6 +394,8 @@ for _kind in ("none", "past", "future"):
     ODD_TIMESTAMPS.labels(_kind)
 for _kind in ("timeout", "error", "full", "failover", "slow", "garbage", "wrong_size", "forged"):
     CACHE_FAILURES.labels(_kind)
+for _result in ("taken", "withdrawn", "refused"):
+    POLICIES_TAKEN.labels(_result)
 for _access in ("find", "store"):
     # A worker that never had an answer of Redis has a share of failures, too.
     CACHE_SECONDS.labels(_access)

@@ -86,3 +86,29 @@ async def test_frames_are_not_pictures_of_the_post() -> None:
     item = item_with(sample("PNG"), animated("GIF", [*frames(), detailed().rotate(90)]))
     table = await prepared(item, MemoryCache())
     assert len(table.gather(item).pictures) == 2
+
+
+async def test_what_was_stored_or_found_of_late_is_not_asked_for_again() -> None:
+    """Neither Redis nor the model is asked for a text that this process has just seen."""
+    cache = MemoryCache()
+    with ThreadPoolExecutor(1) as pool:
+        stage = EmbedStage(
+            cache,
+            embedding_digest="sha256:0",
+            text_width=WIDTH,
+            picture_width=WIDTH,
+            max_pixels=1_000_000,
+            decoder=pool,
+            recent_bytes=10_000,
+            watch=Watchdog(1000),
+        )
+        table = await stage.prepare([item_of(0, text="look")])
+        together = np.zeros((64, WIDTH), np.float16)
+        (key,) = table.texts
+        table.known[key] = together[0]
+        await stage.store(table)
+        cache.entries.clear()
+        again = await stage.prepare([item_of(1, text="look")])
+    assert not again.texts
+    assert np.array_equal(again.known[key], together[0])
+    assert again.known[key].base is None  # or all that was encoded with it would be kept

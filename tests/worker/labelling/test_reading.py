@@ -28,6 +28,17 @@ class NotingReader:
         return [Reading("en", supported=True, unread=len(text) / 100, truncated_text=False) for text in texts]
 
 
+async def test_a_text_that_was_read_of_late_is_not_read_again() -> None:
+    """Its reading is the same: it depends on the text alone."""
+    moderator = NotingReader()
+    stage = ReadingStage(moderator, watch=Watchdog(60), recent_bytes=10_000)  # type: ignore[arg-type]
+    first, again = [item_of(0, text="four"), item_of(1, text="sixsix")], [item_of(2, text="sixsix")]
+    await stage.read(first)
+    await stage.read(again)
+    assert moderator.asked == ["four", "sixsix"]
+    assert again[0].reading == first[1].reading
+
+
 async def test_every_text_has_a_reading() -> None:
     """Posts without a text have none, and rejected ones are not read."""
     items = [item_of(0, text="four"), item_of(1, text="sixsix"), item_of(2, text="x"), item_of(3, text="y")]

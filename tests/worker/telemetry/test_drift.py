@@ -36,7 +36,7 @@ def drift(known: Reference | None, *answers: Iterator[PostLabels], window_posts:
     watched = Drift(["sarcasm"], known, window_posts=window_posts)
     for part in answers:
         for answer in part:
-            watched.observe(answer)
+            watched.observe([answer])
     return watched
 
 
@@ -70,7 +70,7 @@ def test_labels_that_a_threshold_decides_are_not_held_against_labels_without_it(
     """Scores are all the same: a threshold moves no probability."""
     watched = Drift(["sarcasm"], reference(many(5000, 0.4)), window_posts=1000, scores_alone={"sarcasm": 0.7})
     for answer in many(1000, 0.4, seed=2):
-        watched.observe(answer)
+        watched.observe([answer])
     assert watched.psi().keys() == {("sarcasm", "scores")}
     assert not [family for family in watched.collect() if family.name == "moderate_reference_share" and family.samples]
 

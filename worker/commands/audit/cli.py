@@ -25,6 +25,10 @@ _ANY = "any"
     "--expect-checkpoint", "checkpoints", multiple=True, metavar="DIGEST",
     help="of which labels may be, sha256:… or `any`; may be repeated  [the checkpoint of the settings]",
 )  # fmt: skip
+@click.option(
+    "--expect-policy", is_flag=True,
+    help="all decisions follow from the folder of --policies, and none is missing  [from whatever they name]",
+)  # fmt: skip
 @click.option("--follow", is_flag=True, help="go on as posts are labelled, until Ctrl-C, and serve metrics")
 @click.option(
     "--every", "seconds", default=10.0, show_default=True, type=click.FloatRange(0.1),
@@ -34,12 +38,13 @@ _ANY = "any"
     "--limit", default=1000, show_default=True, type=click.IntRange(0), help="faults to name; all are counted"
 )
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a fault, and one with the count at the end")
-@settings_options("kafka", "checkpoint", "http", "stack", "log")
+@settings_options("kafka", "checkpoint", "policies", "http", "stack", "log")
 def audit(
     *,
     start: str,
     progress_group: str | None,
     checkpoints: tuple[str, ...],
+    expect_policy: bool,
     follow: bool,
     seconds: float,
     limit: int,
@@ -48,16 +53,19 @@ def audit(
 ) -> None:
     """Prove from the topics that every post has exactly one label a task, or one dead letter.
 
+    Where decisions are on, they are worked out again from the labels, by the policy that they name.
+
     Reads posts and outputs up to what the workers' group has committed, offset by offset, and names each fault with its
     position. Ends with 3 where there is one. Use the workers' settings.
     """
     from mmorient import CheckpointError, PostReader, checkpoint_digest
     from worker.broker.ranges import parse_range
     from worker.commands.audit.command import Request, audit_for_ever, audit_once
-    from worker.commands.audit.terms import Terms
+    from worker.commands.audit.terms import PolicyTerms, Terms
     from worker.commands.listening import refuse_taken_address
     from worker.commands.run_once import run_once
     from worker.commands.startup import read_settings
+    from worker.policies.reading import folder_policies
 
     since, _ = parse_range(start, "latest")
     settings = read_settings(options)
@@ -72,7 +80,11 @@ def audit(
             expected = frozenset({checkpoint_digest(settings.checkpoint)})
         except (CheckpointError, OSError) as error:
             raise SettingsError(f"MODERATE_CHECKPOINT: {error}") from error
-    terms = Terms(kafka, expected, PostReader(kafka.text_format, kafka.post_fields))
+    if expect_policy and settings.policies is None:
+        raise SettingsError("--expect-policy needs --policies (MODERATE_POLICIES), the folder of the policy")
+    folder = folder_policies(settings)
+    policies = PolicyTerms([folder], folder if expect_policy else None)
+    terms = Terms(kafka, expected, PostReader(kafka.text_format, kafka.post_fields), policies)
     request = Request(terms, since, progress_group, limit, as_json)
     if follow:
         refuse_taken_address(settings.http)

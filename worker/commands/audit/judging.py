@@ -8,6 +8,7 @@ from aiokafka.structs import ConsumerRecord
 
 from mmorient import PassedOver, PostError
 from worker.broker.positions import Position
+from worker.commands.audit.deciding import DecisionJudge
 from worker.commands.audit.outcome import Outcome, outcome_of
 from worker.commands.audit.outputs import Output
 from worker.commands.audit.terms import Fault, Terms
@@ -49,11 +50,14 @@ class Judge:
 
     Args:
         terms: what is expected.
+        decisions: judges what was decided.
         posts_compacted: whether compaction may have taken posts away that have labels.
     """
 
-    def __init__(self, terms: Terms, *, posts_compacted: bool = False) -> None:
+    def __init__(self, terms: Terms, decisions: DecisionJudge, *, posts_compacted: bool = False) -> None:
         self._terms = terms
+        self._judge = decisions
+        self._decisions = terms.kafka.decisions_topic
         self._tasks = terms.tasks
         self._dead = terms.kafka.dead_letter_topic
         self._posts_compacted = posts_compacted
@@ -83,6 +87,7 @@ class Judge:
             outcome = "labelled" if counts.state == "labelled" else "dead_lettered"
             if record.value is None:
                 faults.append(Fault("unexpected", post, "a record without a value has outputs", _places(found)))
+        faults += self._decided(post, counts, found)
         return "faulty" if faults or outcome is None else outcome, faults
 
     def of_no_record(self, post: Position, topic: str, output: Output) -> Fault | None:
@@ -96,7 +101,7 @@ class Judge:
             yield Fault("both", post, "labels and a dead letter", _places(found))
         for topic, here in found.items():
             if here.number > 1:
-                kind = "dead letters" if topic == self._dead else "labels"
+                kind = f"{self._kind(topic)}s"
                 yield Fault("doubled", post, f"{here.number} {kind} on {topic}", here.places)
 
     def _looked_at(self, post: Position, record: ConsumerRecord, found: Mapping[str, Found]) -> Iterator[Fault]:
@@ -110,23 +115,43 @@ class Judge:
                     if output.digest != digest:
                         yield Fault("changed", post, "the bytes of its dead letter are not its own", at)
                     continue
+                kind = self._kind(topic)
                 if output.key != record.key:
-                    yield Fault("wrong_key", post, f"a label on {topic} is under another key", at)
-                if output.tasks != self._tasks[topic]:
+                    yield Fault("wrong_key", post, f"a {kind} on {topic} is under another key", at)
+                if topic != self._decisions and output.tasks != self._tasks[topic]:
                     yield Fault("wrong_task", post, f"a label on {topic} is not of {_names(self._tasks[topic])}", at)
                 expected = self._terms.checkpoints
                 if expected is not None and output.checkpoint not in expected:
-                    yield Fault("wrong_checkpoint", post, f"a label on {topic} is of {output.checkpoint}", at)
+                    yield Fault("wrong_checkpoint", post, f"a {kind} on {topic} is of {output.checkpoint}", at)
+
+    def _decided(self, post: Position, counts: Outcome, found: Mapping[str, Found]) -> Iterator[Fault]:
+        """Yield what is wrong with what was decided on a post, or was not."""
+        if self._decisions is None:
+            return
+        here = found[self._decisions]
+        if here.number and (counts.state in {"nothing", "dead-lettered"}):
+            yield Fault("unexpected", post, "a decision without labels", here.places)
+        whole = counts.state == "labelled" and not (counts.extra or counts.both)
+        # Of several labels or decisions nobody knows which belong together; what may be gone cannot be missing.
+        if not whole or here.number > 1 or (not here.number and here.may_be_gone is not None):
+            return
+        labels = [found[topic].kept[0].value or {} for topic in self._tasks]
+        decision = next(((one.at, one.value or {}) for one in here.kept), None)
+        yield from self._judge.faults(post, labels, decision)
+
+    def _kind(self, topic: str) -> str:
+        return {self._dead: "dead letter", self._decisions: "decision"}.get(topic, "label")
 
     def _without_output(self, record: ConsumerRecord, found: Mapping[str, Found]) -> str | None:
         """Return why a record rightly has no output, or why that cannot be known; None where it should have one."""
         reason = self._passed_over(record)
         if reason is not None:
             return reason
-        gone = [here.may_be_gone for here in found.values()]
+        letter = found[self._dead].may_be_gone
+        gone = [found[topic].may_be_gone for topic in self._tasks]
         # All of its labels may be gone, or its dead letter.
-        if found[self._dead].may_be_gone is not None or all(gone[:-1]):
-            return "expired" if "expired" in gone else "compacted"
+        if letter is not None or all(gone):
+            return "expired" if "expired" in {*gone, letter} else "compacted"
         return None
 
     def _passed_over(self, record: ConsumerRecord) -> str | None:

@@ -26,7 +26,7 @@ _RECORDS = 500
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A label or a dead letter.
+    """A label, a decision or a dead letter.
 
     Args:
         at: where it stands; of a dead letter in parts, its first.
@@ -35,6 +35,7 @@ class Output:
         tasks: of a label.
         checkpoint: of a label.
         digest: of a dead letter's bytes.
+        value: of a decision; of a label where decisions are audited too.
     """
 
     at: Position
@@ -43,6 +44,7 @@ class Output:
     tasks: frozenset[str] = frozenset()
     checkpoint: str | None = None
     digest: bytes | None = None
+    value: Mapping[str, Any] | None = None
 
 
 class Reader:
@@ -116,6 +118,7 @@ class Outputs:
         self._head: Output | None = None
         self._head_offset = 0
         self._letters = self.topic == terms.kafka.dead_letter_topic
+        self._decisions = self.topic == terms.kafka.decisions_topic
 
     @property
     def next_offset(self) -> int:
@@ -144,9 +147,15 @@ class Outputs:
         label = read_label(record.value)
         source = None if label is None else source_in(label)
         if label is None or source is None:
-            self._unreadable(record, "no label that says where its post stands")
+            self._unreadable(record, f"no {self._kind} that says where its post stands")
             return None
-        return self._output(record, source, tasks=_tasks(label), checkpoint=_checkpoint(label))
+        tasks = frozenset() if self._decisions else _tasks(label)
+        kept = label if self._terms.kafka.decisions_topic is not None else None
+        return self._output(record, source, tasks=tasks, checkpoint=_checkpoint(label), value=kept)
+
+    @property
+    def _kind(self) -> str:
+        return "dead letter" if self._letters else "decision" if self._decisions else "label"
 
     async def _letter(self, record: ConsumerRecord) -> Output | None:
         source = source_of_letter(record.headers)
@@ -178,7 +187,7 @@ class Outputs:
         if source.partition != record.partition:
             if source.offset >= self._begins.get(source.partition, 0):
                 post = Position(source.topic, source.partition, source.offset)
-                says = f"its {'dead letter' if self._letters else 'label'} is in partition {record.partition}"
+                says = f"its {self._kind} is in partition {record.partition}"
                 self._note(Fault("wrong_partition", post, says, (Position.of(record),)))
             return None
         return Output(Position.of(record), source.offset, record.key, **more)

@@ -20,12 +20,14 @@ from worker.broker.group_offsets import committed_offsets
 from worker.broker.last_outputs import last_known
 from worker.broker.ranges import Bound, freeze
 from worker.broker.topics import check_counts, partition_counts, topic_configs
+from worker.commands.audit.deciding import DecisionJudge
 from worker.commands.audit.joining import Join
 from worker.commands.audit.judging import Judge
 from worker.commands.audit.outputs import Outputs, Reader
 from worker.commands.audit.progress import Keeper, Progress, load
 from worker.commands.audit.tally import Tally
 from worker.commands.audit.terms import Terms
+from worker.control.topic import ControlTopic
 from worker.output.sources import read_label, source_in, source_of_letter
 from worker.telemetry.metrics import AUDIT_PENDING
 
@@ -67,7 +69,8 @@ class Auditor:
         self._tally = tally
         self._keeper = keeper
         self._progress: Progress | None = None
-        self._outputs = [*terms.tasks, self._kafka.dead_letter_topic]
+        self._decisions = DecisionJudge(terms.policies, tally.decided)
+        self._outputs = terms.outputs
 
     async def round(self) -> None:
         """Judge what is committed by now.
@@ -78,6 +81,7 @@ class Auditor:
         reader, ends = self._links.reader(), self._links.reader(committed=False)
         async with self._links.connected_admin() as admin:
             topics = await self._topics(admin)
+            await self._learn(admin)
             try:
                 await reader.start()
                 await ends.start()
@@ -96,6 +100,12 @@ class Auditor:
         compacted = {name for name, said in policies.items() if "compact" in said.get("cleanup.policy", "")}
         may_be_gone = {name: "compacted" if name in compacted else None for name in self._outputs}
         return Topics(counts, may_be_gone, self._kafka.posts_topic in compacted)
+
+    async def _learn(self, admin: AIOKafkaAdminClient) -> None:
+        """Read which policies were published, where decisions are audited and there is a control topic."""
+        control = self._kafka.policies_topic
+        if self._kafka.decisions_topic is not None and control in await admin.list_topics():
+            self._decisions.learn(await ControlTopic(self._links, control).values())
 
     async def _begin(self, admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, topics: Topics) -> Progress:
         """Return what is kept, with what is missing of it: all of it, or partitions that were added."""
@@ -151,7 +161,7 @@ class Auditor:
         until: Mapping[TopicPartition, int] = await ends.end_offsets(outputs)  # 2
         oldest: Mapping[TopicPartition, int] = await ends.beginning_offsets(outputs)
         posts_end: Mapping[TopicPartition, int] = await reader.end_offsets(posts)
-        judge = Judge(self._terms, posts_compacted=topics.posts_compacted)
+        judge = Judge(self._terms, self._decisions, posts_compacted=topics.posts_compacted)
         pending = 0
         for number in numbers:  # 3
             source = TopicPartition(self._kafka.posts_topic, number)

@@ -18,12 +18,14 @@ class Tally:
         outcomes: offsets by outcome.
         faults: faults by kind.
         pending: offsets that the group has not committed yet.
+        decisions: posts whose decisions were worked out again.
     """
 
     say: Callable[[Fault], None]
     outcomes: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     pending: int = 0
+    decisions: int = 0
 
     def add(self, outcome: str, offsets: int = 1) -> None:
         """Count what became of offsets."""
@@ -37,15 +39,21 @@ class Tally:
         AUDIT_FAULTS.labels(fault.kind).inc()
         self.say(fault)
 
+    def decided(self) -> None:
+        """Count a post whose decisions were worked out again."""
+        self.decisions += 1
+
     def dumps(self) -> str:
         """Return it as it is kept."""
-        return json.dumps({"outcomes": self.outcomes, "faults": self.faults}, separators=(",", ":"))
+        decided = {"decisions": self.decisions} if self.decisions else {}
+        return json.dumps({"outcomes": self.outcomes, "faults": self.faults} | decided, separators=(",", ":"))
 
     def loads(self, text: str) -> None:
         """Go on from what was kept."""
         kept = json.loads(text)
         self.outcomes = Counter(kept["outcomes"])
         self.faults = Counter(kept["faults"])
+        self.decisions = kept.get("decisions", 0)
 
     @property
     def offsets(self) -> int:
@@ -58,6 +66,7 @@ class Tally:
             "offsets": self.offsets,
             "outcomes": {name: self.outcomes[name] for name in OUTCOMES},
             "pending": self.pending,
+            "decisions": self.decisions,
             "faults": {kind: self.faults[kind] for kind in FAULTS},
             "clean": not self.faults.total(),
         }
@@ -72,6 +81,8 @@ class Tally:
         for name in ("expired", "compacted", "gone", "faulty"):
             if self.outcomes[name]:
                 yield f"{name:<19}{self.outcomes[name]:,} ({OUTCOMES[name]})"
+        if self.decisions:
+            yield f"{'decisions':<19}{self.decisions:,} posts whose decisions were worked out again"
         yield f"{'not committed yet':<19}{self.pending:,}"
         yield f"{'faults':<19}{_listed(self.faults)}"
 

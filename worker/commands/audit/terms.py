@@ -6,6 +6,8 @@ from hashlib import blake2b
 
 from mmorient import PostReader
 from worker.broker.positions import Position
+from worker.broker.topics import output_topics
+from worker.policies.policies import Policies
 from worker.settings import KafkaSettings
 
 # What may become of an offset, in the order in which it is shown.
@@ -31,11 +33,27 @@ FAULTS: Mapping[str, str] = {
     "wrong_task": "a label that has not the tasks of its topic, each once",
     "wrong_key": "an output under another key than its post's",
     "changed": "a dead letter whose bytes are not its post's",
-    "unexpected": "an output of a record without a value",
+    "unexpected": "an output of a record without a value, or a decision without labels",
     "no_such_post": "an output of an offset at which no post stands",
     "late": "a label that came behind those of later posts, and was missing until then",
-    "unreadable": "a record on an output topic that is neither label nor dead letter, or lacks parts",
+    "wrong_policy": "a decision of a policy that is not expected",
+    "wrong_decision": "a decision that does not follow from the labels under the policy that it names",
+    "undecided": "a labelled post without the decision that follows from its labels under the expected policy",
+    "unreadable": "a record on an output topic that is neither label nor decision nor dead letter, or lacks parts",
 }
+
+
+@dataclass(frozen=True)
+class PolicyTerms:
+    """What is expected of decisions.
+
+    Args:
+        known: decisions that name one of these are worked out again, as are those of published policies.
+        expected: the one that all decisions follow from; None for any.
+    """
+
+    known: Sequence[Policies] = ()
+    expected: Policies | None = None
 
 
 @dataclass(frozen=True)
@@ -46,11 +64,13 @@ class Terms:
         kafka: names of the topics and the group.
         checkpoints: digests of which a label may be; None for any.
         reader: of posts, as the worker reads them.
+        policies: what is expected of decisions, where these are on.
     """
 
     kafka: KafkaSettings
     checkpoints: frozenset[str] | None
     reader: PostReader
+    policies: PolicyTerms = PolicyTerms()
 
     @property
     def tasks(self) -> dict[str, frozenset[str]]:
@@ -62,10 +82,18 @@ class Terms:
         }
 
     @property
+    def outputs(self) -> list[str]:
+        """The topics that are audited: labels, decisions where they are on, and dead letters last."""
+        return output_topics(self.kafka)
+
+    @property
     def asked(self) -> str:
         """Digest of what is audited: an audit that is gone on with must be of the same."""
         kafka = self.kafka
         said = repr((kafka.posts_topic, sorted(kafka.routes.items()), kafka.dead_letter_topic, kafka.group_id))
+        # Only where they are on: an audit that was begun before they existed goes on.
+        if kafka.decisions_topic is not None:
+            said += kafka.decisions_topic
         return blake2b(said.encode(), digest_size=8).hexdigest()
 
 

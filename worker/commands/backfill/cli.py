@@ -69,6 +69,7 @@ def backfill(
     from mmorient import checkpoint_digest
     from worker.broker.clients import KafkaLinks
     from worker.broker.ranges import parse_partitions, parse_range
+    from worker.broker.topics import answer_topics
     from worker.commands.backfill.request import Request, backfill_settings
     from worker.commands.listening import refuse_taken_address
     from worker.commands.run_once import run_once
@@ -116,7 +117,7 @@ def backfill(
 
     begun = run_once(begin(links, request, resume=resume))
     run = Backfill(settings.kafka.group_id, begun.plans, restraint)
-    topics = ", ".join(dict.fromkeys(settings.kafka.routes.values()))
+    topics = ", ".join(answer_topics(settings.kafka))
     asked = next(iter(begun.plans.values())).asked
     click.echo(f"backfill of {asked}: {run.offsets} offsets, group {settings.kafka.group_id}, to {topics}", err=True)
     if not run.offsets:

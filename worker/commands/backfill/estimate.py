@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, read_ranges
 from worker.broker.ranges import OffsetRange
+from worker.broker.topics import output_topics
 from worker.commands.backfill.request import Request
 from worker.commands.backfill.starting import frozen_ranges
 from worker.intake.bounded_run import Restraint
@@ -94,7 +95,7 @@ async def estimate(
     return Estimate(
         asked=request.asked,
         group_id=kafka.group_id,
-        topics=[*dict.fromkeys(kafka.routes.values()), kafka.dead_letter_topic],
+        topics=output_topics(kafka),
         offsets={source.partition: part.offsets for source, part in ranges.items()},
         gone=sum(part.gone for part in ranges.values()),
         sampled_posts=len(records),

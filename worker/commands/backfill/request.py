@@ -8,7 +8,9 @@ from hashlib import blake2b
 from pydantic import ValidationError
 
 from worker.broker.ranges import Bound
+from worker.broker.topics import output_topics
 from worker.errors import SettingsError
+from worker.policies.reading import folder_policies
 from worker.settings import KafkaSettings, Settings
 
 # The word that lets a backfill write where the live stream writes.
@@ -58,6 +60,8 @@ class Request:
         # Only where there are some: a backfill that was begun before they existed goes on.
         if thresholds := settings.thresholds.by_task():
             parts["thresholds"] = thresholds
+        if settings.kafka.decisions_topic is not None:
+            parts["decisions"] = [settings.kafka.decisions_topic, folder_policies(settings).version]
         return blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
@@ -89,11 +93,21 @@ def backfill_settings(
         if output == LIVE
         else {task: _named(output, task, short) for task in tasks or kafka.routes}
     )
-    dead = kafka.dead_letter_topic if output == LIVE else _dead_letters(output, short)
+    dead = kafka.dead_letter_topic if output == LIVE else _beside(output, "dead-letter", short)
+    # What is published while it runs would decide about some of its posts.
+    decisions = None if live.policies is None else kafka.decisions_topic
+    if decisions is not None and output != LIVE:
+        decisions = _beside(output, "decisions", short)
     if output != LIVE:
-        _refuse_live(kafka, {*routes.values(), dead})
+        _refuse_live(kafka, {*routes.values(), dead, *([] if decisions is None else [decisions])})
     guard = live.guard.model_copy(update={"max_work_seconds": live.guard.max_work_seconds * _PATIENCE})
-    changed = {"group_id": group, "routes": routes, "dead_letter_topic": dead, "start_at": "earliest"}
+    changed = {
+        "group_id": group,
+        "routes": routes,
+        "dead_letter_topic": dead,
+        "decisions_topic": decisions,
+        "start_at": "earliest",
+    }
     # Checked anew: the pattern may name what no topic may be.
     try:
         checked = KafkaSettings.model_validate({**kafka.model_dump(), **changed})
@@ -112,14 +126,14 @@ def _named(output: str, task: str, short: str) -> str:
         raise SettingsError(f"--output: {output!r} may hold {allowed}") from error
 
 
-def _dead_letters(output: str, short: str) -> str:
-    """Return the topic of the backfill's dead letters: named as its labels are, and never one of those."""
+def _beside(output: str, what: str, short: str) -> str:
+    """Return the topic of the backfill's dead letters or decisions: named as its labels are, and never one of those."""
     if "{task}" in output:
-        return _named(output, "dead-letter", short)
-    return f"{_named(output, '', short)}.dead-letter"
+        return _named(output, what, short)
+    return f"{_named(output, '', short)}.{what}"
 
 
 def _refuse_live(kafka: KafkaSettings, topics: set[str]) -> None:
-    taken = sorted(topics & {*kafka.routes.values(), kafka.dead_letter_topic, kafka.posts_topic})
+    taken = sorted(topics & {*output_topics(kafka), kafka.posts_topic, kafka.policies_topic})
     if taken:
         raise SettingsError(f"--output: {taken[0]} belongs to the live stream; `--output {LIVE}` says that it is meant")

@@ -71,7 +71,12 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def start_worker(
-    environment: Mapping[str, str], *, port: int, log_path: Path, command: Literal["run", "serve"] = "run"
+    environment: Mapping[str, str],
+    *,
+    port: int,
+    log_path: Path,
+    module: str = "worker",
+    command: Literal["run", "serve"] = "run",
 ) -> AsyncIterator[WorkerProcess]:
     """Run a worker, or the HTTP door, within the block.
 
@@ -79,6 +84,7 @@ async def start_worker(
         environment: MODERATE_… settings.
         port: for its pages.
         log_path: where its log goes.
+        module: that is run.
         command: of `moderate`.
     """
     name = "MODERATE_HTTP__PORT" if command == "run" else "MODERATE_SERVE__PORT"
@@ -87,7 +93,7 @@ async def start_worker(
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "worker",
+            module,
             command,
             env={**os.environ, **settings},
             stdout=log_file,

@@ -43,6 +43,12 @@ _OVER = 3
 )
 @click.option("--left-model", type=click.Path(path_type=Path), help="folder of the left's checkpoint, for --explain")
 @click.option("--right-model", type=click.Path(path_type=Path), help="the same of the right")
+@click.option(
+    "--policies",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="folder of rules: say which decisions change, and how many",
+)
+@click.option("--right-policies", type=click.Path(path_type=Path, file_okay=False), help="the right's, where other")
 @click.option("--json", "as_json", is_flag=True, help="for a program to read")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="write a page that needs no other file")
 @click.option(
@@ -67,9 +73,11 @@ def diff(**options: Any) -> None:
     from worker.broker.ranges import parse_partitions, parse_range
     from worker.commands.diff.read.sources import parse_posts, parse_source
     from worker.commands.diff.request import Request, parse_limits
+    from worker.policies.reading import read_policies
 
     take = options.pop
     partitions, posts = take("partitions"), take("posts")
+    left_policies, right_policies = take("policies"), take("right_policies")
     since, until = parse_range(take("start"), take("end"))
     request = Request(
         left=parse_source(take("left"), take("left_checkpoint")),
@@ -85,6 +93,8 @@ def diff(**options: Any) -> None:
         left_model=take("left_model"),
         right_model=take("right_model"),
         limits=parse_limits(take("fail_over")),
+        policies=None if left_policies is None else read_policies(left_policies),
+        right_policies=None if right_policies is None else read_policies(right_policies),
     )
     as_json, html, follow, every = take("as_json"), take("html"), take("follow"), take("every")
     request.check()

@@ -7,6 +7,7 @@ from pathlib import Path
 from worker.broker.ranges import Bound
 from worker.commands.diff.read.sources import Source
 from worker.errors import SettingsError
+from worker.policies.policies import Policies
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Request:
         explain: how many of them to explain.
         left_model, right_model: checkpoints that explain.
         limits: by task, or "" for all others: the share of flips that is too much.
+        policies: what labels are made into decisions by; None for no decisions.
+        right_policies: the right's, where that is another one.
     """
 
     left: Source
@@ -39,6 +42,8 @@ class Request:
     left_model: Path | None = None
     right_model: Path | None = None
     limits: Mapping[str, float] | None = None
+    policies: Policies | None = None
+    right_policies: Policies | None = None
 
     @property
     def reads_topics(self) -> bool:
@@ -53,6 +58,8 @@ class Request:
         """
         if self.left.members == self.right.members == ("-",):
             raise SettingsError("standard input can be one side only")
+        if self.right_policies is not None and self.policies is None:
+            raise SettingsError("--right-policies needs --policies, which the left goes by")
         if self.explain and self.left_model is None and self.right_model is None:
             raise SettingsError("--explain needs --left-model, --right-model or both")
         if self.explain and self.no_posts:

@@ -12,10 +12,11 @@ from aiokafka import TopicPartition
 
 from worker.broker.ranges import OffsetRange
 from worker.commands.diff.compare.comparing import compare
+from worker.commands.diff.compare.deciding import decisions_of
 from worker.commands.diff.compare.moved import most_moved
 from worker.commands.diff.compare.notices import Seen, notices_of
 from worker.commands.diff.compare.pairs import Joined, join
-from worker.commands.diff.compare.report import Comparison, FailOver, ModelShare, Moved, Posts, Report, Side
+from worker.commands.diff.compare.report import Comparison, Decisions, FailOver, ModelShare, Moved, Posts, Report, Side
 from worker.commands.diff.compare.report import Range as ReportedRange
 from worker.commands.diff.compare.verdict import verdict
 from worker.commands.diff.read.files import read_files, read_truth
@@ -124,6 +125,7 @@ class Session:
             tasks=tasks,
             intensities=intensities,
             moved=moved,
+            decisions=self._decisions(),
             fail_over=_fail_over(self._request, tasks, intensities),
         )
 
@@ -166,6 +168,12 @@ class Session:
                 for task, label in known.items()
             ]
             self._intake.truth(rows)
+
+    def _decisions(self) -> Decisions | None:
+        left = self._request.policies
+        if left is None:
+            return None
+        return decisions_of(self._store, left, self._request.right_policies or left, most=self._request.moved)
 
     @property
     def _posts_in_topics(self) -> bool:

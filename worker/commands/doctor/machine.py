@@ -15,7 +15,8 @@ from worker.commands.doctor.examination import Check
 from worker.commands.doctor.findings import Outcome, failure, ok, skipped, warning
 from worker.commands.doctor.pages import WorkerBeside
 from worker.commands.doctor.report import RUNS_ALREADY
-from worker.commands.listening import obstacle
+from worker.commands.listening import obstacle, pages
+from worker.errors import SettingsError
 from worker.settings import HttpSettings, Settings
 
 # Resident memory of a process with the shipped checkpoint loaded, one post labelled (778 MiB: docs/doctor.md).
@@ -124,6 +125,8 @@ class Machine:
 
     async def _port(self) -> Outcome:
         http = self._http
+        if (refused := self._later_ports()) is not None:
+            return refused
         where = f"{http.host}:{http.port}"
         found = obstacle(http)
         if found is None:
@@ -138,6 +141,17 @@ class Machine:
         return failure(
             f"{where} is taken by something that is no worker" if found.is_taken else found.says, found.remedy
         )
+
+    def _later_ports(self) -> Outcome | None:
+        """Return what keeps the pages of a second process, or a later one, from being served."""
+        if self._settings is None or self._settings.processes == 1:
+            return None
+        try:
+            later = pages(self._settings)[1:]
+        except SettingsError as error:
+            return failure(str(error), "set MODERATE_HTTP__PORT to a lower port")
+        found = next((one for one in map(obstacle, later) if one is not None), None)
+        return None if found is None else failure(found.says, found.remedy)
 
     async def _clock(self) -> Outcome:
         known = {whose: ahead for whose, ahead in self._clocks().items() if ahead is not None}

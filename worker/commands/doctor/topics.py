@@ -60,6 +60,7 @@ class Topics:
         self._settings = settings
         self._kafka = settings.kafka
         self.found: dict[str, Topic] = {}
+        self._control: Topic | None = None
 
     @property
     def names(self) -> list[str]:
@@ -87,10 +88,11 @@ class Topics:
         client = await self._broker.client()
         shadows = sorted(set(shadow_topics(self._settings).values()))
         # A broker may make the topics that it is asked about, unless it is told not to.
-        request = MetadataRequest([*self.names, *shadows], allow_auto_topic_creation=False)
+        control = [] if self._kafka.decisions_topic is None else [self._kafka.policies_topic]
+        request = MetadataRequest([*self.names, *shadows, *control], allow_auto_topic_creation=False)
         answer = (await client.send(client.get_random_node(), request)).to_object()
         codes = {topic["topic"]: topic["error_code"] for topic in answer["topics"]}
-        hidden = [name for name in self.names if codes.get(name) == TopicAuthorizationFailedError.errno]
+        hidden = [name for name in (*self.names, *control) if codes.get(name) == TopicAuthorizationFailedError.errno]
         if hidden:
             return failure(
                 f"this user may not see {listed(hidden)}",
@@ -102,10 +104,14 @@ class Topics:
                 name = topic["topic"]
                 parts = sorted(topic["partitions"], key=lambda part: int(part["partition"]))
                 self.found[name] = Topic(name, parts, await topic_configs(admin, name, _CONFIGS))
+        # It has one partition and is compacted, as no other topic is.
+        self._control = self.found.pop(control[0], None) if control else None
         return ok("no topic is hidden from this user")
 
     async def _exist(self) -> Outcome:
         missing = [name for name in self.names if name not in self.found]
+        if self._kafka.decisions_topic is not None and self._control is None:
+            missing.append(self._kafka.policies_topic)
         if missing:
             return failure(
                 f"missing: {listed(missing)}",
@@ -166,9 +172,18 @@ class Topics:
 
     async def _cleanup(self) -> Sequence[Outcome]:
         compacted = [name for name, topic in self.found.items() if "compact" in topic.configs.get("cleanup.policy", "")]
+        found = []
+        control = self._control
+        if control is not None and "compact" not in control.configs.get("cleanup.policy", "compact"):
+            found.append(
+                warning(
+                    f"{control.name} is not compacted: retention will take away which policy is in force",
+                    f"set cleanup.policy=compact on {control.name}",
+                )
+            )
         if not compacted:
-            return [ok("no topic is compacted")]
-        return [
+            return found or [ok("no topic is compacted")]
+        return found + [
             warning(
                 f"{name} is compacted: of records with one key only the last stays"
                 + (", labelled or not" if name == self._kafka.posts_topic else ", whichever post it is of"),

@@ -14,7 +14,7 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.positions import Position
 from worker.broker.range_reader import connected_reader, read_ranges
 from worker.broker.ranges import Bound, freeze
-from worker.broker.topics import partition_counts, topic_configs
+from worker.broker.topics import answer_topics, output_topics, partition_counts, topic_configs
 from worker.broker.transaction import write
 from worker.commands.dead_letters.letters import Letter
 from worker.commands.forget.entries import Digests, keys_of
@@ -82,7 +82,7 @@ async def forget_posts(settings: Settings, wanted: Wanted, digests: Digests | No
             digests = Digests.of(await load_moderator(settings))
         consumer = await stack.enter_async_context(connected_reader(links))
         async with links.connected_admin() as admin:
-            topics = [*dict.fromkeys(settings.kafka.routes.values()), settings.kafka.dead_letter_topic]
+            topics = output_topics(settings.kafka)
             counts = await partition_counts(admin, [settings.kafka.posts_topic, *topics])
             compacted = [
                 topic
@@ -165,8 +165,8 @@ def _post(record: ConsumerRecord, reader: PostReader) -> ParsedPost | None:
 
 
 async def _write_tombstones(links: KafkaLinks, settings: Settings, found: Found, compacted: Sequence[str]) -> None:
-    """Write one to each label topic; to the dead-letter topic where that is compacted, and takes the letter away."""
-    topics = list(dict.fromkeys(settings.kafka.routes.values()))
+    """Write one to each topic of labels and decisions; to the dead letters' where compaction then takes the letter."""
+    topics = answer_topics(settings.kafka)
     if found.letters and settings.kafka.dead_letter_topic in compacted:
         topics.append(settings.kafka.dead_letter_topic)
     records: dict[int, list[OutgoingRecord]] = {}
@@ -186,7 +186,7 @@ def _lines(
     settings: Settings, post_id: str, found: Found, deleted: int, compacted: Sequence[str], *, dry_run: bool
 ) -> Iterator[str]:
     kafka, would = settings.kafka, "would be " if dry_run else ""
-    topics = list(dict.fromkeys(kafka.routes.values()))
+    topics = answer_topics(kafka)
     yield harmless(post_id, 80)
     yield f"  Redis: {deleted} entries {would}deleted"
     tombstones = len(found.keys) * len(topics)

@@ -14,7 +14,7 @@ from worker.commands.options import SettingsCommand, settings_options
 @click.option("--all-partitions", is_flag=True, help="search them all: keys are unknown, or partitions were added")
 @click.option(
     "--topics", "patterns", multiple=True, metavar="PATTERN",
-    help="label topics to search, such as 'labels.*'; may be repeated  [the routes' topics]",
+    help="label topics to search, such as 'labels.*'; may be repeated  [the routes' topics, and that of decisions]",
 )  # fmt: skip
 @click.option(
     "--from", "start", default="earliest", show_default=True, metavar="BOUND",
@@ -27,7 +27,7 @@ from worker.commands.options import SettingsCommand, settings_options
     help="write the post's bytes to this file, for `mmorient explain`; - is standard output, and nothing else there",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a line")
-@settings_options("kafka", "stack", "log")
+@settings_options("kafka", "policies", "stack", "log")
 def labels(
     post_id: str,
     *,
@@ -41,7 +41,7 @@ def labels(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Find the labels of the post POST_ID, newest first, and its dead letters: why was it removed?
+    """Find labels and decisions of the post POST_ID, newest first, and its dead letters: why was it removed?
 
     Looks into the one partition that the post's key has by Kafka's default partitioner; the key is taken
     to be the id.

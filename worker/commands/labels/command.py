@@ -17,7 +17,7 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.positions import Position, name_of
 from worker.broker.range_reader import connected_reader, record_at
 from worker.broker.ranges import Bound, OffsetRange, freeze
-from worker.broker.topics import partition_counts
+from worker.broker.topics import answer_topics, partition_counts
 from worker.commands.dead_letters.ledger import ledger_topic
 from worker.commands.dead_letters.letters import Letter
 from worker.commands.labels.searching import Found, partition_of, search
@@ -38,7 +38,7 @@ class Wanted:
         post_id: the post's id.
         key: of the post's record.
         all_partitions: whether to look at others than the key's.
-        patterns: of the names of label topics; empty for the routes' topics.
+        patterns: of the names of topics; empty for those of labels and decisions.
         start, end: by time of writing or offset.
         newest: stop where the first was found.
     """
@@ -106,9 +106,14 @@ async def _places(links: KafkaLinks, kafka: KafkaSettings, wanted: Wanted) -> li
         FatalError: none of the topics exist.
     """
     async with links.connected_admin() as admin:
-        topics = sorted(set(kafka.routes.values()))
+        topics = sorted(answer_topics(kafka))
         if wanted.patterns:
-            others = {kafka.posts_topic, kafka.dead_letter_topic, ledger_topic(kafka.dead_letter_topic)}
+            others = {
+                kafka.posts_topic,
+                kafka.dead_letter_topic,
+                ledger_topic(kafka.dead_letter_topic),
+                kafka.policies_topic,
+            }
             topics = sorted(
                 topic
                 for topic in await admin.list_topics()

@@ -18,7 +18,7 @@ _CHECKPOINT_CHARS = len("sha256:") + 12
 
 
 def lines_of(found: Found) -> Iterator[str]:
-    """Yield the lines for a terminal: one a task, or one for a dead letter."""
+    """Yield the lines for a terminal: one a task or decision, or one for a dead letter."""
     when = moment(found.timestamp)
     if isinstance(found, Letter):
         reason = found.reason
@@ -27,7 +27,14 @@ def lines_of(found: Found) -> Iterator[str]:
         yield f"  {when}  dead letter{attempts}, {harmless(why, _TEXT_CHARS)}  at {harmless(str(found.position))}"
         return
     model = _mapping(found.label.get("model"))
-    stamp = f"{str(model.get('checkpoint'))[:_CHECKPOINT_CHARS]} {model.get('precision')} {model.get('graph_context')}"
+    stamp = f"{_short(model.get('checkpoint'))} {model.get('precision')} {model.get('graph_context')}"
+    if is_decision(found.label):
+        policy = harmless(_short(_mapping(found.label.get("policy")).get("version")))
+        for one in map(_mapping, _list(found.label.get("decisions"))):
+            said = f"{harmless(str(one.get('decision')), 22)} by {harmless(str(one.get('rule')), 40)}"
+            where = f"policy {policy}  at {harmless(str(found.position))}"
+            yield f"  {when}  {'decision':<14}{said:<48}{harmless(_reached(one))}  {where}"
+        return
     for task, answer in _answers(found.label):
         said = f"{_said(answer):<24}{_intensity(answer):<24}"
         held = answer.get("threshold")
@@ -44,7 +51,7 @@ def as_json(found: Found) -> str:
         about |= {"kind": "dead_letter", "stage": reason and reason.stage}
         about |= {"error": reason and reason.exception_message, "attempts": found.attempts}
     else:
-        about |= {"kind": "label", "value": found.label}
+        about |= {"kind": "decision" if is_decision(found.label) else "label", "value": found.label}
     return json.dumps(about | {"post": None if found.post is None else str(found.post)})
 
 
@@ -101,6 +108,25 @@ def _said(answer: Mapping[str, Any]) -> str:
 def _intensity(answer: Mapping[str, Any]) -> str:
     inner = answer.get("intensity")
     return f"({_said(inner)})" if isinstance(inner, dict) else ""
+
+
+def is_decision(value: Mapping[str, Any]) -> bool:
+    """Return whether the value of a record is what was decided, and no label."""
+    return str(value.get("schema")).startswith("decision/")
+
+
+def _reached(one: Mapping[str, Any]) -> str:
+    numbers = [one.get("probability"), one.get("threshold")]
+    said = [f"{number:g}" if isinstance(number, int | float) else str(number) for number in numbers]
+    return f"{one.get('task')} {one.get('label')} {said[0]} reaches {said[1]}"
+
+
+def _short(digest: object) -> str:
+    return str(digest)[:_CHECKPOINT_CHARS]
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -36,13 +36,18 @@ class Measure(enum.IntFlag):
 ALL_MEASURES = Measure.MEMORY | Measure.FILES | Measure.PRIVILEGES | Measure.NETWORK | Measure.SYSTEM_CALLS
 
 
+def end_with_parent(number: int) -> None:
+    """Let the kernel send this process a signal when its parent's thread ends; Linux alone can."""
+    _prctl(_DIE_WITH_PARENT, number)
+
+
 def die_with_parent() -> None:
     """Let the kernel end this process when its parent's thread ends, and before all others where memory runs out.
 
     Both are Linux's to give. Ctrl-C, which a terminal sends to parent and child, is the parent's to answer.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 

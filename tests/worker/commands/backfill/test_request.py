@@ -1,13 +1,18 @@
 """What a backfill is asked for, and how it is kept apart from the live stream."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.worker.policies.rules import rule
 from worker.broker.ranges import parse_bound
 from worker.commands.backfill.following import _Lines
 from worker.commands.backfill.request import Request, backfill_settings
 from worker.errors import SettingsError
+from worker.policies.writing import as_toml
 from worker.rate_limit import RateLimit
 from worker.settings import Settings, ThresholdSettings
+from worker.settings.loading import with_decisions
 
 LIVE = Settings(_env_file=None)
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -35,6 +40,35 @@ def test_live_topics_take_the_word_for_them() -> None:
     kafka = settings("mine", "live", "sarcasm").kafka
     assert kafka.routes == {"sarcasm": "labels.sarcasm"}
     assert kafka.dead_letter_topic == LIVE.kafka.dead_letter_topic
+
+
+def test_a_backfill_decides_by_its_folder_beside_its_labels(tmp_path: Path) -> None:
+    """Whatever is published; without a folder not at all. Another policy is another backfill."""
+    (tmp_path / "rules.toml").write_text(as_toml([rule()]), encoding="utf-8")
+    policies = LIVE.model_copy(update={"policies": tmp_path})
+    live = with_decisions(policies)
+    assert live.kafka.decisions_topic == "decisions"
+
+    def asked(output: str, of: Settings) -> Settings:
+        return backfill_settings(of, checkpoint=DIGEST, group_id="mine", output=output, tasks=())
+
+    assert asked(PATTERN, live).kafka.decisions_topic == "labels.decisions.0123456789ab"
+    assert asked("all", live).kafka.decisions_topic == "all.decisions"
+    assert asked("live", live).kafka.decisions_topic == "decisions"
+    for topic in ("decisions", "moderate.policies"):
+        with pytest.raises(SettingsError, match=f"{topic} belongs to the live stream"):
+            asked(topic, live)
+    published_alone = LIVE.model_copy(update={"kafka": live.kafka})
+    assert asked(PATTERN, published_alone).kafka.decisions_topic is None
+
+    def digest(of: Settings) -> str:
+        return Request(parse_bound("0"), parse_bound("9"), None, DIGEST, asked(PATTERN, of)).labels
+
+    before = digest(live)
+    assert before != digest(LIVE)
+    assert digest(LIVE) == digest(published_alone)
+    (tmp_path / "rules.toml").write_text(as_toml([rule(threshold=0.9)]), encoding="utf-8")
+    assert digest(live) != before
 
 
 @pytest.mark.parametrize(

@@ -47,3 +47,10 @@ def write_lines(path: Path, rows: Sequence[object]) -> Path:
     """Write JSON lines."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def files(made: Made, tmp_path: Path) -> list[Path]:
+    """Write both sides, the posts and the truth."""
+    names = ("left", "right", "posts", "truth")
+    return [write_lines(tmp_path / f"{name}.jsonl", getattr(made, name)) for name in names]

@@ -19,13 +19,6 @@ EXAMPLE = Path(__file__).parents[4] / "schemas" / "examples"
 
 
 @pytest.fixture
-def files(made: Made, tmp_path: Path) -> list[Path]:
-    """Write both sides, the posts and the truth."""
-    names = ("left", "right", "posts", "truth")
-    return [write_lines(tmp_path / f"{name}.jsonl", getattr(made, name)) for name in names]
-
-
-@pytest.fixture
 def compared(files: list[Path], run: Run) -> Ran:
     """Compare them."""
     left, right, posts, truth = files

@@ -116,6 +116,19 @@ async def test_a_key_that_others_share_is_left_alone(stream: Stream, capsys: pyt
     assert [record.key for record in (await stream.read(topic))[topic] if record.value is None] == [b"author-7"]
 
 
+async def test_decisions_are_forgotten_with_the_labels(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where they are on."""
+    topic = f"{stream.name}.decisions"
+    async with administrator(stream) as admin:
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+    await prepared(stream)
+    own = settings(stream)
+    own = own.model_copy(update={"kafka": own.kafka.model_copy(update={"decisions_topic": topic})})
+    await forget_posts(own, wanted(ID), DIGESTS)
+    assert f"4 tombstones written to {', '.join(map(stream.label_topic, TASKS))}, {topic}" in capsys.readouterr().out
+    assert [(record.key, record.value) for record in (await stream.read(topic))[topic]] == [(ID.encode(), None)]
+
+
 async def test_a_post_of_which_nothing_is_known_is_named(stream: Stream) -> None:
     """The others are forgotten all the same."""
     await prepared(stream)

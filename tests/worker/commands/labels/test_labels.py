@@ -105,6 +105,40 @@ def test_a_line_says_which_threshold_decided_a_label() -> None:
     assert "threshold" not in second
 
 
+def decision(stream: Stream, post_id: str, offset: int) -> bytes:
+    """Return a decision's bytes."""
+    one = {"decision": "review", "rule": HOSTILE, "task": "sarcasm", "label": "sarcastic"}
+    value = json.loads(label(stream, post_id, "sarcasm", offset)) | {"schema": "decision/1"}
+    kept = {name: value[name] for name in ("post_id", "model", "source", "schema")}
+    decisions = [one | {"probability": 0.87, "threshold": 0.8}, {"rule": 3}, "odd"]
+    return json.dumps(kept | {"decisions": decisions, "policy": {"version": NEW}}).encode()
+
+
+async def test_decisions_of_a_post_are_found_beside_its_labels(
+    stream: Stream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line each, with the rule, its numbers and the policy; nothing in it steers the terminal."""
+    topic = f"{stream.name}.decisions"
+    async with administrator(stream) as admin:
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+    await stream.create_topics(1)
+    await fill(stream, stream.posts, [post("p-1", text="oh great")], key=b"p-1")
+    await fill(stream, stream.label_topic("sarcasm"), [label(stream, "p-1", "sarcasm", 0)], key=b"p-1")
+    await fill(stream, topic, [decision(stream, "p-1", 0), decision(stream, "p-2", 0)], key=b"p-1")
+    kafka = question(stream).kafka.model_copy(update={"decisions_topic": topic})
+    bounds = {"start": parse_bound("earliest"), "end": parse_bound("latest")}
+    wanted = Wanted(post_id="p-1", key="p-1", all_partitions=False, patterns=(), newest=False, **bounds)
+    await find_labels(kafka, wanted, post_file=None, as_json=True)
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted(one["kind"] for one in found) == ["decision", "label", "post"]
+    await find_labels(kafka, wanted, post_file=None, as_json=False)
+    said = capsys.readouterr().out
+    line = next(line for line in said.splitlines() if " decision " in line)
+    for words in ("review by ", "sarcasm sarcastic 0.87 reaches 0.8", "policy sha256:ffffffffffff ", f"{topic}[0]@0"):
+        assert words in line
+    assert not STEERING & set(said)
+
+
 async def test_all_labels_of_a_post_are_found_newest_first(stream: Stream, find: Finder) -> None:
     """Of several checkpoints, of its dead letters, with the post itself; others that mention its id are not meant."""
     await stream.create_topics(4)

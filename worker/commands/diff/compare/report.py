@@ -254,6 +254,38 @@ class Posts(_Part):
     described: int | None = Field(description="joined posts that were found among the posts; null: not looked for")
 
 
+class DecisionChange(_Part):
+    """One decision: on how many of the posts both sides make it."""
+
+    name: str
+    left: int
+    right: int
+    gained: int = Field(description="posts on which only the right decides so")
+    lost: int = Field(description="posts on which only the left decides so")
+    p: Chance = Field(description="McNemar, exact: gained as many as lost")
+
+
+class ChangedDecision(_Part):
+    """A post on which the sides do not decide the same."""
+
+    post_id: str
+    source: Source | None
+    community: str | None
+    left: list[str]
+    right: list[str]
+
+
+class Decisions(_Part):
+    """What follows from each side's labels under its policy."""
+
+    left_policy: str = Field(description="version")
+    right_policy: str
+    posts: int
+    changed: int = Field(description="posts on which the sides do not decide the same")
+    by_decision: list[DecisionChange]
+    first: list[ChangedDecision] = Field(description="the first of the posts that change, as many as --moved says")
+
+
 class FailOver(_Part):
     """The limits of `--fail-over`, by task, and the shares that are over theirs."""
 
@@ -274,6 +306,7 @@ class Report(_Part):
     tasks: dict[str, Comparison]
     intensities: dict[str, Comparison] = Field(description="by task")
     moved: list[Moved]
+    decisions: Decisions | None = Field(description="null without --policies")
     fail_over: FailOver | None
 
     def json_text(self) -> str:

@@ -29,6 +29,7 @@ _LABEL_FIELDS = {
     "intensity": f"STRUCT({_ANSWER})",
     "labels": f"MAP(VARCHAR, {_FULL_ANSWER})",
     "modalities": "VARCHAR[]",
+    "community": "VARCHAR",
     "model": "STRUCT(name VARCHAR, checkpoint VARCHAR, graph_context VARCHAR, precision VARCHAR)",
     "source": 'STRUCT(topic VARCHAR, partition BIGINT, "offset" BIGINT)',
 }
@@ -59,7 +60,7 @@ _LABEL_QUERY = f"""
         r.model.name AS model, r.model.checkpoint AS checkpoint, r.model.graph_context AS graph_context,
         r.model.precision AS precision, a.key AS task, a.value.label AS label,
         a.value.probabilities AS probabilities, a.value.threshold AS threshold, a.value.intensity.label AS intensity,
-        a.value.intensity.probabilities AS intensity_probabilities,
+        a.value.intensity.probabilities AS intensity_probabilities, r.community AS community,
         coalesce(a.key IS NOT NULL AND coalesce(r.post_id, r.id) IS NOT NULL AND {_USABLE.format("a.value")}
             AND (a.value.intensity IS NULL OR {_USABLE.format("a.value.intensity")}), false) AS usable,
         starts_with(coalesce(r.model.checkpoint, ''), $checkpoint) AS wanted

@@ -35,7 +35,7 @@ class Store:
                 'topic VARCHAR, partition BIGINT, "offset" BIGINT, modality VARCHAR, model VARCHAR, '
                 "checkpoint VARCHAR, graph_context VARCHAR, precision VARCHAR, task VARCHAR, label VARCHAR, "
                 "probabilities MAP(VARCHAR, DOUBLE), threshold DOUBLE, intensity VARCHAR, "
-                "intensity_probabilities MAP(VARCHAR, DOUBLE))"
+                "intensity_probabilities MAP(VARCHAR, DOUBLE), community VARCHAR)"
             )
         self.database.execute(
             'CREATE TABLE post (sequence BIGINT, post_id VARCHAR, topic VARCHAR, partition BIGINT, "offset" BIGINT, '

@@ -140,6 +140,20 @@ on the left alone {{ "{:,}".format(report.posts.left_only) }}, on the right alon
 <td class="n">{{ found.share|percent }}</td><td>{{ dots(found.share, scale) }}</td>
 <td>{{ found|direction }}</td><td class="n">{{ found.tests[0].p|chance }}</td></tr>
 {% endfor %}</tbody></table></div></section>
+{% if report.decisions %}<section><h2>Decisions</h2>
+<p class="note">{{ "{:,}".format(report.decisions.changed) }} of {{ "{:,}".format(report.decisions.posts) }} posts change.
+Left: policy {{ report.decisions.left_policy|harmless(19) }}; right: policy {{ report.decisions.right_policy|harmless(19) }}.
+Gained: posts on which the right alone decides so. p: McNemar, exact.</p>
+{% if report.decisions.by_decision %}<div class="scroll"><table>
+<thead><tr><th>decision</th><th class="n">left</th><th class="n">right</th><th class="n">gained</th><th class="n">lost</th><th class="n">p</th></tr></thead><tbody>
+{% for one in report.decisions.by_decision %}<tr><th scope="row">{{ one.name|harmless }}</th><td class="n">{{ "{:,}".format(one.left) }}</td>
+<td class="n">{{ "{:,}".format(one.right) }}</td><td class="n">{{ "{:,}".format(one.gained) }}</td><td class="n">{{ "{:,}".format(one.lost) }}</td>
+<td class="n">{{ one.p|chance }}</td></tr>
+{% endfor %}</tbody></table></div>{% endif %}
+{% if report.decisions.first %}<details><summary>The first {{ report.decisions.first|length }} posts that change</summary>
+{% for post in report.decisions.first %}<p class="id">{{ post.post_id|harmless(120) }}: {{ (post.left|join(", ") or "none")|harmless }} → {{ (post.right|join(", ") or "none")|harmless }}
+{%- if post.community %} · {{ post.community|harmless(60) }}{% endif %}</p>
+{% endfor %}</details>{% endif %}</section>{% endif %}
 {% for task, found in report.tasks.items() %}
 <section><h2>{{ task|capital }}</h2><p class="note">{{ "{:,}".format(found.posts) }} posts, {{ "{:,}".format(found.flips) }} flips;
 {% for test in found.tests %}{{ test|tested }}{% if not loop.last %}; {% endif %}{% endfor %}.

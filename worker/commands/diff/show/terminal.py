@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.commands.diff.compare.counting import FACETS
-from worker.commands.diff.compare.report import Comparison, Explanations, Moved, Report, Segment, Side
+from worker.commands.diff.compare.report import Comparison, Decisions, Explanations, Moved, Report, Segment, Side
 from worker.commands.diff.compare.verdict import (
     answer,
     chance,
@@ -29,6 +29,8 @@ _SEGMENTS = 6  # of a facet
 _TEXT = 160
 _LEANS = "leans: the right says one class more often there than the left does, beyond chance"
 _WORDS = 6
+_VERSION = len("sha256:") + 12
+_CHANGED = 6
 
 
 def print_report(report: Report, console: Console, *, moved: int | None = None) -> None:
@@ -64,6 +66,8 @@ def print_report(report: Report, console: Console, *, moved: int | None = None) 
         "share with its 95 % interval; p: how likely such a difference is if both sides say each class as often",
     )
     console.print(_flips(report))
+    if report.decisions is not None:
+        _decisions(console, report.decisions)
     for task, found in report.tasks.items():
         _task(console, task, found)
     shown = report.moved if moved is None else report.moved[:moved]
@@ -110,6 +114,24 @@ def _flips(report: Report) -> Table:
             chance(found.tests[0].p),
         )
     return table
+
+
+def _decisions(console: Console, found: Decisions) -> None:
+    left, right = found.left_policy[:_VERSION], found.right_policy[:_VERSION]
+    by = f"both by policy {left}" if left == right else f"the left by policy {left}, the right by {right}"
+    _heading(console, "Decisions", f"{found.changed:,} of {found.posts:,} posts change; {by}")
+    if not found.by_decision:
+        return
+    table = _table("", "left", "right", "gained", "lost", "p", right=(1, 2, 3, 4))
+    for one in found.by_decision:
+        name = Text(harmless(one.name), style="bold")
+        table.add_row(name, *(f"{n:,}" for n in (one.left, one.right, one.gained, one.lost)), chance(one.p))
+    console.print(table)
+    for post in found.first[:_CHANGED]:
+        left, right = (", ".join(side) or "none" for side in (post.left, post.right))
+        console.print(Text(f"{harmless(f'{left} → {right}')}  {harmless(post.post_id, 60)}", style="dim"))
+    if found.changed > _CHANGED:
+        console.print(Text(f"and {found.changed - _CHANGED:,} more, of which --json names some", style="dim"))
 
 
 def _share(found: Comparison) -> str:
