@@ -1,7 +1,6 @@
 """The page in a real Chromium, over the real model and a real Kafka: type, drop, explain, filter, judge."""
 
 import asyncio
-import base64
 import json
 import statistics
 from collections.abc import Callable
@@ -10,10 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 from schemas import Verdict
-from tests.worker.serving.page.served import assert_accessible, assert_fits, keys_file, opened, served
+from tests.worker.serving.page.served import assert_accessible, assert_fits, hand_over, keys_file, opened, served
 from tests.worker.serving.page.test_stream_on_kafka import label_posts
 from tests.worker.system import Stream, post
 
@@ -29,23 +28,6 @@ _TIMES = """() => {
   new MutationObserver(() => requestAnimationFrame(() => window.times.push(performance.now() - window.typed)))
     .observe(labels, { childList: true });
 }"""
-
-
-async def hand_over(page: Page, file: Path, event: str) -> None:
-    """Drop or paste a picture."""
-    data = base64.b64encode(file.read_bytes()).decode()  # noqa: ASYNC240
-    await page.evaluate(
-        """([data, name, event]) => {
-          const transfer = new DataTransfer();
-          const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
-          transfer.items.add(new File([bytes], name, { type: "image/png" }));
-          const how = { bubbles: true, cancelable: true };
-          const text = document.querySelector("#text");
-          if (event === "drop") text.dispatchEvent(new DragEvent("drop", { ...how, dataTransfer: transfer }));
-          else text.dispatchEvent(new ClipboardEvent("paste", { ...how, clipboardData: transfer }));
-        }""",
-        [data, file.name, event],
-    )
 
 
 async def test_type_drop_and_explain(browser: Browser, tmp_path: Path) -> None:
