@@ -82,12 +82,13 @@ class Answers:
         self._policies = policies
         self._counts = DecisionCounts()
 
-    def answer(self, item: Item, *, decided: bool = True) -> Answer:
+    def answer(self, item: Item, *, decided: bool = True, counted: bool = True) -> Answer:
         """Return what became of an item.
 
         Args:
             item: whose labels are made, or never will be.
-            decided: whether its labels are made into decisions, which are counted.
+            decided: whether its labels are made into decisions.
+            counted: whether these are counted.
 
         Raises:
             FatalError: nothing did: a fault in this program.
@@ -105,5 +106,6 @@ class Answers:
         if self._policies is None or not decided:
             return Answer(post_id, written)
         outcome = self._policies.decide(community_of(item.post), labels)
-        self._counts.add(outcome)
+        if counted:
+            self._counts.add(outcome)
         return Answer(post_id, written, outcome.decisions, self._policies.version)

@@ -175,6 +175,7 @@ class Labeller:
         headers: Headers = (),
         keep: bool = True,
         decided: bool = True,
+        counted: bool = True,
     ) -> list[Answer]:
         """Return what is said of each post, in their order.
 
@@ -184,6 +185,7 @@ class Labeller:
             headers: `traceparent` and `tracestate` of the request.
             keep: whether their embeddings may be kept in the cache.
             decided: whether labels are made into decisions, where there are policies.
+            counted: whether these are counted.
 
         Raises:
             OverloadedError: too much waits already; nothing was kept.
@@ -200,7 +202,7 @@ class Labeller:
                 await self._in_time(self._label(items), seconds)
             finally:
                 self._let_go(items)
-        answers = [self._answers.answer(item, decided=decided) for item in items]
+        answers = [self._answers.answer(item, decided=decided, counted=counted) for item in items]
         for answer in answers:
             SERVED_POSTS.labels(_result(answer)).inc()
         return answers

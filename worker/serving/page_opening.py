@@ -42,7 +42,8 @@ class PageLabeller:
             outside.BusyError: there is no room, no time, or no model yet.
         """
         with _busy():
-            answers = await unless_gone(request, self._door.open_labeller.label(posts))
+            # A person who types makes a post of every few letters: they are neither kept nor counted as decided.
+            answers = await unless_gone(request, self._door.open_labeller.label(posts, keep=False, counted=False))
         return [_answer(one) for one in answers]
 
     async def explain(self, post: bytes, request: Request) -> Mapping[str, Any] | outside.Refused:
@@ -113,4 +114,6 @@ def _answer(answer: Answer) -> outside.Answer:
         return outside.Refused(refusal.stage, refusal.reason, refusal.message)
     if answer.passed_over is not None:
         return outside.Refused("decode", answer.passed_over, "This is no post.")
-    return outside.Labelled({task: msgspec.json.decode(value) for task, value in answer.labels.items()})
+    labels = {task: msgspec.json.decode(value) for task, value in answer.labels.items()}
+    decisions = None if answer.decisions is None else [one.fields() for one in answer.decisions]
+    return outside.Labelled(labels, decisions)

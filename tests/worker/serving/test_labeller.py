@@ -62,6 +62,8 @@ async def test_policies_make_decisions_of_labels(tmp_path: Path) -> None:
     async with running(labeller_of(WaitingStages(), policies=policies)) as labeller:
         decided, refused = await labeller.label([post(1), b"nonsense"])
         (plain,) = await labeller.label([post(1)], decided=False)
+        (uncounted,) = await labeller.label([post(1)], counted=False)
+    assert uncounted.decisions == decided.decisions
     said = PostAnswer.model_validate_json(decided.as_json())
     assert said.policy is not None
     assert said.policy.version == policies.version

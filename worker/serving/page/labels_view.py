@@ -115,10 +115,11 @@ def unavailable(media: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"{what} not used: {_REASONS.get(reason, reason.replace('_', ' '))}."
 
 
-def summary(labels: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the labels in one sentence, for whoever hears the page."""
+def summary(labels: Mapping[str, Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]] | None = None) -> str:
+    """Return labels and decisions in a sentence each, for whoever hears the page."""
     said = (f"{card.label.replace('_', ' ')} {100 * card.share:.0f} %" for card in cards(labels))
-    return f"Labels: {', '.join(said)}."
+    decided = f" Decided: {', '.join(str(one['decision']) for one in decisions)}." if decisions else ""
+    return f"Labels: {', '.join(said)}.{decided}"
 
 
 def _card(task: str, label: Mapping[str, Any]) -> Card:

@@ -26,9 +26,11 @@ class Labelled:
 
     Args:
         labels: by task, each with the fields of a record on a label topic.
+        decisions: what the policies make of them, as a record of decisions says it; None where there are no policies.
     """
 
     labels: Mapping[str, Mapping[str, Any]]
+    decisions: Sequence[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class TryIt:
             kind = kind_of(posted.picture)
             shown = {0: data_url(posted.picture, kind)} if kind else {}
             reasons = self._renderer.text("reasons.html", reasons=reasons_of(document, shown), suffix="")
-        said = summary(answer.labels) if isinstance(answer, Labelled) else "No labels."
+        said = summary(answer.labels, answer.decisions) if isinstance(answer, Labelled) else "No labels."
         status = 200 if isinstance(answer, Labelled) else 422
         return self._page(request, posted, status=status, message=said, answer=self._answer(answer), reasons=reasons)
 
@@ -107,7 +107,7 @@ class TryIt:
             return _busy(error)
         labelled = isinstance(answer, Labelled)
         timing = {"server-timing": f"label;dur={1000 * (perf_counter() - started):.1f}"}
-        said = summary(answer.labels) if isinstance(answer, Labelled) else ""
+        said = summary(answer.labels, answer.decisions) if isinstance(answer, Labelled) else ""
         return _said(200 if labelled else 422, said, self._answer(answer), timing)
 
     async def _reasons(self, request: Request) -> Response:
@@ -161,7 +161,9 @@ def answer_html(renderer: Renderer, answer: Answer) -> Markup:
     """Return what is shown of an answer."""
     if isinstance(answer, Refused):
         return renderer.text("refused.html", refused=answer)
-    return renderer.text("labels.html", cards=cards(answer.labels), read=read_of(answer.labels))
+    return renderer.text(
+        "labels.html", cards=cards(answer.labels), read=read_of(answer.labels), decisions=answer.decisions
+    )
 
 
 def _said(status: int, said: str, html: str = "", headers: Mapping[str, str] | None = None) -> HTMLResponse:

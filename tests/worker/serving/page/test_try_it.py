@@ -44,6 +44,19 @@ async def test_a_text_becomes_a_post_and_its_labels_are_shown() -> None:
     assert unquote(answer.headers["x-page-status"]) == "Labels: negative 81 %, sarcastic 87 %."
 
 
+async def test_what_policies_decide_is_shown() -> None:
+    """With the rule, what it looked at and its threshold; and where nothing is decided, that."""
+    decision = {"decision": HOSTILE, "rule": "strict", "task": "sarcasm", "label": "sarcastic"}
+    decision |= {"probability": 0.8688, "threshold": 0.45}
+    answer = await ask("/page/labels", ToldLabeller(Labelled(labels(), [decision])), community="parenting")
+    assert "by rule strict: sarcastic\n  86.9 % reaches 45.0 %" in answer.text
+    assert "<img src=x" not in answer.text
+    assert "Decided: <img" in unquote(answer.headers["x-page-status"])
+    nothing = await ask("/page/labels", ToldLabeller(Labelled(labels(), [])))
+    assert "no rule of the policies is reached" in nothing.text
+    assert "Decided" not in (await ask("/page/labels", ToldLabeller())).text
+
+
 async def test_a_picture_goes_with_the_post_and_never_to_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its bytes are those that were sent, however many there are."""
 
