@@ -49,6 +49,8 @@ def test_it_holds_the_packages_their_data_and_the_licence(wheel: Path) -> None:
         ("mmorient", "checkpoints/**/*"),
         ("mmorient", "training/data/*.toml"),
         ("schemas", "**/*.json"),
+        ("worker", "serving/page/static/*"),
+        ("worker", "serving/page/templates/*"),
         ("mmorient", "py.typed"),
         ("worker", "py.typed"),
         ("schemas", "py.typed"),

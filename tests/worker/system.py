@@ -152,10 +152,11 @@ class Stream:
             answer = await admin.create_topics(topics)
             assert {code for _, code, *_ in answer.topic_errors} <= {0, TopicAlreadyExistsError.errno}
             async with asyncio.timeout(30):
-                while not await self._have_leaders(admin, [topic.name for topic in topics], partitions):
+                while not await self.have_leaders(admin, [topic.name for topic in topics], partitions):
                     await asyncio.sleep(0.02)
 
-    async def _have_leaders(self, admin: AIOKafkaAdminClient, topics: list[str], partitions: int) -> bool:
+    async def have_leaders(self, admin: AIOKafkaAdminClient, topics: list[str], partitions: int) -> bool:
+        """Return whether topics have so many partitions, all with a leader."""
         described = await admin.describe_topics(topics)
         return all(
             len(topic["partitions"]) == partitions and all(part["leader"] >= 0 for part in topic["partitions"])

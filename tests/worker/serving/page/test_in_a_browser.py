@@ -1,17 +1,18 @@
 """The page in a real Chromium, over the real model and a real Kafka: type, drop, explain, filter, judge."""
 
 import asyncio
-import base64
 import json
 import statistics
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 from schemas import Verdict
-from tests.worker.serving.page.served import assert_accessible, assert_fits, keys_file, opened, served
+from tests.worker.serving.page.served import assert_accessible, assert_fits, hand_over, keys_file, opened, served
 from tests.worker.serving.page.test_stream_on_kafka import label_posts
 from tests.worker.system import Stream, post
 
@@ -29,21 +30,6 @@ _TIMES = """() => {
 }"""
 
 
-async def drop(page: Page, file: Path) -> None:
-    """Drop a picture onto the page."""
-    data = base64.b64encode(file.read_bytes()).decode()  # noqa: ASYNC240
-    transfer = await page.evaluate_handle(
-        """([data, name]) => {
-          const transfer = new DataTransfer();
-          const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
-          transfer.items.add(new File([bytes], name, { type: "image/png" }));
-          return transfer;
-        }""",
-        [data, file.name],
-    )
-    await page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
-
-
 async def test_type_drop_and_explain(browser: Browser, tmp_path: Path) -> None:
     """Labels come while one types, reasons when one rests; with a picture and without, by keyboard alone too."""
     async with served(tmp_path, REDIS__URL="") as address, opened(browser, address) as page:
@@ -53,7 +39,7 @@ async def test_type_drop_and_explain(browser: Browser, tmp_path: Path) -> None:
         await expect(page.locator("#labels .task")).to_have_count(3)
         await expect(page.locator("#reasons")).to_contain_text("What moves the answer", timeout=20_000)
         assert "sesquipedalian" in await page.locator("#reasons .text").first.inner_text()
-        await drop(page, PICTURES / "sticker-alpha.png")
+        await hand_over(page, PICTURES / "sticker-alpha.png", "drop")
         await expect(page.locator("#preview img")).to_be_visible()
         await expect(page.locator("#labels")).to_contain_text("text and picture")
         seen = page.locator("#reasons .seen .own")
@@ -65,6 +51,9 @@ async def test_type_drop_and_explain(browser: Browser, tmp_path: Path) -> None:
         assert page.url == f"{address}/"
         await page.get_by_role("button", name="Remove the picture").click()
         await expect(page.locator("#labels")).not_to_contain_text("picture")
+        await hand_over(page, PICTURES / "sticker-alpha.png", "paste")
+        await expect(page.locator("#labels")).to_contain_text("text and picture")
+        await page.get_by_role("button", name="Remove the picture").click()
         await page.locator("#text").fill("")
         await expect(page.locator("#labels .task")).to_have_count(0)
         await page.locator("#text").fill("the best day of my life")
@@ -174,3 +163,17 @@ async def test_the_stream_is_filtered_explained_and_judged(browser: Browser, str
     (record,) = (await stream.read(f"{stream.name}.verdicts"))[f"{stream.name}.verdicts"]
     verdict = Verdict.model_validate_json(record.value)
     assert (verdict.by, verdict.verdict, verdict.says) == ("ana", "disagree", "not_sarcastic")
+
+
+async def test_a_server_that_stops_ends_the_streams(stream: Stream, tmp_path: Path) -> None:
+    """It does not wait for viewers, whose answers have no end."""
+    await stream.create_topics(1)
+    settings = {name.removeprefix("MODERATE_"): value for name, value in stream.environment().items()}
+    async with AsyncExitStack() as stack:
+        async with served(tmp_path, **settings) as address:
+            client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=30))
+            events = await stack.enter_async_context(client.stream("GET", f"{address}/page/stream/events"))
+            lines = events.aiter_lines()
+            assert await anext(lines) == "event: figures"
+        async for _ in lines:
+            pass

@@ -4,14 +4,17 @@ import asyncio
 import json
 from types import SimpleNamespace
 
+import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewPartitions
 
 from mmorient import PostReader
 from schemas import Verdict
 from tests.worker.serving.page.parts import ToldLabeller, browser_of, labels, page_of
 from tests.worker.serving.page.test_stream import told
-from tests.worker.system import Stream, post
+from tests.worker.system import Stream, administrator, post
 from worker.broker.clients import KafkaLinks
+from worker.serving.page.stream import reader
 from worker.serving.page.stream.filters import Filter
 from worker.serving.page.stream.hub import Hub
 from worker.serving.page.stream.joining import Joiner
@@ -23,7 +26,7 @@ from worker.settings import KafkaSettings
 TASKS = ("sentiment", "sarcasm")
 
 
-async def label_posts(stream: Stream, offsets: list[int], *, commit: bool = True) -> None:
+async def label_posts(stream: Stream, offsets: list[int], *, partition: int = 0, commit: bool = True) -> None:
     """Write labels of posts of partition 0 in one transaction."""
     producer = AIOKafkaProducer(bootstrap_servers=stream.servers.kafka, transactional_id=f"{stream.name}-labels")
     await producer.start()
@@ -33,7 +36,7 @@ async def label_posts(stream: Stream, offsets: list[int], *, commit: bool = True
             source = {"topic": stream.posts, "partition": 0, "offset": offset}
             for task, one in labels().items():
                 value = json.dumps(one | {"source": source, "post_id": f"p-{offset}"}).encode()
-                await producer.send_and_wait(stream.label_topic(task), value, partition=0)
+                await producer.send(stream.label_topic(task), value, partition=partition)
         await (producer.commit_transaction() if commit else producer.abort_transaction())
     finally:
         await producer.stop()
@@ -72,6 +75,49 @@ async def test_committed_labels_are_shown_with_their_posts(stream: Stream) -> No
     assert "text 1" not in events
     assert "text 0" not in events
     assert hub.figures.posts == 1
+
+
+async def test_added_partitions_are_read(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From their beginnings: what stood there before anybody looked again is new."""
+    monkeypatch.setattr(reader, "_LOOK_SECONDS", 0.3)
+    await stream.create_topics(1)
+    _, hub, _ = parts_of(stream)
+    async with hub.viewer(Filter()) as viewer:
+        await connected(hub)
+        async with administrator(stream) as admin:
+            await admin.create_partitions({stream.label_topic(task): NewPartitions(2) for task in TASKS})
+            async with asyncio.timeout(20):
+                while not await stream.have_leaders(admin, [stream.label_topic(task) for task in TASKS], 2):
+                    await asyncio.sleep(0.05)
+        await label_posts(stream, [7], partition=1)
+        async with asyncio.timeout(20):
+            while not (shown := viewer.take()):
+                await asyncio.sleep(0.05)
+    assert shown[0].position.offset == 7
+    await hub.close()
+
+
+async def test_what_comes_faster_than_it_is_read_is_passed_over(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And counted: a window shows what passes now."""
+    monkeypatch.setattr(reader, "_MAX_BEHIND", 10)
+    monkeypatch.setattr(reader, "_MAX_RECORDS", 1)
+    await stream.create_topics(1)
+    _, hub, _ = parts_of(stream)
+    async with hub.viewer(Filter()) as viewer:
+        await connected(hub)
+        await label_posts(stream, list(range(40)))
+        async with asyncio.timeout(20):
+            while not hub.passed_over:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        await label_posts(stream, [99])
+        async with asyncio.timeout(20):
+            while 99 not in {post.position.offset for post in viewer.take()}:
+                await asyncio.sleep(0.05)
+    assert hub.figures.posts < 40
+    await hub.close()
 
 
 async def test_a_verdict_lands_on_its_topic(stream: Stream) -> None:
