@@ -24,14 +24,14 @@ async def test_a_repaired_post_is_labelled_and_a_broken_one_is_refused_at_last(
     assert len(dead) == len(long) + len(broken)
     worker = await stream.start()
 
-    first = await replays(wait=60)
+    first = await replays(wait=150)
     assert first["replayed"] == 6
     assert first["waited"] == {"labelled": 4, "dead_lettered": 2, "pending": 0}
     for already in (6, 8):
         answer = await replays(wait=60, stages=["decode"])
         assert (answer["already_replayed"], answer["replayed"]) == (already, 2)
         assert answer["waited"] == {"labelled": 0, "dead_lettered": 2, "pending": 0}
-    last = await replays(wait=60)
+    last = await replays(wait=150)
     assert last == {"selected": 12, "already_replayed": 10, "too_many_attempts": 2}
     attempts = Counter(
         headers_of(record).get("moderate.attempt")
