@@ -167,6 +167,9 @@ BY_HAND = (
     _row("mistyped", "moderate dead-letters list --limit 0", WRONG, "--limit", "x>=1"),
     _row("mistyped", "moderate dead-letters show --partitions a", WRONG, "'a' is no list of partitions"),
     _row("missing", "moderate dead-letters list", FAILED, "the broker"),
+    _row("mistyped", "moderate dead-letters replay --unavailable fetch_faild", WRONG, "'fetch_faild'", "did you mean 'fetch_failed'?"),
+    _row("contradicting", "moderate dead-letters replay --unavailable corrupt --stage media", WRONG, "--stage", "not both"),
+    _row("missing", "moderate dead-letters replay --unavailable corrupt", FAILED, "the broker"),
     _row("mistyped", "moderate doctor --only toppics", WRONG, "no check 'toppics'", "areas are", "topics"),
     # Policies.
     _row("missing", "moderate run --policies nowhere", WRONG, "MODERATE_POLICIES: there is no folder nowhere"),
