@@ -106,6 +106,7 @@ def _of_kafka(given: tuple[str, ...]) -> Iterator[Row]:
     yield row("mistyped", "MODERATE_KAFKA__ROUTES", "irony", routes='{"irony": "labels.irony"}')
     yield row("missing", "SASL_SSL wants a log-in", "SASL_USERNAME", "SASL_PASSWORD", security_protocol="SASL_SSL")
     yield row("missing", "MODERATE_KAFKA__SSL_CAFILE", "no such file", "'none.pem'", ssl_cafile="none.pem")
+    yield row("missing", "MODERATE_KAFKA__SSL_CERTFILE", "no such file", "'none.pem'", ssl_certfile="none.pem")
     yield row("contradicting", "heartbeat_interval_seconds", "at most half", heartbeat_interval_seconds="9")
     yield row("contradicting", "needs registry_url", post_format="avro")
 
@@ -128,6 +129,11 @@ BY_HAND = (
     _row("mistyped", "moderate run --precision fp8", WRONG, "--precision", "'fp8'", "bf16"),
     _row("mistyped", "moderate run --thresholds-sarcasm 7", WRONG, "MODERATE_THRESHOLDS__SARCASM", "'7'"),
     # Topics.
+    _row("contradicting", "moderate topics create --kafka-ssl-keyfile posts.jsonl", WRONG, "need ssl_certfile"),
+    _row("mistyped", "moderate topics create --kafka-ssl-certfile posts.jsonl", WRONG, "SSL_CERTFILE: no certificate"),
+    _row("missing", "moderate topics create --kafka-security-protocol SASL_SSL --kafka-sasl-mechanism OAUTHBEARER", WRONG, "OAUTH_TOKEN_URL", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET"),
+    _row("contradicting", "moderate topics create --kafka-oauth-token-url https://a/b --kafka-oauth-token-command x", WRONG, "one of them is enough"),
+    _row("mistyped", "moderate topics create --kafka-oauth-token-url login.example", WRONG, "MODERATE_KAFKA__OAUTH_TOKEN_URL"),
     _row("mistyped", "moderate topics create --partitions none", WRONG, "--partitions", "'none'"),
     _row("contradicting", "moderate topics create --at-least", WRONG, "--at-least needs --partitions"),
     _row("mistyped", "moderate topics create --partitions 0", WRONG, "--partitions", "x>=1"),
