@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 
-.PHONY: help demo check test soak chaos fuzz setup lint lock bench docs clean
+.PHONY: help demo check test soak chaos fuzz setup lint lock sbom bench docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -58,6 +58,12 @@ lint: setup ## ruff and mypy
 lock: ## resolve the pinned ranges anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url \
 		--no-emit-find-links --generate-hashes --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+sbom: setup ## write sbom.cdx.json (CycloneDX): all that requirements.lock names, with hashes
+	@$(BIN)/uv tool run --quiet --from "cyclonedx-bom>=7.1,<8" cyclonedx-py requirements requirements.lock \
+		--pyproject pyproject.toml --mc-type application --output-reproducible --output-format JSON \
+		--output-file sbom.cdx.json
+	@echo sbom.cdx.json
 
 bench: setup ## measure the stream against the bare model
 	@$(BIN)/python -m bench.stream
