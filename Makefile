@@ -46,9 +46,8 @@ soak: setup ## everything else: chaos, upgrades, alerts on real faults, the comm
 chaos: setup ## break workers, broker and Redis at random and count every post; SEED=1 MINUTES=3
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
-fuzz: setup ## read 100,000 records that nobody thought of; FUZZ_RECORDS=100000 FUZZ_SEED=0
-	@FUZZ_RECORDS=$(or $(FUZZ_RECORDS),100000) FUZZ_SEED=$(or $(FUZZ_SEED),0) \
-		$(BIN)/python -m pytest tests/reading/test_fuzz.py -s -o timeout=7200
+fuzz: setup ## read a million inputs that nobody thought of; INPUTS=1000000 SEED=0 TARGETS="records pictures"
+	@$(BIN)/python -m tests.fuzz $(TARGETS) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .
