@@ -121,17 +121,18 @@ async def test_kill_9_in_the_middle_replays_each_post_once(stream: Stream) -> No
     labels = [(0, label(stream, f"p-{n}", (0, n), ["fetch_failed"])) for n in range(count)]
     await write_labels(stream, labels, TASKS[:1])
     topics = {"KAFKA__ROUTES": json.dumps({TASKS[0]: stream.label_topic(TASKS[0])})}
-    process = await stream.spawn("dead-letters", "replay", "--unavailable", "fetch_failed", **topics)
-    while process.returncode is None and len(await replayed(stream)) == 0:
-        pass
-    if process.returncode is None:
-        process.send_signal(signal.SIGKILL)
-    await process.wait()
-    code, output, errors = await stream.command(
-        "dead-letters", "replay", "--unavailable", "fetch_failed", "--json", **topics
-    )
+    command = ("dead-letters", "replay", "--unavailable", "fetch_failed")
+    # So slow that it is not done before it is killed.
+    process = await stream.spawn(*command, "--max-posts-per-second", "500", **topics)
+    while not await replayed(stream):
+        assert process.returncode is None
+    process.send_signal(signal.SIGKILL)
+    assert await process.wait() == -signal.SIGKILL
+    code, output, errors = await stream.command(*command, "--json", **topics)
     assert code == 0, errors
     answer = json.loads(output)
+    assert answer["replayed"] > 0
+    assert answer["already_replayed"] > 0
     assert answer["replayed"] + answer["already_replayed"] == count
     found = await replayed(stream)
     assert {len(records) for records in found.values()} == {1}
