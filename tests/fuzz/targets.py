@@ -236,6 +236,9 @@ _VALUES = (
 )
 
 
+_SECRETS = ("KAFKA__SASL_PASSWORD", "KAFKA__SSL_KEY_PASSWORD", "KAFKA__OAUTH_CLIENT_SECRET", "REDIS__SECRET")
+
+
 def _given(chance: random.Random) -> object:
     found: dict[str, str] = {}
     for _ in range(chance.choice((1, 1, 2, 3, 6))):
@@ -248,7 +251,7 @@ def _given(chance: random.Random) -> object:
         # No operating system lets one hold a zero.
         found[name] = value.replace("\0", "")
     if chance.random() < 0.3:
-        found[chance.choice(("MODERATE_KAFKA__SASL_PASSWORD", "MODERATE_REDIS__SECRET"))] = _SECRET
+        found[f"MODERATE_{chance.choice(_SECRETS)}"] = _SECRET
     return found
 
 

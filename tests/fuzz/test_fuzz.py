@@ -82,6 +82,13 @@ def test_a_file_that_is_no_text_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp
         load_settings()
 
 
+def test_a_file_s_setting_with_more_behind_its_name_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with two more lines under it makes a table where a path is wanted."""
+    monkeypatch.setenv("MODERATE_REDIS__PASSWORD_FILE__X", "secret")
+    with pytest.raises(SettingsError, match="MODERATE_REDIS__PASSWORD_FILE: "):
+        load_settings()
+
+
 def test_settings_nested_without_end_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """JSON deeper than any reader goes."""
     monkeypatch.setenv("MODERATE_KAFKA__ROUTES", '{"a":' * 30_000)
