@@ -163,8 +163,17 @@ class Checkpoint:
         return attention
 
     def model(self) -> MmOrient:
-        """All after the cache."""
-        model = MmOrient(model_sizes(self.config), self.config.head.threshold)
+        """All after the cache.
+
+        Raises:
+            CheckpointError: The config asks for sizes that nobody can build, or a tensor does not fit.
+        """
+        try:
+            model = MmOrient(model_sizes(self.config), self.config.head.threshold)
+        except (TypeError, ValueError, RuntimeError, MemoryError) as error:
+            # Torch puts its own call stack behind the first line.
+            said = str(error).partition("\n")[0]
+            raise CheckpointError(self.path / CONFIG, f"asks for a model that cannot be built: {said}") from error
         _fill(model, self.head, self.path / HEAD)
         return model
 

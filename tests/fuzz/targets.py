@@ -1,5 +1,6 @@
 """The five targets: records, pictures, cache entries, files of checkpoints, settings."""
 
+import atexit
 import json
 import os
 import random
@@ -146,10 +147,12 @@ def _read_entry(given: Any) -> None:
 
 
 @cache
-def _checkpoint() -> Path:
+def prepared_checkpoint() -> Path:
+    """Return a checkpoint of random weights, which nobody changes; it lies there until the process ends."""
     folder = Path(mkdtemp(prefix="fuzz-")) / "checkpoint"
     # In a process of its own: the threads of torch do not survive a fork.
     write = "import sys, pathlib; from mmorient.training.fitting.untrained import write_untrained as w; "
+    atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
     subprocess.run([sys.executable, "-c", f"{write}w(pathlib.Path(sys.argv[1]))", folder], check=True)
     return folder
 
@@ -158,7 +161,7 @@ def _checkpoint() -> Path:
 def _copy(process: int) -> Path:
     """Return a checkpoint that this process may break."""
     folder = Path(mkdtemp(prefix=f"fuzz-{process}-")) / "checkpoint"
-    shutil.copytree(_checkpoint(), folder)
+    shutil.copytree(prepared_checkpoint(), folder)
     return folder
 
 
@@ -170,7 +173,7 @@ _FILES = ("config.json", "config.json", "calibration.json", "calibration.json", 
 
 def _file(chance: random.Random) -> object:
     name = chance.choice(_FILES)
-    value = (_checkpoint() / name).read_bytes()
+    value = (prepared_checkpoint() / name).read_bytes()
     whole = chance.random() < _WHOLE
     if name.endswith(".json") and chance.random() < 0.6:
         return name, changed(value, chance), whole
@@ -198,14 +201,14 @@ def _read_file(given: Any) -> None:
         elif name == loading.CALIBRATION:
             json.dumps(loading._read_json(file, Calibration).model_dump(), allow_nan=False)
         elif name == loading.BANK:
-            loading._read_bank(file, loading._read_json(_checkpoint() / CONFIG, CheckpointConfig))
+            loading._read_bank(file, loading._read_json(prepared_checkpoint() / CONFIG, CheckpointConfig))
         else:
             loading._read_tensors(file)
     except CheckpointError as error:
         assert "\n" not in str(error)  # noqa: PT017 - no test
     finally:
         for restored in {name, CONFIG}:
-            shutil.copyfile(_checkpoint() / restored, folder / restored)
+            shutil.copyfile(prepared_checkpoint() / restored, folder / restored)
 
 
 def _load(folder: Path, name: str) -> None:
@@ -214,7 +217,7 @@ def _load(folder: Path, name: str) -> None:
     from mmorient.digest import CONFIG, file_digest
 
     if name != CONFIG:
-        config = json.loads((_checkpoint() / CONFIG).read_bytes())
+        config = json.loads((prepared_checkpoint() / CONFIG).read_bytes())
         config["files"][name] = file_digest(folder / name)
         (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
     load_checkpoint(folder).model()
@@ -293,7 +296,7 @@ def prepare(names: Collection[str]) -> None:
     seeds: dict[str, Callable[[], object]] = {
         "pictures": _pictures,
         "entries": _entries,
-        "checkpoints": _checkpoint,
+        "checkpoints": prepared_checkpoint,
         "settings": _variables,
     }
     for name in names:

@@ -1,5 +1,6 @@
 """Some inputs of each target, those that crashed once, and that a crash is found."""
 
+import json
 import os
 import random
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.running import Target, run
-from tests.fuzz.targets import TARGETS, prepare
+from tests.fuzz.targets import TARGETS, prepare, prepared_checkpoint
 from worker.errors import SettingsError
 from worker.labelling.cache.covering import cover, uncover
 from worker.settings import load_settings
@@ -57,6 +58,15 @@ def test_a_crash_is_found_and_the_rest_is_read(tmp_path: Path) -> None:
     assert set(found.crashes) == {number for number, value in fallen.items() if value in {7, 8}}
     assert found.inputs == 120
     assert {said.partition(":")[0] for said in found.crashes.values()} == {"SIGABRT", "exit 1"}
+
+
+@pytest.mark.model
+def test_a_config_of_sizes_beyond_any_is_refused() -> None:
+    """Torch refuses it by errors of its own, with a call stack in the message."""
+    file = prepared_checkpoint() / "config.json"
+    config = json.loads(file.read_bytes())
+    config["head"]["task_features"] = {"sentiment": 10**30}
+    TARGETS["checkpoints"].read(("config.json", json.dumps(config).encode(), True))
 
 
 def test_a_covered_text_of_no_ascii_is_none() -> None:
