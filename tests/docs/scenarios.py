@@ -239,6 +239,7 @@ SCENARIOS: dict[str, Scenario] = {
         },
     ),
     "docs/how-to/kubernetes.md": Scenario(before=(kubectl,)),
+    "docs/scaling.md": Scenario(parsed={"moderate run --processes": "tests/worker/test_processes.py"}, servers=False),
     "docs/upgrades.md": Scenario(
         before=(kubectl, stack), replaced={"/opt/moderation-0.2.0/bin": lambda _: ".venv/bin"}
     ),

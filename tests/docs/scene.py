@@ -160,11 +160,12 @@ class Scene:
 
 
 def runs_until_stopped(command: str) -> bool:
-    """Return whether a reader would give a command a terminal of its own: a worker in the foreground."""
+    """Return whether a reader would give a command a terminal of its own: a worker or a server in the foreground."""
     words = shlex.split(command, comments=True)
     while words and "=" in words[0]:
         words.pop(0)
-    return words[:2] == ["moderate", "run"] and not {"&", "||", "&&", "--help"} & set(words)
+    is_one = words[:1] == ["moderate"] and words[1:2] in (["run"], ["serve"])
+    return is_one and not {"&", "||", "&&", "--help", "--new-key"} & set(words)
 
 
 def _first(starts: Mapping[str, object], command: str) -> str:

@@ -57,6 +57,7 @@ def test_a_worker_in_the_foreground_has_a_terminal_of_its_own() -> None:
     """Unless the page itself puts it into the background, or says what follows its end."""
     assert runs_until_stopped("moderate run --shadow x   # said of it")
     assert runs_until_stopped("A=1 moderate run")
+    assert runs_until_stopped("moderate serve  # over HTTP")
     assert not runs_until_stopped("moderate run > log 2>&1 &")
     assert not runs_until_stopped("A=0 moderate run || echo $?")
     assert not runs_until_stopped("moderate backfill")
