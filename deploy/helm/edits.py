@@ -17,6 +17,7 @@ SOURCES: dict[str, tuple[str, str]] = {
         "and .Values.keda.enabled .Values.securedKafka.enabled",
     ),
     "topics-job.yaml": ("components/topics/job.yaml", ".Values.topics.enabled"),
+    "doctor-job.yaml": ("components/doctor/job.yaml", ".Values.doctor.enabled"),
     "audit-cron-job.yaml": ("components/audit/cron-job.yaml", ".Values.audit.enabled"),
     "pod-monitor.yaml": ("components/pod-monitor/pod-monitor.yaml", ".Values.podMonitor.enabled"),
     **{
@@ -48,7 +49,7 @@ PATCHES = {
     "models": Switch(
         "components/models/kustomization.yaml",
         "or .Values.models.enabled .Values.shadow.enabled",
-        _COMPUTE,
+        r"app.kubernetes.io/component: (live|serve|doctor)$",
         {"moderation-models": "{{ .Values.models.claim }}"},
     ),
     "policies": Switch("components/policies/kustomization.yaml", ".Values.policies.enabled", _COMPUTE),
@@ -114,6 +115,8 @@ _PROMETHEUS = (
 )
 _PORTS = "        - {protocol: TCP, port: 80}\n        - {protocol: TCP, port: 443}\n"
 _NETWORK: list[Edit] = [_PROMETHEUS, (_PORTS, _PORTS.rstrip("\n") + _MORE_EGRESS)]
+
+_WITHOUT_DEVICE = "settings,broker,topics,permissions,transactions,group,redis,pictures"
 
 # Made in every template in which they fit.
 EVERYWHERE: list[Edit] = [
@@ -222,6 +225,21 @@ imagePullSecrets:
             '"--partitions={{ .Values.topics.partitions }}",',
         ),
         ("--replication-factor=3]", '"--replication-factor={{ .Values.topics.replicationFactor }}"]'),
+    ],
+    "doctor-job.yaml": [
+        ("  name: moderation-doctor\n", "  name: moderation-doctor-{{ .Release.Revision }}\n"),
+        (
+            "          args: [doctor, --timeout=120]\n",
+            f"""\
+          args:
+            - doctor
+            - --timeout=120
+            {{{{- if eq .Values.device "cuda" }}}}
+            # It has no GPU: workers prove theirs when they start.
+            - --only={_WITHOUT_DEVICE}
+            {{{{- end }}}}
+""",
+        ),
     ],
     "audit-cron-job.yaml": [('schedule: "17 * * * *"', "schedule: {{ .Values.audit.schedule | quote }}")],
 }

@@ -50,6 +50,7 @@ TWINS = {
     "policies": Twin(on("policies"), components=["policies"]),
     "serve": Twin(on("serve"), components=["serve"]),
     "topics": Twin(on("topics"), components=["topics"]),
+    "doctor": Twin(on("doctor"), components=["doctor"]),
     "audit": Twin(on("audit"), components=["audit"]),
     "pod-monitor": Twin(on("podMonitor"), components=["pod-monitor"]),
     "secured-kafka": Twin(on("securedKafka"), components=["secured-kafka"]),
@@ -57,9 +58,19 @@ TWINS = {
         on("securedKafka", "keda"), "overlays/keda", ["secured-kafka", "secured-kafka-keda", "keda-settings"]
     ),
     "everything": Twin(
-        on("keda", "securedKafka", "models", "policies", "serve", "topics", "audit", "podMonitor"),
+        on("keda", "securedKafka", "models", "policies", "serve", "topics", "doctor", "audit", "podMonitor"),
         "overlays/keda",
-        ["serve", "topics", "audit", "models", "policies", "secured-kafka", "secured-kafka-keda", "pod-monitor"],
+        [
+            "serve",
+            "topics",
+            "doctor",
+            "audit",
+            "models",
+            "policies",
+            "secured-kafka",
+            "secured-kafka-keda",
+            "pod-monitor",
+        ],
     ),
 }
 # Components that no switch stands for, since the chart always does what they do.
@@ -111,8 +122,8 @@ def without_helms_own(document: Document) -> Document:
         assert bool(sums) == (workload.document["kind"] in {"StatefulSet", "Deployment"})
         for name in sums:
             del metadata["annotations"][name]
-    if document["metadata"]["name"] == "moderation-topics-1":
-        document["metadata"]["name"] = "moderation-topics"
+    if document["kind"] == "Job":
+        document["metadata"]["name"] = document["metadata"]["name"].removesuffix("-1")
     return document
 
 
@@ -238,6 +249,16 @@ def test_ones_own_values_reach_their_places() -> None:
     for policy in of_kind(made, "NetworkPolicy"):
         assert policy["spec"]["egress"][-1]["ports"] == [{"port": 9093}]
     assert violations(made, DOCUMENTED) == []
+
+
+def test_the_doctor_of_workers_with_gpus_asks_for_none() -> None:
+    """Its areas exist, and leave out those that need the device."""
+    (job,) = of_kind(rendered({"device": "cuda", **on("doctor")}), "Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    (only,) = (one.removeprefix("--only=").split(",") for one in container["args"] if one.startswith("--only="))
+    page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8").partition("## What it looks at")[2]
+    areas = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert set(only) == areas - {"checkpoint", "machine"}
 
 
 def test_a_changed_setting_rolls_the_pods_and_another_chart_does_not() -> None:
