@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from functools import cache
@@ -78,8 +79,8 @@ _ALWAYS = {"keda-settings"}
 
 
 @cache
-def _rendered(values: str, *, build: bool = False) -> tuple[str, str]:
-    command = [str(helm(build=build)), "template", "moderation", str(CHART), "--namespace", "here", "--values", "-"]
+def _rendered(values: str, *, build: bool = False, chart: Path = CHART) -> tuple[str, str]:
+    command = [str(helm(build=build)), "template", "moderation", str(chart), "--namespace", "here", "--values", "-"]
     ended = subprocess.run(command, input=values, capture_output=True, text=True, timeout=60, check=False)
     return ended.stdout, ended.stderr
 
@@ -259,6 +260,29 @@ def test_the_doctor_of_workers_with_gpus_asks_for_none() -> None:
     page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8").partition("## What it looks at")[2]
     areas = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
     assert set(only) == areas - {"checkpoint", "machine"}
+
+
+def test_the_notes_name_what_is_there(tmp_path: Path) -> None:
+    """What an install says names the topic, the broker, the pods and the Secrets that it needs."""
+    chart = tmp_path / "chart"
+    shutil.copytree(CHART, chart)
+    # Helm shows them to none but a cluster: here they are an object's data.
+    (chart / "templates" / "NOTES.txt").rename(chart / "notes")
+    said = 'kind: Notes\ntext: {{ tpl (.Files.Get "notes") . | toJson }}\n'
+    (chart / "templates" / "notes.yaml").write_text(said, encoding="utf-8")
+    values = {**on("serve", "securedKafka"), "settings": {"MODERATE_KAFKA__POSTS_TOPIC": "toots"}}
+    out, error = _rendered(json.dumps(values), chart=chart)
+    made = [document for document in yaml.safe_load_all(out) if document]
+    assert out, error
+    (notes,) = (str(one["text"]) for one in made if one["kind"] == "Notes")
+    assert notes.startswith("Workers of moderation read toots from kafka:9092.\n")
+    named = set(re.findall(r"statefulset/([\w-]+)", notes)) | set(re.findall(r"http://([\w-]+)\.here ", notes))
+    assert named == {"moderation-worker", "moderation-serve"}
+    (service,) = (one for one in of_kind(made, "Service") if one["metadata"]["name"] == "moderation-serve")
+    assert [port["port"] for port in service["spec"]["ports"]] == [80]
+    assert "topics.enabled" in notes
+    for secret in ("moderation-kafka", "moderation-serve-keys"):
+        assert secret in notes
 
 
 def test_a_changed_setting_rolls_the_pods_and_another_chart_does_not() -> None:
