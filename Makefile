@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 
-.PHONY: help demo check test soak chaos fuzz setup lint lock bench docs clean
+.PHONY: help demo check test soak chaos fuzz setup lint lock sbom bench docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -46,9 +46,8 @@ soak: setup ## everything else: chaos, upgrades, alerts on real faults, the comm
 chaos: setup ## break workers, broker and Redis at random and count every post; SEED=1 MINUTES=3
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
-fuzz: setup ## read 100,000 records that nobody thought of; FUZZ_RECORDS=100000 FUZZ_SEED=0
-	@FUZZ_RECORDS=$(or $(FUZZ_RECORDS),100000) FUZZ_SEED=$(or $(FUZZ_SEED),0) \
-		$(BIN)/python -m pytest tests/reading/test_fuzz.py -s -o timeout=7200
+fuzz: setup ## read a million inputs that nobody thought of; INPUTS=1000000 SEED=0 TARGETS="records pictures"
+	@$(BIN)/python -m tests.fuzz $(TARGETS) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -58,6 +57,12 @@ lint: setup ## ruff and mypy
 lock: ## resolve the pinned ranges anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url \
 		--no-emit-find-links --generate-hashes --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+sbom: setup ## write sbom.cdx.json (CycloneDX): all that requirements.lock names, with hashes
+	@$(BIN)/uv tool run --quiet --from "cyclonedx-bom>=7.1,<8" cyclonedx-py requirements requirements.lock \
+		--pyproject pyproject.toml --mc-type application --output-reproducible --output-format JSON \
+		--output-file sbom.cdx.json
+	@echo sbom.cdx.json
 
 bench: setup ## measure the stream against the bare model
 	@$(BIN)/python -m bench.stream

@@ -2,7 +2,18 @@
 
 from schemas.dead_letter import DeadLetter, own_headers
 from schemas.decision import Decided, Decision, PolicyStamp
-from schemas.label import MAX_COMMUNITY, Intensity, Label, LabelSet, ModelStamp, Reading, Source, TaskLabel, Unavailable
+from schemas.label import (
+    MAX_COMMUNITY,
+    UNAVAILABLE_REASONS,
+    Intensity,
+    Label,
+    LabelSet,
+    ModelStamp,
+    Reading,
+    Source,
+    TaskLabel,
+    Unavailable,
+)
 from schemas.post import Medium, Post
 from schemas.replay import Replay
 from schemas.topics import EVENTS, Event
@@ -11,6 +22,7 @@ from schemas.verdict import Verdict
 __all__ = [
     "EVENTS",
     "MAX_COMMUNITY",
+    "UNAVAILABLE_REASONS",
     "DeadLetter",
     "Decided",
     "Decision",

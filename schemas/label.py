@@ -13,6 +13,29 @@ Probabilities = dict[str, float]
 Modalities = tuple[Literal["text", "image"], ...]
 
 
+# Why a medium was left out of a label.
+UNAVAILABLE_REASONS = frozenset(
+    {
+        "bad_base64",
+        "bad_medium",
+        "bad_url",
+        "corrupt",
+        "decoder_failed",
+        "fetch_failed",
+        "fetch_timeout",
+        "http_status",
+        "not_a_picture",
+        "not_listed",
+        "too_many_bytes",
+        "too_many_media",
+        "too_many_pixels",
+        "too_many_redirects",
+        "truncated",
+        "unsupported_format",
+    }
+)
+
+
 def _is_absent(value: object) -> bool:
     return value is None
 

@@ -14,9 +14,11 @@ class Replay(BaseModel):
     # Unlike labels, entries are read here too, and a later version may have added to them.
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
-    dead_letter: Source
+    dead_letter: Source = Field(
+        description="the dead letter; of a post that was labelled without a picture, the post itself"
+    )
     dead_letter_timestamp: int = Field(
-        description="of the dead letter, in milliseconds since the epoch: tells a topic from its namesake before it"
+        description="of that record, in milliseconds since the epoch: tells a topic from its namesake before it"
     )
     post: Source = Field(description="the post that the dead letter is of")
     attempt: int = Field(ge=1, description="as in the header moderate.attempt of the post that was written")

@@ -19,7 +19,14 @@ import mmorient
 ROOT = Path(__file__).parent.parent
 TIERS = ("check", "test", "soak")
 # Whoever uses one of these, directly or through another fixture, needs what it stands for.
-FIXTURES = {"servers": "server", "redis": "server", "secured": "server", "untrained": "model", "moderator": "model"}
+FIXTURES = {
+    "servers": "server",
+    "redis": "server",
+    "secured": "server",
+    "guarded": "server",
+    "untrained": "model",
+    "moderator": "model",
+}
 # Each costs seconds to import, and most need torch themselves.
 HEAVY = {"ray", "timm", "torch", "transformers"}
 # Parts of command lines, and what whoever runs them needs.

@@ -30,7 +30,8 @@ def from_file(values: Any, name: str, file_name: str) -> Any:
     Raises:
         ValueError: the file cannot be read, is empty, or the secret is given in another way too.
     """
-    if not isinstance(values, Mapping) or not values.get(file_name):
+    # What is no path is refused by whoever reads the group.
+    if not isinstance(values, Mapping) or not isinstance(values.get(file_name) or None, str | Path):
         return values
     secret = read_secret(Path(values[file_name]))
     if values.get(name) is not None and text_of(values[name]) != secret:

@@ -107,6 +107,7 @@ def _of_kafka(given: tuple[str, ...]) -> Iterator[Row]:
     yield row("mistyped", "MODERATE_KAFKA__ROUTES", "irony", routes='{"irony": "labels.irony"}')
     yield row("missing", "SASL_SSL wants a log-in", "SASL_USERNAME", "SASL_PASSWORD", security_protocol="SASL_SSL")
     yield row("missing", "MODERATE_KAFKA__SSL_CAFILE", "no such file", "'none.pem'", ssl_cafile="none.pem")
+    yield row("missing", "MODERATE_KAFKA__SSL_CERTFILE", "no such file", "'none.pem'", ssl_certfile="none.pem")
     yield row("contradicting", "heartbeat_interval_seconds", "at most half", heartbeat_interval_seconds="9")
     yield row("contradicting", "needs registry_url", post_format="avro")
 
@@ -142,6 +143,11 @@ BY_HAND = (
     _row("contradicting", "moderate serve --serve-max-body-bytes 99999999", WRONG, "max_body_bytes", "at most max_waiting_bytes"),
     _row("mistyped", "moderate serve --new-key a/b", WRONG, "--new-key 'a/b'", "letters, digits"),
     # Topics.
+    _row("contradicting", "moderate topics create --kafka-ssl-keyfile posts.jsonl", WRONG, "need ssl_certfile"),
+    _row("mistyped", "moderate topics create --kafka-ssl-certfile posts.jsonl", WRONG, "SSL_CERTFILE: no certificate"),
+    _row("missing", "moderate topics create --kafka-security-protocol SASL_SSL --kafka-sasl-mechanism OAUTHBEARER", WRONG, "OAUTH_TOKEN_URL", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET"),
+    _row("contradicting", "moderate topics create --kafka-oauth-token-url https://a/b --kafka-oauth-token-command x", WRONG, "one of them is enough"),
+    _row("mistyped", "moderate topics create --kafka-oauth-token-url login.example", WRONG, "MODERATE_KAFKA__OAUTH_TOKEN_URL"),
     _row("mistyped", "moderate topics create --partitions none", WRONG, "--partitions", "'none'"),
     _row("contradicting", "moderate topics create --at-least", WRONG, "--at-least needs --partitions"),
     _row("mistyped", "moderate topics create --partitions 0", WRONG, "--partitions", "x>=1"),
@@ -188,6 +194,9 @@ BY_HAND = (
     _row("mistyped", "moderate dead-letters list --limit 0", WRONG, "--limit", "x>=1"),
     _row("mistyped", "moderate dead-letters show --partitions a", WRONG, "'a' is no list of partitions"),
     _row("missing", "moderate dead-letters list", FAILED, "the broker"),
+    _row("mistyped", "moderate dead-letters replay --unavailable fetch_faild", WRONG, "'fetch_faild'", "did you mean 'fetch_failed'?"),
+    _row("contradicting", "moderate dead-letters replay --unavailable corrupt --stage media", WRONG, "--stage", "not both"),
+    _row("missing", "moderate dead-letters replay --unavailable corrupt", FAILED, "the broker"),
     _row("mistyped", "moderate doctor --only toppics", WRONG, "no check 'toppics'", "areas are", "topics"),
     # Policies.
     _row("missing", "moderate run --policies nowhere", WRONG, "MODERATE_POLICIES: there is no folder nowhere"),

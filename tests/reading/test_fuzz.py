@@ -1,6 +1,6 @@
 """Records that nobody thought of: those of the table and of the samples, mutated, and JSON made from nothing.
 
-`make fuzz` reads 100,000 of them; `FUZZ_RECORDS` says how many.
+`FUZZ_RECORDS` says how many. `make fuzz` reads many more (`tests/fuzz`).
 """
 
 import asyncio

@@ -17,6 +17,7 @@ import pytest
 
 import worker.cli
 import worker.commands.startup
+from tests.worker.broker.guarded import Guarded, guarded_broker
 from tests.worker.system import Servers, Stream
 from worker.commands.stack.redis import RedisRecipe
 from worker.commands.stack.server import Server
@@ -68,6 +69,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield Servers(status["kafka"], status["redis"])
     finally:
         subprocess.run([*command, "down", "--folder", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """Give a broker that wants certificates of clients, and tokens."""
+    with guarded_broker(tmp_path_factory.mktemp("guarded")) as broker:
+        yield broker
 
 
 @pytest.fixture

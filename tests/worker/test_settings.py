@@ -165,7 +165,15 @@ def test_no_refusal_says_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    ["--kafka-sasl-password", "--kafka-registry-password", "--redis-password", "--redis-secret", "--media-proxy"],
+    [
+        "--kafka-sasl-password",
+        "--kafka-ssl-key-password",
+        "--kafka-oauth-client-secret",
+        "--kafka-registry-password",
+        "--redis-password",
+        "--redis-secret",
+        "--media-proxy",
+    ],
 )
 def test_no_secret_on_a_command_line(option: str) -> None:
     """Everybody on the machine reads command lines: the option says which variable is meant, and not the word."""

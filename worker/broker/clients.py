@@ -17,11 +17,13 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
-from aiokafka.helpers import create_ssl_context
 
 from worker.broker.fetching import TolerantFetcher
 from worker.broker.group_members import Deployment, assignor_of
-from worker.errors import FatalError
+from worker.broker.refusals import refusal_of
+from worker.broker.tokens import tokens_for
+from worker.broker.transport import tls_context
+from worker.errors import FatalError, SettingsError
 from worker.settings import KafkaSettings
 
 # The seam that `fetching` describes, for every consumer of the process.
@@ -166,13 +168,14 @@ class KafkaLinks:
 
         Raises:
             FatalError: the broker does not answer.
+            SettingsError: it refuses the log-in, or TLS with it cannot be had.
         """
         admin = self.admin()
         try:
             await admin.start()
         except (KafkaError, OSError) as error:
             await admin.close()
-            raise FatalError(f"no answer from the broker at {self.bootstrap_servers}: {error}") from error
+            raise await self.why_not(error) from error
         try:
             yield admin
         finally:
@@ -185,6 +188,22 @@ class KafkaLinks:
             KafkaError, OSError, TimeoutError: it could not be had.
         """
         return await create_conn(host, port, request_timeout_ms=_milliseconds(timeout_seconds), **self._common())
+
+    async def why_not(self, error: BaseException) -> FatalError | SettingsError:
+        """Return what is said where no connection could be had, as `error` says."""
+        refusal = await refusal_of(self)
+        if refusal is not None:
+            return SettingsError(refusal)
+        return FatalError(f"no answer from the broker at {self.bootstrap_servers}: {error}")
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What TLS is spoken with, made anew from the files; None where the transport is plain.
+
+        Raises:
+            SettingsError: a file cannot be used.
+        """
+        return tls_context(self.settings) if self.settings.security_protocol.endswith("SSL") else None
 
     def _batches(self) -> dict[str, Any]:
         settings = self.settings
@@ -201,12 +220,11 @@ class KafkaLinks:
 
     def _security(self) -> dict[str, Any]:
         settings = self.settings
-        context: ssl.SSLContext | None = None
-        if settings.security_protocol.endswith("SSL"):
-            context = create_ssl_context(cafile=str(settings.ssl_cafile) if settings.ssl_cafile else None)
+        by_token = settings.security_protocol.startswith("SASL") and settings.sasl_mechanism == "OAUTHBEARER"
         return {
             "security_protocol": settings.security_protocol,
-            "ssl_context": context,
+            "ssl_context": self.tls,
+            "sasl_oauth_token_provider": tokens_for(settings) if by_token else None,
             "sasl_mechanism": settings.sasl_mechanism,
             "sasl_plain_username": settings.sasl_username,
             "sasl_plain_password": settings.sasl_password.get_secret_value() if settings.sasl_password else None,

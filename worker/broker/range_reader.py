@@ -27,6 +27,7 @@ async def connected_reader(links: KafkaLinks) -> AsyncIterator[AIOKafkaConsumer]
 
     Raises:
         FatalError: the broker does not answer.
+        SettingsError: it refuses the log-in, or TLS with it cannot be had.
     """
     consumer = links.reader()
     try:
@@ -35,7 +36,7 @@ async def connected_reader(links: KafkaLinks) -> AsyncIterator[AIOKafkaConsumer]
         await asyncio.sleep(0)
     except (KafkaError, OSError) as error:
         await _stop(consumer)
-        raise FatalError(f"no answer from the broker at {links.bootstrap_servers}: {error}") from error
+        raise await links.why_not(error) from error
     try:
         yield consumer
     finally:

@@ -1,7 +1,6 @@
 """What every command does first: settings read, logs set up, addresses of the local stack filled in."""
 
 import os
-import ssl
 from importlib.util import find_spec
 from typing import Any
 
@@ -44,12 +43,16 @@ def warn_of_white_space(settings: Settings) -> None:
     """Warn of secrets with white space at their ends: in a file it is left out, elsewhere it is part of the secret."""
     for name, file in (
         ("MODERATE_KAFKA__SASL_PASSWORD_FILE", settings.kafka.sasl_password_file),
+        ("MODERATE_KAFKA__SSL_KEY_PASSWORD_FILE", settings.kafka.ssl_key_password_file),
+        ("MODERATE_KAFKA__OAUTH_CLIENT_SECRET_FILE", settings.kafka.oauth_client_secret_file),
         ("MODERATE_REDIS__PASSWORD_FILE", settings.redis.password_file),
     ):
         if file is not None and (content := file.read_bytes()) != content.strip():
             log.warning("white_space_left_out", setting=name)
     for name, secret in (
         ("MODERATE_KAFKA__SASL_PASSWORD", settings.kafka.sasl_password),
+        ("MODERATE_KAFKA__SSL_KEY_PASSWORD", settings.kafka.ssl_key_password),
+        ("MODERATE_KAFKA__OAUTH_CLIENT_SECRET", settings.kafka.oauth_client_secret),
         ("MODERATE_REDIS__PASSWORD", settings.redis.password),
         ("MODERATE_REDIS__SECRET", settings.redis.secret),
     ):
@@ -61,8 +64,17 @@ def missing_log_in(kafka: KafkaSettings) -> list[str]:
     """Return the variables of the log-in that the transport wants and that are not set."""
     if not kafka.security_protocol.startswith("SASL"):
         return []
-    given = {"USERNAME": kafka.sasl_username, "PASSWORD": kafka.sasl_password}
-    return [f"MODERATE_KAFKA__SASL_{name}" for name, value in given.items() if value is None]
+    if kafka.sasl_mechanism == "OAUTHBEARER":
+        if kafka.oauth_token_command is not None:
+            return []
+        given = {
+            "OAUTH_TOKEN_URL": kafka.oauth_token_url,
+            "OAUTH_CLIENT_ID": kafka.oauth_client_id,
+            "OAUTH_CLIENT_SECRET": kafka.oauth_client_secret,
+        }
+    else:
+        given = {"SASL_USERNAME": kafka.sasl_username, "SASL_PASSWORD": kafka.sasl_password}
+    return [f"MODERATE_KAFKA__{name}" for name, value in given.items() if value is None]
 
 
 def refuse_half_log_in(kafka: KafkaSettings) -> None:
@@ -76,19 +88,19 @@ def refuse_half_log_in(kafka: KafkaSettings) -> None:
 
 
 def refuse_missing_authority(settings: Settings) -> None:
-    """Read the certificate authority's file, where one is named, before a client does in the middle of something.
+    """Read the files of TLS, where some are named, before a client does in the middle of something.
 
     Raises:
-        SettingsError: there is none, or it holds no certificates.
+        SettingsError: one is not there, holds no certificates, or the key is not the certificate's.
     """
-    file = settings.kafka.ssl_cafile
-    if file is None:
-        return
-    try:
-        ssl.create_default_context(cafile=str(file))
-    except (OSError, ssl.SSLError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else "no certificates in PEM can be read"
-        raise SettingsError(f"MODERATE_KAFKA__SSL_CAFILE: {reason} (got {str(file)!r})") from error
+    kafka = settings.kafka
+    if kafka.ssl_cafile is not None or kafka.ssl_certfile is not None:
+        # Nothing of aiokafka: it would cost every command a part of a second.
+        from worker.broker.transport import tls_context
+
+        tls_context(kafka)
+    if kafka.oauth_cafile is not None and not kafka.oauth_cafile.is_file():
+        raise SettingsError(f"MODERATE_KAFKA__OAUTH_CAFILE: no such file (got {str(kafka.oauth_cafile)!r})")
 
 
 def refuse_missing_files(settings: Settings) -> None:

@@ -89,15 +89,41 @@ class KafkaSettings(Group):
         "PLAINTEXT", description="transport"
     )
     ssl_cafile: Path | None = Field(None, description="certificate authority, PEM")
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("PLAIN", description="of the log-in")
+    ssl_certfile: Path | None = Field(
+        None, description="this client's certificate with those between it and its authority, PEM"
+    )
+    ssl_keyfile: Path | None = Field(None, description="the certificate's private key, PEM; unset: in the same file")
+    ssl_key_password: SecretStr | None = Field(None, description="of the private key, where it is encrypted")
+    ssl_key_password_file: Path | None = Field(None, description="file that holds the private key's password")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        "PLAIN", description="of the log-in"
+    )
     sasl_username: str | None = Field(None, description="of the log-in")
     sasl_password: SecretStr | None = Field(None, description="of the log-in")
     sasl_password_file: Path | None = Field(None, description="file that holds the password of the log-in")
 
+    oauth_token_url: str | None = Field(
+        None, pattern=r"^https?://[^/@]+", description="where OAUTHBEARER gets tokens for a client and its secret"
+    )
+    oauth_client_id: str | None = Field(None, description="of the client that tokens are for")
+    oauth_client_secret: SecretStr | None = Field(None, description="of the client that tokens are for")
+    oauth_client_secret_file: Path | None = Field(None, description="file that holds the client's secret")
+    oauth_scope: str | None = Field(None, description="that tokens are asked for with, where the endpoint wants one")
+    oauth_cafile: Path | None = Field(None, description="certificate authority of the token endpoint, PEM")
+    oauth_token_command: str | None = Field(
+        None,
+        min_length=1,
+        description="program with arguments that prints a token for OAUTHBEARER, in the place of a token endpoint; "
+        "no shell reads it",
+    )
+    oauth_timeout_seconds: Seconds = Field(10.0, description="longest time that getting one token may take")
+
     @model_validator(mode="before")
     @classmethod
-    def _password_from_file(cls, values: Any) -> Any:
-        return from_file(values, "sasl_password", "sasl_password_file")
+    def _secrets_from_files(cls, values: Any) -> Any:
+        for name in ("sasl_password", "ssl_key_password", "oauth_client_secret"):
+            values = from_file(values, name, f"{name}_file")
+        return values
 
     @field_validator("routes")
     @classmethod
@@ -129,6 +155,10 @@ class KafkaSettings(Group):
             apart = [self.posts_topic, self.dead_letter_topic, *self.routes.values()]
             if self.decisions_topic in {*apart, self.policies_topic} or self.policies_topic in apart:
                 raise ValueError("decisions and policies each have a topic of their own")
+        if self.ssl_certfile is None and (self.ssl_keyfile is not None or self.ssl_key_password is not None):
+            raise ValueError("ssl_keyfile and ssl_key_password need ssl_certfile")
+        if self.oauth_token_command is not None and self.oauth_token_url is not None:
+            raise ValueError("oauth_token_command and oauth_token_url both give tokens: one of them is enough")
         if self.post_format in {"avro", "protobuf"} and self.registry_url is None:
             raise ValueError(f"post_format {self.post_format} needs registry_url")
         return self

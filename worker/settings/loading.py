@@ -1,5 +1,6 @@
 """All settings, read once at the edge: from options, the environment (`MODERATE_…`) and `.env`, in that order."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -70,6 +71,7 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
     Raises:
         SettingsError: a value cannot be used; the message is one line that names the variable.
     """
+    _refuse_no_text()
     try:
         return with_decisions(Settings(**(options or {})))
     except ValidationError as error:
@@ -81,6 +83,10 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
             hint = f"; did you mean {near}?" if near else ""
             raise SettingsError(f"{name}: this version knows no such setting{hint}") from error
         raise SettingsError(f"{name}: {_plain(first['msg'])}{_given(name, first['input'])}") from error
+    except UnicodeError as error:
+        raise SettingsError("a setting, or the file .env, holds bytes that are no text in UTF-8") from error
+    except RecursionError as error:
+        raise SettingsError("a setting holds JSON that is nested too deeply to be read") from error
     except Exception as error:  # pydantic-settings wraps broken JSON in its own error
         if type(error).__name__ != "SettingsError":
             raise
@@ -113,6 +119,16 @@ def in_the_open(settings: BaseModel) -> dict[str, Any]:
         elif isinstance(value, SecretStr):
             found[name] = value.get_secret_value()
     return found
+
+
+def _refuse_no_text() -> None:
+    """Look for bytes that no server could be sent, such as a password in Latin-1, without showing them."""
+    for name, value in os.environ.items():
+        if name.upper().startswith(PREFIX):
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise SettingsError(f"{name}: holds bytes that are no text in UTF-8") from error
 
 
 def _given(name: str, value: object) -> str:

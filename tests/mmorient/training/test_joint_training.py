@@ -282,6 +282,7 @@ def test_epochs_differ_and_repeat_by_seed(data: Path, tmp_path: Path) -> None:
     assert np.unique([row for batch in one for row in batch]).size > 50
 
 
+@pytest.mark.soak
 def test_own_texts_train_a_shipped_checkpoint_further(trained: Path, tmp_path: Path) -> None:
     """A table of a team's own posts, without a picture in it, from the command line to labels."""
     random = np.random.default_rng(0)

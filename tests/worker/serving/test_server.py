@@ -19,7 +19,9 @@ async def test_a_server_from_its_first_line_to_its_last(tmp_path: Path) -> None:
     """It introduces itself, answers a client of Perspective, finishes what it accepted and says why it ends."""
     key, line = new_key("shop")
     (tmp_path / "keys").write_text(line, encoding="utf-8")
-    async with serving_process(tmp_path, SERVE__KEYS_FILE="keys", LOG__LEVEL="debug") as served:
+    async with serving_process(
+        tmp_path, SERVE__KEYS_FILE="keys", SERVE__DEADLINE_SECONDS="60", LOG__LEVEL="debug"
+    ) as served:
         score = await asyncio.to_thread(_ask_as_perspectives_clients_do, served, key)
         assert 0 <= score["attributeScores"]["TOXICITY"]["summaryScore"]["value"] <= 1
         assert score["clientToken"] == "t-1"

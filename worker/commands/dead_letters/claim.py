@@ -19,7 +19,7 @@ from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
 from worker.broker.clients import KafkaLinks
 from worker.broker.positions import Position, name_of
 from worker.broker.transaction import BROKEN, commit, stop
-from worker.commands.dead_letters.ledger import Ledger, entry_of, read_ledger
+from worker.commands.dead_letters.ledger import Ledger, entry_of, ledger_topic, read_ledger
 from worker.commands.dead_letters.letters import Letter
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import OutgoingRecord
@@ -41,10 +41,12 @@ def post_again(letter: Letter, post: Position) -> OutgoingRecord:
 
 
 class ReplayClaim:
-    """The right to replay the letters of `source`, until somebody else takes it.
+    """The right to replay the letters or posts of `source`, until somebody else takes it.
 
     Args:
-        source: a partition of the dead-letter topic.
+        source: a partition of the dead-letter topic, or of the posts topic where its posts were labelled without a
+            picture: neither fences the other.
+        dead_letter_topic: whose ledger it is.
         links: makes the producer.
         ledger_reader: a started consumer for the ledger alone.
         timeout_seconds: of one transaction, and of taking the claim.
@@ -54,6 +56,7 @@ class ReplayClaim:
     def __init__(
         self,
         source: TopicPartition,
+        dead_letter_topic: str,
         links: KafkaLinks,
         ledger_reader: AIOKafkaConsumer,
         *,
@@ -62,6 +65,7 @@ class ReplayClaim:
     ) -> None:
         self.source = source
         self.ledger = Ledger({})
+        self._dead_letter_topic = dead_letter_topic
         self._links = links
         self._ledger_reader = ledger_reader
         self._timeout_seconds = timeout_seconds
@@ -79,7 +83,8 @@ class ReplayClaim:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 await self._producer.start()  # 1
-                self.ledger = await read_ledger(self._ledger_reader, self.source.topic, [self.source.partition])  # 2
+                number = self.source.partition
+                self.ledger = await read_ledger(self._ledger_reader, self._dead_letter_topic, [number])  # 2
         except BROKEN as error:
             raise FatalError(f"{name_of(self.source)} could not be claimed for a replay: {_said(error)}") from error
 
@@ -91,11 +96,15 @@ class ReplayClaim:
             FatalError: nothing was written, or all of it; the claim is over.
         """
         assert self._producer is not None  # noqa: S101 - taken before
+        ledger, now = ledger_topic(self._dead_letter_topic), self._now()
         records = [
             record
             for letter in letters
             if (post := letter.post) is not None
-            for record in (post_again(letter, post), entry_of(letter, post, self._now()))
+            for record in (
+                post_again(letter, post),
+                entry_of(ledger, letter, post, now),
+            )
         ]
         try:
             await commit(

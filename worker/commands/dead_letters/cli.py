@@ -92,6 +92,11 @@ def show(position: str | None, raw: bool, as_json: bool, **options: Any) -> None
     "--max-attempts", type=click.IntRange(1), default=3, show_default=True,
     help="how often one post is written again; those that come back as often are refused",
 )  # fmt: skip
+@click.option(
+    "--unavailable", "reasons", multiple=True, metavar="REASON",
+    help="in the place of dead letters: posts that were labelled without a picture for this reason, such as "
+    "fetch_failed; may be repeated. Bounds, --community and --post-id are then those of labels",
+)  # fmt: skip
 @click.option("--max-posts-per-second", type=click.FloatRange(min=0, min_open=True), help="[as fast as it goes]")
 @click.option("--dry-run", is_flag=True, help="count what would be replayed; write nothing")
 @click.option(
@@ -101,7 +106,9 @@ def show(position: str | None, raw: bool, as_json: bool, **options: Any) -> None
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
 @settings_options("kafka", "stack", "log")
 def replay(
+    *,
     max_attempts: int,
+    reasons: tuple[str, ...],
     max_posts_per_second: float | None,
     dry_run: bool,
     wait_seconds: float | None,
@@ -114,7 +121,19 @@ def replay(
     above all: two replays under different ones do not know of each other while both run.
     Posts that killed workers are left out unless --stage poison names them.
     """
+    if reasons and (options["stages"] or options["errors"]):
+        raise SettingsError("--unavailable asks for labels, and --stage and --error for dead letters: not both")
     question = _question(options)
+    if reasons:
+        from dataclasses import replace
+
+        from worker.commands.dead_letters.labelled import Unavailable, check_reasons
+        from worker.commands.dead_letters.selecting import Selection
+
+        check_reasons(reasons)
+        asked = question.selection
+        wanted = Unavailable(reasons, asked.communities, asked.post_ids)
+        question = replace(question, selection=Selection(), unavailable=wanted)
     from worker.commands.dead_letters.replay_command import replay_letters
     from worker.commands.run_once import run_once
 

@@ -47,8 +47,8 @@ class Ledger:
         return found if found is not None and found.dead_letter_timestamp == letter.timestamp else None
 
 
-def entry_of(letter: Letter, post: Position, now: datetime) -> OutgoingRecord:
-    """Return the record that notes the replay of a letter."""
+def entry_of(topic: str, letter: Letter, post: Position, now: datetime) -> OutgoingRecord:
+    """Return the record of the ledger `topic` that notes the replay of a letter."""
     at = letter.position
     entry = Replay(
         dead_letter=Source(topic=at.topic, partition=at.partition, offset=at.offset),
@@ -57,7 +57,7 @@ def entry_of(letter: Letter, post: Position, now: datetime) -> OutgoingRecord:
         attempt=(letter.attempts or 0) + 1,
         replayed_at=now,
     )
-    return OutgoingRecord(ledger_topic(at.topic), str(at).encode(), entry.model_dump_json().encode(), [])
+    return OutgoingRecord(topic, str(at).encode(), entry.model_dump_json().encode(), [])
 
 
 async def read_ledger(consumer: AIOKafkaConsumer, dead_letter_topic: str, partitions: Sequence[int]) -> Ledger:

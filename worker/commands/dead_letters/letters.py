@@ -11,10 +11,12 @@ from pydantic import ValidationError
 
 from schemas import DeadLetter, own_headers
 from worker.broker.positions import Position
+from worker.commands.dead_letters.verdicts import Verdict
 from worker.items import Headers
 from worker.output.records import ATTEMPT_HEADER, PART_HEADER, REPLAY_OF_HEADER
 
 _MAX_DIGITS = 9
+_FETCH = "fetch"  # the stage of what could not be read: its bytes are no record's value
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,18 @@ class Letter:
     def community(self) -> str | None:
         """The post's community; None where the bytes do not say."""
         return self._text_of("community")
+
+    def left_out(self, posts_topic: str) -> Verdict | None:
+        """Return why there is no post that could be written to the posts topic; None where there is one."""
+        post = self.post
+        if post is None or self.reason is None or post.partition != self.position.partition:
+            return Verdict.UNREADABLE
+        if post.topic != posts_topic:
+            return Verdict.OTHER_TOPIC
+        if self.value is None:
+            # Of an earlier version: written again, it would delete what has come under its key since.
+            return Verdict.DELETION
+        return Verdict.NO_RECORD if self.reason.stage == _FETCH else None
 
     def is_of(self, post_id: str) -> bool:
         """Return whether it is of this post, as far as bytes that are not JSON can tell."""

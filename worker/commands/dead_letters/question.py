@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from worker.broker.clients import KafkaLinks
 from worker.broker.ranges import Bound, OffsetRange
+from worker.commands.dead_letters.labelled import Unavailable, label_topic_of
 from worker.commands.dead_letters.ledger import Ledger, read_ledger_if_there
 from worker.commands.dead_letters.reading import ranges_of
 from worker.commands.dead_letters.selecting import Selection
@@ -29,6 +30,7 @@ class Question:
         start, end: by time of writing or offset.
         partitions: numbers; empty for all.
         limit: of what the command counts.
+        unavailable: posts that were labelled without a picture are meant, in the place of letters.
     """
 
     kafka: KafkaSettings
@@ -37,6 +39,7 @@ class Question:
     end: Bound
     partitions: frozenset[int]
     limit: int | None
+    unavailable: Unavailable | None = None
 
     @property
     def links(self) -> KafkaLinks:
@@ -44,11 +47,14 @@ class Question:
         return KafkaLinks(self.kafka.bootstrap_servers or "", self.kafka)
 
     async def ranges(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, OffsetRange]:
-        """Return what to read of the dead-letter topic."""
+        """Return what to read: of the dead-letter topic, or of a label topic."""
+        topic = self.kafka.dead_letter_topic
+        if self.unavailable is not None:
+            topic = await label_topic_of(self.links, self.kafka)
         return await ranges_of(
             self.links,
             consumer,
-            self.kafka.dead_letter_topic,
+            topic,
             start=self.start,
             end=self.end,
             partitions=self.partitions,

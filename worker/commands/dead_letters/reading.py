@@ -1,6 +1,7 @@
 """Records of the dead-letter topic to dead letters: parts are joined again to the post's bytes."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
@@ -119,6 +120,29 @@ async def read_letters(
                 yield letter
         if not joiner.begun:
             return
+
+
+class DeadLetters:
+    """Reads dead letters for a replay.
+
+    Args:
+        consumer: a started one, of whose assignment this disposes.
+        on_progress: told how many records were looked at.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer, on_progress: Callable[[int], object]) -> None:
+        self.incomplete = 0
+        self._consumer = consumer
+        self._on_progress = on_progress
+
+    async def read(self, source: TopicPartition, part: OffsetRange) -> AsyncGenerator[Letter, None]:
+        """Yield the letters of a range; what lacks parts is counted once the range has been read to its end."""
+        joiner = Joiner()
+        async with aclosing(read_letters(self._consumer, {source: part}, joiner)) as letters:
+            async for letter in letters:
+                self._on_progress(len(letter.offsets))
+                yield letter
+        self.incomplete += joiner.incomplete
 
 
 async def find_letters(

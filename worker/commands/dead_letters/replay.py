@@ -2,20 +2,20 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from worker.broker.positions import Position
 from worker.broker.ranges import OffsetRange
 from worker.commands.dead_letters.claim import ReplayClaim
 from worker.commands.dead_letters.ledger import Ledger
 from worker.commands.dead_letters.letters import Letter
-from worker.commands.dead_letters.reading import Joiner, read_letters
-from worker.commands.dead_letters.selecting import Selection, Verdict, verdict
+from worker.commands.dead_letters.selecting import Selection, verdict
+from worker.commands.dead_letters.verdicts import Verdict
 from worker.errors import InvalidRecordError
 from worker.rate_limit import RateLimit
 
@@ -44,6 +44,14 @@ class Outcome:
     def selected(self) -> int:
         """Letters that were selected."""
         return self.counts.total()
+
+
+class Reader(Protocol):
+    """What gives the letters of one partition after the other."""
+
+    @property
+    def incomplete(self) -> int: ...  # noqa: D102
+    def read(self, source: TopicPartition, part: OffsetRange) -> AsyncGenerator[Letter, None]: ...  # noqa: D102
 
 
 class Writer(Protocol):
@@ -104,25 +112,23 @@ class Terms:
 
 
 async def replay(
-    consumer: AIOKafkaConsumer,
+    reader: Reader,
     ranges: Mapping[TopicPartition, OffsetRange],
     terms: Terms,
     *,
     rate_limit: RateLimit,
     writer_of: Callable[[TopicPartition], AbstractAsyncContextManager[Writer]],
     outcome: Outcome,
-    on_progress: Callable[[Letter], object],
 ) -> None:
     """Replay what is selected of the ranges, one partition after the other.
 
     Args:
-        consumer: a started one, of whose assignment this disposes.
-        ranges: of the dead-letter topic, as it was before the first post is written: what comes back is not read again.
+        reader: of dead letters, or of posts that were labelled without a picture.
+        ranges: of its topic, as it was before the first post is written: what comes back is not read again.
         terms: what is replayed.
         rate_limit: how fast.
         writer_of: gives the writer of a partition.
         outcome: filled in.
-        on_progress: told of each letter that was looked at.
 
     Raises:
         FatalError: a claim was lost; the same command goes on from there.
@@ -132,16 +138,13 @@ async def replay(
             continue
         async with writer_of(source) as writer:
             work = _Partition(writer, terms, rate_limit, outcome)
-            joiner = Joiner()
-            async with aclosing(read_letters(consumer, {source: part}, joiner)) as letters:
+            async with aclosing(reader.read(source, part)) as letters:
                 async for letter in letters:
-                    on_progress(letter)
                     await work.take_in(letter)
                     if _done(terms, outcome, work.waiting):
                         break
-                else:
-                    outcome.incomplete += joiner.incomplete
             await work.write_waiting()
+    outcome.incomplete = reader.incomplete
 
 
 def _done(terms: Terms, outcome: Outcome, waiting: int = 0) -> bool:

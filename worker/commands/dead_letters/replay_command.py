@@ -14,10 +14,13 @@ from worker.broker.ranges import OffsetRange
 from worker.broker.topics import max_message_bytes
 from worker.commands.dead_letters.claim import ReplayClaim
 from worker.commands.dead_letters.following import Aftermath, Marks, follow
+from worker.commands.dead_letters.labelled import LabelledPosts
 from worker.commands.dead_letters.ledger import create_ledger, ledger_topic
 from worker.commands.dead_letters.question import Question, progress_over
-from worker.commands.dead_letters.replay import DryRun, Outcome, Terms, Writer, claimed, replay
-from worker.commands.dead_letters.selecting import POISON, Verdict
+from worker.commands.dead_letters.reading import DeadLetters
+from worker.commands.dead_letters.replay import DryRun, Outcome, Reader, Terms, Writer, claimed, replay
+from worker.commands.dead_letters.selecting import POISON
+from worker.commands.dead_letters.verdicts import Verdict
 from worker.commands.terminal import harmless
 from worker.errors import FatalError
 from worker.rate_limit import RateLimit
@@ -34,6 +37,8 @@ _WORDS = {
     Verdict.UNREADABLE: "left out: the headers do not say which post they are of",
     Verdict.DELETION: "left out: deletions, which have no value",
     Verdict.NO_RECORD: "left out: bytes that could not be read as a record (`show --raw` has them)",
+    Verdict.GONE: "left out: no longer in the posts topic",
+    Verdict.OTHER_POST: "left out: another post stands where the label says",
 }
 
 
@@ -74,14 +79,18 @@ async def replay_letters(
             marks = await _marks(question, consumer, ranges) if wait_seconds is not None else None
             terms, writer_of = await _claims(question, stack, terms)
         with progress_over(ranges) as progress:
+            reader: Reader = DeadLetters(consumer, progress.update)
+            if question.unavailable is not None:
+                # Labels are read on while posts are.
+                posts_reader = await stack.enter_async_context(connected_reader(question.links))
+                reader = LabelledPosts(consumer, posts_reader, kafka.posts_topic, question.unavailable, progress.update)
             await replay(
-                consumer,
+                reader,
                 ranges,
                 terms,
                 rate_limit=RateLimit(posts_per_second),
                 writer_of=writer_of,
                 outcome=outcome,
-                on_progress=lambda letter: progress.update(len(letter.offsets)),
             )
         if not dry_run and marks is not None and outcome.replayed:
             posts, labels, dead = marks
@@ -132,7 +141,15 @@ async def _claims(question: Question, stack: AsyncExitStack, terms: Terms) -> tu
     if limit is not None:
         terms = replace(terms, max_bytes=max(1, min(terms.max_bytes, limit - _OVERHEAD_BYTES)))
     seconds = kafka.transaction_timeout_seconds
-    return terms, lambda source: claimed(ReplayClaim(source, links, ledger_reader, timeout_seconds=seconds))
+
+    def claim_of(source: TopicPartition) -> AbstractAsyncContextManager[Writer]:
+        place = source
+        if question.unavailable is not None:
+            place = TopicPartition(kafka.posts_topic, source.partition)
+        claim = ReplayClaim(place, kafka.dead_letter_topic, links, ledger_reader, timeout_seconds=seconds)
+        return claimed(claim)
+
+    return terms, claim_of
 
 
 async def _marks(

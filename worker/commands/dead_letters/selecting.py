@@ -2,12 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from enum import Enum
 
 from worker.commands.dead_letters.letters import Letter
+from worker.commands.dead_letters.verdicts import Verdict
 
 POISON = "poison"
-FETCH = "fetch"  # what could not be read: its bytes are no record's value
 
 
 @dataclass(frozen=True)
@@ -40,21 +39,6 @@ class Selection:
         return not self.post_ids or any(letter.is_of(post_id) for post_id in self.post_ids)
 
 
-class Verdict(Enum):
-    """What a replay does with a selected letter."""
-
-    REPLAY = "replayed"
-    ALREADY = "already_replayed"
-    TOO_MANY_ATTEMPTS = "too_many_attempts"
-    UNREADABLE_ATTEMPTS = "unreadable_attempts"
-    TOO_LARGE = "too_large"
-    IS_POISON = "poison"
-    OTHER_TOPIC = "other_topic"
-    UNREADABLE = "unreadable"
-    DELETION = "deletion"
-    NO_RECORD = "no_record"
-
-
 def verdict(letter: Letter, *, replayed: bool, posts_topic: str, max_attempts: int, poison: bool) -> Verdict:
     """Return what is to be done with a letter.
 
@@ -65,7 +49,7 @@ def verdict(letter: Letter, *, replayed: bool, posts_topic: str, max_attempts: i
         max_attempts: how often a post may be written again.
         poison: whether posts that killed workers are meant, too.
     """
-    if (none := _no_post(letter, posts_topic)) is not None:
+    if (none := letter.left_out(posts_topic)) is not None:
         return none
     if replayed:
         return Verdict.ALREADY
@@ -74,16 +58,3 @@ def verdict(letter: Letter, *, replayed: bool, posts_topic: str, max_attempts: i
     if letter.attempts is None:
         return Verdict.UNREADABLE_ATTEMPTS
     return Verdict.REPLAY if letter.attempts < max_attempts else Verdict.TOO_MANY_ATTEMPTS
-
-
-def _no_post(letter: Letter, posts_topic: str) -> Verdict | None:
-    """Return why a letter has no post that could be written to the posts topic; None where it has one."""
-    post = letter.post
-    if post is None or letter.reason is None or post.partition != letter.position.partition:
-        return Verdict.UNREADABLE
-    if post.topic != posts_topic:
-        return Verdict.OTHER_TOPIC
-    if letter.value is None:
-        # Of an earlier version: written again, it would delete what was posted under its key since.
-        return Verdict.DELETION
-    return Verdict.NO_RECORD if letter.reason.stage == FETCH else None

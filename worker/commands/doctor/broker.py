@@ -141,6 +141,8 @@ class Broker:
         settings = self.links.settings
         name = settings.sasl_username if settings.security_protocol.startswith("SASL") else None
         who = f"as {name}" if name else "without a log-in"
+        if settings.security_protocol.startswith("SASL") and settings.sasl_mechanism == "OAUTHBEARER":
+            who = "by a token"
         return self._at("log_in", lambda one: f"{one.address} takes requests {who}")
 
     def _at(self, step: Step, says: Callable[[Dialled], str]) -> list[Outcome]:

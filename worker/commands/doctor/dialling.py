@@ -19,8 +19,10 @@ from aiokafka.errors import (
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.types import CompactString, Int16, Int32, TaggedFields, UnsignedVarInt32
 
+from worker.broker.tokens import TokenError
 from worker.commands.doctor.links import DoctorLinks
 from worker.commands.stack.kafka import answers_kafka
+from worker.settings import KafkaSettings
 
 Step = Literal["address", "transport", "log_in"]
 
@@ -198,19 +200,8 @@ async def _transport_trouble(host: str, port: int, links: DoctorLinks, error: Ba
         if await _speaks_tls(host, port):
             secure = protocol.replace("PLAINTEXT", "SSL")
             return Trouble("transport", f"{where} wants TLS, the transport is {protocol}", f"set {_PROTOCOL}={secure}")
-    elif "CERTIFICATE_REQUIRED" in str(error).upper():
-        return Trouble(
-            "transport",
-            f"{where} wants a certificate of the client, which this worker has none of",
-            f"give the worker a listener with a log-in (SASL_SSL), or ssl.client.auth=none; then {_SERVERS}",
-        )
-    elif isinstance(error, ssl.SSLCertVerificationError):
-        return Trouble(
-            "transport",
-            f"{where}: its certificate is not trusted: {error.verify_message}",
-            "let MODERATE_KAFKA__SSL_CAFILE name the authority that signed it, and "
-            f"{_SERVERS} the host name that stands in it",
-        )
+    elif (trouble := _certificate_trouble(where, links, error)) is not None:
+        return trouble
     elif await asyncio.to_thread(answers_kafka, f"{host}:{port}"):
         # Never "speak in the open, then": a listener without TLS may be the wrong one, or nobody's idea of a broker.
         return Trouble(
@@ -221,6 +212,30 @@ async def _transport_trouble(host: str, port: int, links: DoctorLinks, error: Ba
     said = str(error) or type(error).__name__
     return Trouble(
         "transport", f"{where} answers as no Kafka broker does: {said}", f"correct host and port in {_SERVERS}"
+    )
+
+
+def _certificate_trouble(where: str, links: DoctorLinks, error: BaseException) -> Trouble | None:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Trouble(
+            "transport",
+            f"{where}: its certificate is not trusted: {error.verify_message}",
+            "let MODERATE_KAFKA__SSL_CAFILE name the authority that signed it, and "
+            f"{_SERVERS} the host name that stands in it",
+        )
+    if not isinstance(error, ssl.SSLError) or "ALERT" not in (error.reason or "").upper():
+        return None
+    if links.settings.ssl_certfile is None:
+        return Trouble(
+            "transport",
+            f"{where} wants a certificate of the client, which this worker has none of",
+            f"set MODERATE_KAFKA__SSL_CERTFILE, or let {_SERVERS} name a listener with a log-in (SASL_SSL)",
+        )
+    said = (error.reason or "").upper().partition("ALERT")[2].strip("_ ").replace("_", " ").lower()
+    return Trouble(
+        "transport",
+        f"{where} refuses the certificate of this client ({said})",
+        "let MODERATE_KAFKA__SSL_CERTFILE name one that is not expired, of an authority that the broker trusts",
     )
 
 
@@ -238,7 +253,10 @@ async def _speaks_tls(host: str, port: int) -> bool:
 
 
 async def _log_in(host: str, port: int, links: DoctorLinks) -> tuple[tuple[Node, ...], str | None]:
-    async with asyncio.timeout(2 * _ANSWER_SECONDS):
+    patience = 2 * _ANSWER_SECONDS
+    if links.settings.sasl_mechanism == "OAUTHBEARER":
+        patience += links.settings.oauth_timeout_seconds
+    async with asyncio.timeout(patience):
         connection = await links.connection(host, port, timeout_seconds=2 * _ANSWER_SECONDS)
         try:
             # No topic by name: a broker may make what it is asked about.
@@ -252,12 +270,8 @@ async def _log_in(host: str, port: int, links: DoctorLinks) -> tuple[tuple[Node,
 def _log_in_trouble(where: str, links: DoctorLinks, error: BaseException) -> Trouble:
     kafka = links.settings
     log_in = kafka.security_protocol.startswith("SASL")
-    if isinstance(error, SaslAuthenticationFailed):
-        return Trouble(
-            "log_in",
-            f"{where}: the log-in of {kafka.sasl_username} by {kafka.sasl_mechanism} is refused",
-            "correct MODERATE_KAFKA__SASL_USERNAME and MODERATE_KAFKA__SASL_PASSWORD, or add the user to the broker",
-        )
+    if (trouble := _refused_log_in(where, kafka, error)) is not None:
+        return trouble
     if isinstance(error, UnsupportedSaslMechanismError):
         return Trouble(
             "log_in",
@@ -280,4 +294,23 @@ def _log_in_trouble(where: str, links: DoctorLinks, error: BaseException) -> Tro
         f"{where} ends the connection at the first request: it wants a log-in, the transport is "
         f"{kafka.security_protocol}",
         f"set {_PROTOCOL}=SASL_{kafka.security_protocol}, with MODERATE_KAFKA__SASL_USERNAME and …PASSWORD",
+    )
+
+
+def _refused_log_in(where: str, kafka: KafkaSettings, error: BaseException) -> Trouble | None:
+    if isinstance(error, TokenError):
+        setting, _, said = str(error).partition(": ")
+        return Trouble("log_in", f"{where}: there is no token for the log-in: {said}", f"correct {setting}")
+    if not isinstance(error, SaslAuthenticationFailed):
+        return None
+    if kafka.sasl_mechanism == "OAUTHBEARER":
+        return Trouble(
+            "log_in",
+            f"{where}: the token is refused",
+            "compare issuer, audience, scope and expiry of the token with the broker's sasl.oauthbearer.… settings",
+        )
+    return Trouble(
+        "log_in",
+        f"{where}: the log-in of {kafka.sasl_username} by {kafka.sasl_mechanism} is refused",
+        "correct MODERATE_KAFKA__SASL_USERNAME and MODERATE_KAFKA__SASL_PASSWORD, or add the user to the broker",
     )

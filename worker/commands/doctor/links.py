@@ -18,7 +18,7 @@ class DoctorLinks(KafkaLinks):
     @property
     def ssl_context(self) -> Any:
         """What TLS is checked with; None where the transport is plain."""
-        return self._security()["ssl_context"]
+        return self.tls
 
     @property
     def own_id(self) -> str:

@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 
 from worker.broker.topics import shadow_topics
+from worker.broker.transport import tls_context
 from worker.commands.doctor.examination import Check
 from worker.commands.doctor.findings import Outcome, failure, listed, ok, skipped, warning
 from worker.commands.options import nested, setting_variables
@@ -177,13 +178,60 @@ def _security_of(kafka: KafkaSettings) -> Iterator[Outcome]:
             create_ssl_context(cafile=str(file))
         except (OSError, ValueError) as error:
             yield failure(f"the certificate authority {file} cannot be used: {error}", _CAFILE)
+            return
+    yield from _certificate_of(kafka)
+    yield from _tokens_of(kafka)
+
+
+def _certificate_of(kafka: KafkaSettings) -> Iterator[Outcome]:
+    protocol = kafka.security_protocol
+    if kafka.ssl_certfile is None:
+        return
+    if not protocol.endswith("SSL"):
+        yield warning(
+            f"a certificate of this client is set and not used: the transport is {protocol}",
+            "set MODERATE_KAFKA__SECURITY_PROTOCOL to SSL or SASL_SSL, or take MODERATE_KAFKA__SSL_CERTFILE away",
+        )
+        return
+    try:
+        tls_context(kafka)
+    except SettingsError as error:
+        setting, _, said = str(error).partition(": ")
+        yield failure(f"the certificate of this client cannot be used: {said}", f"correct {setting}")
+
+
+def _tokens_of(kafka: KafkaSettings) -> Iterator[Outcome]:
+    given = kafka.oauth_token_url is not None or kafka.oauth_token_command is not None
+    if given and (kafka.sasl_mechanism != "OAUTHBEARER" or not kafka.security_protocol.startswith("SASL")):
+        yield warning(
+            "tokens are set and not used: they belong to SASL_SSL with OAUTHBEARER",
+            "set MODERATE_KAFKA__SECURITY_PROTOCOL and MODERATE_KAFKA__SASL_MECHANISM, or take the "
+            "MODERATE_KAFKA__OAUTH_… away",
+        )
+    elif given and kafka.security_protocol == "SASL_PLAINTEXT":
+        yield warning(
+            "tokens go over the network unencrypted: whoever reads one may use it",
+            "set MODERATE_KAFKA__SECURITY_PROTOCOL to SASL_SSL",
+        )
+    if (kafka.oauth_token_url or "").startswith("http://"):
+        yield warning(
+            "the client's secret goes to the token endpoint unencrypted",
+            "let MODERATE_KAFKA__OAUTH_TOKEN_URL begin with https://",
+        )
 
 
 _CAFILE = "let MODERATE_KAFKA__SSL_CAFILE name a PEM file that is there, with the authority that signed the brokers"
 
 
 def _log_in_of(kafka: KafkaSettings) -> str:
-    return f", {kafka.sasl_mechanism} as {kafka.sasl_username}" if kafka.security_protocol.startswith("SASL") else ""
+    shows_one = kafka.ssl_certfile is not None and kafka.security_protocol.endswith("SSL")
+    shown = ", with a certificate of this client" if shows_one else ""
+    if not kafka.security_protocol.startswith("SASL"):
+        return shown
+    if kafka.sasl_mechanism == "OAUTHBEARER":
+        source = "a command" if kafka.oauth_token_command is not None else "a token endpoint"
+        return f"{shown}, OAUTHBEARER with tokens of {source}"
+    return f"{shown}, {kafka.sasl_mechanism} as {kafka.sasl_username}"
 
 
 def _is_ours(name: str) -> bool:

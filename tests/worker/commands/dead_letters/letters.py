@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 
 from tests.worker.system import Stream, headers_of
 from worker.broker.ranges import parse_bound
+from worker.commands.dead_letters.labelled import Unavailable
 from worker.commands.dead_letters.question import Question
 from worker.commands.dead_letters.selecting import Selection
 
@@ -94,6 +95,7 @@ def question(
     end: str = "latest",
     partitions: Sequence[int] = (),
     limit: int | None = None,
+    unavailable: Unavailable | None = None,
     **selection: Sequence[str],
 ) -> Question:
     """Return what the options of a command would ask for: a process for each costs seconds."""
@@ -104,4 +106,5 @@ def question(
         parse_bound(end),
         frozenset(partitions),
         limit,
+        unavailable,
     )

@@ -1,0 +1,1 @@
+"""Inputs that nobody thought of, for all that reads what others wrote: `make fuzz`."""
