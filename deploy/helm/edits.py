@@ -196,7 +196,8 @@ imagePullSecrets:
             """\
         {{- if .Values.securedKafka.enabled }}
         {{- $mechanisms := dict "PLAIN" "plaintext" "SCRAM-SHA-256" "scram_sha256" "SCRAM-SHA-512" "scram_sha512" }}
-        sasl: {{ get $mechanisms $settings.MODERATE_KAFKA__SASL_MECHANISM }}
+        {{- $known := get $mechanisms $settings.MODERATE_KAFKA__SASL_MECHANISM }}
+        sasl: {{ required "keda.enabled: the ScaledObject of this chart logs in by PLAIN or SCRAM alone" $known }}
         tls: enable
         {{- end }}
         bootstrapServers: {{ $settings.MODERATE_KAFKA__BOOTSTRAP_SERVERS | quote }}

@@ -212,6 +212,8 @@ def test_wrong_values_are_refused_by_helm() -> None:
     assert "SASL_PASSWORD" in refused({"settings": {"MODERATE_KAFKA__SASL_PASSWORD": "x"}})
     assert "replicas" in refused({"worker": {"replicas": 0}})
     assert "device" in refused({"device": "tpu"})
+    by_token = {"settings": {"MODERATE_KAFKA__SASL_MECHANISM": "OAUTHBEARER"}, **on("securedKafka", "keda")}
+    assert "logs in by PLAIN or SCRAM alone" in refused(by_token)
 
 
 def test_ones_own_values_reach_their_places() -> None:
