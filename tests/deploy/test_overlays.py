@@ -126,7 +126,8 @@ def test_the_end_has_the_time_that_it_may_need(name: str, bare_environment: pyte
     built = overlay(name)
     for workload in workloads(built):
         settings = settings_of(workload.containers[0], built, bare_environment)
-        worst = 2 * settings.kafka.drain_seconds + _END_SECONDS
+        before = workload.containers[0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        worst = before + 2 * settings.kafka.drain_seconds + _END_SECONDS
         assert worst <= workload.pod["terminationGracePeriodSeconds"] <= 2 * worst
 
 

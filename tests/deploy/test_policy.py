@@ -31,6 +31,7 @@ from worker.telemetry.metrics import METRICS
 DOCUMENTED = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 COMPONENTS = {
     "topics": "cpu",
+    "doctor": "cpu",
     "audit": "cpu",
     "models": "cpu",
     "policies": "cpu",
@@ -63,6 +64,8 @@ def test_every_component_fits(component: str, base: str, tmp_path: Path) -> None
     for document in built:
         validate(document)
     assert violations(built, DOCUMENTED) == []
+    for container in (container for workload in workloads(built) for container in workload.containers):
+        assert CliRunner().invoke(moderate, [*container["args"], "--help"]).exit_code == 0, container["args"]
     # What copies settings has nothing to copy here: the overlay that the guide shows has.
     assert built != overlay(base) or component == "keda-settings"
 

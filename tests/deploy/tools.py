@@ -4,6 +4,7 @@ A tool that cannot be had skips the test that asks for it. Nothing is installed:
 cache folder, and goes with it.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,27 @@ def promtool() -> Path:
 def prometheus() -> Path:
     """Return the Prometheus server of the PATH, or the one in Debian's package; skip the test without."""
     return _tool("prometheus", "usr/bin/prometheus", _bring_prometheus, "prometheus-debian")
+
+
+def helm(*, build: bool = False) -> Path:
+    """Return Helm of the PATH, or the one that `tests/kubernetes/build_helm.sh` built; skip the test without.
+
+    Args:
+        build: build it where it is missing, for minutes.
+    """
+    script = Path(__file__).parents[1] / "kubernetes" / "build_helm.sh"
+    version = re.search(r"^version=(\S+)", script.read_text(encoding="utf-8"), re.MULTILINE)
+    assert version
+    folder = cache_folder() / "tools" / f"helm-{version[1]}"
+    found = shutil.which("helm") or shutil.which("helm", path=str(folder))
+    if found:
+        return Path(found)
+    if not build or shutil.which("go") is None:
+        pytest.skip("helm is neither on the PATH nor built: sh tests/kubernetes/build_helm.sh, which needs Go")
+    with locked(folder.with_name("helm.lock"), lambda said: print(said, file=sys.stderr)):
+        ended = subprocess.run(["sh", str(script)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    return folder / "helm"
 
 
 def kustomize(folder: Path) -> str:

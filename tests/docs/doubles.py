@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,27 @@ def kubectl(arguments: Sequence[str]) -> None:
             if kind not in _OF_PODS and (kind, name) not in known:
                 raise WrongError(f"no overlay has {kind}/{name}; there are {sorted(known)}")
         print(f"kubectl {' '.join(arguments)}: would be asked of a cluster")
+
+
+def helm(arguments: Sequence[str]) -> None:
+    """Look that the chart is there, and that its schema takes the values that are set."""
+    import jsonschema
+
+    given = list(arguments)
+    chart = next((Path(word) for word in given if (Path(word) / "Chart.yaml").is_file()), None)
+    if chart is None:
+        raise WrongError("no word is the folder of a chart")
+    values: dict[str, Any] = {}
+    for before, word in pairwise(given):
+        if before == "--set":
+            name, _, value = word.partition("=")
+            *groups, last = name.split(".")
+            place = values
+            for group in groups:
+                place = place.setdefault(group, {})
+            place[last] = yaml.safe_load(value)
+    jsonschema.validate(values, json.loads((chart / "values.schema.json").read_text(encoding="utf-8")))
+    print(f"helm {' '.join(given)}: would be rendered")
 
 
 def docker(arguments: Sequence[str]) -> None:
@@ -159,6 +181,7 @@ def torchrun(arguments: Sequence[str]) -> None:
 
 DOUBLES: dict[str, Callable[[Sequence[str]], None]] = {
     "kubectl": kubectl,
+    "helm": helm,
     "docker": docker,
     "buildah": docker,
     "build_image": build_image,

@@ -77,7 +77,7 @@ class KafkaLinks:
             fetch_max_wait_ms=100,
             metadata_max_age_ms=_milliseconds(settings.metadata_max_age_seconds),
             partition_assignment_strategy=[assignor_of(Deployment.of(settings), worker)],
-            **self._security(),
+            **self._common(),
         )
 
     def producer(self, source: TopicPartition) -> AIOKafkaProducer:
@@ -104,7 +104,7 @@ class KafkaLinks:
             transaction_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
             request_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
             **self._batches(),
-            **self._security(),
+            **self._common(),
         )
 
     def plain_producer(self) -> AIOKafkaProducer:
@@ -115,7 +115,7 @@ class KafkaLinks:
             enable_idempotence=True,
             request_timeout_ms=_milliseconds(settings.transaction_timeout_seconds),
             **self._batches(),
-            **self._security(),
+            **self._common(),
         )
 
     def beginner(self, topic: str) -> AIOKafkaProducer:
@@ -123,7 +123,7 @@ class KafkaLinks:
         return AIOKafkaProducer(
             bootstrap_servers=self.bootstrap_servers,
             transactional_id=f"{self.settings.group_id}:{topic}:begin",
-            **self._security(),
+            **self._common(),
         )
 
     def reader(self, *, committed: bool = True, wait_seconds: float = 0.1) -> AIOKafkaConsumer:
@@ -139,7 +139,7 @@ class KafkaLinks:
             auto_offset_reset="none",
             isolation_level="read_committed" if committed else "read_uncommitted",
             fetch_max_wait_ms=_milliseconds(wait_seconds),
-            **self._security(),
+            **self._common(),
         )
 
     def keeper(self, group_id: str) -> AIOKafkaConsumer:
@@ -149,7 +149,7 @@ class KafkaLinks:
             group_id=group_id,
             enable_auto_commit=False,
             auto_offset_reset="none",
-            **self._security(),
+            **self._common(),
         )
 
     def transactional_id(self, source: TopicPartition) -> str:
@@ -159,7 +159,7 @@ class KafkaLinks:
     def admin(self) -> AIOKafkaAdminClient:
         """Return a client for offsets and topics."""
         return AIOKafkaAdminClient(
-            bootstrap_servers=self.bootstrap_servers, request_timeout_ms=10_000, **self._security()
+            bootstrap_servers=self.bootstrap_servers, request_timeout_ms=10_000, **self._common()
         )
 
     @asynccontextmanager
@@ -187,9 +187,7 @@ class KafkaLinks:
         Raises:
             KafkaError, OSError, TimeoutError: it could not be had.
         """
-        return await create_conn(
-            host, port, request_timeout_ms=_milliseconds(timeout_seconds), client_id="moderate", **self._security()
-        )
+        return await create_conn(host, port, request_timeout_ms=_milliseconds(timeout_seconds), **self._common())
 
     async def why_not(self, error: BaseException) -> FatalError | SettingsError:
         """Return what is said where no connection could be had, as `error` says."""
@@ -215,6 +213,10 @@ class KafkaLinks:
             "max_batch_size": min(self.max_batch_bytes or settings.max_request_bytes, settings.max_request_bytes // 2),
             "max_request_size": settings.max_request_bytes + _HEADER_ROOM_BYTES,
         }
+
+    def _common(self) -> dict[str, Any]:
+        # By which the broker's logs, metrics and quotas know a client: in Kubernetes the pod's name.
+        return {"client_id": self.settings.group_instance_id or "moderate", **self._security()}
 
     def _security(self) -> dict[str, Any]:
         settings = self.settings

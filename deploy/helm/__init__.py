@@ -1,0 +1,1 @@
+"""How the Helm chart is made of the manifests."""
