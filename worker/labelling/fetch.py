@@ -21,6 +21,7 @@ from worker.errors import TransientError
 from worker.labelling.fetching.names import Lookup, Names, UnresolvedError, ask_system, dns_or_system
 from worker.labelling.fetching.network import CheckedNetwork, OpenNetwork, TooLargeError
 from worker.labelling.fetching.policy import AddressPolicy, RefusedError
+from worker.labelling.fetching.turns import Turns, host_of
 from worker.labelling.media import MediumError
 from worker.retry import retry
 
@@ -63,7 +64,7 @@ class HttpFetcher:
         max_bytes: bytes of one picture.
         max_redirects: redirects followed; none leads from https to http.
         timeout_seconds: for one picture, further tries and redirects included; what it waits for its first turn is not.
-        max_parallel: fetches at once.
+        max_parallel: fetches at once; where more wait, hosts take turns.
         policy: whom to ask; by default whoever is public, at ports 80 and 443.
         user_agent: what servers are told.
         proxy: URL of a proxy for all but private hosts; it may hold a log-in.
@@ -93,7 +94,7 @@ class HttpFetcher:
         self._policy = policy or AddressPolicy()
         self._user_agent = user_agent
         self._on_refused = on_refused
-        self._slots = asyncio.Semaphore(max_parallel)
+        self._turns = Turns(max_parallel)
         connect_seconds = timeout_seconds * _CONNECT_SHARE
         most_bytes = max_bytes + _MOST_FRAMING_BYTES
         self._network = CheckedNetwork(
@@ -131,21 +132,22 @@ class HttpFetcher:
             MediumError: with reason bad_url, http_status, too_many_redirects, too_many_bytes, fetch_timeout, or
                 fetch_failed: then either nobody could be reached or nobody was asked.
         """
-        await self._slots.acquire()
+        host = host_of(url)
+        await self._turns.take(host)
         has_turn = True
         ends = asyncio.get_running_loop().time() + self._timeout_seconds
 
         async def in_turn() -> bytes:
             nonlocal has_turn
             if not has_turn:
-                await self._slots.acquire()
+                await self._turns.take(host)
                 has_turn = True
             try:
                 return await self._try(url)
             finally:
                 # Waiting before the next try keeps nobody else from fetching.
                 has_turn = False
-                self._slots.release()
+                self._turns.give_back(host)
 
         try:
             return await retry(in_turn, budget_seconds=self._timeout_seconds, least_wait=_asked_wait)

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
-import httpx
 import structlog
 
+from worker.labelling.fetching.turns import host_of
 from worker.labelling.media import Fetcher, MediumError, OutageError
 from worker.telemetry.metrics import HOSTS_OUT, OUTAGE_MEDIA
 
@@ -63,7 +63,7 @@ class OutageFetcher:
             OutageError: its host is out, and its post is to be a dead letter.
             MediumError: it cannot be had.
         """
-        name = _host_of(url)
+        name = host_of(url)
         for _ in range(_ENOUGH_FAILURES + 1):
             if self._on_outage == "hold" and self._holds(name):
                 return await self._hold(name, url)
@@ -160,10 +160,3 @@ class OutageFetcher:
         _, host = self._hosts.popitem(last=False)
         HOSTS_OUT.dec()
         host.answered.set()
-
-
-def _host_of(url: str) -> str:
-    try:
-        return httpx.URL(url).host.lower()
-    except (httpx.InvalidURL, UnicodeError):
-        return ""
