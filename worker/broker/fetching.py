@@ -46,6 +46,7 @@ class UnreadableBatchError(KafkaError):  # type: ignore[misc]
     Args:
         source: the partition.
         offset: that was asked for.
+        read_from: where the reading began that found no record up to there.
         said: what is wrong there.
     """
 
@@ -69,6 +70,19 @@ class FetchedRecord(ConsumerRecord):  # type: ignore[misc]
     unreadable: str | None = None
 
 
+@dataclass(slots=True)
+class Stretch:
+    """Offsets that were read and hold no record for us: those of markers and of aborted transactions.
+
+    Args:
+        start: the first one.
+        end: behind the last one.
+    """
+
+    start: int
+    end: int
+
+
 class PartitionReader:
     """Yields the records of what one fetch brought of a partition; ends where the next bytes cannot be read.
 
@@ -89,14 +103,14 @@ class PartitionReader:
         data: bytes,
         *,
         offset: int,
+        read_from: int | None = None,
         end: int,
         aborted: Sequence[tuple[int, int]] | None,
     ) -> None:
-        # aiokafka moves the consumer's position here after it has taken records.
-        self.next_fetch_offset = offset
+        # What the next fetch need not find out again: it may begin with a batch that did not fit behind a marker.
+        self.stretch = Stretch(offset if read_from is None else read_from, offset)
         self._source = source
         self._data = memoryview(data)
-        self._offset = offset
         self._end = end
         self._committed_only = aborted is not None
         self._aborted = sorted(aborted or (), key=lambda transaction: transaction[1])
@@ -108,6 +122,11 @@ class PartitionReader:
             raise BatchFault(f"the broker sent a batch that ends with offset {first.last_offset}")
         self._records = self._read(first)
 
+    @property
+    def next_fetch_offset(self) -> int:
+        """Where aiokafka moves the consumer's position after it has taken records."""
+        return self.stretch.end
+
     def __iter__(self) -> Self:
         """Return itself: what was taken is not yielded again."""
         return self
@@ -117,15 +136,15 @@ class PartitionReader:
         return next(self._records)
 
     def _read(self, batch: Batch | None) -> Iterator[FetchedRecord]:
-        position, read_from = 0, self._offset
+        position = 0
         while batch is not None:
             if self._has_records(batch):
                 for record in batch.records(behind=self.next_fetch_offset):
-                    self.next_fetch_offset = record.offset + 1
+                    read_from = self.stretch.start
+                    self.stretch.start = self.stretch.end = record.offset + 1
                     yield self._fetched(record, read_from)
-                    read_from = record.offset + 1
             # Behind what compaction took from the batch's end, too.
-            self.next_fetch_offset = max(self.next_fetch_offset, batch.last_offset + 1)
+            self.stretch.end = max(self.stretch.end, batch.last_offset + 1)
             position += len(batch.data)
             try:
                 batch = batch_at(self._data, position, behind=batch.last_offset + 1, end=self._end)
@@ -174,6 +193,10 @@ class TolerantFetcher(Fetcher):  # type: ignore[misc]
 
     Nearest replicas (`client_rack`) are not asked: no consumer of this project has a rack.
     """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._stretches: dict[TopicPartition, Stretch] = {}
+        super().__init__(*arguments, **options)
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> bool:
         """Send a request; keep what came, by partition, for `getmany`. Return whether anything did."""
@@ -229,10 +252,23 @@ class TolerantFetcher(Fetcher):  # type: ignore[misc]
         if not data:
             return None
         try:
-            reader = PartitionReader(source, data, offset=state.position, end=answer[0], aborted=aborted)
+            reader = PartitionReader(
+                source,
+                data,
+                offset=state.position,
+                read_from=self._read_from(source, state.position),
+                end=answer[0],
+                aborted=aborted,
+            )
         except BatchFault as fault:
             return self._error(UnreadableBatchError(source, state.position, str(fault)))
+        self._stretches[source] = reader.stretch
         return FetchResult(source, partition_records=reader, assignment=assignment, backoff=self._prefetch_backoff)
+
+    def _read_from(self, source: TopicPartition, position: int) -> int:
+        """Return from where on up to a position it is known that there is no record for us."""
+        before = self._stretches.get(source)
+        return before.start if before is not None and before.end == position else position
 
     def _refused(self, source: TopicPartition, state: Any, error: type[KafkaError]) -> FetchError | None:
         if error in {NotLeaderForPartitionError, UnknownTopicOrPartitionError}:

@@ -16,7 +16,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from tests.worker.raw_batches import Made, batch
+from tests.worker.raw_batches import Made, batch, marker
 from worker.broker.clients import KafkaLinks
 from worker.broker.fetching import TolerantFetcher, UnreadableBatchError
 from worker.settings import load_settings
@@ -34,6 +34,7 @@ class StatedBroker:
         self.codes: dict[TopicPartition, int] = {}
         self.failing: list[KafkaError] = []
         self.asked = self.refreshed = 0
+        self.most_batches = 100  # of one answer: what is behind them did not fit
         self._loop = asyncio.get_running_loop()
         self._metadata_max_age_ms = 30_000
 
@@ -56,7 +57,8 @@ class StatedBroker:
         for topic, partitions in request.topics:
             for partition, offset, _ in partitions:
                 source = TopicPartition(topic, partition)
-                data = b"".join(made for first, made in self.logs.get(source, []) if first + 3 > offset)
+                made = [made for first, made in self.logs.get(source, []) if first + 3 > offset]
+                data = b"".join(made[: self.most_batches])
                 answers.append((partition, self.codes.get(source, 0), 100, 100, 0, [], -1, data))
         return SimpleNamespace(API_VERSION=11, topics=[("posts", answers)])
 
@@ -175,6 +177,25 @@ async def test_a_position_that_moved_meanwhile_drops_the_answer(case: Case) -> N
     await asyncio.sleep(0.002)
     case.seek(ONE, 3)
     assert await case.fetch() == {ONE: [3, 4, 5]}
+
+
+async def test_a_large_batch_behind_a_marker_is_no_gap(case: Case) -> None:
+    """It does not fit into the answer that begins with the marker; a lane that read that far wants it from there on."""
+    case.broker.most_batches = 1
+    case.broker.put(ONE, 0, sound(0))
+    case.broker.put(ONE, 1, marker(producer=7, first=3, aborted=False))
+    case.broker.put(ONE, 4, sound(4))
+    found: list[tuple[int, int]] = []
+    while len(found) < 6:
+        fetched = await case.fetcher.fetched_records([], timeout=1.0, max_records=1)
+        found += [(record.offset, record.read_from) for records in fetched.values() for record in records]
+    assert found == [(0, 0), (1, 1), (2, 2), (4, 3), (5, 5), (6, 6)]
+    # A lane that goes back to the marker reads the same.
+    case.seek(ONE, 3)
+    fetched = {}
+    while ONE not in fetched:
+        fetched = await case.fetcher.fetched_records([], timeout=1.0, max_records=1)
+    assert [(record.offset, record.read_from) for record in fetched[ONE]] == [(4, 3)]
 
 
 async def test_less_than_a_batch_moves_no_position(case: Case) -> None:
