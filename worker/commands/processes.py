@@ -28,16 +28,13 @@ _MOST_ENDS = 5
 _WITHIN_SECONDS = 600.0
 
 
-def own_environment(settings: Settings, environment: Mapping[str, str], number: int) -> dict[str, str]:
+def own_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of one of the processes.
 
     On a CPU they share the cores; the number of threads changes no digit of a label.
     """
-    own = dict(environment)
-    if settings.kafka.group_instance_id is not None:
-        own["MODERATE_KAFKA__GROUP_INSTANCE_ID"] = f"{settings.kafka.group_instance_id}-{number}"
-    own.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // settings.processes)))
-    return own
+    threads = max(1, (os.cpu_count() or 1) // settings.processes)
+    return {"OMP_NUM_THREADS": str(threads), **environment}
 
 
 def own_arguments(settings: Settings, arguments: Sequence[str], number: int) -> list[str]:
@@ -109,13 +106,13 @@ class Processes:
             code = await self._run_one(number)
             if self._stop.is_set():
                 # What ends orderly has nothing to say; a worker that did not is no orderly stop.
-                self._code = self._code or (code if code > 0 else _FAILED if code else 0)
+                self._code = self._code or _exit_code(code)
                 return
             ends.append(time.monotonic())
             keeps_dying = len(ends) == _MOST_ENDS and ends[-1] - ends[0] < _WITHIN_SECONDS
             if code in (0, _WRONG_SETTINGS) or keeps_dying:
                 log.error("process_ended_all", process=number, code=code, ends=len(ends))
-                self._code = code if code >= 0 else _FAILED
+                self._code = _exit_code(code)
                 self._stop.set()
                 return
             if time.monotonic() - started > _WITHIN_SECONDS:
@@ -129,7 +126,7 @@ class Processes:
     async def _run_one(self, number: int) -> int:
         process = await asyncio.create_subprocess_exec(
             *(*self._command, *own_arguments(self._settings, sys.argv[1:], number)),
-            env=own_environment(self._settings, os.environ, number),
+            env=own_environment(self._settings, os.environ),
             # Ctrl-C reaches a whole group: ours is the one who tells them.
             start_new_session=True,
             preexec_fn=lambda: end_with_parent(signal.SIGTERM),  # should this process be killed
@@ -142,3 +139,8 @@ class Processes:
             return await process.wait()
         finally:
             del self._running[number]
+
+
+def _exit_code(code: int) -> int:
+    """Return the exit code that stands for a worker's; one that a signal ended has a negative code."""
+    return code if code >= 0 else _FAILED

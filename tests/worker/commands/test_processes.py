@@ -51,8 +51,8 @@ def test_each_has_a_port_a_name_and_a_share_of_the_cores() -> None:
         *("--processes", "1", "--http-port", "9001", "--kafka-group-instance-id", "node-1")
     ]
     threads = str(max(1, (os.cpu_count() or 1) // 2))
-    assert own_environment(settings, {}, 1)["OMP_NUM_THREADS"] == threads
-    assert own_environment(settings, {"OMP_NUM_THREADS": "7"}, 1)["OMP_NUM_THREADS"] == "7"
+    assert own_environment(settings, {})["OMP_NUM_THREADS"] == threads
+    assert own_environment(settings, {"OMP_NUM_THREADS": "7"})["OMP_NUM_THREADS"] == "7"
 
 
 def test_ports_past_the_last_one_are_refused() -> None:

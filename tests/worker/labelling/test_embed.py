@@ -38,18 +38,24 @@ def item_with(*contents: bytes) -> Item:
     return item
 
 
+def stage_over(cache: MemoryCache, pool: ThreadPoolExecutor, *, recent_bytes: int = 0) -> EmbedStage:
+    """Return the stage over a cache."""
+    return EmbedStage(
+        cache,
+        embedding_digest="sha256:0",
+        text_width=WIDTH,
+        picture_width=WIDTH,
+        max_pixels=1_000_000,
+        decoder=pool,
+        recent_bytes=recent_bytes,
+        watch=Watchdog(1000),
+    )
+
+
 async def prepared(item: Item, cache: MemoryCache) -> EmbeddingTable:
     """Return the table of a batch of one item, after all that is missing was encoded and stored."""
     with ThreadPoolExecutor(1) as pool:
-        stage = EmbedStage(
-            cache,
-            embedding_digest="sha256:0",
-            text_width=WIDTH,
-            picture_width=WIDTH,
-            max_pixels=1_000_000,
-            decoder=pool,
-            watch=Watchdog(1000),
-        )
+        stage = stage_over(cache, pool)
         table = await stage.prepare([item])
         for key in (*table.texts, *table.pictures):
             table.known[key] = np.full(WIDTH, len(key), np.float16)
@@ -92,16 +98,7 @@ async def test_what_was_stored_or_found_of_late_is_not_asked_for_again() -> None
     """Neither Redis nor the model is asked for a text that this process has just seen."""
     cache = MemoryCache()
     with ThreadPoolExecutor(1) as pool:
-        stage = EmbedStage(
-            cache,
-            embedding_digest="sha256:0",
-            text_width=WIDTH,
-            picture_width=WIDTH,
-            max_pixels=1_000_000,
-            decoder=pool,
-            recent_bytes=10_000,
-            watch=Watchdog(1000),
-        )
+        stage = stage_over(cache, pool, recent_bytes=10_000)
         table = await stage.prepare([item_of(0, text="look")])
         together = np.zeros((64, WIDTH), np.float16)
         (key,) = table.texts
