@@ -13,18 +13,13 @@ import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from io import BytesIO
-from pathlib import Path
 
 import psutil
-from aiokafka import AIOKafkaProducer
 from PIL import Image
 
-from bench.on_stack import run_on_own_stack
-from worker.broker.clients import KafkaLinks
-from worker.broker.topics import create_topics
-from worker.commands.demo.worker_process import WorkerProcess, start_worker
-from worker.commands.stack.ports import free_ports
-from worker.settings import KafkaSettings, Settings
+from bench.on_stack import Servers, run_on_own_stack
+from worker.commands.demo.worker_process import WorkerProcess
+from worker.settings import Settings
 
 PARTITIONS = 12
 MEGABYTE = 1024 * 1024
@@ -116,23 +111,20 @@ class Peak:
             await asyncio.sleep(0.05)
 
 
-async def feed(kafka: KafkaSettings, posts: Iterator[tuple[int, bytes]]) -> tuple[int, int, float]:
+async def feed(servers: Servers, posts: Iterator[tuple[int, bytes]]) -> tuple[int, int, float]:
     """Write posts as fast as the broker takes them; return their count, the largest, and posts a second."""
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, max_request_size=kafka.max_request_bytes)
-    await producer.start()
     count, largest, loop = 0, 0, asyncio.get_running_loop()
-    started = loop.time()
     waiting: list[asyncio.Future[object]] = []
-    for partition, value in posts:
-        waiting.append(await producer.send(kafka.posts_topic, value, partition=partition))
-        count, largest = count + 1, max(largest, len(value))
-        if len(waiting) >= (16 if len(value) > MEGABYTE else 1000):
-            await asyncio.gather(*waiting)
-            waiting.clear()
-    await asyncio.gather(*waiting)
-    rate = count / (loop.time() - started)
-    await producer.stop()
-    return count, largest, rate
+    async with servers.producer() as producer:
+        started = loop.time()
+        for partition, value in posts:
+            waiting.append(await producer.send(servers.kafka.posts_topic, value, partition=partition))
+            count, largest = count + 1, max(largest, len(value))
+            if len(waiting) >= (16 if len(value) > MEGABYTE else 1000):
+                await asyncio.gather(*waiting)
+                waiting.clear()
+        await asyncio.gather(*waiting)
+        return count, largest, count / (loop.time() - started)
 
 
 async def labelled(worker: WorkerProcess) -> float:
@@ -140,10 +132,9 @@ async def labelled(worker: WorkerProcess) -> float:
     return (await worker.metrics())["moderate_posts_labelled_total"]
 
 
-async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
+async def measure(args: argparse.Namespace, servers: Servers) -> None:
     """Run the loads one after the other and print the table."""
-    async with KafkaLinks(kafka.bootstrap_servers or "", kafka).connected_admin() as admin:
-        await create_topics(admin, kafka, partitions=PARTITIONS, replication_factor=1)
+    await servers.create_topics(PARTITIONS)
     print(f"{PARTITIONS} partitions, {os.cpu_count()} cores; megabytes")
     print(f"{'load':<24}{'posts':>7}{'written/s':>11}{'labelled/s':>12}{'ready':>8}{'peak':>8}{'allowed':>9}")
     async with late_server(args.late_seconds) as port:
@@ -153,19 +144,13 @@ async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, fo
             ("posts of 8 MB", large(args.large, 8), 8 * MEGABYTE),
         )
         for name, posts, picture in loads:
-            environment = {
-                "MODERATE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers or "",
-                "MODERATE_REDIS__URL": redis,
-                "MODERATE_MEDIA__ALLOWED_PRIVATE_HOSTS": '["127.0.0.1"]',
-            }
-            log_path = folder / f"{name.replace(' ', '-')}.log"
-            async with start_worker(environment, port=free_ports(1)[0], log_path=log_path) as worker:
-                await worker.wait_until_ready(180)
+            log = name.replace(" ", "-")
+            async with servers.worker(log, MODERATE_MEDIA__ALLOWED_PRIVATE_HOSTS='["127.0.0.1"]') as worker:
                 peak = Peak(worker.process.pid)
                 resting = peak.now()
                 watching = asyncio.create_task(peak.watch())
                 started = asyncio.get_running_loop().time()
-                count, largest, rate = await feed(kafka, posts)
+                count, largest, rate = await feed(servers, posts)
                 while await labelled(worker) < count:
                     await asyncio.sleep(0.2)
                 speed = count / (asyncio.get_running_loop().time() - started)

@@ -20,19 +20,14 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaConsumer
 
-from bench.on_stack import committed, run_on_own_stack, write
+from bench.on_stack import Servers, run_on_own_stack
 from bench.stream import make_posts
 from tests.worker.checkpoints import recalibrated
-from worker.broker.clients import KafkaLinks
-from worker.broker.topics import create_topics
-from worker.commands.demo.worker_process import start_worker
-from worker.commands.stack.ports import free_ports
-from worker.settings import KafkaSettings
 
 PARTITIONS = 4
 _LOOK_SECONDS = 0.05
@@ -41,27 +36,16 @@ OLD, SEEN = "old-posts", "seen-posts"
 
 
 class Bench:
-    """The servers, and what is done on them.
+    """What is done on the servers.
 
     Args:
-        kafka: settings with its address.
-        redis: its address.
-        folder: for logs.
+        servers: whose folder takes the logs.
     """
 
-    def __init__(self, kafka: KafkaSettings, redis: str, folder: Path) -> None:
-        self.kafka = kafka
-        self.redis = redis
-        self.folder = folder
+    def __init__(self, servers: Servers) -> None:
+        self.servers = servers
+        self.kafka = servers.kafka
         self._runs = 0
-
-    def environment(self, *, cached: bool, **more: str) -> dict[str, str]:
-        """Return a worker's settings."""
-        return {
-            "MODERATE_KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers or "",
-            "MODERATE_REDIS__URL": self.redis if cached else "",
-            **more,
-        }
 
     def next_group(self) -> str:
         """Return a group that nobody had before."""
@@ -70,38 +54,27 @@ class Bench:
 
     async def done(self, group: str, topic: str) -> int:
         """Return how many posts of a topic a group has done."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
-        await admin.start()
-        try:
-            return await committed(admin, group, topic)
-        finally:
-            await admin.close()
+        async with self.servers.named(group_id=group, posts_topic=topic).counting() as done:
+            return await done()
 
     async def speed(self, group: str, topic: str, posts: int) -> float:
         """Return a group's offsets a second between a tenth and nine tenths of the posts."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers)
-        await admin.start()
         begun: tuple[float, int] | None = None
-        while True:
-            done = await committed(admin, group, topic)
-            now = time.perf_counter()
-            if begun is None and done >= posts // 10:
-                begun = now, done
-            if begun is not None and done >= posts * 9 // 10:
-                await admin.close()
-                return (done - begun[1]) / (now - begun[0])
-            await asyncio.sleep(_LOOK_SECONDS)
+        async with self.servers.named(group_id=group, posts_topic=topic).counting() as count:
+            while True:
+                done = await count()
+                now = time.perf_counter()
+                if begun is None and done >= posts // 10:
+                    begun = now, done
+                if begun is not None and done >= posts * 9 // 10:
+                    return (done - begun[1]) / (now - begun[0])
+                await asyncio.sleep(_LOOK_SECONDS)
 
     async def live_speed(self, posts: int) -> float:
         """Return the speed of a worker that starts at the topic's beginning."""
         group = self.next_group()
-        environment = self.environment(cached=False, MODERATE_KAFKA__GROUP_ID=group)
-        async with start_worker(environment, port=free_ports(1)[0], log_path=self.folder / f"{group}.log"):
+        async with self.servers.worker(group, MODERATE_KAFKA__GROUP_ID=group, MODERATE_REDIS__URL=""):
             return await self.speed(group, self.kafka.posts_topic, posts)
-
-    def on(self, topic: str) -> KafkaSettings:
-        """Return the settings with another posts topic."""
-        return self.kafka.model_copy(update={"posts_topic": topic})
 
     async def backfill_speed(self, posts: int, *, topic: str | None = None, checkpoint: Path | None = None) -> float:
         """Return the speed of a backfill of a whole topic; one that is named is read with the cache."""
@@ -116,10 +89,11 @@ class Bench:
     @asynccontextmanager
     async def backfill(self, group: str, *, cached: bool, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
         """Run a backfill within the block."""
-        with (self.folder / f"{group}.log").open("wb") as log:
+        uncached = {} if cached else {"MODERATE_REDIS__URL": ""}
+        with (self.servers.folder / f"{group}.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "worker", "backfill", "--group-id", group, "--output", f"{group}.{{task}}"),
-                env={**os.environ, **self.environment(cached=cached, **more)},
+                env={**os.environ, **self.servers.environment(**uncached, **more)},
                 stdout=log,
                 stderr=log,
             )
@@ -153,30 +127,28 @@ class Bench:
         return sorted(found[name] - at for name, at in sent.items())
 
     async def _feed(self, rate: float, seconds: float, group: str, sent: dict[str, float]) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self.kafka.bootstrap_servers, linger_ms=0)
-        await producer.start()
         dice = random.Random(1)  # noqa: S311 - arrivals by chance
         values = iter(make_posts(round(rate * seconds * 2), 0.0, run=self._runs))
-        due, end = time.perf_counter(), time.perf_counter() + seconds
-        while due < end:
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            entry = json.loads(next(values))
-            name = f"{group}-{entry['id']}"
-            sent[name] = time.perf_counter()
-            value = json.dumps({**entry, "id": name}).encode()
-            await producer.send(self.kafka.posts_topic, value, partition=len(sent) % PARTITIONS)
-            due += dice.expovariate(rate)
-        await producer.stop()
+        async with self.servers.producer() as producer:
+            due, end = time.perf_counter(), time.perf_counter() + seconds
+            while due < end:
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                entry = json.loads(next(values))
+                name = f"{group}-{entry['id']}"
+                sent[name] = time.perf_counter()
+                value = json.dumps({**entry, "id": name}).encode()
+                await producer.send(self.kafka.posts_topic, value, partition=len(sent) % PARTITIONS)
+                due += dice.expovariate(rate)
 
 
 async def speeds(bench: Bench, args: argparse.Namespace) -> float:
     """Measure and print the speeds; return the live one."""
     posts = make_posts(args.posts, 0.0, run=1)
-    await write(bench.kafka, posts, PARTITIONS)
-    await write(bench.on(SEEN), posts * _REPEATS, PARTITIONS)
+    await bench.servers.write(posts, PARTITIONS)
+    await bench.servers.named(posts_topic=SEEN).write(posts * _REPEATS, PARTITIONS)
     # The cache is filled on the way.
     await bench.backfill_speed(args.posts * _REPEATS, topic=SEEN)
-    head = recalibrated(bench.folder / "another-head")
+    head = recalibrated(bench.servers.folder / "another-head")
     rows = [
         (
             await bench.live_speed(args.posts),
@@ -200,15 +172,14 @@ async def yielding(bench: Bench, args: argparse.Namespace, live_speed: float) ->
     """Measure and print the live stream's latency alone and beside a backfill, which is stopped and let go by turns."""
     rate = live_speed / 2
     live, old = bench.next_group(), bench.next_group()
-    settings = bench.environment(cached=False, MODERATE_KAFKA__GROUP_ID=live, MODERATE_KAFKA__START_AT="latest")
+    settings = {"MODERATE_KAFKA__GROUP_ID": live, "MODERATE_KAFKA__START_AT": "latest", "MODERATE_REDIS__URL": ""}
     # It is stopped for longer than a session lasts by default.
     patient = {"MODERATE_KAFKA__SESSION_TIMEOUT_SECONDS": "60", "MODERATE_KAFKA__POSTS_TOPIC": OLD}
     turns: dict[str, list[list[float]]] = {"alone": [], "beside a backfill": []}
     async with (
-        start_worker(settings, port=free_ports(1)[0], log_path=bench.folder / "live.log") as worker,
+        bench.servers.worker("live", **settings),
         bench.backfill(old, cached=False, **patient) as process,
     ):
-        await worker.wait_until_ready(180)
         await bench.latencies(rate, 5, live)
         while not await bench.done(old, OLD):
             await asyncio.sleep(_LOOK_SECONDS)
@@ -237,17 +208,17 @@ def _percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, round(share * len(ordered)))]
 
 
-async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
+async def measure(args: argparse.Namespace, servers: Servers) -> None:
     """Run everything on a fresh stack."""
     # The stack's folder outlives it: a checkpoint of an earlier run would be in the way.
-    with tempfile.TemporaryDirectory(dir=folder) as own:
-        bench = Bench(kafka, redis, Path(own))
-        async with KafkaLinks(kafka.bootstrap_servers or "", kafka).connected_admin() as admin:
-            for topic in (kafka.posts_topic, OLD, SEEN):
-                await create_topics(admin, bench.on(topic), partitions=PARTITIONS, replication_factor=1)
+    with tempfile.TemporaryDirectory(dir=servers.folder) as own:
+        bench = Bench(replace(servers, folder=Path(own)))
+        for topic in (bench.kafka.posts_topic, OLD, SEEN):
+            await servers.named(posts_topic=topic).create_topics(PARTITIONS)
         live = args.rate * 2 if args.rate else await speeds(bench, args)
         if args.turns:
-            await write(bench.on(OLD), make_posts(round(args.turns * args.seconds * 100), 0.0, run=2), PARTITIONS)
+            old = make_posts(round(args.turns * args.seconds * 100), 0.0, run=2)
+            await servers.named(posts_topic=OLD).write(old, PARTITIONS)
             await yielding(bench, args, live)
 
 

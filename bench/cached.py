@@ -13,21 +13,15 @@ import signal
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
-from bench.on_stack import committed, run_on_own_stack, write
+from bench.on_stack import Servers, run_on_own_stack
 from mmorient import Moderator, post_text
-from worker.broker.clients import KafkaLinks
-from worker.broker.topics import create_topics
 from worker.broker.transaction import GroupOffset, commit
 from worker.commands.demo.samples import FOLDER
-from worker.commands.demo.worker_process import start_worker
-from worker.commands.stack.ports import free_ports
 from worker.items import OutgoingRecord
 from worker.labelling.cache.redis_cache import RedisCache, content_key
 from worker.settings import KafkaSettings
@@ -35,6 +29,7 @@ from worker.settings import KafkaSettings
 _TEXTS = 1000
 _POSTS_A_TRANSACTION = 512
 _LABEL_BYTES = 560
+_BARE = ("bare.0", "bare.1", "bare.2")
 
 
 def make_posts(count: int) -> tuple[list[str], list[bytes]]:
@@ -66,15 +61,11 @@ def processor_seconds(process: psutil.Process) -> float:
 
 
 async def stream_turn(
-    kafka: KafkaSettings, admin: AIOKafkaAdminClient, process: psutil.Process, posts: list[bytes], partitions: int
+    servers: Servers, process: psutil.Process, posts: list[bytes], partitions: int
 ) -> tuple[float, float]:
     """Return posts a second and processor seconds a post of the worker, over posts that are written now."""
-    before = await committed(admin, kafka.group_id, kafka.posts_topic)
-    used, started = processor_seconds(process), time.perf_counter()
-    await write(kafka, posts, partitions)
-    while await committed(admin, kafka.group_id, kafka.posts_topic) - before < len(posts):
-        await asyncio.sleep(0.05)
-    seconds = time.perf_counter() - started
+    used = processor_seconds(process)
+    seconds = await servers.seconds_to_commit(posts, partitions)
     return len(posts) / seconds, (processor_seconds(process) - used) / len(posts)
 
 
@@ -108,7 +99,6 @@ async def pass_through(bootstrap: str, count: int, partitions: int, run: int) ->
     }
     for producer in producers.values():
         await producer.start()
-    topics = [f"bare.{n}" for n in range(3)]
     value = os.urandom(_LABEL_BYTES // 4).hex().encode() + b"0" * (_LABEL_BYTES // 2)
     headers = [(f"ce_header_{n}", b"0123456789abcdef") for n in range(6)]
     done = 0
@@ -129,7 +119,7 @@ async def pass_through(bootstrap: str, count: int, partitions: int, run: int) ->
         for source, records in fetched.items():
             if source in running:
                 await running[source]
-            outgoing = [OutgoingRecord(topic, record.key, value, headers) for record in records for topic in topics]
+            outgoing = [OutgoingRecord(topic, record.key, value, headers) for record in records for topic in _BARE]
             running[source] = asyncio.create_task(settle(source, outgoing, records[-1].offset + 1))
             done += len(records)
     await asyncio.gather(*running.values())
@@ -146,39 +136,27 @@ async def _flame(pid: int, file: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(*command)
 
 
-async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
+async def measure(args: argparse.Namespace, servers: Servers) -> None:
     """Run both by turns and print the table."""
-    links = KafkaLinks(kafka.bootstrap_servers or "", kafka)
-    async with links.connected_admin() as admin:
-        await create_topics(admin, kafka, partitions=args.partitions, replication_factor=1)
-        for n in range(3):
-            bare = KafkaSettings(posts_topic=f"bare.{n}", bootstrap_servers=kafka.bootstrap_servers)
-            await create_topics(admin, bare, partitions=args.partitions, replication_factor=1)
+    for topic in (servers.kafka.posts_topic, *_BARE):
+        await servers.named(posts_topic=topic).create_topics(args.partitions)
     texts, posts = make_posts(args.posts)
-    await fill_cache(redis, texts)
-    environment = {
-        "MODERATE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers or "",
-        "MODERATE_REDIS__URL": redis,
-    }
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    async with start_worker(environment, port=free_ports(1)[0], log_path=folder / "worker.log") as worker:
-        await worker.wait_until_ready(180)
+    await fill_cache(servers.redis, texts)
+    async with servers.worker() as worker:
         process = psutil.Process(worker.process.pid)
-        await stream_turn(kafka, admin, process, posts[:1000], args.partitions)
+        await stream_turn(servers, process, posts[:1000], args.partitions)
         turns = []
         flame = await _flame(process.pid, args.flame) if args.flame else None
         for run in range(args.repeat):
             before = (await worker.metrics()).get("moderate_commit_seconds_count", 0.0)
-            stream = await stream_turn(kafka, admin, process, posts, args.partitions)
+            stream = await stream_turn(servers, process, posts, args.partitions)
             commits = (await worker.metrics()).get("moderate_commit_seconds_count", 0.0) - before
-            bare = await pass_through_turn(kafka, args.posts, args.partitions, run)
+            bare = await pass_through_turn(servers.kafka, args.posts, args.partitions, run)
             turns.append((*stream, *bare, len(posts) / max(1, commits)))
             print(_row("stream", *stream), _row("pass-through", *bare), flush=True)
         if flame is not None:
             flame.send_signal(signal.SIGINT)
             await flame.wait()
-    await admin.close()
     rate, used, bare_rate, bare_used, together = (statistics.median(column) for column in zip(*turns, strict=True))
     print(f"{args.posts} cached posts, {args.partitions} partitions, {os.cpu_count()} cores, medians of {args.repeat}")
     print(_row("stream", rate, used), f"{together:.0f} posts a transaction")

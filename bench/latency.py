@@ -11,17 +11,12 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bench.on_stack import run_on_own_stack
+from bench.on_stack import Servers, run_on_own_stack
 from bench.stream import bare_rate, make_posts, stream_rate
 from mmorient import Moderator
-from worker.broker.clients import KafkaLinks
-from worker.broker.topics import create_topics
-from worker.commands.demo.worker_process import start_worker
-from worker.commands.stack.ports import free_ports
 from worker.settings import KafkaSettings, Settings
 
 PARTITIONS = 4
@@ -51,21 +46,19 @@ async def arrivals(kafka: KafkaSettings, count: int, started: asyncio.Event) -> 
     return came
 
 
-async def write_evenly(kafka: KafkaSettings, posts: Sequence[bytes], rate: float) -> dict[int, list[float]]:
+async def write_evenly(servers: Servers, posts: Sequence[bytes], rate: float) -> dict[int, list[float]]:
     """Write posts at an even rate; return when each of a partition was written, in order."""
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers)
-    await producer.start()
     written: dict[int, list[float]] = {number: [] for number in range(PARTITIONS)}
-    began = time.perf_counter()
-    sent = []
-    for number, value in enumerate(posts):
-        if (wait := began + number / rate - time.perf_counter()) > 0:
-            await asyncio.sleep(wait)
-        partition = number % PARTITIONS
-        written[partition].append(time.time())
-        sent.append(await producer.send(kafka.posts_topic, value, partition=partition))
-    await asyncio.gather(*sent)
-    await producer.stop()
+    async with servers.producer() as producer:
+        began = time.perf_counter()
+        sent = []
+        for number, value in enumerate(posts):
+            if (wait := began + number / rate - time.perf_counter()) > 0:
+                await asyncio.sleep(wait)
+            partition = number % PARTITIONS
+            written[partition].append(time.time())
+            sent.append(await producer.send(servers.kafka.posts_topic, value, partition=partition))
+        await asyncio.gather(*sent)
     return written
 
 
@@ -78,25 +71,22 @@ def latencies(written: dict[int, list[float]], came: dict[tuple[int, int], float
     return sorted(found)
 
 
-async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
+async def measure(args: argparse.Namespace, servers: Servers) -> None:
     """Measure full speed, then latency at half of it, by turns."""
-    async with KafkaLinks(kafka.bootstrap_servers or "", kafka).connected_admin() as admin:
-        await create_topics(admin, kafka, partitions=PARTITIONS, replication_factor=1)
-    environment = {"MODERATE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers or "", "MODERATE_REDIS__URL": redis}
+    await servers.create_topics(PARTITIONS)
     batch = Settings().batch.max_posts
     moderator = Moderator.from_checkpoint()
     bare = await asyncio.to_thread(bare_rate, moderator, make_posts(4 * batch, 0.0, run=999), batch)
     goal = 3 * (batch / bare + PARTITIONS * _TRANSACTION_SECONDS / _SHARE)
     ratios = []
-    async with start_worker(environment, port=free_ports(1)[0], log_path=folder / "worker.log") as worker:
-        await worker.wait_until_ready(180)
+    async with servers.worker():
         for run in range(args.repeat):
-            full = await stream_rate(kafka, make_posts(args.posts, 0.0, run=2 * run))
+            full = await stream_rate(servers, make_posts(args.posts, 0.0, run=2 * run))
             posts = make_posts(args.posts, 0.0, run=2 * run + 1)
             reading = asyncio.Event()
-            coming = asyncio.create_task(arrivals(kafka, len(posts), reading))
+            coming = asyncio.create_task(arrivals(servers.kafka, len(posts), reading))
             await reading.wait()
-            found = latencies(await write_evenly(kafka, posts, full / 2), await coming)
+            found = latencies(await write_evenly(servers, posts, full / 2), await coming)
             p99 = found[int(0.99 * len(found))]
             ratios.append(p99 / goal)
             print(

@@ -18,17 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 
-from bench.on_stack import run_on_own_stack
+from bench.on_stack import Servers, run_on_own_stack
 from bench.stream import make_posts
-from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, partitions_of
 from worker.broker.ranges import Bound, freeze
-from worker.broker.topics import create_topics
 from worker.commands.demo.worker_process import WorkerProcess, start_worker
 from worker.commands.stack.ports import free_ports
-from worker.settings import KafkaSettings
 
 TOPIC = "labels.sarcasm"
 Place = tuple[int, int]
@@ -188,26 +185,22 @@ class Traffic:
         return waits
 
 
-async def feed(links: KafkaLinks, rate: float, partitions: int, run: int, traffic: Traffic) -> None:
+async def feed(servers: Servers, rate: float, partitions: int, run: int, traffic: Traffic) -> None:
     """Write text posts evenly, partition after partition, until cancelled."""
-    producer = AIOKafkaProducer(bootstrap_servers=links.bootstrap_servers)
-    await producer.start()
-    started, number = time.monotonic(), 0
     texts = make_posts(20_000, 0.0, run=run)
-    try:
+    async with servers.producer() as producer:
+        started, number = time.monotonic(), 0
         while True:
             await asyncio.sleep(max(0.0, started + number / rate - time.monotonic()))
             partition = number % partitions
             at = time.monotonic()
             sent = await asyncio.shield(
                 asyncio.ensure_future(
-                    producer.send_and_wait(links.settings.posts_topic, texts[number % len(texts)], partition=partition)
+                    producer.send_and_wait(servers.kafka.posts_topic, texts[number % len(texts)], partition=partition)
                 )
             )
             traffic.written[partition, sent.offset] = at
             number += 1
-    finally:
-        await producer.stop()
 
 
 async def watch(reader: AIOKafkaConsumer, traffic: Traffic) -> None:
@@ -221,25 +214,20 @@ async def watch(reader: AIOKafkaConsumer, traffic: Traffic) -> None:
                 traffic.arrived.setdefault((source["partition"], source["offset"]), []).append(now)
 
 
-async def run_one(
-    args: argparse.Namespace, kafka: KafkaSettings, environment: Mapping[str, str], name: str, *, folder: Path, run: int
-) -> Outcome:
+async def run_one(args: argparse.Namespace, servers: Servers, name: str, *, folder: Path, run: int) -> Outcome:
     """Run a scenario over topics and a group of its own."""
     scenario = SCENARIOS[name]
-    own = kafka.model_copy(update={"group_id": f"rolling-{run}", "posts_topic": f"posts-{run}"})
-    links = KafkaLinks(kafka.bootstrap_servers or "", own)
-    async with links.connected_admin() as admin:
-        await create_topics(admin, own, partitions=args.partitions, replication_factor=1)
-    settings = {
-        **environment,
-        "MODERATE_KAFKA__GROUP_ID": own.group_id,
-        "MODERATE_KAFKA__POSTS_TOPIC": own.posts_topic,
-        "MODERATE_KAFKA__LEAVE_ON_STOP": str(scenario.leave_on_stop).lower(),
-        "MODERATE_KAFKA__SESSION_TIMEOUT_SECONDS": str(args.session if scenario.static else args.session_without),
-    }
+    own = servers.named(group_id=f"rolling-{run}", posts_topic=f"posts-{run}")
+    await own.create_topics(args.partitions)
+    settings = own.environment(
+        MODERATE_KAFKA__GROUP_ID=own.kafka.group_id,
+        MODERATE_KAFKA__POSTS_TOPIC=own.kafka.posts_topic,
+        MODERATE_KAFKA__LEAVE_ON_STOP=str(scenario.leave_on_stop).lower(),
+        MODERATE_KAFKA__SESSION_TIMEOUT_SECONDS=str(args.session if scenario.static else args.session_without),
+    )
     traffic = Traffic()
-    async with AsyncExitStack() as stack, connected_reader(links) as reader:
-        sources = await partitions_of(links, TOPIC)
+    async with AsyncExitStack() as stack, connected_reader(own.links) as reader:
+        sources = await partitions_of(own.links, TOPIC)
         begin = await freeze(reader, sources, Bound("latest"), Bound("latest"))
         reader.assign(sources)
         for source, part in begin.items():
@@ -247,7 +235,7 @@ async def run_one(
         fleet = Fleet(settings, scenario.static, folder, stack)
         await fleet.start("w-0", "w-1")
         watching = asyncio.create_task(watch(reader, traffic))
-        feeding = asyncio.create_task(feed(links, args.rate, args.partitions, run, traffic))
+        feeding = asyncio.create_task(feed(own, args.rate, args.partitions, run, traffic))
         try:
             await asyncio.sleep(5)
             begun = datetime.now(UTC)
@@ -278,17 +266,16 @@ async def run_one(
     )
 
 
-async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
+async def measure(args: argparse.Namespace, servers: Servers) -> None:
     """Run all scenarios by turns and print the table."""
-    environment = {"MODERATE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers or "", "MODERATE_REDIS__URL": redis}
     chosen = args.only or list(SCENARIOS)
     outcomes: dict[str, list[Outcome]] = {name: [] for name in chosen}
     for repeat in range(args.repeat):
         for name in chosen:
             run = 100 * repeat + list(SCENARIOS).index(name)
-            logs = folder / f"run-{run}"
+            logs = servers.folder / f"run-{run}"
             logs.mkdir(parents=True, exist_ok=True)
-            outcomes[name].append(await run_one(args, kafka, environment, name, folder=logs, run=run))
+            outcomes[name].append(await run_one(args, servers, name, folder=logs, run=run))
             print(f"  {name}: {outcomes[name][-1]}", flush=True)
     print(
         f"2 workers, {args.partitions} partitions, {args.rate:.0f} posts a second, a post a partition every "

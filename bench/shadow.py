@@ -17,17 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from aiokafka import AIOKafkaProducer
-
-from bench.on_stack import run_on_own_stack
+from bench.on_stack import Servers, run_on_own_stack
 from bench.stream import PARTITIONS, make_posts, stream_rate
-from worker.broker.clients import KafkaLinks
 from worker.broker.range_reader import connected_reader, partitions_of, read_ranges
 from worker.broker.ranges import Bound, OffsetRange, freeze
-from worker.broker.topics import create_topics
-from worker.commands.demo.worker_process import WorkerProcess, start_worker
-from worker.commands.stack.ports import free_ports
-from worker.settings import KafkaSettings
+from worker.commands.demo.worker_process import WorkerProcess
 
 SHIPPED = Path(__file__).parent.parent / "mmorient" / "checkpoints" / "compact"
 TOPIC = "labels.sarcasm"
@@ -55,20 +49,18 @@ def other_encoders(folder: Path) -> Path:
     return folder
 
 
-async def latencies(links: KafkaLinks, values: Sequence[bytes], rate: float) -> list[float]:
+async def latencies(servers: Servers, values: Sequence[bytes], rate: float) -> list[float]:
     """Write posts at a rate; return the seconds from each post's timestamp to its label's, sorted."""
-    sources = await partitions_of(links, TOPIC)
-    producer = AIOKafkaProducer(bootstrap_servers=links.bootstrap_servers)
-    await producer.start()
+    sources = await partitions_of(servers.links, TOPIC)
+    topic = servers.kafka.posts_topic
     loop = asyncio.get_running_loop()
     started, written = loop.time(), {}
-    async with connected_reader(links) as reader:
+    async with connected_reader(servers.links) as reader, servers.producer() as producer:
         begin = await freeze(reader, sources, Bound("latest"), Bound("latest"))
         for number, value in enumerate(values):
             await asyncio.sleep(max(0.0, started + number / rate - loop.time()))
-            sent = await producer.send_and_wait(links.settings.posts_topic, value, partition=number % PARTITIONS)
+            sent = await producer.send_and_wait(topic, value, partition=number % PARTITIONS)
             written[sent.partition, sent.offset] = sent.timestamp
-        await producer.stop()
         found: dict[tuple[int, int], float] = {}
         async with asyncio.timeout(120):
             while len(found) < len(written):
@@ -92,13 +84,6 @@ async def shadow_posts(worker: WorkerProcess) -> tuple[int, int]:
     return sum(value for name, value in found.items() if 'result="labelled"' in name), sum(found.values()) + waiting
 
 
-async def ready(worker: WorkerProcess, *, shadow: bool) -> None:
-    """Wait until a worker, and its shadow, take posts."""
-    await worker.wait_until_ready(180)
-    while shadow and not (await worker.metrics()).get("moderate_shadow_ready"):
-        await asyncio.sleep(0.2)
-
-
 @dataclass(frozen=True)
 class Run:
     """What one worker did.
@@ -117,38 +102,34 @@ class Run:
 
 
 async def run_one(
-    args: argparse.Namespace, links: KafkaLinks, environment: Mapping[str, str], *, number: int, half: float, log: Path
+    args: argparse.Namespace, servers: Servers, settings: Mapping[str, str], *, number: int, half: float
 ) -> Run:
     """Start a worker, measure it flat out and at half load; half of its own, where `half` is 0."""
-    shadow = "MODERATE_SHADOW__CHECKPOINT" in environment
-    async with start_worker(environment, port=free_ports(1)[0], log_path=log) as worker:
-        await ready(worker, shadow=shadow)
-        await stream_rate(links.settings, make_posts(64, 0.3, run=number))
-        rate = await stream_rate(links.settings, make_posts(args.posts, 0.3, run=number + 1))
+    shadow = "MODERATE_SHADOW__CHECKPOINT" in settings
+    async with servers.worker(f"worker-{number}", **settings) as worker:
+        while shadow and not (await worker.metrics()).get("moderate_shadow_ready"):
+            await asyncio.sleep(0.2)
+        await stream_rate(servers, make_posts(64, 0.3, run=number))
+        rate = await stream_rate(servers, make_posts(args.posts, 0.3, run=number + 1))
         before = await shadow_posts(worker)
         half = half or rate / 2
-        found = await latencies(links, make_posts(round(args.seconds * half), 0.3, run=number + 2), half)
+        found = await latencies(servers, make_posts(round(args.seconds * half), 0.3, run=number + 2), half)
         after = await shadow_posts(worker)
     said = [f"{labelled} of {chosen}" for labelled, chosen in (before, (after[0] - before[0], after[1] - before[1]))]
     return Run(rate, found[len(found) // 2], found[int(len(found) * 0.99)], *(said if shadow else ("", "")))
 
 
-async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
+async def measure(args: argparse.Namespace, servers: Servers) -> None:
     """Run all by turns and print the table."""
-    links = KafkaLinks(kafka.bootstrap_servers or "", kafka)
-    async with links.connected_admin() as admin:
-        await create_topics(admin, kafka, partitions=PARTITIONS, replication_factor=1)
-    checkpoint = other_encoders(folder / "second")
-    servers = {"MODERATE_KAFKA__BOOTSTRAP_SERVERS": links.bootstrap_servers, "MODERATE_REDIS__URL": redis}
+    await servers.create_topics(PARTITIONS)
+    checkpoint = other_encoders(servers.folder / "second")
     runs: dict[str, list[Run]] = {name: [] for name in SUBJECTS}
     half = 0.0
     for repeat in range(args.repeat):
         for subject, (name, settings) in enumerate(SUBJECTS.items()):
             shadow = {"MODERATE_SHADOW__CHECKPOINT": str(checkpoint), **settings} if settings else {}
             number = 1000 * repeat + 10 * subject
-            run = await run_one(
-                args, links, servers | shadow, number=number, half=half, log=folder / f"worker-{number}.log"
-            )
+            run = await run_one(args, servers, shadow, number=number, half=half)
             runs[name].append(run)
             half = half or run.rate / 2
             print(f"  {name}: {run}", flush=True)

@@ -6,25 +6,17 @@ encoder, is stored in Redis and is labelled. One process, then two that share th
 """
 
 import argparse
-import asyncio
 import json
 import os
 import statistics
-import time
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import psutil
-from aiokafka.admin import AIOKafkaAdminClient
 
 from bench.cached import processor_seconds
-from bench.on_stack import committed, run_on_own_stack, write
+from bench.on_stack import Servers, run_on_own_stack
 from bench.stream import make_posts
-from worker.broker.clients import KafkaLinks
-from worker.broker.topics import create_topics
-from worker.commands.demo.worker_process import WorkerProcess, start_worker
-from worker.commands.stack.ports import free_ports
-from worker.settings import KafkaSettings
+from worker.commands.demo.worker_process import WorkerProcess
 
 PARTITIONS = 16
 # MiniLM-L6 does 21 million operations a token and the H200 some 30 * 10^12 a second in fp32; EfficientNet-Lite0 takes
@@ -37,34 +29,19 @@ async def busy_seconds(workers: list[WorkerProcess]) -> float:
     return sum([(await one.metrics())["bench_device_busy_seconds_total"] for one in workers])
 
 
-async def turn(
-    kafka: KafkaSettings, admin: AIOKafkaAdminClient, workers: list[WorkerProcess], posts: list[bytes]
-) -> tuple[float, float, float]:
+async def turn(servers: Servers, workers: list[WorkerProcess], posts: list[bytes]) -> tuple[float, float, float]:
     """Return posts a second, processor seconds a post, and the share of the time in which the device was busy."""
     processes = [psutil.Process(one.process.pid) for one in workers]
-    before = await committed(admin, kafka.group_id, kafka.posts_topic)
     busy, used = await busy_seconds(workers), sum(map(processor_seconds, processes))
-    started = time.perf_counter()
-    await write(kafka, posts, PARTITIONS)
-    while await committed(admin, kafka.group_id, kafka.posts_topic) - before < len(posts):
-        await asyncio.sleep(0.05)
-    seconds = time.perf_counter() - started
+    seconds = await servers.seconds_to_commit(posts, PARTITIONS)
     used = sum(map(processor_seconds, processes)) - used
     return len(posts) / seconds, used / len(posts), (await busy_seconds(workers) - busy) / seconds
 
 
-async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
+async def measure(args: argparse.Namespace, servers: Servers) -> None:
     """Run one process, then two, and print the table."""
-    async with KafkaLinks(kafka.bootstrap_servers or "", kafka).connected_admin() as admin:
-        await create_topics(admin, kafka, partitions=PARTITIONS, replication_factor=1)
-    environment = {
-        "MODERATE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers or "",
-        "MODERATE_REDIS__URL": redis,
-        "MODERATE_BATCH__MAX_POSTS": str(args.batch),
-        "SIMULATED_DEVICE": json.dumps(H200),
-    }
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
+    await servers.create_topics(PARTITIONS)
+    settings = {"MODERATE_BATCH__MAX_POSTS": str(args.batch), "SIMULATED_DEVICE": json.dumps(H200)}
     print(f"{args.posts} new texts, batches of {args.batch}, {PARTITIONS} partitions, {os.cpu_count()} cores")
     print(
         f"a call {H200['call'] * 1e6:.0f} µs, a token {H200['token'] * 1e6:.1f} µs, a post {H200['post'] * 1e6:.1f} µs"
@@ -74,21 +51,14 @@ async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, fo
         async with AsyncExitStack() as stack:
             workers = [
                 await stack.enter_async_context(
-                    start_worker(
-                        environment,
-                        port=free_ports(1)[0],
-                        log_path=folder / f"worker-{count}-{each}.log",
-                        module="bench.simulated_worker",
-                    )
+                    servers.worker(f"worker-{count}-{each}", module="bench.simulated_worker", **settings)
                 )
                 for each in range(count)
             ]
-            for one in workers:
-                await one.wait_until_ready(180)
             turns = []
             for _ in range(args.repeat + 1):
                 number += 1
-                turns.append(await turn(kafka, admin, workers, make_posts(args.posts, 0.0, run=number)))
+                turns.append(await turn(servers, workers, make_posts(args.posts, 0.0, run=number)))
             # The first turn meets credits of 64.
             rate, used, busy = (statistics.median(column) for column in zip(*turns[1:], strict=True))
             print(
@@ -96,7 +66,6 @@ async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, fo
                 f"a post  device busy {busy:.0%}",
                 flush=True,
             )
-    await admin.close()
 
 
 def main() -> None:

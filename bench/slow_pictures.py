@@ -11,18 +11,10 @@ import json
 import os
 import statistics
 import time
-from pathlib import Path
-
-from aiokafka.admin import AIOKafkaAdminClient
 
 from bench.back_pressure import late_server
-from bench.on_stack import committed, run_on_own_stack, write
+from bench.on_stack import Servers, run_on_own_stack
 from bench.stream import make_posts
-from worker.broker.clients import KafkaLinks
-from worker.broker.topics import create_topics
-from worker.commands.demo.worker_process import start_worker
-from worker.commands.stack.ports import free_ports
-from worker.settings import KafkaSettings
 
 PARTITIONS = 8
 _EDGE = 0.1
@@ -40,52 +32,42 @@ def with_pictures(posts: list[bytes], share: float, port: int) -> list[bytes]:
     return changed
 
 
-async def rate(kafka: KafkaSettings, admin: AIOKafkaAdminClient, posts: list[bytes]) -> float:
+async def rate(servers: Servers, posts: list[bytes]) -> float:
     """Return posts a second between the first and the last tenth of them."""
-    before = await committed(admin, kafka.group_id, kafka.posts_topic)
-    await write(kafka, posts, PARTITIONS)
     moments: list[tuple[float, int]] = []
-    done = 0
-    while done < (1 - _EDGE) * len(posts):
-        await asyncio.sleep(0.05)
-        done = await committed(admin, kafka.group_id, kafka.posts_topic) - before
-        if done >= _EDGE * len(posts):
-            moments.append((time.perf_counter(), done))
-    while await committed(admin, kafka.group_id, kafka.posts_topic) - before < len(posts):
-        await asyncio.sleep(0.05)
+    async with servers.counting() as done_in_all:
+        before, done = await done_in_all(), 0
+        await servers.write(posts, PARTITIONS)
+        while done < (1 - _EDGE) * len(posts):
+            await asyncio.sleep(0.05)
+            done = await done_in_all() - before
+            if done >= _EDGE * len(posts):
+                moments.append((time.perf_counter(), done))
+        while await done_in_all() - before < len(posts):
+            await asyncio.sleep(0.05)
     (began, first), (ended, last) = moments[0], moments[-1]
     return (last - first) / (ended - began)
 
 
-async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
+async def measure(args: argparse.Namespace, servers: Servers) -> None:
     """Run both by turns and print the ratio."""
-    async with KafkaLinks(kafka.bootstrap_servers or "", kafka).connected_admin() as admin:
-        await create_topics(admin, kafka, partitions=PARTITIONS, replication_factor=1)
-    environment = {
-        "MODERATE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers or "",
-        "MODERATE_REDIS__URL": redis,
-        "MODERATE_MEDIA__ALLOWED_PRIVATE_HOSTS": '["127.0.0.1"]',
-    }
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
+    await servers.create_topics(PARTITIONS)
     async with (
         late_server(0.0) as quick,
         late_server(args.late_seconds) as slow,
-        start_worker(environment, port=free_ports(1)[0], log_path=folder / "worker.log") as worker,
+        servers.worker(MODERATE_MEDIA__ALLOWED_PRIVATE_HOSTS='["127.0.0.1"]'),
     ):
-        await worker.wait_until_ready(180)
-        await rate(kafka, admin, make_posts(200, 0.0, run=0))
+        await rate(servers, make_posts(200, 0.0, run=0))
         pairs = []
         for run in range(args.repeat):
             rates = []
             for number, port in enumerate((quick, slow)):
                 posts = make_posts(args.posts, 0.0, run=1 + 2 * run + number)
-                rates.append(await rate(kafka, admin, with_pictures(posts, args.share, port)))
+                rates.append(await rate(servers, with_pictures(posts, args.share, port)))
             pairs.append(rates)
             print(
                 f"at once {rates[0]:7.1f} posts/s   {args.late_seconds:.1f} s late {rates[1]:7.1f} posts/s", flush=True
             )
-    await admin.close()
     ratios = [late / at_once for at_once, late in pairs]
     each = " ".join(f"{ratio:.2f}" for ratio in ratios)
     print(f"{args.posts} posts, {args.share:.0%} with a picture, {PARTITIONS} partitions, {os.cpu_count()} cores")

@@ -13,18 +13,11 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from aiokafka.admin import AIOKafkaAdminClient
-
-from bench.on_stack import committed, run_on_own_stack, write
+from bench.on_stack import Servers, run_on_own_stack
 from mmorient import Moderator, Post, decode_picture, post_text
-from worker.broker.clients import KafkaLinks
-from worker.broker.topics import create_topics
 from worker.commands.demo.samples import FOLDER
-from worker.commands.demo.worker_process import start_worker
-from worker.commands.stack.ports import free_ports
-from worker.settings import KafkaSettings, Settings
+from worker.settings import Settings
 
 PARTITIONS = 4
 
@@ -58,31 +51,18 @@ def bare_rate(moderator: Moderator, values: Sequence[bytes], batch: int) -> floa
     return len(posts) / (time.perf_counter() - started)
 
 
-async def stream_rate(kafka: KafkaSettings, values: Sequence[bytes]) -> float:
+async def stream_rate(servers: Servers, values: Sequence[bytes]) -> float:
     """Return posts a second from the first record written to the last offset committed."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    done_before = await committed(admin, kafka.group_id, kafka.posts_topic)
-    started = time.perf_counter()
-    await write(kafka, values, PARTITIONS)
-    while await committed(admin, kafka.group_id, kafka.posts_topic) - done_before < len(values):
-        await asyncio.sleep(0.02)
-    seconds = time.perf_counter() - started
-    await admin.close()
-    return len(values) / seconds
+    return len(values) / await servers.seconds_to_commit(values, PARTITIONS)
 
 
-async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
+async def measure(args: argparse.Namespace, servers: Servers) -> None:
     """Run both by turns and print the table."""
-    links = KafkaLinks(kafka.bootstrap_servers or "", kafka)
-    async with links.connected_admin() as admin:
-        await create_topics(admin, kafka, partitions=PARTITIONS, replication_factor=1)
-    environment = {"MODERATE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers or "", "MODERATE_REDIS__URL": redis}
+    await servers.create_topics(PARTITIONS)
     moderator = Moderator.from_checkpoint(args.checkpoint)
     batch = Settings().batch.max_posts
-    async with start_worker(environment, port=free_ports(1)[0], log_path=folder / "worker.log") as worker:
-        await worker.wait_until_ready(180)
-        await stream_rate(kafka, make_posts(batch, 0.5, run=0))
+    async with servers.worker():
+        await stream_rate(servers, make_posts(batch, 0.5, run=0))
         print(f"{args.posts} posts, batches of {batch}, {os.cpu_count()} cores, medians of {args.repeat}", flush=True)
         print(f"{'workload':<24}{'bare posts/s':>14}{'stream posts/s':>16}{'ratio':>8}  (each run)")
         for name, share in (("text only", 0.0), ("30 % with a picture", 0.3)):
@@ -90,7 +70,7 @@ async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, fo
             for repeat in range(args.repeat):
                 values = make_posts(args.posts, share, run=1 + repeat + round(share * 1000))
                 bare = await asyncio.to_thread(bare_rate, moderator, values, batch)
-                pairs.append((bare, await stream_rate(kafka, values)))
+                pairs.append((bare, await stream_rate(servers, values)))
             bare, stream = (statistics.median(rates) for rates in zip(*pairs, strict=True))
             ratios = [stream / bare for bare, stream in pairs]
             each = " ".join(f"{ratio:.2f}" for ratio in ratios)

@@ -17,14 +17,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 
-from bench.on_stack import run_on_own_stack
+from bench.on_stack import Servers, committed_offsets, run_on_own_stack
 from bench.stream import make_posts
-from worker.broker.clients import KafkaLinks
-from worker.broker.topics import create_topics
-from worker.commands.demo.worker_process import WorkerProcess, start_worker
-from worker.commands.stack.ports import free_ports
+from worker.commands.demo.worker_process import WorkerProcess
 from worker.settings import KafkaSettings
 
 PARTITIONS = 6
@@ -38,16 +34,13 @@ class Lab:
     """A stack, workers by name, and a clock that starts with the measurement.
 
     Args:
-        kafka: of the stack.
-        environment: settings of all workers.
-        folder: for logs.
+        servers: of the stack.
         stack: ends what still runs.
     """
 
-    def __init__(self, kafka: KafkaSettings, environment: dict[str, str], folder: Path, stack: AsyncExitStack) -> None:
-        self.kafka = kafka
-        self._environment = environment
-        self._folder = folder
+    def __init__(self, servers: Servers, stack: AsyncExitStack) -> None:
+        self.kafka = servers.kafka
+        self._servers = servers
         self._stack = stack
         self._runs = 0
         self.written = [0] * PARTITIONS
@@ -58,13 +51,13 @@ class Lab:
         self._runs += 1
         started = time.monotonic()
         worker = await self._stack.enter_async_context(
-            start_worker(
-                {**self._environment, "MODERATE_KAFKA__GROUP_INSTANCE_ID": name},
-                port=free_ports(1)[0],
-                log_path=self._folder / f"{name}-{self._runs}.log",
+            self._servers.worker(
+                f"{name}-{self._runs}",
+                MODERATE_KAFKA__GROUP_INSTANCE_ID=name,
+                MODERATE_KAFKA__SESSION_TIMEOUT_SECONDS=str(SESSION_SECONDS),
+                OMP_NUM_THREADS="1",
             )
         )
-        await worker.wait_until_ready(120)
         return worker, time.monotonic() - started
 
     async def write(self, producer: AIOKafkaProducer, values: list[bytes], began: float) -> None:
@@ -82,25 +75,12 @@ class Lab:
 
 async def offsets_of(admin: AIOKafkaAdminClient, kafka: KafkaSettings) -> list[int]:
     """Return the group's committed offset of each partition."""
-    try:
-        found = await admin.list_consumer_group_offsets(kafka.group_id)
-    except KafkaError:
-        return [0] * PARTITIONS
-    by_partition = {
-        source.partition: max(0, entry.offset) for source, entry in found.items() if source.topic == kafka.posts_topic
-    }
-    return [by_partition.get(partition, 0) for partition in range(PARTITIONS)]
+    found = await committed_offsets(admin, kafka)
+    return [found.get(partition, 0) for partition in range(PARTITIONS)]
 
 
-async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
+async def measure(args: argparse.Namespace, servers: Servers) -> None:
     """Run all parts and write the record."""
-    links = KafkaLinks(kafka.bootstrap_servers or "", kafka)
-    environment = {
-        "MODERATE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers or "",
-        "MODERATE_KAFKA__SESSION_TIMEOUT_SECONDS": str(SESSION_SECONDS),
-        "MODERATE_REDIS__URL": redis,
-        "OMP_NUM_THREADS": "1",
-    }
     record: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),
@@ -108,12 +88,10 @@ async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, fo
         "session_timeout_seconds": SESSION_SECONDS,
     }
     async with AsyncExitStack() as stack:
-        admin = await stack.enter_async_context(links.connected_admin())
-        await create_topics(admin, kafka, partitions=PARTITIONS, replication_factor=1)
-        lab = Lab(kafka, environment, folder, stack)
-        producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers)
-        await producer.start()
-        stack.push_async_callback(producer.stop)
+        await servers.create_topics(PARTITIONS)
+        admin = await stack.enter_async_context(servers.links.connected_admin())
+        producer = await stack.enter_async_context(servers.producer())
+        lab = Lab(servers, stack)
         record["start_seconds"], record["stop_seconds"] = await starts_and_stops(lab, args.repeat)
         record["burst"] = await burst(lab, admin, producer, args)
     record["load_average_after"] = round(os.getloadavg()[0], 1)
