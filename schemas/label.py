@@ -144,8 +144,8 @@ class Source(BaseModel):
     offset: int = Field(ge=0)
 
 
-class Label(BaseModel):
-    """One task's label of one post: the value of a record on `labels.TASK`."""
+class PlacelessLabel(BaseModel):
+    """One task's label of one post, wherever the post came from."""
 
     model_config = _WRITTEN
 
@@ -161,6 +161,11 @@ class Label(BaseModel):
     community: Community = None
     created_at: CreatedAt = None
     model: ModelStamp
+
+
+class Label(PlacelessLabel):
+    """One task's label of one post: the value of a record on `labels.TASK`."""
+
     source: Source
     schema_: Literal["label/1"] = Field(default="label/1", alias="schema")
 

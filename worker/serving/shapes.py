@@ -5,38 +5,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.decision import Decided, PolicyStamp
-from schemas.label import (
-    Community,
-    CreatedAt,
-    Intensity,
-    Modalities,
-    ModelStamp,
-    Probabilities,
-    Reading,
-    Threshold,
-    Unavailable,
-)
+from schemas.label import ModelStamp, PlacelessLabel
 
 _WRITTEN = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-class ServedLabel(BaseModel):
+class ServedLabel(PlacelessLabel):
     """One task's label of one post: the fields of a label record without `source`, digit by digit."""
 
-    model_config = _WRITTEN
-
-    post_id: str
-    task: str
-    label: str
-    probabilities: Probabilities
-    threshold: Threshold = None
-    intensity: Intensity | None = None
-    modalities: Modalities
-    unavailable: tuple[Unavailable, ...] = ()
-    reading: Reading | None = None
-    community: Community = None
-    created_at: CreatedAt = None
-    model: ModelStamp
     schema_: Literal["label/1"] = Field(default="label/1", alias="schema")
 
 
