@@ -6,7 +6,6 @@ Times of the rules are divided by 60 (an hour is a minute), thresholds are those
 import asyncio
 import json
 import signal
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from tests.worker.redis_servers import address_of
 from tests.worker.system import Servers, Stream, administrator, post, stand_at
 from tests.worker.test_kafka_faults import HOOKS, grow, texts
 from worker.commands.stack.kafka import KafkaRecipe
+from worker.commands.stack.ports import free_ports
 from worker.commands.stack.redis import RedisRecipe
 from worker.commands.stack.server import Server
 
@@ -46,9 +46,7 @@ async def old_posts(lab: Lab) -> None:
     await stand_at(stream, 10)
     async with administrator(stream) as admin:
         await admin.delete_records({TopicPartition(stream.posts, 0): RecordsToDelete(before_offset=40)})
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        closed = f"127.0.0.1:{probe.getsockname()[1]}"
+    closed = f"127.0.0.1:{free_ports(1)[0]}"
     seat = await lab.seat(
         "late",
         stream,

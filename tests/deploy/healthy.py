@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from worker.broker.topics import create_topics
 from worker.commands.demo.pictures import serve_pictures
 from worker.commands.demo.samples import FOLDER, read_samples
 from worker.commands.demo.worker_process import start_worker
+from worker.commands.stack.ports import free_ports
 from worker.commands.stack.stack import Stack
 from worker.settings import KafkaSettings
 
@@ -72,9 +72,7 @@ async def run(folder: Path, minutes: float, rate: float) -> bool:
         links = KafkaLinks(kafka_address, kafka)
         async with links.connected_admin() as admin:
             await create_topics(admin, kafka, partitions=_PARTITIONS, replication_factor=1)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        (port,) = free_ports(1)
         async with serve_pictures(FOLDER / "pictures") as pictures:
             values = values_of(read_samples(pictures))
             environment = {

@@ -4,7 +4,6 @@ import asyncio
 import math
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Coroutine, Mapping
@@ -18,6 +17,7 @@ import httpx
 
 from tests.deploy.prometheus_server import Prometheus
 from tests.worker.system import Servers, Stream
+from worker.commands.stack.ports import free_ports
 
 _Result = TypeVar("_Result")
 _END_SECONDS = 20.0
@@ -72,9 +72,7 @@ class Seat:
     process: asyncio.subprocess.Process | None = None
 
     def __post_init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        (self.port,) = free_ports(1)
 
     @property
     def address(self) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from worker.commands.stack.ports import free_ports
 
 RULES = Path(__file__).parent.parent.parent / "deploy" / "prometheus"
 JOB = "moderation-worker"
@@ -91,9 +92,7 @@ async def prometheus_server(
         seconds: between two scrapes, and between two evaluations.
     """
     _write_settings(folder, factor, seconds)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     with (folder / "prometheus.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             binary, "--config.file=prometheus.yml", "--storage.tsdb.path=data",

@@ -3,7 +3,6 @@
 import os
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from tests.docs.answers import differs
 from tests.docs.doubles import DOUBLES
 from tests.docs.pages import ROOT, Block
 from tests.docs.shell import Done, Running, Shell
+from worker.commands.stack.ports import free_ports
 
 _SECONDS = 400.0
 _READY_SECONDS = 240.0
@@ -187,9 +187,7 @@ def scene(folder: Path, scenario: Scenario) -> Iterator[Scene]:
         (reader / name).symlink_to(ROOT / name)
     # A picture must lie in the folder of its posts.
     shutil.copytree(ROOT / "samples", reader / "samples", dirs_exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     binaries = reader / ".venv" / "bin"
     _write_commands(binaries, port)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MODERATE_")} | {

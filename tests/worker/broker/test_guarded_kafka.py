@@ -2,11 +2,8 @@
 
 import asyncio
 import io
-import json
 import logging
-import os
 import shlex
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +21,7 @@ from tests.worker.broker.guarded import (
     token_endpoint,
     unsecured_token,
 )
+from tests.worker.system import run_to_its_end
 from worker.broker.clients import KafkaLinks
 from worker.broker.log_in import refuse_wrong_log_in
 from worker.broker.range_reader import connected_reader
@@ -230,30 +228,14 @@ async def test_a_program_that_is_not_there_is_said(guarded: Guarded) -> None:
 
 async def test_the_worker_ends_with_2(guarded: Guarded) -> None:
     """A certificate that the broker refuses is one line of the worker, in bounded time."""
-    settings = {
-        "KAFKA__BOOTSTRAP_SERVERS": guarded.mutual,
-        "KAFKA__SECURITY_PROTOCOL": "SSL",
-        "KAFKA__SSL_CAFILE": str(guarded.file("ca.pem")),
-        "KAFKA__SSL_CERTFILE": str(guarded.file("foreign.pem")),
-        "KAFKA__SSL_KEYFILE": str(guarded.file("foreign.key")),
-        "REDIS__URL": "",
-        "HTTP__PORT": str(_free_port()),
-        "LOG__LEVEL": "warning",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "worker", "run",
-        env={**os.environ, **{f"MODERATE_{name}": value for name, value in settings.items()}},
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    _, errors = await asyncio.wait_for(process.communicate(), 120)
-    assert process.returncode == 2
-    lines = [json.loads(line) for line in errors.decode().splitlines()]
+    code, lines = await run_to_its_end(
+        KAFKA__BOOTSTRAP_SERVERS=guarded.mutual,
+        KAFKA__SECURITY_PROTOCOL="SSL",
+        KAFKA__SSL_CAFILE=str(guarded.file("ca.pem")),
+        KAFKA__SSL_CERTFILE=str(guarded.file("foreign.pem")),
+        KAFKA__SSL_KEYFILE=str(guarded.file("foreign.key")),
+    )
+    assert code == 2
     assert [line["event"] for line in lines][-1] == "worker_fails"
     assert "refuses the certificate of this client" in lines[-1]["error"]
     assert len(lines) < 4
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,6 +12,7 @@ from aiohttp import web
 from tests.worker.isolation.test_poison import picture, pictured
 from tests.worker.records import StandInRecord
 from tests.worker.system import post
+from tests.worker.web_server import web_server
 from worker.isolation.trial import Trial
 from worker.items import Item
 from worker.settings import Settings, load_settings
@@ -57,14 +58,9 @@ class StatedRegistry:
 async def registry() -> AsyncIterator[StatedRegistry]:
     """Give a registry in trouble."""
     registry = StatedRegistry()
-    app = web.Application()
-    app.router.add_get("/{path:.*}", registry.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    registry.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield registry
-    await runner.cleanup()
+    async with web_server(web.get("/{path:.*}", registry.answer)) as address:
+        registry.url = f"http://{address}"
+        yield registry
 
 
 @pytest.mark.model

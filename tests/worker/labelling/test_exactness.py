@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.commands.doctor.helpers import closed_port as free_port
+from worker.commands.stack.ports import free_ports
 
 pytestmark = pytest.mark.model
 
@@ -17,11 +17,11 @@ HOOKS = Path(__file__).parent.parent / "hooks_inexact"
 
 def command(*hooks: Path, allow: bool = False) -> tuple[list[str], dict[str, str]]:
     """A worker whose broker does not answer: the proof comes first."""
-    port = free_port()
+    broker, page = free_ports(2)
     environment = os.environ | {
-        "MODERATE_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{port}",
+        "MODERATE_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{broker}",
         "MODERATE_REDIS__URL": "",
-        "MODERATE_HTTP__PORT": str(free_port()),
+        "MODERATE_HTTP__PORT": str(page),
         "MODERATE_DEVICE": "cpu",
         "MODERATE_ALLOW_INEXACT": str(allow).lower(),
         "PYTHONPATH": os.pathsep.join(map(str, hooks)),

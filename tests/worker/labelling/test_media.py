@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.worker.records import item_of
+from tests.worker.web_server import web_server
 from worker.hosts import HostList
 from worker.labelling.fetch import HttpFetcher
 from worker.labelling.fetching.policy import AddressPolicy
@@ -74,23 +75,16 @@ async def server(calls: Counter[str]) -> AsyncIterator[str]:
         request.transport.abort()
         return response
 
-    app = web.Application()
-    app.add_routes(
-        [
-            web.get("/slow", slow),
-            web.get("/body/{size}", body),
-            web.get("/redirect/{count}", redirect),
-            web.get("/inward", inward),
-            web.get("/file", to_file),
-            web.get("/status/{status}/{count}", status),
-            web.get("/drop", drop),
-        ]
-    )
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with web_server(
+        web.get("/slow", slow),
+        web.get("/body/{size}", body),
+        web.get("/redirect/{count}", redirect),
+        web.get("/inward", inward),
+        web.get("/file", to_file),
+        web.get("/status/{status}/{count}", status),
+        web.get("/drop", drop),
+    ) as address:
+        yield address
 
 
 def fetcher(*allowed: str) -> HttpFetcher:

@@ -9,6 +9,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from tests.worker.records import item_of
+from tests.worker.web_server import web_server
 from worker.hosts import HostList
 from worker.items import Item
 from worker.labelling.fetch import HttpFetcher
@@ -37,15 +38,9 @@ class PictureHost:
 async def host() -> AsyncIterator[PictureHost]:
     """Give a host that works."""
     made = PictureHost()
-    app = web.Application()
-    app.router.add_get("/{name}", made.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    made.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
+    async with web_server(web.get("/{name}", made.answer)) as address:
+        made.address = f"http://{address}"
+        yield made
 
 
 def fetcher(on_outage: OnOutage, hold_seconds: float = 5.0) -> OutageFetcher:

@@ -19,6 +19,7 @@ from aiohttp import web
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 
 from tests.worker.records import StandInRecord
+from tests.worker.web_server import web_server
 from worker.errors import FatalError, InvalidRecordError
 from worker.items import Item
 from worker.labelling.decode import decode
@@ -92,14 +93,9 @@ class StandInRegistry:
 async def server() -> AsyncIterator[StandInRegistry]:
     """Give a registry that knows nothing yet."""
     registry = StandInRegistry()
-    app = web.Application()
-    app.router.add_get("/{path:.*}", registry.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    registry.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield registry
-    await runner.cleanup()
+    async with web_server(web.get("/{path:.*}", registry.answer)) as address:
+        registry.url = f"http://{address}"
+        yield registry
 
 
 @asynccontextmanager

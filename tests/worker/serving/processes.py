@@ -6,39 +6,18 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
+from tests.worker.system import Worker
 from worker.commands.stack.ports import free_ports
 
 
-@dataclass
-class Served:
+class Served(Worker):
     """A running server."""
-
-    process: asyncio.subprocess.Process
-    address: str
-    log_path: Path
-
-    async def ready(self, seconds: float = 120.0) -> "Served":
-        """Wait for /readyz."""
-        async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(seconds):
-            while True:
-                assert self.process.returncode is None, self.log()
-                try:
-                    if (await client.get(f"{self.address}/readyz", timeout=2)).status_code == 200:
-                        return self
-                except httpx.HTTPError:
-                    pass
-                await asyncio.sleep(0.1)
 
     async def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20.0) -> int:
         """Send a signal and return the exit code."""
-        self.process.send_signal(number)
-        async with asyncio.timeout(seconds):
-            return await self.process.wait()
+        return await super().end(number, seconds)
 
     def log(self) -> str:
         """Return all of its log."""

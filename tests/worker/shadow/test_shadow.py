@@ -16,6 +16,7 @@ from aiohttp import web
 from tests.worker.checkpoints import SHIPPED, recalibrated, stamp_of
 from tests.worker.isolation.test_poison import picture
 from tests.worker.system import TASKS, Labels, Stream, Worker, headers_of, post
+from tests.worker.web_server import web_server
 
 HOUR = {"SHADOW__MAX_LAG_SECONDS": "3600"}
 
@@ -96,13 +97,8 @@ async def pictures() -> AsyncIterator[tuple[str, Counter[str]]]:
         asked[request.path] += 1
         return web.Response(body=picture(request.path))
 
-    app = web.Application()
-    app.add_routes([web.get("/{name}.png", answer)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
-    await runner.cleanup()
+    async with web_server(web.get("/{name}.png", answer)) as address:
+        yield f"http://{address}", asked
 
 
 @pytest.mark.soak

@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-from worker.commands.demo.worker_process import free_port, start_worker
+from worker.commands.demo.worker_process import start_worker
+from worker.commands.stack.ports import free_ports
 
 Feed = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -29,7 +30,8 @@ async def show_page(console: Console, environment: Mapping[str, str], folder: Pa
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted.set)
     console.print("starting the page, which loads its model …")
-    async with start_worker(environment, port=free_port(), log_path=folder / "serve.log", command="serve") as server:
+    (port,) = free_ports(1)
+    async with start_worker(environment, port=port, log_path=folder / "serve.log", command="serve") as server:
         ready = asyncio.create_task(server.wait_until_ready(_READY_SECONDS))
         waiting = asyncio.create_task(interrupted.wait())
         try:

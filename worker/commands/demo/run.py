@@ -29,7 +29,8 @@ from worker.commands.demo.page import show_page
 from worker.commands.demo.pictures import serve_pictures
 from worker.commands.demo.samples import FOLDER, Sample, read_samples
 from worker.commands.demo.view import Row, print_dead_letter, print_header, print_row
-from worker.commands.demo.worker_process import free_port, start_worker
+from worker.commands.demo.worker_process import start_worker
+from worker.commands.stack.ports import free_ports
 from worker.settings import KafkaSettings
 
 _PARTITIONS = 4
@@ -70,7 +71,7 @@ class Demo:
         audit = Audit(list(self.kafka.routes.values()), self.kafka.dead_letter_topic)
         async with serve_pictures(FOLDER / "pictures") as pictures:
             samples = read_samples(pictures)
-            port, environment = free_port(), self._environment(pictures)
+            (port,), environment = free_ports(1), self._environment(pictures)
             async with start_worker(environment, port=port, log_path=self.folder / "worker.log") as worker:
                 with self._progress() as progress:
                     self.console.print("starting the worker, which loads its model …")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,6 +30,7 @@ from tests.worker.commands.audit.seeds import (
 from tests.worker.system import TASKS, Stream, administrator, sample_posts
 from worker.commands.audit.command import audit_once
 from worker.commands.demo.samples import FOLDER
+from worker.commands.stack.ports import free_ports
 from worker.errors import SettingsError
 
 SARCASM = "sarcasm"
@@ -282,9 +282,7 @@ async def test_following_serves_what_an_alert_needs(stream: Stream) -> None:
     """With --follow the counters begin at 0, move with a fault, and the end says the count."""
     await stream.create_topics(1)
     await write(stream, [honest])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_ports(1)[0])
     process = await stream.spawn(
         "audit", "--follow", "--every", "0.2", "--expect-checkpoint", "any", "--json", HTTP__PORT=port
     )

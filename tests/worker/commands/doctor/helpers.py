@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.worker.system import TASKS, Stream, administrator
 from worker.broker.group_members import Deployment, assignor_of, new_incarnation
+from worker.commands.stack.ports import free_ports
 
 PARTITIONS = 2
 
@@ -73,6 +74,5 @@ def silent_port() -> Iterator[int]:
 
 def closed_port() -> int:
     """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    (port,) = free_ports(1)
+    return port

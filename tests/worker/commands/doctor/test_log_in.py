@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import socket
-import sys
 import time
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 
 from tests.worker.commands.doctor.conftest import Secured
 from tests.worker.commands.doctor.secured import PASSWORD, USER
+from tests.worker.system import run_to_its_end
 from worker.broker.clients import KafkaLinks
 from worker.broker.log_in import refuse_wrong_log_in
 from worker.errors import SettingsError
@@ -67,28 +65,16 @@ async def test_a_password_that_becomes_right_is_waited_for(secured: Secured) -> 
 async def test_the_worker_ends_with_2(secured: Secured, tmp_path: Path) -> None:
     """One line says why, in bounded time."""
     (tmp_path / "password").write_text("swordfish\n", encoding="utf-8")
-    settings = {
-        "KAFKA__BOOTSTRAP_SERVERS": secured.login,
-        "KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
-        "KAFKA__SASL_USERNAME": USER,
-        "KAFKA__SASL_PASSWORD_FILE": str(tmp_path / "password"),
-        "REDIS__URL": "",
-        "LOG__LEVEL": "warning",
-    }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        settings["HTTP__PORT"] = str(probe.getsockname()[1])
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "worker", "run",
-        env={**os.environ, **{f"MODERATE_{name}": value for name, value in settings.items()}},
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    _, errors = await asyncio.wait_for(process.communicate(), 120)
-    lines = [json.loads(line) for line in errors.decode().splitlines()]
-    assert process.returncode == 2
+    code, lines = await run_to_its_end(
+        KAFKA__BOOTSTRAP_SERVERS=secured.login,
+        KAFKA__SECURITY_PROTOCOL="SASL_PLAINTEXT",
+        KAFKA__SASL_USERNAME=USER,
+        KAFKA__SASL_PASSWORD_FILE=str(tmp_path / "password"),
+    )
+    assert code == 2
     # The client warns of the open transport, at most once in 5 seconds.
     ours = [line for line in lines if line["event"] != "Sending username and password in the clear"]
     assert [line["event"] for line in ours] == ["white_space_left_out", "worker_fails"]
     assert len(lines) < 8
     assert "the broker refuses the log-in of worker by PLAIN" in ours[1]["error"]
-    assert b"swordfish" not in errors
+    assert "swordfish" not in json.dumps(lines)

@@ -1,18 +1,15 @@
 """`moderate serve` as a process, and a page of it in a browser."""
 
-import asyncio
 import base64
 import hashlib
-import os
-import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
+
+from tests.worker.serving.processes import serving_process
 
 KEY = "the-key-of-ana-that-nobody-guesses"
 
@@ -20,38 +17,11 @@ KEY = "the-key-of-ana-that-nobody-guesses"
 @asynccontextmanager
 async def served(folder: Path, **settings: str) -> AsyncIterator[str]:
     """Give the address of a server of the shipped checkpoint, whose settings are written `SERVE__PORT`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    variables = {f"MODERATE_{name}": value for name, value in {"SERVE__PORT": str(port), **settings}.items()}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODERATE_")}
-    log = folder / "serve.log"
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "worker", "serve", env={**environment, **variables}, stdout=output, stderr=output
-        )
-    try:
-        await _ready(process, f"http://127.0.0.1:{port}/readyz", log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        assert await asyncio.wait_for(process.wait(), 30) == 0, log.read_text(encoding="utf-8")
-        said = log.read_text(encoding="utf-8")
-        assert "Traceback" not in said
-        assert "sesquipedalian" not in said
-
-
-async def _ready(process: asyncio.subprocess.Process, address: str, log: Path) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(180):
-        while True:
-            assert process.returncode is None, log.read_text(encoding="utf-8")  # noqa: ASYNC240
-            try:
-                if (await client.get(address)).status_code == 200:
-                    return
-            except httpx.HTTPError:
-                pass
-            await asyncio.sleep(0.2)
+    async with serving_process(folder, **settings) as server:
+        yield server.address
+        assert await server.end(seconds=30) == 0, server.log()
+        assert "Traceback" not in server.log()
+        assert "sesquipedalian" not in server.log()
 
 
 def keys_file(folder: Path) -> str:
