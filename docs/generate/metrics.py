@@ -14,5 +14,8 @@ or a community is ever one.
 
 def page() -> str:
     """Return the page."""
-    rows = ((code(one.name), one.kind, one.unit, ", ".join(map(code, one.labels)), one.meaning) for one in METRICS)
+    rows = [
+        (code(one.name), one.kind, one.unit, ", ".join(map(code, one.labels)), one.meaning)
+        for one in sorted(METRICS, key=lambda one: one.name)
+    ]
     return f"{_HEAD}\n{table(('metric', 'kind', 'unit', 'labels', 'meaning'), rows)}"

@@ -6,7 +6,7 @@ from worker.errors import SettingsError
 from worker.policies.canonical import loads
 from worker.policies.current import Current
 from worker.policies.policies import Policies
-from worker.telemetry.metrics import POLICIES_TAKEN, POLICY_INFO
+from worker.telemetry.policy_metrics import POLICIES_TAKEN, POLICY_INFO
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ import structlog
 from mmorient import Reading
 from worker.items import DELETION, NOT_LISTED, Item, StageTime, oddity
 from worker.telemetry.drift import Drift
-from worker.telemetry.metrics import (
+from worker.telemetry.output_metrics import (
     AFTER_COMMIT_FAILURES,
     DEAD_LETTERS,
     FIELDS_UNREAD,

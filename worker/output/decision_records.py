@@ -9,7 +9,7 @@ from worker.items import Item, OutgoingRecord
 from worker.output.label_bytes import LabelBytes, community_of, inside
 from worker.policies.current import Current
 from worker.policies.policies import Outcome
-from worker.telemetry.metrics import DECISIONS, SHADOW_DECISIONS
+from worker.telemetry.policy_metrics import DECISIONS, SHADOW_DECISIONS
 
 # Commands that only read dead letters import this too, and torch takes seconds.
 if TYPE_CHECKING:

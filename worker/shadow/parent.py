@@ -23,7 +23,13 @@ from worker.isolation.child_process import Child
 from worker.items import Item, oddity, usable
 from worker.settings import Settings
 from worker.shadow.message import HandedPost
-from worker.telemetry.metrics import SHADOW_ENDS, SHADOW_POSTS, SHADOW_READY, SHADOW_WAITING_BYTES, SHADOW_WAITING_POSTS
+from worker.telemetry.shadow_metrics import (
+    SHADOW_ENDS,
+    SHADOW_POSTS,
+    SHADOW_READY,
+    SHADOW_WAITING_BYTES,
+    SHADOW_WAITING_POSTS,
+)
 
 log = structlog.get_logger(__name__)
 

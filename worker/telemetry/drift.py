@@ -8,7 +8,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from mmorient import SCORE_BINS, TASKS, PostLabels, Reference, score_bin, stability_index
-from worker.telemetry.metrics import DRIFT_PSI, REFERENCE_SHARE, SCORES
+from worker.telemetry.output_metrics import DRIFT_PSI, REFERENCE_SHARE, SCORES
 
 _POSTS_THAT_TELL = 500
 _PARTS = 8

@@ -1,4 +1,4 @@
-"""The metrics of the page of `moderate serve`: rows of the one table (`worker/telemetry/metrics.py`)."""
+"""The metrics of the page of `moderate serve`: rows of the one table (`metrics.py`)."""
 
 from worker.telemetry.metric import counter, gauge
 

@@ -9,7 +9,7 @@ from tests.worker.records import item_of
 from worker.items import Item, StageTime
 from worker.output.after_commit import AfterCommit
 from worker.telemetry.drift import Drift
-from worker.telemetry.metrics import AFTER_COMMIT_FAILURES
+from worker.telemetry.output_metrics import AFTER_COMMIT_FAILURES
 
 
 class FailingObserver:

@@ -11,7 +11,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from worker.telemetry.logs import configure_logs
-from worker.telemetry.metrics import CACHE_LOOKUPS, DEAD_LETTERS, LAG_POSTS, POSTS_LABELLED
+from worker.telemetry.metrics import CACHE_LOOKUPS, LAG_POSTS
+from worker.telemetry.output_metrics import DEAD_LETTERS, POSTS_LABELLED
 from worker.telemetry.totals import report_each_minute, totals
 
 

@@ -19,7 +19,7 @@ from worker.commands.audit.tally import Tally
 from worker.commands.audit.terms import FAULTS, OUTCOMES, Fault, Terms
 from worker.commands.terminal import harmless
 from worker.settings import HttpSettings
-from worker.telemetry.metrics import AUDIT_FAULTS, AUDIT_OFFSETS, AUDIT_PENDING, AUDIT_ROUNDS
+from worker.telemetry.audit_metrics import AUDIT_FAULTS, AUDIT_OFFSETS, AUDIT_PENDING, AUDIT_ROUNDS
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from worker.commands.audit.tally import Tally
 from worker.commands.audit.terms import Terms
 from worker.control.topic import ControlTopic
 from worker.output.sources import read_label, source_in, source_of_letter
-from worker.telemetry.metrics import AUDIT_PENDING
+from worker.telemetry.audit_metrics import AUDIT_PENDING
 
 # A label is written after its post; clocks of producers and workers differ.
 _CLOCKS_MS = 3_600_000

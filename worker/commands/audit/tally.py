@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from worker.commands.audit.terms import FAULTS, OUTCOMES, PASSED_OVER, Fault
-from worker.telemetry.metrics import AUDIT_FAULTS, AUDIT_OFFSETS
+from worker.telemetry.audit_metrics import AUDIT_FAULTS, AUDIT_OFFSETS
 
 
 @dataclass
