@@ -1,7 +1,7 @@
 """Writes the dashboard: `python deploy/grafana/dashboard.py > deploy/grafana/dashboards/moderation.json`.
 
-`stream_rows.py`, `model_rows.py` and `serving_rows.py` say what is shown, `panels.py` how. A test holds that the JSON
-is what this writes, and that every query names what a worker exports.
+The files `*_rows.py` say what is shown, `panels.py` how. A test holds that the JSON is what this writes, and that every
+query names what a worker exports.
 """
 # ruff: noqa: INP001 - a script beside what it writes, no package
 
@@ -9,10 +9,11 @@ import json
 import sys
 from typing import Any
 
+from lag_rows import KEEPING_UP
 from model_rows import DECISIONS, MODEL, PROCESSES, SHADOW
 from panels import GROUP, RUNBOOK, SOURCE, WIDTH, WORKERS, Json
 from serving_rows import SERVING
-from stream_rows import CACHE, FAILURES, KEEPING_UP, TIME
+from stream_rows import CACHE, FAILURES, TIME
 
 # In the order of the questions at three in the morning: title, panels, whether it is shut until somebody opens it.
 ROWS = (

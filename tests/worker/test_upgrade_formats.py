@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from schemas import DeadLetter, Replay
-from tests.worker.intake.test_lane import SOURCE, Partners, accept, lane_of
+from tests.worker.intake.partners import SOURCE, Partners, accept, lane_of
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import Deployment, assignor_of, member_id_of, refuse_strangers
 from worker.commands.backfill.starting import _plans

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiokafka.structs import OffsetAndMetadata
 
-from tests.worker.intake.test_lane import SOURCE, Partners, settle
+from tests.worker.intake.partners import SOURCE, Partners, settle
 from tests.worker.records import StandInRecord
 from worker.errors import LaneError
 from worker.intake.journal import Journal, Plan
