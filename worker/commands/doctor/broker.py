@@ -10,10 +10,11 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, for_code
 
-from worker.commands.doctor.dialling import Dialled, Node, Step, dial, reach
+from worker.commands.doctor.dialling import Dialled, Node, dial, reach
 from worker.commands.doctor.examination import Check
 from worker.commands.doctor.findings import Outcome, failure, listed, ok, warning
 from worker.commands.doctor.links import DoctorLinks
+from worker.commands.doctor.trouble import Step
 
 _SERVERS = "MODERATE_KAFKA__BOOTSTRAP_SERVERS"
 # Newest metadata.version that a release knows (org.apache.kafka.server.common.MetadataVersion).

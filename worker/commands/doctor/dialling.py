@@ -8,45 +8,22 @@ import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
 
 from aiokafka.errors import (
-    IllegalSaslStateError,
     KafkaError,
-    SaslAuthenticationFailed,
-    UnsupportedSaslMechanismError,
 )
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.types import CompactString, Int16, Int32, TaggedFields, UnsignedVarInt32
 
-from worker.broker.tokens import TokenError
 from worker.commands.doctor.links import DoctorLinks
+from worker.commands.doctor.trouble import PROTOCOL, SERVERS, Trouble, certificate_trouble, log_in_trouble
 from worker.commands.stack.kafka import answers_kafka
-from worker.settings import KafkaSettings
-
-Step = Literal["address", "transport", "log_in"]
 
 DEFAULT_PORT = 9092
 _CONNECT_SECONDS = 3.0
 _ANSWER_SECONDS = 3.0
 _API_VERSIONS, _FLEXIBLE = 18, 3
 _FEATURES_TAG = 0
-_SERVERS = "MODERATE_KAFKA__BOOTSTRAP_SERVERS"
-_PROTOCOL = "MODERATE_KAFKA__SECURITY_PROTOCOL"
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Why an address cannot be used.
-
-    Args:
-        step: that failed.
-        says, remedy: one line each.
-    """
-
-    step: Step
-    says: str
-    remedy: str
 
 
 @dataclass(frozen=True)
@@ -133,8 +110,8 @@ async def dial(address: str, links: DoctorLinks) -> Dialled:
     try:
         host, port = split_address(address)
     except ValueError as error:
-        return Dialled(address, Trouble("address", f"{address}: {error}", f"write {_SERVERS} as host:port,…"))
-    if lost := await reach(host, port, setting=_SERVERS):
+        return Dialled(address, Trouble("address", f"{address}: {error}", f"write {SERVERS} as host:port,…"))
+    if lost := await reach(host, port, setting=SERVERS):
         return Dialled(address, Trouble("address", *lost))
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
@@ -144,7 +121,7 @@ async def dial(address: str, links: DoctorLinks) -> Dialled:
     try:
         nodes, cluster = await _log_in(host, port, links)
     except (KafkaError, OSError, TimeoutError) as error:
-        return Dialled(address, _log_in_trouble(f"{host}:{port}", links, error), versions, level)
+        return Dialled(address, log_in_trouble(f"{host}:{port}", links, error), versions, level)
     return Dialled(address, None, versions, level, nodes, cluster)
 
 
@@ -194,48 +171,24 @@ async def _transport_trouble(host: str, port: int, links: DoctorLinks, error: Ba
         return Trouble(
             "transport",
             f"{where} accepts connections and says nothing",
-            f"see whether that broker hangs, or correct the port in {_SERVERS}",
+            f"see whether that broker hangs, or correct the port in {SERVERS}",
         )
     if links.ssl_context is None:
         if await _speaks_tls(host, port):
             secure = protocol.replace("PLAINTEXT", "SSL")
-            return Trouble("transport", f"{where} wants TLS, the transport is {protocol}", f"set {_PROTOCOL}={secure}")
-    elif (trouble := _certificate_trouble(where, links, error)) is not None:
+            return Trouble("transport", f"{where} wants TLS, the transport is {protocol}", f"set {PROTOCOL}={secure}")
+    elif (trouble := certificate_trouble(where, links, error)) is not None:
         return trouble
     elif await asyncio.to_thread(answers_kafka, f"{host}:{port}"):
         # Never "speak in the open, then": a listener without TLS may be the wrong one, or nobody's idea of a broker.
         return Trouble(
             "transport",
             f"{where} speaks no TLS, the transport is {protocol}",
-            f"let {_SERVERS} name the listener that speaks TLS (often another port), or give the broker one",
+            f"let {SERVERS} name the listener that speaks TLS (often another port), or give the broker one",
         )
     said = str(error) or type(error).__name__
     return Trouble(
-        "transport", f"{where} answers as no Kafka broker does: {said}", f"correct host and port in {_SERVERS}"
-    )
-
-
-def _certificate_trouble(where: str, links: DoctorLinks, error: BaseException) -> Trouble | None:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Trouble(
-            "transport",
-            f"{where}: its certificate is not trusted: {error.verify_message}",
-            "let MODERATE_KAFKA__SSL_CAFILE name the authority that signed it, and "
-            f"{_SERVERS} the host name that stands in it",
-        )
-    if not isinstance(error, ssl.SSLError) or "ALERT" not in (error.reason or "").upper():
-        return None
-    if links.settings.ssl_certfile is None:
-        return Trouble(
-            "transport",
-            f"{where} wants a certificate of the client, which this worker has none of",
-            f"set MODERATE_KAFKA__SSL_CERTFILE, or let {_SERVERS} name a listener with a log-in (SASL_SSL)",
-        )
-    said = (error.reason or "").upper().partition("ALERT")[2].strip("_ ").replace("_", " ").lower()
-    return Trouble(
-        "transport",
-        f"{where} refuses the certificate of this client ({said})",
-        "let MODERATE_KAFKA__SSL_CERTFILE name one that is not expired, of an authority that the broker trusts",
+        "transport", f"{where} answers as no Kafka broker does: {said}", f"correct host and port in {SERVERS}"
     )
 
 
@@ -265,52 +218,3 @@ async def _log_in(host: str, port: int, links: DoctorLinks) -> tuple[tuple[Node,
             connection.close()
     nodes = tuple(Node(entry["node_id"], entry["host"], entry["port"]) for entry in said["brokers"])
     return nodes, said.get("cluster_id")
-
-
-def _log_in_trouble(where: str, links: DoctorLinks, error: BaseException) -> Trouble:
-    kafka = links.settings
-    log_in = kafka.security_protocol.startswith("SASL")
-    if (trouble := _refused_log_in(where, kafka, error)) is not None:
-        return trouble
-    if isinstance(error, UnsupportedSaslMechanismError):
-        return Trouble(
-            "log_in",
-            f"{where}: the broker does not take {kafka.sasl_mechanism}",
-            "set MODERATE_KAFKA__SASL_MECHANISM to one of the listener's sasl.enabled.mechanisms",
-        )
-    if isinstance(error, IllegalSaslStateError) or (log_in and not isinstance(error, TimeoutError)):
-        plain = kafka.security_protocol.removeprefix("SASL_")
-        return Trouble(
-            "log_in",
-            f"{where} takes no log-in, the transport is {kafka.security_protocol}",
-            f"set {_PROTOCOL}={plain}",
-        )
-    if isinstance(error, TimeoutError):
-        return Trouble(
-            "log_in", f"{where}: no answer after the log-in", "see whether that broker is overloaded or starting"
-        )
-    return Trouble(
-        "log_in",
-        f"{where} ends the connection at the first request: it wants a log-in, the transport is "
-        f"{kafka.security_protocol}",
-        f"set {_PROTOCOL}=SASL_{kafka.security_protocol}, with MODERATE_KAFKA__SASL_USERNAME and …PASSWORD",
-    )
-
-
-def _refused_log_in(where: str, kafka: KafkaSettings, error: BaseException) -> Trouble | None:
-    if isinstance(error, TokenError):
-        setting, _, said = str(error).partition(": ")
-        return Trouble("log_in", f"{where}: there is no token for the log-in: {said}", f"correct {setting}")
-    if not isinstance(error, SaslAuthenticationFailed):
-        return None
-    if kafka.sasl_mechanism == "OAUTHBEARER":
-        return Trouble(
-            "log_in",
-            f"{where}: the token is refused",
-            "compare issuer, audience, scope and expiry of the token with the broker's sasl.oauthbearer.… settings",
-        )
-    return Trouble(
-        "log_in",
-        f"{where}: the log-in of {kafka.sasl_username} by {kafka.sasl_mechanism} is refused",
-        "correct MODERATE_KAFKA__SASL_USERNAME and MODERATE_KAFKA__SASL_PASSWORD, or add the user to the broker",
-    )
