@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -182,6 +183,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=40.0, help="posts a second under faults")
     parser.add_argument("--json", type=Path, help="write it here too")
     args = parser.parse_args()
+    # So that servers and programs are stopped then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = Path(tempfile.mkdtemp(prefix="peers-"))
     print(f"logs in {folder}", file=sys.stderr)
     for name in args.only:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-_START_SECONDS, _STOP_SECONDS, _LABEL_SECONDS = 120.0, 20.0, 180.0
+_START_SECONDS, _STOP_SECONDS, _LABEL_SECONDS = 240.0, 20.0, 180.0
 _SAMPLE_SECONDS = 0.25
 _WARM_POSTS = 600
 
@@ -78,30 +78,32 @@ class Reader:
         self.came: dict[bytes, float] = {}
         self.repeats = 0
         self._sources = [TopicPartition(topic, number) for number in range(partitions)]
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=kafka,
-            isolation_level="read_committed" if committed else "read_uncommitted",
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=20,
-        )
+        self._kafka = kafka
+        self._level = "read_committed" if committed else "read_uncommitted"
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator["Reader"]:
         """Read while the block runs."""
-        await self._consumer.start()
-        self._consumer.assign(self._sources)
-        task = asyncio.create_task(self._read())
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._kafka,
+            isolation_level=self._level,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=20,
+        )
+        await consumer.start()
+        consumer.assign(self._sources)
+        task = asyncio.create_task(self._read(consumer))
         try:
             yield self
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            await self._consumer.stop()
+            await consumer.stop()
 
-    async def _read(self) -> None:
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
         while True:
-            for records in (await self._consumer.getmany(timeout_ms=500)).values():
+            for records in (await consumer.getmany(timeout_ms=500)).values():
                 now = time.monotonic()
                 for record in records:
                     self.repeats += record.key in self.came

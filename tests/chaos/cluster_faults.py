@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tests.chaos.faults import Site, paused, silent
+from tests.chaos.faults import Site
 from tests.chaos.plan import Step
 from worker.commands.stack.server import Server
 from worker.errors import FatalError
@@ -28,14 +28,18 @@ async def _broker_back(site: Site, step: Step) -> str:
     del step
     away = [broker for broker in site.stack.brokers if broker.pid is None]
     for broker in away:
-        await asyncio.to_thread(broker.up, silent)
+        await asyncio.to_thread(broker.up, lambda _: None)
     await in_sync(site.kafka, _IN_SYNC_SECONDS)
     return ", ".join(broker.name for broker in away)
 
 
 async def _broker_frozen(site: Site, step: Step) -> str:
     broker = _picked(site, step)
-    await paused(broker, step.seconds)
+    broker.pause()
+    try:
+        await asyncio.sleep(step.seconds)
+    finally:
+        broker.resume()
     await in_sync(site.kafka, _IN_SYNC_SECONDS)
     return broker.name
 

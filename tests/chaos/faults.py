@@ -101,8 +101,7 @@ async def _scale_down(site: Site, step: Step) -> str:
     return _named(slot)
 
 
-async def paused(server: Server, seconds: float) -> None:
-    """Freeze a server for so long."""
+async def _paused(server: Server, seconds: float) -> None:
     server.pause()
     try:
         await asyncio.sleep(seconds)
@@ -113,19 +112,19 @@ async def paused(server: Server, seconds: float) -> None:
 async def _broker_kill(site: Site, step: Step) -> str:
     del step
     await asyncio.to_thread(site.stack.kafka.kill)
-    await asyncio.to_thread(site.stack.kafka.up, silent)
+    await asyncio.to_thread(site.stack.kafka.up, _silent)
     return "broker"
 
 
 async def _broker_restart(site: Site, step: Step) -> str:
     await asyncio.to_thread(site.stack.kafka.stop)
     await asyncio.sleep(step.seconds)
-    await asyncio.to_thread(site.stack.kafka.up, silent)
+    await asyncio.to_thread(site.stack.kafka.up, _silent)
     return "broker"
 
 
 async def _broker_pause(site: Site, step: Step) -> str:
-    await paused(site.stack.kafka, step.seconds)
+    await _paused(site.stack.kafka, step.seconds)
     return "broker"
 
 
@@ -159,12 +158,12 @@ async def _partitions_added(site: Site, step: Step) -> str:
 async def _redis_kill(site: Site, step: Step) -> str:
     await asyncio.to_thread(site.stack.redis.kill)
     await asyncio.sleep(step.seconds)
-    await asyncio.to_thread(site.stack.redis.up, silent)
+    await asyncio.to_thread(site.stack.redis.up, _silent)
     return "redis, empty afterwards"
 
 
 async def _redis_pause(site: Site, step: Step) -> str:
-    await paused(site.stack.redis, step.seconds)
+    await _paused(site.stack.redis, step.seconds)
     return "redis"
 
 
@@ -199,7 +198,7 @@ async def _redis_away_at_start(site: Site, step: Step) -> str:
             await asyncio.sleep(_JOIN_SECONDS / 10)
             await site.fleet.joined(_JOIN_SECONDS, [slot])
         finally:
-            await asyncio.to_thread(site.stack.redis.up, silent)
+            await asyncio.to_thread(site.stack.redis.up, _silent)
     return f"{_named(slot)} and redis"
 
 
@@ -259,7 +258,7 @@ async def _spoil(redis: "Redis", key: bytes, value: bytes, chance: random.Random
 
 
 def _configure_clients(bootstrap_servers: str, *change: str) -> None:
-    java = [find_java(), "-XX:TieredStopAtLevel=1", "-cp", find_class_path(silent), "kafka.admin.ConfigCommand"]
+    java = [find_java(), "-XX:TieredStopAtLevel=1", "-cp", find_class_path(_silent), "kafka.admin.ConfigCommand"]
     entity = ["--entity-type", "clients", "--entity-default"]
     subprocess.run(
         [*java, "--bootstrap-server", bootstrap_servers, "--alter", *change, *entity],
@@ -273,6 +272,5 @@ def _named(slot: Slot) -> str:
     return f"worker {slot.number}"
 
 
-def silent(message: str) -> None:
-    """Say nothing."""
+def _silent(message: str) -> None:
     del message

@@ -34,7 +34,10 @@ FAMILIES: dict[str, Family] = {
 CLUSTER_FAMILIES: dict[str, Family] = {"broker-lost": "broker", "broker-back": "broker", "broker-frozen": "broker"}
 WORKER_KINDS = frozenset(kind for kind, family in FAMILIES.items() if family == "worker")
 _ONE_BROKER = frozenset({"broker-kill", "broker-restart", "broker-pause"})
-CLUSTER_KINDS = frozenset(FAMILIES) - _ONE_BROKER | {"broker-lost", "broker-frozen"}
+CLUSTER_KINDS = frozenset(
+    {*WORKER_KINDS, *(kind for kind, family in FAMILIES.items() if family == "redis")}
+    | {"quota", "partitions-added", "broker-lost", "broker-frozen"}
+)
 # What any consumer must survive: no Redis, and no partitions of which it may hear within minutes.
 PLAIN_KINDS = WORKER_KINDS | _ONE_BROKER | {"quota"}
 
