@@ -14,14 +14,12 @@ from contextlib import AsyncExitStack
 import psutil
 
 from bench.cached import processor_seconds
+from bench.device_times import H200
 from bench.on_stack import Servers, run_on_own_stack
 from bench.stream import make_posts
 from worker.commands.demo.worker_process import WorkerProcess
 
 PARTITIONS = 16
-# MiniLM-L6 does 21 million operations a token and the H200 some 30 * 10^12 a second in fp32; EfficientNet-Lite0 takes
-# 0.8 * 10^9 a picture; the heads 6 * 10^6 a post. A call is launched in 0.3 ms. None of these was measured on one.
-H200 = {"call": 300e-6, "token": 0.7e-6, "picture": 60e-6, "post": 0.5e-6}
 
 
 async def busy_seconds(workers: list[WorkerProcess]) -> float:

@@ -6,7 +6,7 @@ A deck rather than independent draws, so that a run of some minutes holds its sh
 import math
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,7 +30,16 @@ FAMILIES: dict[str, Family] = {
     "redis-garbage": "redis",
     "redis-away-at-start": "redis",
 }
+# Of several brokers; the round after one is lost brings it back.
+CLUSTER_FAMILIES: dict[str, Family] = {"broker-lost": "broker", "broker-back": "broker", "broker-frozen": "broker"}
 WORKER_KINDS = frozenset(kind for kind, family in FAMILIES.items() if family == "worker")
+_ONE_BROKER = frozenset({"broker-kill", "broker-restart", "broker-pause"})
+CLUSTER_KINDS = frozenset(
+    {*WORKER_KINDS, *(kind for kind, family in FAMILIES.items() if family == "redis")}
+    | {"quota", "partitions-added", "broker-lost", "broker-frozen"}
+)
+# What any consumer must survive: no Redis, and no partitions of which it may hear within minutes.
+PLAIN_KINDS = WORKER_KINDS | _ONE_BROKER | {"quota"}
 
 # How long a fault lasts, in seconds. A pause is longer than the session of 3 s; the broker's is as long as a long
 # pause of a virtual machine, and shorter than its own session, after which it would have to register anew.
@@ -38,6 +47,8 @@ _SECONDS: dict[str, tuple[float, float]] = {
     "worker-pause": (4.0, 6.0),
     "broker-pause": (10.0, 10.0),
     "broker-restart": (0.0, 1.0),
+    # Longer than its session of 9 s: the others have taken over when it comes back and does not know.
+    "broker-frozen": (12.0, 15.0),
     "quota": (6.0, 8.0),
     "redis-kill": (1.0, 6.0),
     "redis-pause": (2.0, 6.0),
@@ -57,9 +68,12 @@ _SHARES: tuple[tuple[float, tuple[str, ...]], ...] = (
     (0.67, ("redis-garbage", "redis-away-at-start", "redis-pause", "redis-out-of-memory", "redis-evicting")),
     (0.34, ("quota",)),
     (0.34, ("partitions-added",)),
+    (0.67, ("broker-lost",)),
+    (0.34, ("broker-frozen",)),
 )
-_AT_LEAST_ONCE = frozenset({"broker-kill", "redis-kill", "worker-restart"})
+_AT_LEAST_ONCE = frozenset({"broker-kill", "broker-lost", "redis-kill", "worker-restart"})
 _ONCE = frozenset({"partitions-added"})
+_ALL = FAMILIES | CLUSTER_FAMILIES
 _MOST_A_ROUND = 3
 _JOIN_CHANCE = 0.45
 _MOST_DELAY_SECONDS = 2.0
@@ -70,7 +84,7 @@ class Step:
     """One fault to come.
 
     Args:
-        kind: what; a key of `FAMILIES`.
+        kind: what; a key of `FAMILIES` or `CLUSTER_FAMILIES`.
         delay: seconds from the start of its round.
         seconds: how long it lasts; 0 where that is not ours to say.
         pick: which worker, modulo those that are there.
@@ -84,7 +98,7 @@ class Step:
     @property
     def family(self) -> Family:
         """What it breaks."""
-        return FAMILIES[self.kind]
+        return _ALL[self.kind]
 
 
 Round = tuple[Step, ...]
@@ -99,7 +113,7 @@ def make_plan(seed: int, minutes: float, kinds: Iterable[str] = FAMILIES) -> lis
         kinds: the kinds to deal; others are left out.
     """
     chosen = frozenset(kinds)
-    if unknown := chosen - set(FAMILIES):
+    if unknown := chosen - set(_ALL):
         raise ValueError(f"unknown kinds of faults: {', '.join(sorted(unknown))}")
     chance = random.Random(f"{seed}/{minutes:g}")
     deck = _deck(minutes, chosen, chance)
@@ -116,7 +130,15 @@ def make_plan(seed: int, minutes: float, kinds: Iterable[str] = FAMILIES) -> lis
             rounds.append([step])
         else:
             rounds[-1].append(step)
-    return [tuple(steps) for steps in rounds]
+    return list(_with_returns(rounds))
+
+
+def _with_returns(rounds: Iterable[list[Step]]) -> Iterator[Round]:
+    """Bring back each lost broker in a round of its own."""
+    for steps in rounds:
+        yield tuple(steps)
+        if any(step.kind == "broker-lost" for step in steps):
+            yield (Step("broker-back", 0.0, 0.0, 0),)
 
 
 def _deck(minutes: float, chosen: frozenset[str], chance: random.Random) -> list[str]:
@@ -151,7 +173,7 @@ def _directed(card: str, level: int, chosen: frozenset[str], chance: random.Rand
 def _may_join(kind: str, steps: list[Step]) -> bool:
     """Whether a fault may overlap with others: one of each server at a time, and never all workers."""
     families = Counter(step.family for step in steps)
-    family = FAMILIES[kind]
+    family = _ALL[kind]
     if len(steps) >= _MOST_A_ROUND or families[family] >= (2 if family == "worker" else 1):
         return False
     # It is itself a fault of a worker and of Redis.

@@ -27,7 +27,8 @@ class QuietStream(Stream):
 
 def quiet_stream(stream: Stream) -> QuietStream:
     """Return the quiet run's group and outputs."""
-    return QuietStream(stream.servers, f"{stream.name}-quiet", stream.folder, stream.stack, stream.posts)
+    name = f"{stream.name}-quiet"
+    return QuietStream(stream.servers, name, stream.folder, stream.stack, stream.posts, replicas=stream.replicas)
 
 
 async def run_quietly(

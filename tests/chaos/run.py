@@ -10,24 +10,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.audit import Fed, Found, Outcome, Position, compare, count, read_found, read_posts
+from tests.chaos.cluster_faults import CLUSTER_INJECTIONS
 from tests.chaos.faults import INJECTION_ERRORS, INJECTIONS, Site
 from tests.chaos.feed import Feed
 from tests.chaos.fleet import Death, Fleet
-from tests.chaos.plan import FAMILIES, WORKER_KINDS, Round, Step, make_plan
+from tests.chaos.plan import Round, Step, make_plan
 from tests.chaos.posts import Entry, entries, plain_entries, poison
 from tests.chaos.progress import Progress, Sample, Span, recovered_at, stall_after
 from tests.chaos.quiet import quiet_stream, run_quietly
-from tests.chaos.subjects import CONTROLS, subject
+from tests.chaos.settings import Settings
+from tests.chaos.subjects import CONTROLS, SUBJECTS, subject
 from tests.worker.system import TASKS, Servers, Stream
 from worker.commands.stack.stack import Stack
 
 # After kill -9 the broker waits this long for its own registration, and a longer pause would fence it: just above the
 # pause of 10 s, so that both come back by themselves and neither takes the run's time.
 BROKER_SESSION_SECONDS = 12.0
+# Of several: Kafka's own, after which the others take over.
+CLUSTER_SESSION_SECONDS = 9.0
 _JOIN_SECONDS = 120.0
 _RECOVERY_SECONDS = 45.0
 _SOME, _SOME_JOINED_SECONDS = 2, 15.0
-_SETTLE_SECONDS = {"worker": 180.0, **dict.fromkeys(CONTROLS, 45.0)}
+_SETTLE_SECONDS = dict.fromkeys(SUBJECTS, 180.0) | dict.fromkeys(CONTROLS, 45.0)
 _QUIET_SECONDS = 600.0
 _POLL_SECONDS = 0.2
 _BETWEEN_ROUNDS_SECONDS = (0.2, 1.0)
@@ -37,29 +41,8 @@ _POISON_SPAN = (0.08, 0.5)
 _MORE = 1_000_003
 # A run whose rounds take this many times as long as planned is cut short.
 _MOST_TIMES = 3
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run is made of.
-
-    Args:
-        seed: of the plan, the posts and all that is left to chance.
-        minutes: about how long faults are injected.
-        workers: how many, at first.
-        partitions: of the topics, at first.
-        rate: posts a second.
-        subject: the program under test.
-        poison: posts that kill their worker; none for the controls.
-    """
-
-    seed: int
-    minutes: float = 2.0
-    workers: int = 3
-    partitions: int = 12
-    rate: float = 40.0
-    subject: str = "worker"
-    poison: int = 2
+_MOST_REPLICAS = 3
+_INJECTIONS = INJECTIONS | CLUSTER_INJECTIONS
 
 
 @dataclass
@@ -115,14 +98,16 @@ class Run:
         task = asyncio.current_task()
         if task is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        stack = Stack(self.folder / "stack", say=self.say, broker_session_seconds=BROKER_SESSION_SECONDS)
+        brokers = self.settings.brokers
+        session = BROKER_SESSION_SECONDS if brokers == 1 else CLUSTER_SESSION_SECONDS
+        stack = Stack(self.folder / "stack", say=self.say, broker_session_seconds=session, brokers=brokers)
         try:
             # One by one, and not `Stack.up`: servers that the settings name are none of ours to break.
             await asyncio.to_thread(stack.redis.up, self.say)
-            await asyncio.to_thread(stack.kafka.up, self.say)
-            servers = Servers(stack.kafka.address or "", stack.redis.address or "")
+            servers = Servers(await asyncio.to_thread(stack.brokers_up), stack.redis.address or "")
             async with AsyncExitStack() as exits:
-                return await self._run(stack, Stream(servers, "chaos", self.folder, exits))
+                stream = Stream(servers, "chaos", self.folder, exits, replicas=min(brokers, _MOST_REPLICAS))
+                return await self._run(stack, stream)
         finally:
             await asyncio.to_thread(stack.down, keep_logs=True)
 
@@ -181,11 +166,11 @@ class Run:
     async def _break_things(self, site: Site, progress: Progress) -> None:
         """Deal the whole deck, and more of it while there is time."""
         settings = self.settings
-        kinds = FAMILIES if settings.subject == "worker" else WORKER_KINDS
+        kinds = settings.kinds
         rounds = make_plan(settings.seed, settings.minutes, kinds)
         until = self._started + settings.minutes * 60
         dealt = {step.kind for steps in rounds for step in steps}
-        more = make_plan(settings.seed + _MORE, settings.minutes, set(kinds) - (dealt & {"partitions-added"}))
+        more = make_plan(settings.seed + _MORE, settings.minutes, kinds - (dealt & {"partitions-added"}))
         for number, steps in enumerate([*rounds, *more]):
             if number >= len(rounds) and time.monotonic() > until - 10:
                 break
@@ -206,7 +191,7 @@ class Run:
         begin, target, failed = self._now(), "", ""
         self.say(f"{begin:6.1f} s  {step.kind}")
         try:
-            target = await INJECTIONS[step.kind](site, step)
+            target = await _INJECTIONS[step.kind](site, step)
         except INJECTION_ERRORS as error:
             failed = f"{type(error).__name__}: {error}"
             self.say(f"{self._now():6.1f} s  {step.kind} failed: {failed}")

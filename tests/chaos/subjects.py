@@ -1,8 +1,10 @@
-"""The programs under test: the worker, and the plain constructions that must not pass."""
+"""The programs under test: the worker, the plain constructions that must not pass, and the peers of `bench.peers`."""
 
+import json
 import sys
 from pathlib import Path
 
+from bench.peers import peers
 from tests.chaos.fleet import Subject
 from tests.worker.system import TASKS, Stream
 from worker.commands.stack.ports import free_ports
@@ -11,7 +13,10 @@ HOOKS = Path(__file__).parent.parent / "worker" / "hooks"
 SESSION_SECONDS = 3.0
 TRANSACTION_SECONDS = 10.0
 CONTROLS = ("faust-take", "transactional-loop")
-SUBJECTS = ("worker", *CONTROLS)
+# The worker on a device that is only waited for, as the peers have it.
+SIMULATED = "simulated-worker"
+PEERS = tuple(f"peer-{name}" for name in peers.NAMES)
+SUBJECTS = ("worker", *CONTROLS, SIMULATED, *PEERS)
 # Two cores hold three workers and a broker only if no worker takes them all for one matrix.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
@@ -26,6 +31,17 @@ def subject(name: str, stream: Stream) -> Subject:
     if name == "worker":
         command = (sys.executable, "-m", "worker", "run")
         return Subject(command, lambda: worker_environment(stream, hooks=True), b"lane_open")
+    if name == SIMULATED:
+        command = (sys.executable, "-m", "bench.simulated_worker", "run")
+        device = {"SIMULATED_DEVICE": json.dumps(peers.DEVICE)}
+        return Subject(command, lambda: worker_environment(stream, hooks=False) | device, b"lane_open")
+    if name in PEERS:
+        peer = peers.peer(name.removeprefix("peer-"))
+        where = peers.Where(
+            stream.servers.kafka, stream.name, stream.posts, tuple(stream.label_topic(task) for task in TASKS)
+        )
+        variables = peer.environment(where, session_seconds=SESSION_SECONDS)
+        return Subject(peer.command(), lambda: _ONE_THREAD | variables, peer.joined)
     module = f"tests.chaos.controls.{name.replace('-', '_')}"
     environment = _ONE_THREAD | {
         "CONTROL_BROKER": stream.servers.kafka,

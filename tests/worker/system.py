@@ -91,6 +91,7 @@ class Stream:
     name: str
     folder: Path
     stack: AsyncExitStack
+    replicas: int = field(default=1, kw_only=True)
 
     @property
     def posts(self) -> str:
@@ -145,7 +146,7 @@ class Stream:
         routes = json.loads(self.environment(**settings)["MODERATE_KAFKA__ROUTES"])
         large = {"max.message.bytes": str(2**24 + 2**16)}
         topics = [
-            NewTopic(name, partitions, 1, topic_configs=large if name == self.dead else {})
+            NewTopic(name, partitions, self.replicas, topic_configs=large if name == self.dead else {})
             for name in {self.posts, self.dead, *routes.values()}
         ]
         async with administrator(self) as admin:

@@ -9,6 +9,7 @@ import click
 
 from worker.commands.stack.server import Server
 from worker.commands.stack.stack import Stack
+from worker.errors import FatalError
 from worker.secrets import without_password
 from worker.settings import load_settings
 
@@ -21,6 +22,8 @@ _folder = click.option(
     show_envvar=True,
     help="data, logs and process ids",
 )
+_number = click.argument("number", type=click.IntRange(1))
+_MOST_BROKERS = 9
 
 
 @click.group()
@@ -32,10 +35,20 @@ def stack() -> None:
 
 
 @stack.command()
+@click.option(
+    "--brokers",
+    type=click.IntRange(1, _MOST_BROKERS),
+    show_default="1, or as many as the folder has",
+    help="of Kafka; three or more keep what is written while one of them is away",
+)
 @_folder
-def up(folder: Path) -> None:
-    """Start both and return when they answer; what runs already is left alone."""
-    endpoints = Stack(folder).up()
+def up(folder: Path, *, brokers: int | None) -> None:
+    """Start both and return when they answer; what runs already is left alone.
+
+    With --brokers 3 each record has three copies, two of which must be written before it counts. Give
+    `moderate topics create` a --replication-factor 3 then.
+    """
+    endpoints = Stack(folder, brokers=brokers).up()
     click.echo(f"kafka  {endpoints.kafka}\nredis  {without_password(endpoints.redis or '')}")
 
 
@@ -52,16 +65,71 @@ def down(folder: Path, *, keep_data: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help='{"kafka": "host:port", "redis": "redis://…"}, null where not up')
 @_folder
 def status(folder: Path, *, as_json: bool) -> None:
-    """Say where both are; exit code 0 if both answer, 1 otherwise."""
+    """Say where both are; exit code 0 if both answer, all brokers included, 1 otherwise."""
     local = Stack(folder)
     answering = local.answering()
     if as_json:
         click.echo(json.dumps({"kafka": answering.kafka, "redis": answering.redis}))
-    else:
-        external = local.external
-        click.echo(_line(local.kafka, external.kafka, answers=answering.kafka is not None))
+    external = local.external
+    answer = (answering.kafka or "").split(",")
+    complete = answering.complete
+    for broker in [local.kafka] if external.kafka else local.brokers:
+        answers = answering.kafka is not None if external.kafka else broker.address in answer
+        complete = complete and answers
+        if not as_json:
+            click.echo(_line(broker, external.kafka, answers=answers))
+    if not as_json:
         click.echo(_line(local.redis, external.redis, answers=answering.redis is not None))
-    sys.exit(0 if answering.complete else 1)
+    sys.exit(0 if complete else 1)
+
+
+@stack.group()
+def broker() -> None:
+    """Break and mend one broker: 1 is the first."""
+
+
+@broker.command()
+@_number
+@_folder
+def kill(folder: Path, number: int) -> None:
+    """End a broker at once (SIGKILL), as a crash would; `restart` brings it back with its data."""
+    _running(folder, number).kill()
+    click.echo("killed")
+
+
+@broker.command()
+@_number
+@_folder
+def pause(folder: Path, number: int) -> None:
+    """Freeze a broker (SIGSTOP): its ports stay open and nothing answers."""
+    _running(folder, number).pause()
+    click.echo("paused")
+
+
+@broker.command()
+@_number
+@_folder
+def resume(folder: Path, number: int) -> None:
+    """Let a paused broker go on."""
+    _running(folder, number).resume()
+    click.echo("resumed")
+
+
+@broker.command()
+@_number
+@_folder
+def restart(folder: Path, number: int) -> None:
+    """Stop a broker, gently if it runs, and start it again with its data; return when it answers."""
+    server = Stack(folder).broker(number)
+    server.restart()
+    click.echo(f"up  {server.address}")
+
+
+def _running(folder: Path, number: int) -> Server:
+    server = Stack(folder).broker(number)
+    if server.pid is None:
+        raise FatalError(f"broker {number} of the stack in {folder} is not running")
+    return server
 
 
 def _line(server: Server, external: str | None, *, answers: bool) -> str:

@@ -24,7 +24,7 @@ Configuration:
   Appenders:
     File:
       name: F
-      fileName: kafka.log
+      fileName: {name}.log
       PatternLayout: {pattern: "%d %p %c{1} %m%n"}
   Loggers:
     Root: {level: info, AppenderRef: {ref: F}}
@@ -73,7 +73,7 @@ class KafkaRecipe:
         properties: more of the broker's settings, and others in the place of ours.
     """
 
-    name = "kafka"
+    name: str = "kafka"
     port_count = 2
     files: tuple[str, ...] = (
         _DATA,
@@ -108,8 +108,9 @@ class KafkaRecipe:
             formatted = _formatted([java, "-XX:TieredStopAtLevel=1", "-cp", class_path], properties, say)
             with make_folder(folder / _DATA) as draft:
                 shutil.copytree(formatted, draft, dirs_exist_ok=True)
+                self._make_own(draft)
         (folder / "server.properties").write_text(properties + self._more, encoding="utf-8")
-        (folder / "log4j2.yaml").write_text(_LOG_CONFIG, encoding="utf-8")
+        (folder / "log4j2.yaml").write_text(_LOG_CONFIG.replace("{name}", self.name), encoding="utf-8")
         # Native libraries are unpacked there, and a crash would leave them behind.
         (folder / _TEMPORARY).mkdir(exist_ok=True)
         return [
@@ -126,6 +127,9 @@ class KafkaRecipe:
     def answers(self, address: str) -> bool:
         """Return whether it answers a request."""
         return answers_kafka(address)
+
+    def _make_own(self, data: Path) -> None:
+        """Change in a copied data folder what another broker must not have too; one alone has nothing such."""
 
     def _properties(self, ports: tuple[int, ...]) -> str:
         port, controller_port = ports

@@ -117,11 +117,15 @@ class ServerProcess:
             return False
         return set(mark.ports) <= {entry.laddr.port for entry in connections if entry.status == psutil.CONN_LISTEN}
 
-    def stop(self) -> None:
-        """End it, gently first. The mark stays: the next start takes the same ports."""
+    def ask_to_end(self) -> None:
+        """Ask it to end (SIGTERM), and wait for nothing."""
         self._send(signal.SIGTERM)
         # A paused process receives the signal only when it goes on.
         self._send(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it, gently first. The mark stays: the next start takes the same ports."""
+        self.ask_to_end()
         if not self._is_gone_within(_STOP_SECONDS):
             self.kill()
 

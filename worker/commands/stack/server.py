@@ -40,11 +40,13 @@ class Server(ServerProcess):
     Args:
         recipe: how it is started and asked.
         folder: data, log and mark.
+        ports: gives its ports, where others must know them; else it keeps its own, or takes free ones.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, *, ports: Callable[[], tuple[int, ...]] | None = None) -> None:
         super().__init__(recipe.name, folder)
         self._recipe = recipe
+        self._given_ports = ports
 
     @property
     def address(self) -> str | None:
@@ -84,6 +86,25 @@ class Server(ServerProcess):
             else:
                 return
 
+    def launch(self, say: Say) -> None:
+        """Start it where it does not run, and let it go on where it is paused; wait for nothing."""
+        if self.pid is not None:
+            self.resume()
+            return
+        ports = self._ports()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = self._recipe.prepare(self.folder, ports, say)
+        say(f"starting {self.name} …")
+        self.start(command, ports)
+
+    def wait_started(self) -> None:
+        """Wait until it answers.
+
+        Raises:
+            FatalError: it ended, or does not answer in time.
+        """
+        self.wait_until(lambda: self.listens() and self.answers(), self._recipe.start_seconds)
+
     def restart(self, say: Say = lambda _: None) -> None:
         """Stop it, gently if it runs, and start it again on the same ports.
 
@@ -106,13 +127,13 @@ class Server(ServerProcess):
             self.log_path.unlink(missing_ok=True)
 
     def _start(self, say: Say) -> None:
+        self.launch(say)
+        self.wait_started()
+
+    def _ports(self) -> tuple[int, ...]:
+        if self._given_ports is not None:
+            return self._given_ports()
         mark = self.mark()
         if mark is not None and len(mark.ports) == self._recipe.port_count and all(map(is_free, mark.ports)):
-            ports = mark.ports
-        else:
-            ports = free_ports(self._recipe.port_count)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        command = self._recipe.prepare(self.folder, ports, say)
-        say(f"starting {self.name} …")
-        self.start(command, ports)
-        self.wait_until(lambda: self.listens() and self.answers(), self._recipe.start_seconds)
+            return mark.ports
+        return free_ports(self._recipe.port_count)

@@ -1,0 +1,213 @@
+"""The worker beside its peers: `python -m bench.peers --json bench/results/peers.json`.
+
+Loads: `device` (a model that is only waited for; texts that nobody has seen), `cold` (the shipped model, likewise),
+`cached` (the shipped model; a thousand texts again and again, which the worker remembers and no peer does). All
+programs run by turns on one broker, in an order that shifts from turn to turn. With `--faults` each also goes through
+the chaos runner with one seed: what it loses and doubles while workers and broker are killed, paused and restarted.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any, get_args
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from bench.cached import make_posts as make_cached_posts
+from bench.peers.measuring import Course, Figures, Post, Program, measure
+from bench.peers.peers import BATCH, DEVICE, NAMES, Load, Where, peer
+from bench.peers.showing import machine, show
+from bench.stream import make_posts as make_new_posts
+from worker.commands.stack.ports import free_ports
+from worker.commands.stack.stack import Stack
+
+OURS = "moderate"
+PARTITIONS = 16
+_SESSION_SECONDS = 10.0
+_TASKS = ("sentiment", "sarcasm", "offensiveness")
+_FAULTS_SECONDS = 1500
+
+
+def ours(where: Where, redis: str, load: Load) -> Program:
+    """Return the worker, as it is shipped but for the batch that all have."""
+    module = "bench.simulated_worker" if load == "device" else "worker"
+    environment = {
+        "MODERATE_KAFKA__BOOTSTRAP_SERVERS": where.kafka,
+        "MODERATE_KAFKA__GROUP_ID": where.group,
+        "MODERATE_KAFKA__POSTS_TOPIC": where.posts,
+        "MODERATE_KAFKA__DEAD_LETTER_TOPIC": f"{where.posts}.dead-letter",
+        "MODERATE_KAFKA__ROUTES": json.dumps(dict(zip(_TASKS, where.labels, strict=True))),
+        "MODERATE_REDIS__URL": redis,
+        "MODERATE_HTTP__PORT": str(free_ports(1)[0]),
+        "MODERATE_LOG__FORMAT": "json",
+        "SIMULATED_DEVICE": json.dumps(DEVICE),
+    }
+    if load == "device":
+        environment["MODERATE_BATCH__MAX_POSTS"] = str(BATCH)
+    return Program(OURS, (sys.executable, "-m", module, "run"), environment, b"lane_open")
+
+
+def program(name: str, where: Where, redis: str, load: Load) -> Program:
+    """Return a program by the name of its row."""
+    if name == OURS:
+        return ours(where, redis, load)
+    one = peer(name)
+    environment = one.environment(where, session_seconds=_SESSION_SECONDS, load=load)
+    return Program(name, one.command(), environment, one.joined)
+
+
+def posts_of(load: Load) -> Callable[[int], list[Post]]:
+    """Return what gives posts: new ones each time, or a thousand texts in turns. No two have the same id."""
+    runs = count()
+    chance = os.urandom(3).hex()
+
+    def make(number: int) -> list[Post]:
+        run = next(runs)
+        if load == "cached":
+            values = [json.loads(value) for value in make_cached_posts(number)[1]]
+            named = [one | {"id": f"{chance}-{run}-{place}"} for place, one in enumerate(values)]
+        else:
+            values = [json.loads(value) for value in make_new_posts(number, 0.0, run=int(chance, 16) * 1000 + run)]
+            named = values
+        return [(one["id"].encode(), json.dumps(one).encode()) for one in named]
+
+    return make
+
+
+async def create_topics(where: Where) -> None:
+    """Make the topics of one program."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=where.kafka)
+    await admin.start()
+    names = (where.posts, f"{where.posts}.dead-letter", *where.labels)
+    large = {"max.message.bytes": str(2**24 + 2**16)}
+    await admin.create_topics([NewTopic(name, PARTITIONS, 1, topic_configs=large) for name in names])
+    await admin.close()
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the servers are, and where logs go."""
+
+    kafka: str
+    redis: str
+    folder: Path
+
+
+async def turn(name: str, load: Load, servers: Servers, *, seconds: float, number: int) -> Figures:
+    """Measure one program on topics of its own."""
+    group = f"{load}-{name}-{number}"
+    where = Where(servers.kafka, group, f"{group}.posts", tuple(f"{group}.labels.{task}" for task in _TASKS))
+    await create_topics(where)
+    course = Course(servers.kafka, where.posts, where.labels[1], PARTITIONS, posts_of(load), seconds)
+    return await measure(program(name, where, servers.redis, load), course, servers.folder / f"{group}.log")
+
+
+async def measure_all(args: argparse.Namespace, servers: Servers) -> dict[str, Any]:
+    """Return, by load and program, the figures of each turn; an error in their place where there are none."""
+    found: dict[str, Any] = {load: {name: [] for name in args.only} for load in args.loads}
+    for load in args.loads:
+        for number in range(args.turns):
+            shift = number % len(args.only)
+            for name in (*args.only[shift:], *args.only[:shift]):
+                try:
+                    figures = await turn(name, load, servers, seconds=args.seconds, number=number)
+                    found[load][name].append(figures.to_data())
+                    said = f"{figures.posts_a_second:.0f} posts/s, p99 {figures.p99_seconds:.2f} s"
+                except RuntimeError as error:
+                    found[load][name].append({"error": str(error)})
+                    said = str(error)
+                print(f"{load}, turn {number + 1}, {name}: {said}", file=sys.stderr, flush=True)
+    return found
+
+
+def break_all(args: argparse.Namespace, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give what each program loses and doubles under the chaos runner's faults, with one seed for all."""
+    for name in args.only:
+        report = folder / f"faults-{name}.json"
+        subject = "simulated-worker" if name == OURS else f"peer-{name}"
+        command = [sys.executable, "-m", "tests.chaos", "--subject", subject, "--seed", str(args.seed)]
+        command += ["--minutes", str(args.minutes), "--rate", str(args.rate), "--json", str(report)]
+        with (folder / f"faults-{name}.log").open("wb") as log:
+            subprocess.run(command, stdout=log, stderr=log, check=False, timeout=_FAULTS_SECONDS)
+        if not report.exists():
+            yield name, {"error": f"no report: see faults-{name}.log"}
+            continue
+        said = json.loads(report.read_text(encoding="utf-8"))
+        counts = {key: said["counts"][key] for key in ("fed", "lost", "duplicated")}
+        kinds = {kind: one["count"] for kind, one in said["kinds"].items()}
+        yield (
+            name,
+            counts
+            | {
+                "settled": said["settled"],
+                "longest_standstill_seconds": said["longest_standstill"],
+                "peak_memory_mb": said["peak_rss_bytes"] / 2**20,
+                "faults": kinds,
+            },
+        )
+
+
+@contextmanager
+def own_servers(folder: Path) -> Iterator[tuple[str, str]]:
+    """Give the addresses of a fresh Kafka and a fresh Redis."""
+    stack = Stack(folder / "stack")
+    try:
+        stack.redis.up(lambda _: None)
+        yield stack.brokers_up(), stack.redis.address or ""
+    finally:
+        stack.down()
+
+
+def main() -> None:
+    """Measure, break, show, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", default=[OURS, *NAMES], choices=[OURS, *NAMES])
+    parser.add_argument("--loads", nargs="*", default=["device"], choices=get_args(Load))
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each backlog, and of each half load")
+    parser.add_argument("--faults", action="store_true", help="run the chaos runner on each")
+    parser.add_argument("--seed", type=int, default=24, help="of the faults")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of faults for each")
+    parser.add_argument("--rate", type=float, default=40.0, help="posts a second under faults")
+    parser.add_argument("--json", type=Path, help="write it here too")
+    args = parser.parse_args()
+    # So that servers and programs are stopped then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    folder = Path(tempfile.mkdtemp(prefix="peers-"))
+    print(f"logs in {folder}", file=sys.stderr)
+    for name in args.only:
+        if name != OURS:
+            peer(name).command()
+    began = time.monotonic()
+    data: dict[str, Any] = {"machine": machine(), "date": datetime.now(UTC).date().isoformat()}
+    data |= {"turns": args.turns, "seconds": args.seconds, "partitions": PARTITIONS, "batch": BATCH}
+    data["loads"], data["faults"] = {}, {}
+    if args.loads:
+        with own_servers(folder) as (kafka, redis):
+            data["loads"] = asyncio.run(measure_all(args, Servers(kafka, redis, folder)))
+    if args.faults:
+        data["fault_settings"] = {"seed": args.seed, "minutes": args.minutes, "rate": args.rate}
+        for name, one in break_all(args, folder):
+            data["faults"][name] = one
+            print(f"faults, {name}: {one}", file=sys.stderr, flush=True)
+    data["took_seconds"] = round(time.monotonic() - began)
+    if args.json is not None:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    print(show(data))
+
+
+if __name__ == "__main__":
+    main()
