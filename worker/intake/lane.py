@@ -100,6 +100,7 @@ class Lane:
         producer: a producer of the partition's transactional id, not yet started.
         admin: reads committed offsets.
         on_failure: called once with the error that broke the lane; not called when it is closed.
+        on_work: called each time that posts are committed.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Lane:
         producer: AIOKafkaProducer,
         admin: AIOKafkaAdminClient,
         on_failure: Callable[[BaseException], None],
+        on_work: Callable[[], None] = lambda: None,
     ) -> None:
         self.source = source
         self.accepting = False
@@ -122,6 +124,7 @@ class Lane:
         self._producer = producer
         self._admin = admin
         self._on_failure = on_failure
+        self._on_work = on_work
         self._caution = Caution.at_claim(None, worker=terms.worker, offset=0, end=0, in_flight=terms.window)
         self._credit = Credit(terms.window, terms.wait_seconds)
         self._covered = False
@@ -358,6 +361,7 @@ class Lane:
                 # In the same tick as the answer: nothing is accepted beyond what the standing note covers.
                 over = self._window.settle(len(items))
             self.moved_at, self.settled_timestamp = time.monotonic(), written_at(last)
+            self._on_work()
             if careful and self.accepting:
                 self._consumer.resume(self.source)
             self._let_go(over)

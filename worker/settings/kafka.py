@@ -64,6 +64,11 @@ class KafkaSettings(Group):
     heartbeat_interval_seconds: Seconds = Field(3.0, description="pause between signs of life")
     max_poll_interval_seconds: Seconds = Field(300.0, description="longest time between two fetches")
     transaction_timeout_seconds: Seconds = Field(20.0, description="longest time one transaction may take")
+    failing_partition_seconds: Seconds = Field(
+        900.0,
+        description="a partition that worked and then fails for so long, while others are committed, ends the process "
+        "once; until then, and afterwards, it waits alone",
+    )
     drain_seconds: Seconds = Field(
         5.0, description="longest wait for what is in flight when stopping or losing a partition"
     )

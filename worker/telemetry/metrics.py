@@ -62,6 +62,11 @@ UNREADABLE_PARTITIONS = gauge(
     "partitions",
     "Owned partitions that stand still because what comes next in them is damaged or of an unknown format.",
 )
+FAILING_PARTITIONS = gauge(
+    "moderate_failing_partitions",
+    "partitions",
+    "Owned partitions whose lanes have failed for a while although the broker answers; each waits by itself.",
+)
 GAPS_REFUSED = counter(
     "moderate_gaps_refused_total",
     "fetches",
