@@ -203,7 +203,7 @@ class Pipeline:
                     return
                 step.lane.touch(step.items)
                 await turn.wait_for(step.lane.name(step), again=True)
-                if step.items[0].state is State.OVER:
+                if not step.lane.touch(step.items):
                     return
                 if step.care is Care.TRIAL:
                     await self._try(step)

@@ -27,6 +27,11 @@ class KafkaSettings(Group):
         default=False,
         description="a static member that stops in order gives its name up, and its partitions to the others at once",
     )
+    assignment: Literal["sticky", "round-robin"] = Field(
+        "sticky",
+        description="how the worker that leads the group deals partitions out: sticky leaves them where they are, as "
+        "far as that is even",
+    )
     posts_topic: str = Field("posts", min_length=1, description="topic that posts are read from")
     dead_letter_topic: str = Field("posts.dead-letter", min_length=1, description="topic for what cannot be processed")
     routes: dict[str, str] = Field(
