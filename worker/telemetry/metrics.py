@@ -218,6 +218,16 @@ HOSTS_OUT = gauge(
     "Picture hosts that gave pictures to this worker before, and are out now; the log line picture_host_is_out names "
     "them.",
 )
+HOSTS_SKIPPED = gauge(
+    "moderate_picture_hosts_skipped",
+    "hosts",
+    "Picture hosts that gave nothing many times in a row and are skipped for now: 1 for each of up to 16 hosts by "
+    "name; under others how many more there are.",
+    "host",
+)
+SKIPPED_MEDIA = counter(
+    "moderate_skipped_media_total", "media", "Pictures that were left out at once because their host is skipped."
+)
 OUTAGE_MEDIA = counter(
     "moderate_outage_media_total",
     "media",
