@@ -191,10 +191,9 @@ async def feed(kafka: KafkaSettings, posts: Iterator[tuple[int, bytes]]) -> tupl
     return count, largest, rate
 
 
-async def done(worker: WorkerProcess) -> float:
-    """Return the posts that a worker has labelled, or made dead letters."""
-    metrics = await worker.metrics()
-    return metrics["moderate_posts_labelled_total"] + metrics.get("moderate_dead_letters_total", 0.0)
+async def labelled(worker: WorkerProcess) -> float:
+    """Return the posts that a worker has labelled."""
+    return (await worker.metrics())["moderate_posts_labelled_total"]
 
 
 async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, folder: Path) -> None:
@@ -228,7 +227,7 @@ async def measure(args: argparse.Namespace, kafka: KafkaSettings, redis: str, fo
                 watching = asyncio.create_task(peak.watch())
                 started = asyncio.get_running_loop().time()
                 count, largest, rate = await feed(kafka, posts)
-                while await done(worker) < count:
+                while await labelled(worker) < count:
                     await asyncio.sleep(0.2)
                 speed = count / (asyncio.get_running_loop().time() - started)
                 watching.cancel()
