@@ -212,8 +212,11 @@ class Lane:
             return None
         self._caution = self._caution.at(fresh[0].offset)
         careful, room = self._careful, self.room
-        taken = fitting(fresh[: min(room, self._caution.step) if careful else room], max_bytes)
-        if not taken and even_if_larger and room:
+        share = min(max_bytes, self._terms.room.bytes_left_for(self))
+        taken = fitting(fresh[: min(room, self._caution.step) if careful else room], share)
+        # Larger than a lane's share, and yet its turn: the lane holds nothing else.
+        fits = not len(self._window) and fitting(fresh[:1], max_bytes)
+        if not taken and room and (even_if_larger or fits):
             taken = fresh[:1]
         if taken:
             self._next_offset = taken[-1].offset + 1
@@ -244,6 +247,8 @@ class Lane:
     def room(self) -> int:
         """Records that may be accepted now: the standing note covers no more, and a careful lane has one step."""
         if not self.accepting or (self._careful and len(self._window)):
+            return 0
+        if len(self._window) and not self._terms.room.bytes_left_for(self):
             return 0
         return self._credit.allowed - len(self._window)
 

@@ -87,7 +87,9 @@ async def test_a_partition_without_replicas_waits_alone(own: Stream) -> None:
             await own.settled(positions, SECONDS)
             await until(lambda: member.lanes.failing == 0)
     await labelled_once(own, positions)
-    (line,) = [line for line in logs if line["event"] == "partition_fails"]
+    said_so = [line for line in logs if line["event"] == "partition_fails"]
+    assert len(said_so) == 1, [line for line in logs if "partition" in line]
+    line = said_so[0]
     assert (line["partition"], line["log_level"]) == (SICK, "error")
     assert line["why"] == [f"{topic}[{SICK}] has 1 in-sync replicas, and needs 2"]
     assert {line["partition"] for line in logs if line["event"] == "lane_broken"} == {SICK}
