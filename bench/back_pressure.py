@@ -1,7 +1,10 @@
 """Peak memory under back-pressure against what the settings allow: `python -m bench.back_pressure`.
 
-One worker, twelve partitions. Three loads, each written as fast as the broker takes it, far ahead of the model:
-short texts; short texts with one partition whose pictures come from a server that answers late; posts of 8 MB.
+One worker, twelve partitions. Four loads, each written as fast as the broker takes it, far ahead of the model:
+short texts; short texts with one partition whose pictures come from a server that answers late; posts of 8 MB; and a
+hostile mix: all of these, with pictures whose server never stops sending and small ones that are large once decoded.
+
+The last column is what is held above rest, in what the settings allow above it. Processes that decode pictures count.
 """
 
 import argparse
@@ -10,8 +13,8 @@ import base64
 import json
 import os
 import random
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from io import BytesIO
 
 import psutil
@@ -25,14 +28,18 @@ PARTITIONS = 12
 MEGABYTE = 1024 * 1024
 # A record's JSON, its base64 text within the post, its bytes, and a copy on the way from one to the other.
 COPIES_OF_A_RECORD = 4
+_HELD = "MEDIA__MAX_HELD_BYTES"
+# So that they are full.
+_FEW_BYTES = {_HELD: str(64 * MEGABYTE), "MEDIA__TIMEOUT_SECONDS": "3"}
 
 
-def allowed_bytes(settings: Settings, *, resting: int, largest_record: int, largest_picture: int) -> int:
-    """Return what the settings allow a worker to take.
+def allowed_bytes(settings: Settings, *, resting: int, largest_record: int, largest_picture: int, fetches: bool) -> int:
+    """Return what the settings allow a worker and its decoding processes to take.
 
     Args:
         settings: of the worker.
         resting: resident bytes once it is ready.
+        fetches: whether pictures come by address.
         largest_record: bytes of the largest post.
         largest_picture: bytes of the pixels of the largest picture.
     """
@@ -41,7 +48,9 @@ def allowed_bytes(settings: Settings, *, resting: int, largest_record: int, larg
     # Twice: what is fetched, and the response that it was cut out of.
     in_flight = max(batch.max_in_flight_bytes, largest_record)
     decoding = settings.media.decode_threads * 2 * largest_picture
-    return resting + 2 * fetched + COPIES_OF_A_RECORD * in_flight + decoding
+    # A picture's bytes are gathered, and copied once when they are whole.
+    pictures = 2 * settings.media.max_held_bytes if fetches else 0
+    return resting + 2 * fetched + COPIES_OF_A_RECORD * in_flight + decoding + pictures
 
 
 def texts(count: int) -> Iterator[tuple[int, bytes]]:
@@ -73,6 +82,47 @@ def large(count: int, megabytes: int) -> Iterator[tuple[int, bytes]]:
         yield number % PARTITIONS, json.dumps({"id": f"l-{number}", "text": "large", "media": media}).encode()
 
 
+def hostile(count: int, late_port: int, endless_port: int) -> Iterator[tuple[int, bytes]]:
+    """Yield posts of every kind that takes memory, in all partitions."""
+    bomb = BytesIO()
+    Image.new("L", (7000, 7000)).save(bomb, "PNG")
+    heavy = large(count, 8)
+    for number in range(count):
+        entry = {"id": f"h-{number}", "text": f"a short text, number {number}"}
+        urls = [
+            f"http://127.0.0.1:{port}/{number}-{each}.png" for each in range(4) for port in (late_port, endless_port)
+        ]
+        media = [
+            [{"url": url} for url in urls],
+            [{"data": base64.b64encode(bomb.getvalue() + f"{number}".encode()).decode()}],
+            [],
+        ][number % 4 % 3]
+        value = next(heavy)[1] if number % 8 == 3 else json.dumps({**entry, "media": media}).encode()
+        yield number % PARTITIONS, value
+
+
+@asynccontextmanager
+async def endless_server() -> AsyncIterator[int]:
+    """Give the port of a server that never stops sending, and does not say how much it will be."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, EOFError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+            while True:
+                writer.write(bytes(64 * 1024))
+                await writer.drain()
+                # As fast as the time-out lets a picture of 8 MB come.
+                await asyncio.sleep(0.02)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
 @asynccontextmanager
 async def late_server(seconds: float) -> AsyncIterator[int]:
     """Give the port of a server that answers every request late, with a picture."""
@@ -94,7 +144,7 @@ async def late_server(seconds: float) -> AsyncIterator[int]:
 
 
 class Peak:
-    """The largest resident size of a process."""
+    """The largest resident size of a process with its children, without what they share with it."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
@@ -102,7 +152,13 @@ class Peak:
 
     def now(self) -> int:
         """Return the resident bytes."""
-        return int(self._process.memory_info().rss)
+        own = int(self._process.memory_info().rss)
+        with suppress(psutil.Error):
+            for child in self._process.children(recursive=True):
+                with suppress(psutil.Error):
+                    taken = child.memory_info()
+                    own += int(taken.rss - taken.shared)
+        return own
 
     async def watch(self) -> None:
         """Sample for ever."""
@@ -136,16 +192,21 @@ async def measure(args: argparse.Namespace, servers: Servers) -> None:
     """Run the loads one after the other and print the table."""
     await servers.create_topics(PARTITIONS)
     print(f"{PARTITIONS} partitions, {os.cpu_count()} cores; megabytes")
-    print(f"{'load':<24}{'posts':>7}{'written/s':>11}{'labelled/s':>12}{'ready':>8}{'peak':>8}{'allowed':>9}")
-    async with late_server(args.late_seconds) as port:
-        loads: Sequence[tuple[str, Iterator[tuple[int, bytes]], int]] = (
-            ("short texts", texts(args.posts), 0),
-            ("one slow partition", with_a_slow_partition(args.posts // 2, port), 64 * 64 * 3),
-            ("posts of 8 MB", large(args.large, 8), 8 * MEGABYTE),
+    head = f"{'load':<24}{'posts':>7}{'written/s':>11}{'labelled/s':>12}{'ready':>8}{'peak':>8}{'allowed':>9}"
+    print(f"{head}{'held':>7}")
+    async with late_server(args.late_seconds) as port, endless_server() as endless:
+        loads: Sequence[tuple[str, Iterator[tuple[int, bytes]], int, Mapping[str, str]]] = (
+            ("short texts", texts(args.posts), 0, {}),
+            ("one slow partition", with_a_slow_partition(args.posts // 2, port), 64 * 64 * 3, _FEW_BYTES),
+            ("posts of 8 MB", large(args.large, 8), 8 * MEGABYTE, {}),
+            ("hostile mix", hostile(args.hostile, port, endless), 7000 * 7000 * 4, _FEW_BYTES),
         )
-        for name, posts, picture in loads:
-            log = name.replace(" ", "-")
-            async with servers.worker(log, MODERATE_MEDIA__ALLOWED_PRIVATE_HOSTS='["127.0.0.1"]') as worker:
+        for name, posts, picture, more in loads:
+            if args.only and name != args.only:
+                continue
+            environment = {f"MODERATE_{key}": value for key, value in more.items()}
+            environment["MODERATE_MEDIA__ALLOWED_PRIVATE_HOSTS"] = '["127.0.0.1"]'
+            async with servers.worker(name.replace(" ", "-"), **environment) as worker:
                 peak = Peak(worker.process.pid)
                 resting = peak.now()
                 watching = asyncio.create_task(peak.watch())
@@ -155,9 +216,16 @@ async def measure(args: argparse.Namespace, servers: Servers) -> None:
                     await asyncio.sleep(0.2)
                 speed = count / (asyncio.get_running_loop().time() - started)
                 watching.cancel()
-            allowed = allowed_bytes(Settings(), resting=resting, largest_record=largest, largest_picture=picture)
+            settings = Settings(media={"max_held_bytes": int(more.get(_HELD, Settings().media.max_held_bytes))})
+            allowed = allowed_bytes(
+                settings, resting=resting, largest_record=largest, largest_picture=picture, fetches=bool(more)
+            )
+            held = (peak.bytes - resting) / (allowed - resting)
             figures = "".join(f"{value / MEGABYTE:>{width}.0f}" for value, width in ((resting, 8), (peak.bytes, 8)))
-            print(f"{name:<24}{count:>7}{rate:>11.0f}{speed:>12.1f}{figures}{allowed / MEGABYTE:>9.0f}", flush=True)
+            print(
+                f"{name:<24}{count:>7}{rate:>11.0f}{speed:>12.1f}{figures}{allowed / MEGABYTE:>9.0f}{held:>7.2f}",
+                flush=True,
+            )
 
 
 def main() -> None:
@@ -165,6 +233,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--posts", type=int, default=6000)
     parser.add_argument("--large", type=int, default=72)
+    parser.add_argument("--hostile", type=int, default=240)
+    parser.add_argument("--only", help="one of the loads")
     parser.add_argument("--late-seconds", type=float, default=2.0)
     run_on_own_stack(measure, parser.parse_args())
 

@@ -19,6 +19,7 @@ from worker.intake.consume import ConsumeStage
 from worker.intake.journal import Care
 from worker.intake.lane import Accepted
 from worker.intake.room import Room
+from worker.intake.turn import Turn
 from worker.isolation.trial import Trial
 from worker.items import Claim, Item, StageTime, State, usable
 from worker.labelling.ready_items import ReadyItems
@@ -197,11 +198,13 @@ class Pipeline:
             if step.care is Care.TRIAL:
                 # Before its turn: nobody waits for the child's start, and no record is named meanwhile.
                 await self._trial.ready()
-            async with self._turns[step.care]:
+            async with Turn(self._turns[step.care]) as turn:
                 if step.items[0].state is State.OVER:
                     return
                 step.lane.touch(step.items)
-                await step.lane.name(step)
+                await turn.wait_for(step.lane.name(step), again=True)
+                if not step.lane.touch(step.items):
+                    return
                 if step.care is Care.TRIAL:
                     await self._try(step)
                 await self._stages.decode(step.items)
@@ -210,7 +213,7 @@ class Pipeline:
                     await self._label(labelled)
                 step.lane.finish(step.items)
                 if step.lane.has_head:
-                    await self._settle(step.lane)
+                    await turn.wait_for(self._settle(step.lane), again=False)
         except LaneError as error:
             _note_dropped(step.items, error)
 

@@ -178,9 +178,11 @@ class StreamService(Service):
                 on_fatal=lambda error: _set_error(fatal, error),
                 outputs_ready=outputs.ready,
                 broker_answers=lambda: self._health.broker_reachable,
+                why_refused=outputs.why_refused,
             )
             self._health.partitions_ready = lambda: lanes.ready
             self._health.partitions_owned = lambda: lanes.assigned
+            self._health.partitions_failing = lambda: lanes.failing
             trial = Trial(settings)
             stack.callback(trial.close)
             traces = traces_of(settings, terms.worker)

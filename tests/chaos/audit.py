@@ -14,6 +14,7 @@ from tests.chaos.posts import LABELS, POISON
 
 Position = tuple[int, int]  # partition and offset in the posts topic
 _MOST_EXAMPLES = 10
+_NOT_FETCHED = frozenset({"fetch_timeout", "fetch_failed"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Outcome:
     missing_dead_letters: int = 0
     wrong_partition: int = 0
     compared: int = 0
+    without_picture: int = 0
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -173,5 +175,17 @@ def compare(
             if position not in posts or posts[position].expect == POISON or position not in ours:
                 continue
             outcome.compared += 1
-            if theirs.get(position, [])[:1] != ours[position][:1]:
+            if theirs.get(position, [])[:1] == ours[position][:1]:
+                continue
+            if _lacks_a_linked_picture(posts[position], ours[position][0]):
+                outcome.without_picture += 1
+            else:
                 outcome.note("differing", position, topic)
+
+
+def _lacks_a_linked_picture(post: Fed, label: bytes) -> bool:
+    """Whether a label says itself that it was made without the picture that its post links to."""
+    if b'"url"' not in (post.value or b""):
+        return False
+    missing = {entry.get("reason") for entry in json.loads(label).get("unavailable", [])}
+    return bool(missing & _NOT_FETCHED)

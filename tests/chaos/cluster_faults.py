@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tests.chaos.faults import Site
 from tests.chaos.plan import Step
+from tests.chaos.site import Site
 from worker.commands.stack.server import Server
 from worker.errors import FatalError
 

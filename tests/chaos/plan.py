@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Family = Literal["worker", "broker", "redis"]
+Family = Literal["worker", "broker", "redis", "pictures"]
 
 FAMILIES: dict[str, Family] = {
     "worker-kill": "worker",
@@ -23,12 +23,16 @@ FAMILIES: dict[str, Family] = {
     "broker-pause": "broker",
     "quota": "broker",
     "partitions-added": "broker",
+    "labels-under-min-isr": "broker",
+    "damaged-batch": "broker",
     "redis-kill": "redis",
     "redis-pause": "redis",
     "redis-out-of-memory": "redis",
     "redis-evicting": "redis",
     "redis-garbage": "redis",
     "redis-away-at-start": "redis",
+    "picture-tarpit": "pictures",
+    "dns-blackhole": "pictures",
 }
 # Of several brokers; the round after one is lost brings it back.
 CLUSTER_FAMILIES: dict[str, Family] = {"broker-lost": "broker", "broker-back": "broker", "broker-frozen": "broker"}
@@ -50,6 +54,11 @@ _SECONDS: dict[str, tuple[float, float]] = {
     # Longer than its session of 9 s: the others have taken over when it comes back and does not know.
     "broker-frozen": (12.0, 15.0),
     "quota": (6.0, 8.0),
+    # Longer than a transaction may take, so that lanes break over it.
+    "labels-under-min-isr": (12.0, 16.0),
+    "damaged-batch": (3.0, 8.0),
+    "picture-tarpit": (6.0, 9.0),
+    "dns-blackhole": (6.0, 9.0),
     "redis-kill": (1.0, 6.0),
     "redis-pause": (2.0, 6.0),
     "redis-out-of-memory": (3.0, 6.0),
@@ -70,8 +79,14 @@ _SHARES: tuple[tuple[float, tuple[str, ...]], ...] = (
     (0.34, ("partitions-added",)),
     (0.67, ("broker-lost",)),
     (0.34, ("broker-frozen",)),
+    (0.34, ("labels-under-min-isr",)),
+    (0.34, ("damaged-batch",)),
+    (0.34, ("picture-tarpit", "dns-blackhole")),
 )
-_AT_LEAST_ONCE = frozenset({"broker-kill", "broker-lost", "redis-kill", "worker-restart"})
+_AT_LEAST_ONCE = frozenset(
+    {"broker-kill", "broker-lost", "redis-kill", "worker-restart"}
+    | {"labels-under-min-isr", "damaged-batch", "picture-tarpit"}
+)
 _ONCE = frozenset({"partitions-added"})
 _ALL = FAMILIES | CLUSTER_FAMILIES
 _MOST_A_ROUND = 3

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
+from tests.chaos.pictures import PICTURES
+
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
 LABELS, POISON = "labels", "poison"
 # Known to tests/worker/hooks/sitecustomize.py.
@@ -17,6 +19,7 @@ _MARKS = ("moderate-test:abort", "moderate-test:kill")
 _LONGEST_TEXT_CHARS = 160
 _LONGEST_BROKEN_BYTES = 4096
 _REPEATED, _PICTURES = 40, 24
+_LINKED = 0.05
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,13 @@ class Entry:
     expect: str = LABELS
 
 
-def entries(seed: int) -> Iterator[Entry]:
-    """Give posts without end: short texts, repeated ones, small pictures, both together, and records that are none."""
+def entries(seed: int, pictures_at: str | None = None) -> Iterator[Entry]:
+    """Give posts without end: short texts, repeated ones, small pictures, both together, and records that are none.
+
+    Args:
+        seed: of all of them.
+        pictures_at: a host of pictures that some of them link to; None for no links.
+    """
     chance = random.Random(f"posts/{seed}")
     texts = _texts()
     repeated = [chance.choice(texts) for _ in range(_REPEATED)]
@@ -44,7 +52,10 @@ def entries(seed: int) -> Iterator[Entry]:
         key = f"p-{number}".encode()
         draw = chance.random()
         fresh = f"{chance.choice(texts)} ({number})"
-        if draw < 0.5:
+        if draw < _LINKED and pictures_at is not None:
+            link = f"{pictures_at}/{number % PICTURES}.png"
+            yield Entry(key, _post(number, text=fresh, media=[{"url": link}]))
+        elif draw < 0.5:
             yield Entry(key, _post(number, text=fresh))
         elif draw < 0.8:
             yield Entry(key, _post(number, text=chance.choice(repeated)))

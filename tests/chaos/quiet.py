@@ -32,7 +32,13 @@ def quiet_stream(stream: Stream) -> QuietStream:
 
 
 async def run_quietly(
-    quiet: QuietStream, positions: Sequence[Position], partitions: int, folder: Path, seconds: float
+    quiet: QuietStream,
+    positions: Sequence[Position],
+    partitions: int,
+    folder: Path,
+    *,
+    seconds: float,
+    name_server: str,
 ) -> None:
     """Label all posts again.
 
@@ -42,6 +48,7 @@ async def run_quietly(
         partitions: of the posts topic.
         folder: for the worker's log.
         seconds: longest time.
+        name_server: host:port of who knows the pictures' host.
 
     Raises:
         TimeoutError: it was not done in time.
@@ -49,8 +56,8 @@ async def run_quietly(
     async with Redis.from_url(quiet.servers.redis) as redis:
         await redis.flushall()
     await quiet.create_topics(partitions)
-    hooked = subject("worker", quiet)
-    fresh = Subject(hooked.command, lambda: worker_environment(quiet, hooks=False), hooked.joined)
+    hooked = subject("worker", quiet, name_server)
+    fresh = Subject(hooked.command, lambda: worker_environment(quiet, name_server, hooks=False), hooked.joined)
     fleet = Fleet(fresh, folder, random.Random(0))
     fleet.add()
     try:

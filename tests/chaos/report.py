@@ -21,6 +21,7 @@ _TITLES = {
     "duplicated": "duplicated (records too many)",
     "differing": "labels that differ from the quiet run",
     "compared": "labels compared with the quiet run",
+    "without_picture": "labels that say that their linked picture could not be had",
     "unexpected": "unexpected dead letters",
     "missing_dead_letters": "missing dead letters",
     "wrong_partition": "in another partition than their post",

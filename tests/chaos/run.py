@@ -11,15 +11,18 @@ from pathlib import Path
 
 from tests.chaos.audit import Fed, Found, Outcome, Position, compare, count, read_found, read_posts
 from tests.chaos.cluster_faults import CLUSTER_INJECTIONS
-from tests.chaos.faults import INJECTION_ERRORS, INJECTIONS, Site
+from tests.chaos.faults import INJECTION_ERRORS, INJECTIONS
 from tests.chaos.feed import Feed
 from tests.chaos.fleet import Death, Fleet
+from tests.chaos.pictures import PictureHost, picture_host
 from tests.chaos.plan import Round, Step, make_plan
 from tests.chaos.posts import Entry, entries, plain_entries, poison
 from tests.chaos.progress import Progress, Sample, Span, recovered_at, stall_after
 from tests.chaos.quiet import quiet_stream, run_quietly
 from tests.chaos.settings import Settings
+from tests.chaos.site import Site
 from tests.chaos.subjects import CONTROLS, SUBJECTS, subject
+from tests.worker import absent_broker
 from tests.worker.system import TASKS, Servers, Stream
 from worker.commands.stack.stack import Stack
 
@@ -105,23 +108,25 @@ class Run:
             # One by one, and not `Stack.up`: servers that the settings name are none of ours to break.
             await asyncio.to_thread(stack.redis.up, self.say)
             servers = Servers(await asyncio.to_thread(stack.brokers_up), stack.redis.address or "")
-            async with AsyncExitStack() as exits:
+            if brokers == 1:
+                await absent_broker.register(stack.kafka.folder)
+            async with AsyncExitStack() as exits, picture_host() as pictures:
                 stream = Stream(servers, "chaos", self.folder, exits, replicas=min(brokers, _MOST_REPLICAS))
-                return await self._run(stack, stream)
+                return await self._run(stack, stream, pictures)
         finally:
             await asyncio.to_thread(stack.down, keep_logs=True)
 
-    async def _run(self, stack: Stack, stream: Stream) -> Result:
+    async def _run(self, stack: Stack, stream: Stream, pictures: PictureHost) -> Result:
         settings = self.settings
         await stream.create_topics(settings.partitions)
         chance = random.Random(f"run/{settings.seed}")
-        feed = self._feed(stream, chance)
-        fleet = Fleet(subject(settings.subject, stream), self.folder, chance)
+        feed = self._feed(stream, chance, pictures)
+        fleet = Fleet(subject(settings.subject, stream, pictures.name_server), self.folder, chance)
         progress = Progress(stream.servers.kafka, stream.name, stream.posts, lambda: feed.next_offsets)
         labels = tuple(stream.label_topic(task) for task in TASKS)
         site = Site(
-            stack, fleet, feed, stream.servers.kafka, stream.servers.redis, (stream.posts,), (*labels, stream.dead),
-            chance,
+            stack, fleet, feed, pictures, stream.servers.kafka, stream.servers.redis, (stream.posts,),
+            (*labels, stream.dead), chance,
         )  # fmt: skip
         feeding: asyncio.Task[None] | None = None
         watching = [asyncio.create_task(progress.watch()), asyncio.create_task(self._watch(fleet, feed, progress))]
@@ -144,16 +149,17 @@ class Run:
                 task.cancel()
             fleet.abandon()
         self._measure(fleet, feed, progress)
-        outcome = await self._count(stream, feed)
+        outcome = await self._count(stream, feed, pictures)
         return Result(
             settings, outcome, self.faults, fleet.deaths,
             [None if post.passed_at is None else post.passed_at - post.fed_at for post in feed.poison_posts],
             settled, self.notes, fleet.peak_rss_bytes, ended - self._started, progress, feed, self._started,
         )  # fmt: skip
 
-    def _feed(self, stream: Stream, chance: random.Random) -> Feed:
+    def _feed(self, stream: Stream, chance: random.Random, pictures: PictureHost) -> Feed:
         settings = self.settings
-        posts = (entries if settings.subject == "worker" else plain_entries)(settings.seed)
+        is_worker = settings.subject == "worker"
+        posts = entries(settings.seed, pictures.url) if is_worker else plain_entries(settings.seed)
         count = settings.poison if settings.subject == "worker" else 0
         low, high = (share * settings.minutes * 60 for share in _POISON_SPAN)
         partitions = chance.sample(range(settings.partitions), min(count, settings.partitions))
@@ -232,7 +238,7 @@ class Run:
             return False
         return True
 
-    async def _count(self, stream: Stream, feed: Feed) -> Outcome:
+    async def _count(self, stream: Stream, feed: Feed, pictures: PictureHost) -> Outcome:
         stub = self.settings.subject != "worker"
         topics = [stream.label_topic(task) for task in TASKS]
         posts, found = await self._read(stream, stream, stub=stub)
@@ -245,7 +251,10 @@ class Run:
         self.say("the quiet run …")
         quiet = quiet_stream(stream)
         try:
-            await run_quietly(quiet, list(posts), feed.partitions, _made(self.folder / "quiet"), _QUIET_SECONDS)
+            folder = _made(self.folder / "quiet")
+            await run_quietly(
+                quiet, list(posts), feed.partitions, folder, seconds=_QUIET_SECONDS, name_server=pictures.name_server
+            )
         except TimeoutError:
             self._note("the quiet run was not done in time")
         _, undisturbed = await self._read(stream, quiet, stub=False, posts=posts)

@@ -21,20 +21,21 @@ SUBJECTS = ("worker", *CONTROLS, SIMULATED, *PEERS)
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 
-def subject(name: str, stream: Stream) -> Subject:
+def subject(name: str, stream: Stream, name_server: str) -> Subject:
     """Return how a program under test is started.
 
     Args:
         name: one of `SUBJECTS`.
         stream: its topics.
+        name_server: host:port of who knows the pictures' host.
     """
     if name == "worker":
         command = (sys.executable, "-m", "worker", "run")
-        return Subject(command, lambda: worker_environment(stream, hooks=True), b"lane_open")
+        return Subject(command, lambda: worker_environment(stream, name_server, hooks=True), b"lane_open")
     if name == SIMULATED:
         command = (sys.executable, "-m", "bench.simulated_worker", "run")
         device = {"SIMULATED_DEVICE": json.dumps(peers.DEVICE)}
-        return Subject(command, lambda: worker_environment(stream, hooks=False) | device, b"lane_open")
+        return Subject(command, lambda: worker_environment(stream, name_server, hooks=False) | device, b"lane_open")
     if name in PEERS:
         peer = peers.peer(name.removeprefix("peer-"))
         where = peers.Where(
@@ -55,11 +56,12 @@ def subject(name: str, stream: Stream) -> Subject:
     return Subject((sys.executable, "-m", module, *arguments), lambda: environment, b"partitions assigned")
 
 
-def worker_environment(stream: Stream, *, hooks: bool, **settings: str) -> dict[str, str]:
+def worker_environment(stream: Stream, name_server: str, *, hooks: bool, **settings: str) -> dict[str, str]:
     """Return a worker's variables, with a port of its own.
 
     Args:
         stream: its topics.
+        name_server: host:port of who knows the pictures' host.
         hooks: whether some pictures kill it.
         settings: more of them, as `Stream.environment` takes them.
     """
@@ -68,8 +70,11 @@ def worker_environment(stream: Stream, *, hooks: bool, **settings: str) -> dict[
         LOG__FORMAT="json",
         KAFKA__TRANSACTION_TIMEOUT_SECONDS=f"{TRANSACTION_SECONDS:g}",
         KAFKA__METADATA_MAX_AGE_SECONDS="3",
+        # By network, for its name is to be asked of that name server.
+        MEDIA__ALLOWED_PRIVATE_HOSTS='["127.0.0.0/8"]',
         **settings,
     )
     # In the sandbox they would cost their posts a picture, and nobody else anything.
-    killing = {"PYTHONPATH": str(HOOKS), "MODERATE_MEDIA__SANDBOX": "false"}
-    return environment | _ONE_THREAD | (killing if hooks else {})
+    killing = {"MODERATE_MEDIA__SANDBOX": "false"} if hooks else {"TEST_HARMLESS": "1"}
+    names = {"PYTHONPATH": str(HOOKS), "TEST_NAME_SERVER": name_server}
+    return environment | _ONE_THREAD | names | killing

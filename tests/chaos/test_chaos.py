@@ -77,10 +77,15 @@ def test_every_plan_holds_its_shares(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_short_plan_holds_one_of_each_that_matters(seed: int) -> None:
-    """A minute holds 3 kill -9, a pause, a SIGTERM, a broker kill and an outage of Redis."""
+    """A minute holds 3 kill -9, a pause, a SIGTERM, a broker kill, an outage of Redis, and one of the quiet faults.
+
+    These are partitions that cannot be written, one that cannot be read, and a host of pictures that is of no use.
+    """
     kinds = Counter(step.kind for steps in make_plan(seed, 0.9) for step in steps)
     assert kinds["worker-kill"] >= 3
     assert min(kinds[kind] for kind in ("worker-pause", "worker-restart", "broker-kill", "redis-kill")) >= 1
+    assert min(kinds["labels-under-min-isr"], kinds["damaged-batch"]) >= 1
+    assert kinds["picture-tarpit"] + kinds["dns-blackhole"] >= 1
 
 
 def test_many_plans_hold_every_kind_and_overlap_some() -> None:
@@ -92,6 +97,7 @@ def test_many_plans_hold_every_kind_and_overlap_some() -> None:
         families = Counter(step.family for step in steps)
         assert families["broker"] <= 1
         assert families["redis"] <= 1
+        assert families["pictures"] <= 1
         assert families["worker"] <= 2
 
 
@@ -100,10 +106,29 @@ def test_plans_of_some_kinds_hold_no_other() -> None:
     assert {step.kind for steps in make_plan(1, 3, WORKER_KINDS) for step in steps} <= WORKER_KINDS
 
 
+def test_a_linked_picture_that_could_not_be_had_is_no_other_label() -> None:
+    """Where the label says so itself, and its post has a link; any other difference counts."""
+    linked = Fed("labels", b'{"media": [{"url": "http://pictures.example/1.png"}]}', b"a")
+    without = b'{"unavailable": [{"index": 0, "reason": "fetch_timeout"}]}'
+    runs = {}
+    for name, post, label in (
+        ("said", linked, without),
+        ("silent", linked, b'{"unavailable": []}'),
+        ("no link", Fed("labels", b"{}", b"b"), without),
+    ):
+        outcome = Outcome()
+        ours, theirs = ({topic: {(0, 0): [text]}} for topic, text in (("t", label), ("q", b"{}")))
+        compare(outcome, {(0, 0): post}, Found(labels=ours), Found(labels=theirs), {"t": "q"})
+        runs[name] = (outcome.without_picture, outcome.differing)
+    assert runs == {"said": (1, 0), "silent": (0, 1), "no link": (0, 1)}
+
+
 def test_posts_are_the_same_for_a_seed_and_of_all_sorts() -> None:
     """Texts, repeated texts, pictures, and records that are none; poison is a picture that can be opened."""
     first = list(islice(entries(3), 400))
     assert first == list(islice(entries(3), 400))
+    linked = list(islice(entries(3, "http://pictures.example:1"), 400))
+    assert 5 < sum(b'"url"' in (entry.value or b"") for entry in linked) < 40
     assert {entry.expect for entry in first} >= {"labels", "decode"}
     assert any(entry.value and b"image/png" in entry.value for entry in first)
     assert any(entry.value is None for entry in islice(entries(3), 3000))

@@ -10,14 +10,15 @@ from tests.deploy import tools
 from tests.deploy.faults import FAULTS
 from tests.deploy.prometheus_server import RULES, scaled
 
-# A CPU has no device memory, and the lab's broker lies with nobody who may damage its files (that is
-# tests/worker/intake/test_damaged_log.py): promtool's synthetic series prove these.
+# A CPU has no device memory, and the lab's broker lies with nobody who may damage its files or take its replicas away
+# (tests/worker/intake/test_damaged_log.py and test_failing_partition.py do): promtool's synthetic series prove these.
 # The audit's faults are put into a real broker in tests/worker/commands/audit/test_audit.py, its counters included.
 # A real worker refuses a policy in tests/worker/test_decisions.py.
 # Servers are no workers of the lab: tests/worker/serving/ loads one, overloads one and ends one.
 SYNTHETIC = {
     "ModerationDeviceMemory/ticket",
     "ModerationPartitionUnreadable/ticket",
+    "ModerationPartitionFails/ticket",
     "ModerationAuditFaults/page",
     "ModerationPoliciesDiffer/ticket",
     "ModerationServeDown/page",

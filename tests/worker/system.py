@@ -280,8 +280,8 @@ class Stream:
             found.setdefault(position, []).append(record)
         return found
 
-    async def settled(self, positions: Sequence[Position], seconds: float) -> None:
-        """Wait until the group's committed offsets have passed all positions and no transaction is open any more."""
+    async def passed(self, positions: Sequence[Position], seconds: float) -> None:
+        """Wait until the group's committed offsets have passed all positions."""
         wanted = {partition: max(o for p, o in positions if p == partition) for partition, _ in positions}
         async with administrator(self) as admin, asyncio.timeout(seconds):
             while True:
@@ -294,10 +294,16 @@ class Stream:
                     source.partition: entry.offset for source, entry in offsets.items() if source.topic == self.posts
                 }
                 if all(done.get(partition, 0) > end for partition, end in wanted.items()):
-                    break
+                    return
                 await asyncio.sleep(0.2)
-            # The marker on the offsets may be written before those on the labels.
-            topics = [topic for topic in await admin.list_topics() if topic.startswith(f"{self.name}.")]
+
+    async def settled(self, positions: Sequence[Position], seconds: float) -> None:
+        """Wait until the group's committed offsets have passed all positions and no transaction is open any more."""
+        async with asyncio.timeout(seconds):
+            await self.passed(positions, seconds)
+            async with administrator(self) as admin:
+                # The marker on the offsets may be written before those on the labels.
+                topics = [topic for topic in await admin.list_topics() if topic.startswith(f"{self.name}.")]
             while True:
                 async with self._reader("read_committed", topics) as (_, stable):
                     pass

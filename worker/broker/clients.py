@@ -76,7 +76,9 @@ class KafkaLinks:
             max_partition_fetch_bytes=settings.max_fetch_bytes,
             fetch_max_wait_ms=100,
             metadata_max_age_ms=_milliseconds(settings.metadata_max_age_seconds),
-            partition_assignment_strategy=[assignor_of(Deployment.of(settings), worker)],
+            partition_assignment_strategy=[
+                assignor_of(Deployment.of(settings), worker, assignment=settings.assignment)
+            ],
             **self._common(),
         )
 

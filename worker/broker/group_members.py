@@ -7,15 +7,15 @@ a part of the other's posts onto its own topics. The second one to come is refus
 import json
 import time
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 from uuid import uuid4
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
+from worker.broker.assignment import assignor_saying
 from worker.errors import FatalError
 from worker.settings import KafkaSettings
 
@@ -51,17 +51,11 @@ def new_incarnation() -> str:
     return f"{time.time_ns() // 1_000_000:012x}{uuid4().hex[:4]}"
 
 
-def assignor_of(deployment: Deployment, worker: str) -> type[AbstractPartitionAssignor]:
-    """Return the round-robin assignor of members that say which deployment, and which process, they are."""
-
-    class Assignor(RoundRobinPartitionAssignor):  # type: ignore[misc]
-        @classmethod
-        def metadata(cls, topics: Any) -> ConsumerProtocolMemberMetadata:
-            plain = super().metadata(topics)
-            said = json.dumps({**asdict(deployment), "worker": worker}).encode()
-            return ConsumerProtocolMemberMetadata(plain.version, plain.subscription, said)
-
-    return Assignor
+def assignor_of(
+    deployment: Deployment, worker: str, *, assignment: Literal["sticky", "round-robin"] = "sticky"
+) -> type[AbstractPartitionAssignor]:
+    """Return the assignor of members that say which deployment, and which process, they are."""
+    return assignor_saying({**asdict(deployment), "worker": worker}, sticky=assignment == "sticky")
 
 
 async def refuse_strangers(admin: AIOKafkaAdminClient, group_id: str, deployment: Deployment) -> None:

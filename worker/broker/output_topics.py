@@ -6,12 +6,13 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from worker.broker.topics import check_counts, max_message_bytes, output_topics, partition_counts
+from worker.broker.topics import check_counts, max_message_bytes, output_topics, partition_counts, topic_configs
 from worker.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
 _ASK_SECONDS = 5.0
+_MIN_ISR = "min.insync.replicas"
 
 
 class Outputs:
@@ -61,3 +62,19 @@ class Outputs:
                     log.error("outputs_too_few_partitions", topics=short, wanted=partition + 1)
             if any(self._counts[topic] <= partition for topic in short):
                 await asyncio.sleep(_ASK_SECONDS)
+
+    async def why_refused(self, partition: int) -> list[str]:
+        """Return which outputs of a partition have fewer replicas in step than a write needs, each in words.
+
+        Raises:
+            KafkaError, OSError: the broker did not answer.
+        """
+        said: list[str] = []
+        for topic in await self._admin.describe_topics(output_topics(self._settings)):
+            wanted = int((await topic_configs(self._admin, topic["topic"], [_MIN_ISR])).get(_MIN_ISR, "1"))
+            for entry in topic["partitions"]:
+                # A topic with fewer replicas than it says it needs is written to all the same.
+                needed, there = min(wanted, len(entry["replicas"])), len(entry["isr"])
+                if entry["partition"] == partition and there < needed:
+                    said.append(f"{topic['topic']}[{partition}] has {there} in-sync replicas, and needs {needed}")
+        return said

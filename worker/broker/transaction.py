@@ -96,7 +96,10 @@ async def write(producer: AIOKafkaProducer, records: Mapping[int, Sequence[Outgo
 
     async def send(batch: BatchBuilder, topic: str, partition: int) -> None:
         try:
-            deliveries.append(await producer.send_batch(batch, topic, partition=partition))
+            delivery = await producer.send_batch(batch, topic, partition=partition)
+            # A transaction that ran out of time looks at none of them any more.
+            delivery.add_done_callback(_look_at)
+            deliveries.append(delivery)
         except IllegalOperation as error:
             # An earlier delivery has broken the transaction, and its error says how.
             failures = [failure for done in deliveries if done.done() and (failure := done.exception())]
@@ -110,17 +113,31 @@ async def write(producer: AIOKafkaProducer, records: Mapping[int, Sequence[Outgo
                 batch = producer.create_batch()
                 _append(batch, record)
         await send(batch, *place)
-    # One failed delivery must not leave the others' exceptions unread.
-    for outcome in await asyncio.gather(*deliveries, return_exceptions=True):
-        if isinstance(outcome, BaseException):
-            raise outcome
+    if deliveries:
+        # Not `gather`, whose end would cancel what has to be looked at.
+        await asyncio.wait(deliveries)
+    for delivery in deliveries:
+        if (failure := delivery.exception()) is not None:
+            raise failure
 
 
 async def stop(producer: AIOKafkaProducer) -> None:
     """Let a producer go; what it has not committed is dropped at the next fence, or by the broker."""
-    with suppress(*BROKEN):
+    try:
         async with asyncio.timeout(_STOP_SECONDS):
             await producer.stop()
+    except BROKEN:
+        # It waits for batches that a broker refuses for now, and would send them again for ever.
+        with suppress(*BROKEN):
+            async with asyncio.timeout(_STOP_SECONDS):
+                await producer._sender.close()  # noqa: SLF001 - `stop` gives it no other end
+                await producer.client.close()
+
+
+def _look_at(delivery: "asyncio.Future[object]") -> None:
+    """Let nobody be told that a delivery's exception was never retrieved."""
+    if not delivery.cancelled():
+        delivery.exception()
 
 
 def _append(batch: BatchBuilder, record: OutgoingRecord) -> bool:

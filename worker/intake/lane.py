@@ -100,6 +100,7 @@ class Lane:
         producer: a producer of the partition's transactional id, not yet started.
         admin: reads committed offsets.
         on_failure: called once with the error that broke the lane; not called when it is closed.
+        on_work: called each time that posts are committed.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Lane:
         producer: AIOKafkaProducer,
         admin: AIOKafkaAdminClient,
         on_failure: Callable[[BaseException], None],
+        on_work: Callable[[], None] = lambda: None,
     ) -> None:
         self.source = source
         self.accepting = False
@@ -122,6 +124,7 @@ class Lane:
         self._producer = producer
         self._admin = admin
         self._on_failure = on_failure
+        self._on_work = on_work
         self._caution = Caution.at_claim(None, worker=terms.worker, offset=0, end=0, in_flight=terms.window)
         self._credit = Credit(terms.window, terms.wait_seconds)
         self._covered = False
@@ -209,8 +212,11 @@ class Lane:
             return None
         self._caution = self._caution.at(fresh[0].offset)
         careful, room = self._careful, self.room
-        taken = fitting(fresh[: min(room, self._caution.step) if careful else room], max_bytes)
-        if not taken and even_if_larger and room:
+        share = min(max_bytes, self._terms.room.bytes_left_for(self))
+        taken = fitting(fresh[: min(room, self._caution.step) if careful else room], share)
+        # Larger than a lane's share, and yet its turn: the lane holds nothing else.
+        fits = not len(self._window) and fitting(fresh[:1], max_bytes)
+        if not taken and room and (even_if_larger or fits):
             taken = fresh[:1]
         if taken:
             self._next_offset = taken[-1].offset + 1
@@ -241,6 +247,8 @@ class Lane:
     def room(self) -> int:
         """Records that may be accepted now: the standing note covers no more, and a careful lane has one step."""
         if not self.accepting or (self._careful and len(self._window)):
+            return 0
+        if len(self._window) and not self._terms.room.bytes_left_for(self):
             return 0
         return self._credit.allowed - len(self._window)
 
@@ -358,6 +366,7 @@ class Lane:
                 # In the same tick as the answer: nothing is accepted beyond what the standing note covers.
                 over = self._window.settle(len(items))
             self.moved_at, self.settled_timestamp = time.monotonic(), written_at(last)
+            self._on_work()
             if careful and self.accepting:
                 self._consumer.resume(self.source)
             self._let_go(over)

@@ -1,6 +1,7 @@
 """The lanes of this worker: opened when partitions are assigned, rebuilt when broken, given up when revoked."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -9,23 +10,21 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaTimeoutError, ProducerFenced
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from worker.broker.clients import REFUSED, KafkaLinks
 from worker.broker.positions import name_of
 from worker.errors import FatalError
+from worker.intake.failures import Failures, Fences, reason_of
 from worker.intake.lane import Lane, LaneTerms
 from worker.telemetry.metrics import ASSIGNMENTS, LANES, LANES_FAILED
 
 log = structlog.get_logger(__name__)
 
-# A partition that found no working lane for so long, with a broker that answers, will not find one in this process.
-_GIVE_UP_SECONDS = 60.0
-# The next owner of a partition fences a lane once. So many fences in a row, each soon after the lane was opened, mean
-# that another deployment uses our transactional ids.
-_FENCES_OF_A_STRANGER = 5
-_FENCES_SECONDS = 60.0
+# An open lane without posts proves as much after this time as a commit does.
+_CALM_SECONDS = 60.0
 _NOTE_SECONDS = 2.0
+_ASK_SECONDS = 5.0
 
 
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -39,6 +38,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         on_fatal: called with an error after which the process must end.
         outputs_ready: waits until every output topic has a partition of this number.
         broker_answers: whether the broker was reachable when it was last asked.
+        why_refused: says which outputs of a partition cannot be written for lack of replicas.
         clock: monotonic seconds.
     """
 
@@ -52,6 +52,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         on_fatal: Callable[[BaseException], None],
         outputs_ready: Callable[[int], Awaitable[None]],
         broker_answers: Callable[[], bool],
+        why_refused: Callable[[int], Awaitable[list[str]]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._links = links
@@ -61,7 +62,10 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._on_fatal = on_fatal
         self._outputs_ready = outputs_ready
         self._broker_answers = broker_answers
+        self._why_refused = why_refused
         self._clock = clock
+        self._failures = Failures(links.settings.failing_partition_seconds, ends_by_itself=terms.bounded, clock=clock)
+        self._committed_at: dict[TopicPartition, float] = {}
         self._lanes: dict[TopicPartition, Lane] = {}
         self._keepers: dict[TopicPartition, asyncio.Task[None]] = {}
         self._ended: set[TopicPartition] = set()
@@ -94,6 +98,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             (lane := self._lanes.get(source)) is not None and lane.accepting
             for source in self._keepers.keys() - self._ended
         )
+
+    @property
+    def failing(self) -> int:
+        """Partitions that have failed for a while, and wait by themselves."""
+        return self._failures.certain
 
     @property
     def is_open(self) -> bool:
@@ -130,6 +139,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Begin to claim partitions (1). Nothing is awaited here: no heartbeat runs meanwhile."""
         try:
+            assigned = list(assigned)
+            self._failures.keep(assigned)
             for source in () if self._closed else assigned:
                 # A position, if a wrong one, keeps the fetcher from asking for the committed offset.
                 self._consumer.pause(source)
@@ -183,8 +194,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _keep(self, source: TopicPartition) -> None:
         """Keep a working lane for a partition as long as it is assigned, or until a bounded run has read its range."""
-        failing_since: float | None = None
-        fences: list[float] = []
+        fences = Fences(self._terms.timeout_seconds, clock=self._clock)
         while True:
             await self._outputs_ready(source.partition)
             opened_at, error = await self._live(source)
@@ -194,27 +204,39 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 return None
             if isinstance(error, FatalError):
                 return self._on_fatal(error)
-            LANES_FAILED.labels(_reason(error)).inc()
+            LANES_FAILED.labels(reason_of(error)).inc()
             log.warning("lane_broken", partition=source.partition, error=repr(error))
             # A refused offset comes wrapped in an error that says nothing.
             refusal = error if isinstance(error, REFUSED) else error.__cause__
             if isinstance(refusal, REFUSED):
                 return self._on_fatal(FatalError(f"{name_of(source)}: the broker refuses this worker: {refusal}"))
-            now = self._clock()
-            lasted = now - opened_at
-            # One that lasted longer may have been fenced by the end of its own transaction's time.
-            if isinstance(error, ProducerFenced) and lasted < self._terms.timeout_seconds:
-                fences = [*(then for then in fences if now - then < _FENCES_SECONDS), now]
-            if len(fences) >= _FENCES_OF_A_STRANGER:
+            if fences.are_a_strangers(error, opened_at):
                 return self._on_fatal(FatalError(self._collision(source)))
-            if failing_since is None or lasted > _GIVE_UP_SECONDS or not self._broker_answers():
-                failing_since = now
-            if now - failing_since > _GIVE_UP_SECONDS:
-                wait = f"no working lane for {_GIVE_UP_SECONDS:.0f} s though the broker answers"
+            if self._failures.note(source, broker_answers=self._broker_answers()):
+                await self._say_failing(source, error)
+            if self._failures.ends_process(source, others_committed_at=self._others_committed_at(source)):
+                seconds = self._failures.seconds(source)
+                wait = f"no working lane for {seconds:.0f} s though the broker answers"
                 return self._on_fatal(FatalError(f"{name_of(source)}: {wait}: {error!r}"))
-            # Two heartbeats: a worker that was expelled from the group hears of it first,
+            # Two heartbeats at least: a worker that was expelled from the group hears of it first,
             # and does not fence its successor.
-            await asyncio.sleep(2 * self._links.settings.heartbeat_interval_seconds)
+            least = 2 * self._links.settings.heartbeat_interval_seconds
+            await asyncio.sleep(self._failures.wait_seconds(source, least=least))
+
+    async def _say_failing(self, source: TopicPartition, error: BaseException) -> None:
+        why: list[str] = []
+        with suppress(KafkaError, TimeoutError, OSError):
+            async with asyncio.timeout(_ASK_SECONDS):
+                why = await self._why_refused(source.partition)
+        seconds = round(self._failures.seconds(source))
+        log.error("partition_fails", partition=source.partition, seconds=seconds, error=repr(error), why=why)
+
+    def _others_committed_at(self, source: TopicPartition) -> float:
+        return max((at for other, at in self._committed_at.items() if other != source), default=-math.inf)
+
+    def _note_work(self, source: TopicPartition) -> None:
+        self._committed_at[source] = self._clock()
+        self._failures.note_work(source)
 
     async def _live(self, source: TopicPartition) -> tuple[float, BaseException | None]:
         """Open a lane; when it is over, return the time it was opened and what broke it; None for a range's end."""
@@ -232,6 +254,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             producer=producer,
             admin=self._admin,
             on_failure=on_failure,
+            on_work=lambda: self._note_work(source),
         )
         opened_at = self._clock()
         opening = True
@@ -243,7 +266,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             self._terms.room.freed.set()
             self._count()
             opened_at = self._clock()
-            error = await _broken_or_ended(lane, broken)
+            calm = asyncio.get_running_loop().call_later(_CALM_SECONDS, self._failures.note_work, source)
+            try:
+                error = await _broken_or_ended(lane, broken)
+            finally:
+                calm.cancel()
         except asyncio.CancelledError:
             # One that was open is closed by who gives it up, after its last note.
             if opening:
@@ -282,14 +309,6 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     def _count(self) -> None:
         LANES.labels("open").set(len(self._lanes))
         LANES.labels("opening").set(len(self._keepers) - len(self._lanes) - len(self._ended))
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, ProducerFenced):
-        return "fenced"
-    if isinstance(error, TimeoutError | KafkaTimeoutError):
-        return "timeout"
-    return "connection" if isinstance(error, KafkaConnectionError | OSError) else "other"
 
 
 async def _broken_or_ended(lane: Lane, broken: "asyncio.Future[BaseException]") -> BaseException | None:

@@ -1,9 +1,13 @@
-"""What all lanes of a process hold between fetch and commit, and who waits for it to become less."""
+"""What all lanes of a process hold between fetch and commit, and who waits for it to become less.
+
+One lane holds half of it at most: one whose transaction hangs leaves room to the others.
+"""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 
-from worker.items import Item, record_bytes
+from worker.items import Claim, Item, record_bytes
 from worker.telemetry.metrics import IN_FLIGHT_BYTES
 
 
@@ -18,6 +22,7 @@ class Room:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._items = 0
+        self._by_lane: Counter[Claim | None] = Counter()
         self._number = 0
         self._on_drop: Callable[[Sequence[Item]], None] = lambda _: None
         self.freed = asyncio.Event()
@@ -30,6 +35,10 @@ class Room:
     def bytes_left(self) -> int:
         """Bytes that may be accepted; 0 where there is no room."""
         return max(0, self._max_bytes - self._bytes)
+
+    def bytes_left_for(self, lane: Claim) -> int:
+        """Return the bytes that one lane may accept; 0 where it has its share, or there is no room."""
+        return min(self.bytes_left, max(0, max(1, self._max_bytes // 2) - self._by_lane[lane]))
 
     @property
     def is_empty(self) -> bool:
@@ -53,5 +62,10 @@ class Room:
 
     def _count(self, items: Sequence[Item], sign: int) -> None:
         self._items += sign * len(items)
-        self._bytes += sign * sum(record_bytes(item.record) for item in items)
+        for item in items:
+            size = sign * record_bytes(item.record)
+            self._bytes += size
+            self._by_lane[item.lane] += size
+            if not self._by_lane[item.lane]:
+                del self._by_lane[item.lane]
         IN_FLIGHT_BYTES.set(self._bytes)

@@ -5,16 +5,20 @@ Nothing is opened here: whether bytes are a picture is decided where they are de
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from mmorient import ParsedMedium, PictureError, inline_bytes
 from schemas import Unavailable
 from worker.errors import InvalidRecordError
 from worker.items import Item, usable
+from worker.labelling.fetching.turns import host_of
 from worker.labelling.held_bytes import HeldBytes
 
 # base64 of this size decodes in about a millisecond.
 _CHARS_FOR_A_THREAD = 1_000_000
+# Not the pool in which posts are decoded: large pictures of some are not to delay the texts of others.
+_BASE64 = ThreadPoolExecutor(1, thread_name_prefix="base64")
 
 
 class MediumError(Exception):
@@ -70,17 +74,18 @@ class MediaStage:
     def let_go(self, item: Item) -> None:
         """Forget an item's pictures."""
         item.pictures.clear()
-        self._held.free(item.reserved_bytes)
+        self._held.free(item.reserved_bytes, _host(item))
         item.reserved_bytes = 0
 
     async def _collect(self, item: Item) -> None:
         chosen = list(self._chosen(item))
         most = self._max_bytes * len(chosen)
-        await self._held.reserve(most)
+        host = _host(item)
+        await self._held.reserve(most, host)
         item.reserved_bytes = most
         await asyncio.gather(*(self._collect_one(item, index, medium) for index, medium in chosen))
         item.reserved_bytes = sum(map(len, item.pictures.values()))
-        self._held.free(most - item.reserved_bytes)
+        self._held.free(most - item.reserved_bytes, host)
 
     def _chosen(self, item: Item) -> Iterator[tuple[int, ParsedMedium]]:
         """Yield the media that are collected; name the others."""
@@ -109,7 +114,8 @@ class MediaStage:
             return await self._fetcher.fetch(medium.url or "")
         try:
             if len(medium.data) > _CHARS_FOR_A_THREAD:
-                return await asyncio.to_thread(inline_bytes, medium.data, self._max_bytes)
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(_BASE64, inline_bytes, medium.data, self._max_bytes)
             return inline_bytes(medium.data, self._max_bytes)
         except PictureError as error:
             raise MediumError(error.code, str(error)) from error
@@ -122,6 +128,12 @@ def reject_if_empty(item: Item) -> None:
         item.rejection = InvalidRecordError(
             "media", f"no text and no usable medium ({reasons})", reason="nothing_usable"
         )
+
+
+def _host(item: Item) -> str:
+    """Return whose pictures a post waits for first."""
+    media = item.post.media if item.post is not None else ()
+    return next((host_of(medium.url) for medium in media if medium.url is not None), "")
 
 
 def _said(entry: Unavailable) -> str:

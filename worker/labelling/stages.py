@@ -15,6 +15,7 @@ from mmorient import Post, PostReader
 from worker.errors import SettingsError
 from worker.hosts import HostList
 from worker.items import Item, usable
+from worker.labelling.breakers import BreakerFetcher
 from worker.labelling.cache.entries import UNSEALED, Mac
 from worker.labelling.cache.redis_cache import NoCache, RedisCache
 from worker.labelling.decode import decode, schemas_of
@@ -197,7 +198,7 @@ class Stages:
         stack.callback(infer.close)
         return cls(
             media=MediaStage(
-                OutageFetcher(fetcher, on_outage=media.on_outage, hold_seconds=media.hold_seconds),
+                OutageFetcher(BreakerFetcher(fetcher), on_outage=media.on_outage, hold_seconds=media.hold_seconds),
                 HeldBytes(media.max_held_bytes),
                 max_count=media.max_count,
                 max_bytes=media.max_bytes,

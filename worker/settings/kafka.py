@@ -27,6 +27,11 @@ class KafkaSettings(Group):
         default=False,
         description="a static member that stops in order gives its name up, and its partitions to the others at once",
     )
+    assignment: Literal["sticky", "round-robin"] = Field(
+        "sticky",
+        description="how the worker that leads the group deals partitions out: sticky leaves them where they are, as "
+        "far as that is even",
+    )
     posts_topic: str = Field("posts", min_length=1, description="topic that posts are read from")
     dead_letter_topic: str = Field("posts.dead-letter", min_length=1, description="topic for what cannot be processed")
     routes: dict[str, str] = Field(
@@ -64,6 +69,11 @@ class KafkaSettings(Group):
     heartbeat_interval_seconds: Seconds = Field(3.0, description="pause between signs of life")
     max_poll_interval_seconds: Seconds = Field(300.0, description="longest time between two fetches")
     transaction_timeout_seconds: Seconds = Field(20.0, description="longest time one transaction may take")
+    failing_partition_seconds: Seconds = Field(
+        900.0,
+        description="a partition that worked and then fails for so long, while others are committed, ends the process "
+        "once; until then, and afterwards, it waits alone",
+    )
     drain_seconds: Seconds = Field(
         5.0, description="longest wait for what is in flight when stopping or losing a partition"
     )

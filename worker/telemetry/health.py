@@ -29,6 +29,7 @@ class Health:
     partitions_ready: Callable[[], bool] = field(default=lambda: False)
     partitions_owned: Callable[[], int] = field(default=lambda: 0)
     partitions_unreadable: Callable[[], int] = field(default=lambda: 0)
+    partitions_failing: Callable[[], int] = field(default=lambda: 0)
     loop_lag_seconds: float = 0.0
 
     async def watch_loop(self) -> None:
@@ -52,7 +53,11 @@ class Health:
         """Return whether posts that arrive now are labelled."""
         checks = self._checks()
         # A damaged partition is said and fails nothing: no other process could read it, either.
-        counts = {"partitions_owned": self.partitions_owned(), "partitions_unreadable": self.partitions_unreadable()}
+        counts = {
+            "partitions_owned": self.partitions_owned(),
+            "partitions_unreadable": self.partitions_unreadable(),
+            "partitions_failing": self.partitions_failing(),
+        }
         return all(checks.values()), {**checks, **counts}
 
     def _checks(self) -> dict[str, bool]:

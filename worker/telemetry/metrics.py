@@ -69,6 +69,11 @@ UNREADABLE_PARTITIONS = gauge(
     "partitions",
     "Owned partitions that stand still because what comes next in them is damaged or of an unknown format.",
 )
+FAILING_PARTITIONS = gauge(
+    "moderate_failing_partitions",
+    "partitions",
+    "Owned partitions whose lanes have failed for a while although the broker answers; each waits by itself.",
+)
 GAPS_REFUSED = counter(
     "moderate_gaps_refused_total",
     "fetches",
@@ -163,6 +168,16 @@ HOSTS_OUT = gauge(
     "hosts",
     "Picture hosts that gave pictures to this worker before, and are out now; the log line picture_host_is_out names "
     "them.",
+)
+HOSTS_SKIPPED = gauge(
+    "moderate_picture_hosts_skipped",
+    "hosts",
+    "Picture hosts that gave nothing many times in a row and are skipped for now: 1 for each of up to 16 hosts by "
+    "name; under others how many more there are.",
+    "host",
+)
+SKIPPED_MEDIA = counter(
+    "moderate_skipped_media_total", "media", "Pictures that were left out at once because their host is skipped."
 )
 OUTAGE_MEDIA = counter(
     "moderate_outage_media_total",

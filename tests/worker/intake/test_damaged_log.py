@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import struct
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.worker.intake.test_odd_records import USUAL_SECONDS, metric, once
+from tests.worker.segments import byte_of, flip
 from tests.worker.system import Position, Servers, Stream, post
 from tests.worker.test_kafka_faults import lines, said
 from worker.commands.stack.kafka import KafkaRecipe
@@ -40,27 +40,6 @@ async def own(broker: Server, tmp_path: Path, request: pytest.FixtureRequest) ->
 def segment(broker: Server, stream: Stream, partition: int) -> Path:
     """Return the file that holds a partition's records."""
     return broker.folder / "kafka-data" / f"{stream.posts}-{partition}" / "00000000000000000000.log"
-
-
-def byte_of(path: Path, offset: int) -> int:
-    """Return where in a segment file the last byte of the batch stands that holds an offset."""
-    data, position = path.read_bytes(), 0
-    while position < len(data):
-        first, length = struct.unpack_from(">qi", data, position)
-        (delta,) = struct.unpack_from(">i", data, position + 23)
-        position += 12 + length
-        if first <= offset <= first + delta:
-            return position - 1
-    raise AssertionError(f"offset {offset} is not in {path}")
-
-
-def flip(path: Path, place: int) -> None:
-    """Change one byte of a file; a second time changes it back."""
-    with path.open("r+b") as file:
-        file.seek(place)
-        found = file.read(1)
-        file.seek(place)
-        file.write(bytes([found[0] ^ 0x55]))
 
 
 async def fed(stream: Stream, count: int, name: str, partitions: int = 3) -> list[Position]:

@@ -13,6 +13,9 @@ from tests.worker.records import StandInRecord
 from worker.broker.fetching import FetchedRecord
 from worker.errors import LaneError
 from worker.intake.journal import Care, Journal
+from worker.intake.lane import Lane, LaneTerms
+from worker.intake.room import Room
+from worker.items import record_bytes
 from worker.telemetry.metrics import sample
 
 
@@ -291,3 +294,32 @@ async def test_a_timestamp_that_is_no_time_of_writing_gives_no_age(timestamp: in
     assert before - 1 <= lane.waiting.timestamp <= time.time() * 1000 + 1
     await settle(lane, piece, OUT)
     assert before - 1 <= lane.settled_timestamp <= time.time() * 1000 + 1
+
+
+async def test_a_lane_holds_half_of_the_room_at_most() -> None:
+    """One whose transaction hangs leaves room to the others; a record that is larger than that goes alone."""
+    room = Room(1000)
+
+    async def opened() -> Lane:
+        partner: Any = Partners()
+        terms = LaneTerms(group_id="g", worker="me", timeout_seconds=1, window=192, room=room)
+        lane = Lane(SOURCE, terms, consumer=partner, producer=partner, admin=partner, on_failure=lambda _: None)
+        await lane.open()
+        return lane
+
+    size = record_bytes(StandInRecord(b"x" * 100, offset=0))
+    hanging, other = await opened(), await opened()
+    records = [StandInRecord(b"x" * 100, offset=40 + number) for number in range(10)]
+    piece = offered(hanging, records, max_bytes=room.bytes_left)
+    assert piece is not None
+    assert len(piece.items) == 500 // size
+    hanging.finish(piece.items)
+    assert room.bytes_left_for(hanging) < size
+    large = StandInRecord(b"x" * 520, offset=40)
+    taken = offered(other, [large], max_bytes=room.bytes_left)
+    assert (taken is None) == (record_bytes(large) > 1000 - len(piece.items) * size)
+    await settle(hanging, piece, [])
+    assert room.is_empty or taken is not None
+    hanging.drop()
+    other.drop()
+    assert room.is_empty

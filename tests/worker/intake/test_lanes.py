@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import ProducerFenced, TopicAuthorizationFailedError
+from aiokafka.errors import KafkaTimeoutError, ProducerFenced, TopicAuthorizationFailedError
 
 from worker.errors import FatalError
 from worker.intake import lanes as lanes_module
@@ -22,9 +22,10 @@ class ObedientLane:
     made: list["ObedientLane"]
     opening_seconds: dict[TopicPartition, float]
     breaks_with: BaseException | None
+    refused_by: dict[TopicPartition, bool]
 
-    def __init__(self, source: TopicPartition, _terms: Any, *, on_failure: Any, **_: Any) -> None:
-        self.source, self.on_failure = source, on_failure
+    def __init__(self, source: TopicPartition, _terms: Any, *, on_failure: Any, on_work: Any, **_: Any) -> None:
+        self.source, self.on_failure, self.on_work = source, on_failure, on_work
         self.alive, self.accepting, self.settled_any, self.noted, self.closed = True, False, False, False, False
         self.made.append(self)
 
@@ -33,6 +34,10 @@ class ObedientLane:
         self.accepting = True
         if self.breaks_with is not None:
             self.on_failure(self.breaks_with)
+        elif self.refused_by.get(self.source):
+            self.on_failure(KafkaTimeoutError())
+        else:
+            self.on_work()
 
     async def end(self) -> None:
         await asyncio.get_running_loop().create_future()
@@ -60,23 +65,29 @@ class ObedientLane:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     """Give the list of fatal errors."""
     ObedientLane.made, ObedientLane.opening_seconds, ObedientLane.breaks_with = [], {}, None
+    ObedientLane.refused_by = {}
     monkeypatch.setattr(lanes_module, "Lane", ObedientLane)
     return []
 
 
-def lanes_of(told: list[BaseException]) -> Lanes:
+def lanes_of(told: list[BaseException], give_up_seconds: float = 900.0) -> Lanes:
     """Return lanes whose partners do nothing."""
 
     async def ready(_: int) -> None:
         return
 
+    async def why_refused(_: int) -> list[str]:
+        return []
+
     links: Any = SimpleNamespace(
-        settings=SimpleNamespace(drain_seconds=1.0, heartbeat_interval_seconds=0.001),
+        settings=SimpleNamespace(
+            drain_seconds=1.0, heartbeat_interval_seconds=0.001, failing_partition_seconds=give_up_seconds
+        ),
         producer=lambda _: None,
         transactional_id=lambda source: f"g:{source.topic}:{source.partition}",
     )
     consumer: Any = SimpleNamespace(pause=lambda _: None, seek=lambda *_: None)
-    terms: Any = SimpleNamespace(group_id="g", timeout_seconds=20, room=Room(1))
+    terms: Any = SimpleNamespace(group_id="g", timeout_seconds=20, room=Room(1), bounded=False)
     admin: Any = None
     return Lanes(
         links,
@@ -86,6 +97,7 @@ def lanes_of(told: list[BaseException]) -> Lanes:
         on_fatal=told.append,
         outputs_ready=ready,
         broker_answers=lambda: True,
+        why_refused=why_refused,
     )
 
 
@@ -133,3 +145,31 @@ async def test_a_refusal_is_fatal_at_once(told: list[BaseException]) -> None:
     assert "labels.sarcasm" in str(await until_told(told))
     assert len(ObedientLane.made) == 1
     await lanes.close()
+
+
+async def test_a_partition_that_fails_while_others_are_committed_ends_the_process_once(
+    told: list[BaseException],
+) -> None:
+    """It worked here before; the lanes that follow it in a fresh process wait without an end."""
+    lanes = lanes_of(told, give_up_seconds=0.3)
+    await lanes.on_partitions_assigned([FIRST, SECOND])
+    await asyncio.sleep(0.01)
+    ObedientLane.refused_by[FIRST] = True
+    ObedientLane.made[0].on_failure(KafkaTimeoutError())
+    second = ObedientLane.made[1]
+    async with asyncio.timeout(5):
+        while not told:
+            await asyncio.sleep(0.05)
+            second.on_work()
+    assert isinstance(told[0], FatalError)
+    assert "posts[0]: no working lane" in str(told[0])
+    assert (lanes.failing, lanes.get(SECOND)) == (1, second)
+    await lanes.close()
+    told.clear()
+    after = lanes_of(told, give_up_seconds=0.1)
+    await after.on_partitions_assigned([FIRST, SECOND])
+    for _ in range(10):
+        await asyncio.sleep(0.05)
+        ObedientLane.made[-1].on_work() if ObedientLane.made[-1].source == SECOND else None
+    assert (after.failing, told) == (1, [])
+    await after.close()

@@ -4,7 +4,9 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 
 import dns.asyncresolver
@@ -19,6 +21,7 @@ _MOST_NAMES = 4096
 # A zone that says 0 would have every picture of a batch ask again; one that says a week would outlive its servers.
 _LEAST_SECONDS, _MOST_SECONDS = 1.0, 300.0
 _SYSTEM_SECONDS = 30.0
+_RESOLVERS = ThreadPoolExecutor(4, thread_name_prefix="resolver")
 
 
 class UnresolvedError(OSError):
@@ -48,7 +51,10 @@ async def ask_system(host: str) -> Answer:
         UnresolvedError: there is no such name, or nobody answers.
     """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        # `loop.getaddrinfo` takes the threads in which posts are decoded, and holds them while nobody answers.
+        found = await asyncio.get_running_loop().run_in_executor(
+            _RESOLVERS, partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+        )
     except (OSError, UnicodeError) as error:
         raise UnresolvedError(str(error)) from error
     return Answer(tuple(dict.fromkeys(plain(ip_address(entry[4][0])) for entry in found)), _SYSTEM_SECONDS)
