@@ -206,6 +206,11 @@ class Moderator:
         return self._pictures.width
 
     @property
+    def text_rows(self) -> int:
+        """Texts of one length that are computed together; where there are fewer, the rest is padding."""
+        return self._texts.rows
+
+    @property
     def drawn_text(self) -> DrawnText | None:
         """What ``decode_picture`` must be given, so that a picture becomes what this checkpoint was trained on.
 
@@ -243,9 +248,13 @@ class Moderator:
             readings.append(Reading(language, supported, round(read.unread, 2), read.truncated))
         return readings
 
-    def count_windows(self, texts: Sequence[str]) -> list[int]:
-        """In how many windows each text is encoded, which its cost grows with; any thread may ask."""
-        return [len(read.windows) for read in self._reader.read(texts)]
+    def text_shapes(self, texts: Sequence[str]) -> list[tuple[int, int]]:
+        """Of each text the padded length of its longest window, and the tokens of all its windows, padding included.
+
+        Texts of one length are computed in one shape; what a text costs grows with its tokens. Any thread may ask.
+        """
+        padded = ([window.bucket for window in windows] for windows in self._reader.windows(texts))
+        return [(max(lengths), sum(lengths)) for lengths in padded]
 
     def embed_texts(self, texts: Sequence[str]) -> list[Embedding]:
         """Texts to embeddings, fp16 ``[text_width]`` each: a text's alone, whatever stands beside it."""

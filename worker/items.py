@@ -73,6 +73,11 @@ class Claim(Protocol):
         """Publish and commit it."""
         ...
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it is being given up: what is worked on should be done soon."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StageTime:

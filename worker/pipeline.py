@@ -176,12 +176,19 @@ class Pipeline:
     async def _label_what_is_ready(self) -> None:
         while batch := await self._ready.take(self._max_posts):
             if live := _touched(batch):
-                await self._label(live)
+                await self._label(live, done=self._finish_labelled)
                 self._finish(live)
 
-    async def _label(self, items: Sequence[Item]) -> None:
+    def _finish_labelled(self, items: Sequence[Item]) -> None:
+        """Let items go on that are labelled before others of their batch."""
+        self._stages.let_go(items)
+        self._finish(items)
+
+    async def _label(
+        self, items: Sequence[Item], *, apart: bool = False, done: Callable[[Sequence[Item]], None] = lambda _: None
+    ) -> None:
         BATCH_POSTS.observe(len(items))
-        table = await self._stages.label(items)
+        table = await self._stages.label(items, apart=apart, done=done)
         self._stages.let_go(items)
         storing = asyncio.create_task(self._stages.store(table))
         self._storing.add(storing)
@@ -210,7 +217,8 @@ class Pipeline:
                 await self._stages.decode(step.items)
                 await self._stages.collect(usable(step.items))
                 if labelled := usable(step.items):
-                    await self._label(labelled)
+                    # In calls of their own: if one of them ends the process, no other post was in its call.
+                    await self._label(labelled, apart=True)
                 step.lane.finish(step.items)
                 if step.lane.has_head:
                     await turn.wait_for(self._settle(step.lane), again=False)

@@ -158,6 +158,7 @@ class StreamService(Service):
             self._health.model_loaded = True
             drift = await _drift(stack, settings)
             stamp = _stamp(moderator, exact=await is_exact(moderator, allow_inexact=settings.allow_inexact))
+            await stages.measure(settings.batch)
             log.info(
                 "model_loaded", **stamp.model_dump(), device=moderator.device, thresholds=settings.thresholds.by_task()
             )

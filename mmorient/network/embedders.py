@@ -52,6 +52,10 @@ class TextEmbedder:
         device: Where both are.
         threads: Compute tiles.
         stacks: How many tiles one call may hold.
+
+    Attributes:
+        rows: Windows of one tile.
+        width: Of an embedding.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class TextEmbedder:
     ) -> None:
         self._encoder = encoder
         self._attention = attention
-        self._rows = rows
+        self.rows = rows
         self._device = device
         self._threads = threads
         self._stacks = stacks
@@ -130,11 +134,11 @@ class TextEmbedder:
         calls: list[list[int]] = []
         for bucket in sorted(by_bucket, reverse=True):  # the longest first, or all would wait for the last of them
             start, members = 0, by_bucket[bucket]
-            tiles = -(-len(members) // self._rows)
+            tiles = -(-len(members) // self.rows)
             sizes = self._sizes(encoder, bucket) if tiles > 1 else (1,)
             for size in stack_up(tiles, sizes, self._threads.count):
-                calls.append(members[start : start + size * self._rows])
-                start += size * self._rows
+                calls.append(members[start : start + size * self.rows])
+                start += size * self.rows
         answers = self._threads.run(lambda call: self._read(encoder, [windows[index] for index in call]), calls)
         longest = max((window.bucket for window in windows), default=0)
         read = _Read(
@@ -153,7 +157,7 @@ class TextEmbedder:
     def _read(self, encoder: TextEncoder, windows: Sequence[Window]) -> _Read:
         """Encode whole tiles of windows of one padded length: rows past them are padding."""
         rows = [window.token_ids for window in windows]
-        rows += [encoder.reader.blank.token_ids] * (-len(rows) % self._rows)
+        rows += [encoder.reader.blank.token_ids] * (-len(rows) % self.rows)
         ids, mask = token_batch(rows, windows[0].bucket, self._device)
         states, means = encoder.encode(ids, mask)
         if encoder is not self._encoder:  # a companion gives the global vector and nothing else
@@ -168,15 +172,15 @@ class TextEmbedder:
         probe = self._probe(encoder, bucket)
         return self._stacks.sizes(
             (encoder is self._encoder, bucket),
-            _STACK_TOKENS // (bucket * self._rows),
+            _STACK_TOKENS // (bucket * self.rows),
             lambda tiles: probe.stack_is_equal(tiles, self._threads),
         )
 
     def _probe(self, encoder: TextEncoder, bucket: int) -> Probe[Window]:
         return Probe(
             f"texts of {bucket} tokens",
-            self._rows,
-            _sample_windows(encoder, bucket, 2 * self._rows),
+            self.rows,
+            _sample_windows(encoder, bucket, 2 * self.rows),
             lambda windows: self._read(encoder, windows).bits,
         )
 

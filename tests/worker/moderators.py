@@ -43,6 +43,7 @@ class ExplodingModerator:
     """Fails on any batch that holds a text with a given word; keeps what it was given."""
 
     text_width = 2
+    text_rows = 1
     picture_width = 3
     drawn_text = None
     picture_frame = Frame()
@@ -57,9 +58,9 @@ class ExplodingModerator:
         """Read all."""
         return [Reading(None, supported=True, unread=0.0, truncated_text=False) for _ in texts]
 
-    def count_windows(self, texts: Sequence[str]) -> list[int]:
-        """One a text."""
-        return [1 for _ in texts]
+    def text_shapes(self, texts: Sequence[str]) -> list[tuple[int, int]]:
+        """All of one length."""
+        return [(16, 16) for _ in texts]
 
     def embed_texts(self, texts: Sequence[str]) -> list[Embedding]:
         """Encode, or fail."""

@@ -65,6 +65,11 @@ class NotingLane:
         """Return what can be settled."""
         return self.window.head(max_items)
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was cut."""
+        return self._cutting
+
     def cut(self) -> None:
         """Drop what nobody works on."""
         self._cutting = True
@@ -155,6 +160,7 @@ class GatedStages:
         self.gate = asyncio.Event()
         self.pictures = asyncio.Event()
         self.batches: list[int] = []
+        self.apart: list[bool] = []
         self.media: dict[int, list[ParsedMedium]] = {}
         self.at_once = self.most_at_once = 0
         self._diary, self._error = diary, error
@@ -173,8 +179,10 @@ class GatedStages:
     def let_go(self, items: Sequence[Item]) -> None:
         """Hold nothing."""
 
-    async def label(self, items: Sequence[Item]) -> None:
+    async def label(self, items: Sequence[Item], *, apart: bool = False, done: Any = None) -> None:
         """Note the posts and wait for the gate."""
+        del done
+        self.apart.append(apart)
         self._diary.extend(f"label {item.record.offset}" for item in items)
         self.batches.append(len(items))
         self.at_once += 1

@@ -125,6 +125,7 @@ async def test_what_is_ready_together_is_one_batch(diary: list[str]) -> None:
     labelled = [one for one in diary if one.startswith("label")]
     assert labelled == [f"label {n}" for n in (0, 10, 11, 12, 20, 21, 22)]
     assert stages.batches == [4, 3]
+    assert stages.apart == [False, False]
 
 
 async def test_a_slow_picture_holds_up_its_own_lane_alone(diary: list[str]) -> None:
@@ -234,6 +235,8 @@ async def test_few_careful_steps_are_touched_at_once(diary: list[str], care: Car
         stages.gate.set()
         await until(lambda: len(rig.told.committed) == 5)
     assert stages.most_at_once == together
+    # In calls of the model of their own.
+    assert stages.apart == [True] * 5
     for number in range(5):
         did = [one.split()[0] for one in diary if one.endswith(f" {number}")]
         assert [one for one in did if one != "try"] == ["name", "label", "settle"]

@@ -278,6 +278,11 @@ class Lane:
         """Whether there is a slice to be committed."""
         return self.alive and self._window.has_head
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the lane is being given up: a drain waits for what is worked on."""
+        return self._cutting
+
     def head(self, max_items: int) -> list[Item]:
         """Return the next slice; of a careful lane the whole step, which one note names."""
         return self._window.head(len(self._window) if self._careful else max_items)

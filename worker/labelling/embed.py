@@ -4,7 +4,7 @@ The same content within a batch is asked for and encoded once.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -124,6 +124,10 @@ class EmbedStage:
         _drop_failed([item], {key: result for key, result in found.items() if isinstance(result, str)})
         results = (found[key] for _, key in sorted(item.picture_keys.items()))
         return tuple(result for result in results if isinstance(result, Picture))
+
+    def recent(self, keys: Iterable[bytes]) -> dict[bytes, Embedding]:
+        """Return what this process has kept of `keys`."""
+        return self._recent.find(keys)
 
     async def store(self, table: EmbeddingTable) -> None:
         """Keep what this batch had to encode."""

@@ -1,56 +1,44 @@
-"""Stage: torch, in a thread of its own, one batch at a time. Nothing here runs on the event loop.
+"""Stage: posts through the device queue. The event loop asks for calls; torch has a thread of its own.
 
-Out of memory is no post's fault: the work is done in smaller portions. A dead device, or a model that cannot label a
-harmless post any more, ends the process. Only what is left is some post's fault: the batch is bisected to find it.
+Two calls are in flight: while the device computes one, the next waits in its thread, so that the device does not wait
+for the event loop. A call comes back to the loop once, whatever became of it.
 """
 
 import asyncio
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Protocol, TypeVar
-
-import structlog
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from mmorient import Embedding
-from worker.errors import FatalError, InvalidRecordError
-from worker.items import Item, usable
+from worker.items import Item, State, usable
+from worker.labelling.call_budget import CallBudget
+from worker.labelling.device_queue import Call, Content, DeviceQueue, QueuedPost, Result, Unit
 from worker.labelling.embed import EmbeddingTable
-from worker.labelling.encoder_calls import Content, EncoderCall, picture_calls, text_calls
-from worker.labelling.portions import Portions, is_device_dead
-from worker.labelling.warm_up_post import WarmUpPost
-from worker.telemetry.metrics import MODEL_CALL_SECONDS, MODEL_ITEMS, MODEL_SECONDS
+from worker.labelling.model_calls import ModelCalls, NoWatch, StoppedError, Watch
 
 if TYPE_CHECKING:
     from mmorient import Moderator
 
-log = structlog.get_logger(__name__)
-
 _Result = TypeVar("_Result")
-_MISFIT = "does not fit into memory, even alone"
+_CALLS_IN_FLIGHT = 2
 
 
-class _StoppedError(BaseException):
-    """The worker ends; not an Exception, so that no post is blamed for it."""
+class _Run:
+    """Posts that were brought together, and the units that were made for them."""
 
+    def __init__(self, table: EmbeddingTable, done: Callable[[Sequence[Item]], None]) -> None:
+        self.table = table
+        self.posts: set[QueuedPost] = set()
+        self.units: set[Unit] = set()
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done = done
 
-class Watch(Protocol):
-    """What is told of work that must not take longer than a limit."""
-
-    def doing(self, what: str, posts: Sequence[str], /) -> AbstractContextManager[None]:
-        """Note what is done within the block, and for which posts, by position; called in any thread."""
-        ...
-
-
-class NoWatch:
-    """Lets all work take as long as it takes."""
-
-    def doing(self, what: str, posts: Sequence[str], /) -> AbstractContextManager[None]:
-        """Note nothing."""
-        del what, posts
-        return nullcontext()
+    def look(self) -> None:
+        """End where nothing is left to wait for. Units count: their results are kept with this run's table."""
+        if not self.posts and not self.units and not self.over.done():
+            self.over.set_result(None)
 
 
 class InferStage:
@@ -59,9 +47,11 @@ class InferStage:
     Args:
         moderator: the model.
         watch: told of each call of the model.
-        patience_seconds: time that a batch may wait for memory before a post that needs it is rejected.
+        patience_seconds: time that a call may wait for memory before a post that needs it is rejected.
         rest_seconds: time after which larger portions are tried again.
         device_share: part of the time in which the model may compute; the rest is left to others.
+        budget: how much goes into one call.
+        recent: returns those embeddings that this process has kept, by key.
         clock: monotonic seconds.
     """
 
@@ -73,21 +63,26 @@ class InferStage:
         patience_seconds: float = 2.0,
         rest_seconds: float = 60.0,
         device_share: float = 1.0,
+        budget: CallBudget | None = None,
+        recent: Callable[[Iterable[bytes]], Mapping[bytes, Embedding]] = lambda _: {},
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._moderator = moderator
-        self._watch = watch or NoWatch()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
-        self._closing = threading.Event()
-        self._rest_a_second = 1 / device_share - 1
-        self._warm_up_post = WarmUpPost(moderator)
-        self._portions = Portions(
-            wait=self._closing.wait,
+        self._calls = ModelCalls(
+            moderator,
+            watch=watch or NoWatch(),
             patience_seconds=patience_seconds,
             rest_seconds=rest_seconds,
-            on_misfit=self._check_model,
+            device_share=device_share,
             clock=clock,
         )
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
+        self.budget = budget or CallBudget(mixes_lengths=moderator.text_rows == 1)
+        self._recent = recent
+        self._queue = DeviceQueue(self.budget)
+        self._queued: dict[Item, tuple[QueuedPost, _Run]] = {}
+        self._runs: set[_Run] = set()
+        self._owners: dict[Unit, _Run] = {}
+        self._in_flight = 0
 
     async def warm_up(self) -> None:
         """Label a harmless post: a process that dies of any post dies now, before it has touched one.
@@ -95,18 +90,76 @@ class InferStage:
         Raises:
             FatalError: the model does not work.
         """
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._check_model)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._calls.check)
 
-    async def run(self, items: Sequence[Item], table: EmbeddingTable) -> None:
-        """Set `labels` or `rejection` of every usable item.
+    async def measure(self, *, tokens: int | None, pictures: int | None) -> None:
+        """Set how much goes into a call: what is given, or what this device is measured to do.
+
+        Raises:
+            FatalError: the device no longer works.
+            Exception: whatever else the model raises.
+        """
+        await asyncio.get_running_loop().run_in_executor(
+            self._thread, partial(self._calls.measure, self.budget, tokens=tokens, pictures=pictures)
+        )
+
+    async def run(
+        self,
+        items: Sequence[Item],
+        table: EmbeddingTable,
+        *,
+        apart: bool = False,
+        done: Callable[[Sequence[Item]], None] = lambda _: None,
+    ) -> None:
+        """Set `labels` or `rejection` of every usable item that is not dropped meanwhile.
+
+        What other items wait for already is not encoded again, and is taken out of the table: its first owner keeps it.
+
+        Args:
+            items: posts that were prepared together.
+            table: their contents by key; takes what is encoded.
+            apart: they share no call with other items.
+            done: called with items as soon as they have labels or a rejection.
 
         Raises:
             FatalError: the model or its device no longer works; no item is to be blamed.
         """
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._run, usable(items), table)
+        contents = await self._contents(table)
+        live = [item for item in usable(items) if item.state is not State.OVER]
+        if not live:
+            return
+        # It may have been encoded for others while these were prepared.
+        table.known.update(self._recent(contents))
+        run = _Run(table, done)
+        posts = [QueuedPost(item, table, run, apart=apart) for item in live]
+        run.posts.update(posts)
+        self._runs.add(run)
+        self._queued.update((post.item, (post, run)) for post in posts)
+        made = self._queue.add(posts, contents)
+        run.units.update(made)
+        self._owners.update(dict.fromkeys(made, run))
+        _leave_to_others(table, made)
+        try:
+            self._start_calls()
+            await run.over
+        finally:
+            self._runs.discard(run)
+            for unit in made:
+                self._owners.pop(unit, None)
+            self.drop(live)
+            self._queue.release(made)
+
+    def drop(self, items: Sequence[Item]) -> None:
+        """Wait no longer for items. What others wait for, or has begun, is computed all the same."""
+        for item in items:
+            if (queued := self._queued.pop(item, None)) is not None:
+                post, run = queued
+                self._end_units(self._queue.drop(post))
+                run.posts.discard(post)
+                run.look()
 
     async def lend(self, what: str, item: Item, work: "Callable[[Moderator], _Result]") -> _Result:
-        """Return what some other work with the model comes to, which has its turn between two batches.
+        """Return what some other work with the model comes to, which has its turn between two calls.
 
         Args:
             what: the kind of work, as the log names it.
@@ -119,129 +172,88 @@ class InferStage:
         """
 
         def call() -> _Result:
-            with self._calling(what, [item.position]):
-                return work(self._moderator)
+            with self._calls.calling(what, [item.position]):
+                return work(self._calls.moderator)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def close(self) -> None:
         """Let the thread end after the encoder call that it is on."""
-        self._closing.set()
+        self._calls.stop()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, items: list[Item], table: EmbeddingTable) -> None:
-        started = time.perf_counter()
-        self._portions.begin()
-        blamed: dict[Item, str] = {}
+    async def _contents(self, table: EmbeddingTable) -> dict[bytes, Content]:
+        """Return what is to be encoded, with the shape in which each is computed."""
+        contents = {
+            key: Content("pictures", picture, 0, 1 + len(picture.later)) for key, picture in table.pictures.items()
+        }
+        if table.texts:
+            texts = list(table.texts.values())
+            # It may have to cut them into tokens.
+            shapes = await asyncio.to_thread(self._calls.moderator.text_shapes, texts)
+            for (key, text), (longest, tokens) in zip(table.texts.items(), shapes, strict=True):
+                contents[key] = Content("texts", text, longest, tokens)
+        return contents
+
+    def _start_calls(self) -> None:
+        while self._in_flight < _CALLS_IN_FLIGHT and (call := self._queue.next_call()) is not None:
+            if self._calls.is_stopped:
+                self._fail(StoppedError())
+                return
+            computing = asyncio.get_running_loop().run_in_executor(self._thread, self._calls.do, call)
+            self._in_flight += 1
+            computing.add_done_callback(partial(self._take_results, self._queue, call))
+
+    def _take_results(self, queue: DeviceQueue, call: Call, computed: "asyncio.Future[list[Result]]") -> None:
+        self._in_flight -= 1
+        error = StoppedError() if computed.cancelled() else computed.exception()
+        if queue is not self._queue:
+            return  # one that failed meanwhile
+        if error is not None:
+            self._fail(error)
+            return
         try:
-            self._label(items, table, blamed)
-        except FatalError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever one post does to the model, its neighbours are labelled
-            # What a library says may quote what it was given.
-            log.warning("batch_failed", posts=len(items), error=type(error).__name__)
-            log.debug("batch_failed_with", error=repr(error))
-            self._bisect(items, table, blamed)
-        if blamed:
-            self._check_model()
-        for item, reason in blamed.items():
-            code = "no_memory" if reason == _MISFIT else "model_error"
-            item.rejection = InvalidRecordError("infer", reason, reason=code)
-        MODEL_SECONDS.inc(time.perf_counter() - started)
+            self._end_call(call, computed.result())
+        except Exception as fault:  # noqa: BLE001 - a fault in this program, for whoever waits to raise
+            self._fail(fault)
 
-    def _bisect(self, items: list[Item], table: EmbeddingTable, blamed: dict[Item, str]) -> None:
-        """Halve a failing batch until the guilty posts are alone."""
-        middle = len(items) // 2
-        for half in (items[:middle], items[middle:]) if middle else (items,):
-            try:
-                self._label(half, table, blamed)
-            except FatalError:
-                raise
-            except Exception as error:  # noqa: BLE001 - see _run
-                if len(half) == 1:
-                    blamed[half[0]] = f"the model fails on it: {type(error).__name__}"
-                    log.debug("post_failed_with", error=repr(error))
-                else:
-                    self._bisect(half, table, blamed)
+    def _end_call(self, call: Call, results: list[Result]) -> None:
+        ended = self._queue.end(call, results)
+        self._end_units(ended.units)
+        runs: dict[_Run, list[QueuedPost]] = {}
+        for post in ended.posts:
+            _, run = self._queued.pop(post.item)
+            runs.setdefault(run, []).append(post)
+        # The next call first: what follows may take a while.
+        self._start_calls()
+        for run, posts in runs.items():
+            run.posts.difference_update(posts)
+            run.done([post.item for post in posts])
+            run.look()
 
-    def _label(self, items: Sequence[Item], table: EmbeddingTable, blamed: dict[Item, str]) -> None:
-        """Set the labels of the items that are not blamed; blame those that do not fit into memory."""
-        misfits = self._encode([item for item in items if item not in blamed], table)
-        blamed.update((item, _MISFIT) for item in items if not misfits.isdisjoint(_keys(item)))
-        fitting = [item for item in items if item not in blamed]
+    def _end_units(self, units: Sequence[Unit]) -> None:
+        for unit in units:
+            if (owner := self._owners.pop(unit, None)) is not None:
+                if unit.result is not None:
+                    # To be stored, though the post that it was made for may be dropped by now.
+                    owner.table.known[unit.key] = unit.result
+                owner.units.discard(unit)
+                owner.look()
 
-        def classify(part: slice) -> None:
-            chosen = fitting[part]
-            with self._calling("model", [item.position for item in chosen]), _counted("posts", len(chosen)):
-                answers = self._moderator.classify([table.gather(item) for item in chosen])
-            for item, labels in zip(chosen, answers, strict=True):
-                item.labels = labels
-
-        blamed.update((fitting[index], _MISFIT) for index in self._portions.run("posts", classify, len(fitting)))
-
-    def _encode(self, items: Sequence[Item], table: EmbeddingTable) -> set[bytes]:
-        """Encode what is not known of the items; return the keys of what does not fit into memory."""
-        owners: dict[bytes, list[str]] = {}
-        for item in items:
-            for key in _keys(item):
-                owners.setdefault(key, []).append(item.position)
-        misfits: set[bytes] = set()
-        for texts in text_calls(table, owners.keys(), self._moderator.count_windows):
-            misfits |= self._embed("texts", texts, self._moderator.embed_texts, owners, table)
-        for pictures in picture_calls(table, owners.keys()):
-            misfits |= self._embed("pictures", pictures, self._moderator.embed_pictures, owners, table)
-        return misfits
-
-    def _embed(
-        self,
-        kind: str,
-        call: EncoderCall[Content],
-        encode: Callable[[Sequence[Content]], list[Embedding]],
-        owners: Mapping[bytes, list[str]],
-        table: EmbeddingTable,
-    ) -> set[bytes]:
-        def embed(part: slice) -> None:
-            keys = call.keys[part]
-            positions = [position for key in keys for position in owners[key]]
-            with self._calling("model", positions), _counted(kind, len(keys)):
-                embeddings = encode(call.contents[part])
-            table.known.update(dict(zip(keys, embeddings, strict=True)))
-
-        return {call.keys[index] for index in self._portions.run(kind, embed, len(call.keys))}
-
-    def _check_model(self) -> None:
-        try:
-            with self._calling("harmless post", []):
-                self._warm_up_post.check()
-        except FatalError:
-            raise
-        except Exception as error:
-            raise FatalError(f"the model no longer works: {error!r}") from error
-
-    @contextmanager
-    def _calling(self, what: str, posts: Sequence[str]) -> Iterator[None]:
-        if self._closing.is_set():
-            raise _StoppedError
-        started = time.perf_counter()
-        try:
-            with self._watch.doing(what, posts):
-                yield
-        except Exception as error:
-            if is_device_dead(error):
-                raise FatalError(f"the device no longer works: {error!r}") from error
-            raise
-        if self._rest_a_second:
-            # After each call, so that who shares the device waits for one call at most.
-            self._closing.wait(self._rest_a_second * (time.perf_counter() - started))
+    def _fail(self, error: BaseException) -> None:
+        """Let all that waits fail: nothing of it is to be blamed."""
+        self._queue = DeviceQueue(self.budget)
+        self._queued.clear()
+        self._owners.clear()
+        for run in self._runs:
+            if not run.over.done():
+                run.over.set_exception(error)
 
 
-@contextmanager
-def _counted(part: str, items: int) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    MODEL_CALL_SECONDS.labels(part).inc(time.perf_counter() - started)
-    MODEL_ITEMS.labels(part).inc(items)
-
-
-def _keys(item: Item) -> list[bytes]:
-    return [*([] if item.text_key is None else [item.text_key]), *item.picture_keys.values()]
+def _leave_to_others(table: EmbeddingTable, made: Sequence[Unit]) -> None:
+    """Take out of a table what others keep, so that it is stored once."""
+    own = {unit.key for unit in made}
+    for key in [key for key in table.texts if key not in own]:
+        del table.texts[key]
+    for key in [key for key in table.pictures if key not in own]:
+        del table.pictures[key]

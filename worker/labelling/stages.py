@@ -31,9 +31,9 @@ from worker.labelling.outages import OutageFetcher
 from worker.labelling.reading import ReadingStage
 from worker.labelling.registry.client import SchemaRegistry
 from worker.secrets import text_of
-from worker.settings import KafkaSettings, RedisSettings, Settings
+from worker.settings import BatchSettings, KafkaSettings, RedisSettings, Settings
 from worker.telemetry.metrics import CACHE_FAILURES, FETCHES_REFUSED
-from worker.telemetry.timeline import timed
+from worker.telemetry.timeline import timed, timed_apart
 from worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -194,6 +194,7 @@ class Stages:
             patience_seconds=settings.guard.memory_patience_seconds,
             rest_seconds=settings.guard.memory_rest_seconds,
             device_share=device_share,
+            recent=embed.recent,
         )
         stack.callback(infer.close)
         return cls(
@@ -235,6 +236,15 @@ class Stages:
         """Label a harmless post, so that a process in which no post can be labelled ends before it touches one."""
         await self._infer.warm_up()
 
+    async def measure(self, batch: BatchSettings) -> None:
+        """Set how many tokens and pictures go into one call of the model, by the settings or by a measurement.
+
+        Raises:
+            FatalError: the device no longer works.
+        """
+        await self._infer.measure(tokens=batch.max_call_tokens, pictures=batch.max_call_pictures)
+        log.info("call_budget", tokens=self._infer.budget.tokens, pictures=self._infer.budget.pictures)
+
     async def run(self, items: Sequence[Item]) -> EmbeddingTable:
         """Set `labels` or `rejection` of every item; return what can be stored for later batches.
 
@@ -273,8 +283,19 @@ class Stages:
             await self._media.collect(items)
         self._on_collected(items)
 
-    async def label(self, items: Sequence[Item]) -> EmbeddingTable:
-        """Set `labels` or `rejection` of items whose media are collected.
+    async def label(
+        self,
+        items: Sequence[Item],
+        *,
+        apart: bool = False,
+        done: Callable[[Sequence[Item]], None] = lambda _: None,
+    ) -> EmbeddingTable:
+        """Set `labels` or `rejection` of items whose media are collected; return what is to be stored.
+
+        Args:
+            items: they may be through at different times. Those that are let go meanwhile are not waited for.
+            apart: they share no call of the model with other items.
+            done: called with items as soon as the model is through with them.
 
         Raises:
             FatalError: the model or its device no longer works.
@@ -284,8 +305,13 @@ class Stages:
         with timed("embed", items):
             await self._reading.read(items)
             table = await self._embed.prepare(items)
-        with timed("infer", items):
-            await self._infer.run(items, table)
+        with timed_apart("infer") as through:
+
+            def both(over: Sequence[Item]) -> None:
+                through(over)
+                done(over)
+
+            await self._infer.run(items, table, apart=apart, done=both)
         return table
 
     async def explain(self, item: Item, *, neighbours: int, words: int) -> dict[str, Any]:
@@ -324,7 +350,8 @@ class Stages:
         )
 
     def let_go(self, items: Sequence[Item]) -> None:
-        """Forget the pictures of items that are labelled, rejected or dropped."""
+        """Forget items that are labelled, rejected or dropped, and their pictures."""
+        self._infer.drop(items)
         for item in items:
             self._media.let_go(item)
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _TEXT = "good morning"
 _SIDE = 64  # pixels
+# As long as most posts are.
+_SAMPLE = "a post that nobody wrote, of twenty words or so, to see how long it takes to make one of these"
 
 
 class WarmUpPost:
@@ -38,6 +40,20 @@ class WarmUpPost:
         if not (np.isfinite(text).all() and np.isfinite(picture).all()):
             raise ValueError("an embedding that is not finite")
         [_] = self._moderator.classify([PostEmbeddings(text, (picture,))])
+
+    @property
+    def tokens_a_text(self) -> int:
+        """Tokens of a sample text, padding included."""
+        [(_, tokens)] = self._moderator.text_shapes([_SAMPLE])
+        return tokens
+
+    def embed_texts(self, count: int) -> None:
+        """Encode so many sample texts in one call."""
+        self._moderator.embed_texts([_SAMPLE] * count)
+
+    def embed_pictures(self, count: int) -> None:
+        """Encode so many sample pictures in one call."""
+        self._moderator.embed_pictures([self._picture] * count)
 
     @cached_property
     def _picture(self) -> Picture:

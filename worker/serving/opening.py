@@ -49,6 +49,7 @@ async def open_labeller(
     # Only now: the first call may compile the model for minutes.
     stack.callback(asyncio.create_task(watch.run()).cancel)
     stamp = stamp_of(moderator, exact=await is_exact(moderator, allow_inexact=settings.allow_inexact))
+    await stages.measure(settings.batch)
     MODEL_INFO.labels(
         stamp.name, stamp.checkpoint, stamp.precision, stamp.graph_context, moderator.identity.arithmetic
     ).set(1)

@@ -12,8 +12,14 @@ Threshold = float | None
 class BatchSettings(Group):
     """How many posts go together."""
 
-    max_posts: Count = Field(64, description="posts in one batch")
+    max_posts: Count = Field(64, description="posts that are prepared for the model together")
     max_in_flight: Count = Field(3, description="batches that are prepared and labelled at once")
+    max_call_tokens: Count | None = Field(
+        None, description="tokens of texts in one call of the model, padding included; unset: measured at the start"
+    )
+    max_call_pictures: Count | None = Field(
+        None, description="pictures in one call of the model, each frame counts; unset: measured at the start"
+    )
     window: Count = Field(512, description="posts of one partition between fetch and commit")
     max_in_flight_bytes: Count = Field(
         64 * 1024 * 1024, description="bytes of records between fetch and commit; a larger record passes alone"

@@ -107,6 +107,12 @@ MODEL_CALL_SECONDS = counter(
     "part",
 )
 MODEL_ITEMS = counter("moderate_model_items_total", "items", "What these calls were given.", "part")
+UNITS_SHARED = counter(
+    "moderate_units_shared_total",
+    "posts",
+    "Posts that waited for a text or a picture which was being encoded for another post already.",
+    "part",
+)
 DEVICE_MEMORY_BYTES = computed(
     "gauge",
     "moderate_device_memory_bytes",

@@ -9,8 +9,6 @@ from tests.worker.records import StandInRecord, item_of
 from worker.errors import InvalidRecordError
 from worker.items import Item
 from worker.labelling.decode import decode
-from worker.labelling.embed import EmbeddingTable
-from worker.labelling.encoder_calls import MAX_TEXTS, MAX_WINDOWS, text_calls
 from worker.labelling.media import reject_if_empty
 from worker.labelling.reading import ReadingStage
 from worker.watchdog import Watchdog
@@ -50,34 +48,6 @@ async def test_every_text_has_a_reading() -> None:
     assert [item.reading and item.reading.unread for item in items] == [0.04, 0.06, None, None]
 
 
-def table(counts: Sequence[int]) -> tuple[EmbeddingTable, dict[str, int]]:
-    """A batch of texts that take so many windows each."""
-    windows = {f"text {index}": count for index, count in enumerate(counts)}
-    return EmbeddingTable(texts={text.encode(): text for text in windows}), windows
-
-
-@pytest.mark.parametrize(
-    "counts", [[], [1], [1] * 200, [MAX_WINDOWS] * 5, [MAX_WINDOWS, *[1] * 100], [30, 40, 3, 64, 1, 1]]
-)
-def test_no_call_has_more_windows_than_the_budget(counts: Sequence[int]) -> None:
-    """Whatever texts are in a batch, each is in one call, and no call takes longer than 64 windows do."""
-    batch, windows = table(counts)
-    calls = list(text_calls(batch, batch.texts.keys(), lambda texts: [windows[text] for text in texts]))
-    assert sorted(text for call in calls for text in call.contents) == sorted(windows)
-    for call in calls:
-        assert [batch.texts[key] for key in call.keys] == call.contents
-        assert len(call.keys) <= MAX_TEXTS
-        assert sum(windows[text] for text in call.contents) <= MAX_WINDOWS
-
-
-def test_what_is_known_is_in_no_call() -> None:
-    """Nor is what nobody wants."""
-    batch, windows = table([1, 1, 1])
-    batch.known[b"text 0"] = None  # type: ignore[assignment]
-    calls = list(text_calls(batch, {b"text 0", b"text 1"}, lambda texts: [windows[text] for text in texts]))
-    assert [call.contents for call in calls] == [["text 1"]]
-
-
 @pytest.mark.parametrize("text", ["\\u200b\\ufe0f", "\\u3164", "#", "&#8203;", " \\n\\t"])
 async def test_a_text_of_which_nothing_is_read_is_a_dead_letter(text: str) -> None:
     """Its reason says so; where a picture is there, that is labelled."""
@@ -115,7 +85,9 @@ def test_the_shipped_model_says_what_it_reads() -> None:
     assert readings[0] == Reading("en", supported=True, unread=0.0, truncated_text=False)
     assert readings[3].truncated_text
     assert 0 < readings[3].unread < 0.2
-    assert moderator.count_windows(texts) == [1, 1, 1, 64]
+    shapes = moderator.text_shapes(texts)
+    assert shapes[:3] == [(16, 16), (24, 24), (16, 16)]
+    assert shapes[3] == (128, 64 * 128)
 
 
 def test_a_medium_may_say_nothing() -> None:
