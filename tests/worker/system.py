@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any, Self
 
 import httpx
@@ -18,11 +19,17 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
+from tests.worker.forked import FORKS, Forked, fork
 from worker.commands.stack.ports import free_ports
 from worker.settings import KafkaSettings
 
 TASKS = ("sentiment", "sarcasm", "offensiveness")
 Position = tuple[int, int]
+
+
+def http_client() -> httpx.AsyncClient:
+    """Return a client of servers on this machine; one that could check certificates takes 50 ms to make."""
+    return httpx.AsyncClient(trust_env=False, verify=False)  # noqa: S501
 
 
 @dataclass(frozen=True)
@@ -37,14 +44,14 @@ class Servers:
 class Worker:
     """A running `moderate run`."""
 
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | Forked
     address: str
     log_path: Path
 
     async def ready(self, seconds: float = 120.0) -> Self:
         """Wait for /readyz."""
         deadline = time.monotonic() + seconds
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             while time.monotonic() < deadline:
                 assert self.process.returncode is None, self.log()
                 try:
@@ -57,7 +64,7 @@ class Worker:
 
     async def get(self, path: str) -> httpx.Response:
         """Ask for a page."""
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             return await client.get(f"{self.address}{path}", timeout=5)
 
     async def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> int:
@@ -133,9 +140,12 @@ class Stream:
 
     async def command(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
         """Run `moderate` and return its exit code, output and errors."""
-        process = await self.spawn(*arguments, **settings)
-        output, errors = await process.communicate()
-        return process.returncode or 0, output.decode(), errors.decode()
+        with TemporaryFile() as output, TemporaryFile() as errors:
+            process = await self.spawn(*arguments, output=output, errors=errors, **settings)
+            code = await process.wait()
+            for file in (output, errors):
+                file.seek(0)
+            return code, output.read().decode(), errors.read().decode()
 
     async def create_topics(self, partitions: int, **settings: str) -> None:
         """Create the topics as `moderate topics create` does; a process for it would take a second each time."""
@@ -168,21 +178,30 @@ class Stream:
         self,
         *arguments: str,
         output: IO[bytes] | int = asyncio.subprocess.PIPE,
+        errors: IO[bytes] | int | None = None,
         variables: Mapping[str, str] | None = None,
+        anew: bool = False,
         **settings: str,
-    ) -> asyncio.subprocess.Process:
-        """Start `moderate` with output and errors where `output` says; the test's end kills it.
+    ) -> asyncio.subprocess.Process | Forked:
+        """Start `moderate`; the test's end kills it.
 
         Args:
             arguments: of the command.
-            output: an open file, or a pipe each.
+            output: an open file, or a pipe.
+            errors: the same for its errors; where `output` goes unless it is given.
             variables: environment variables besides its settings.
+            anew: in an interpreter of its own, as it is where there are variables or pipes.
             settings: as for `environment`.
         """
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "worker", *arguments,
-            env={**os.environ, **self.environment(**settings), **(variables or {})}, stdout=output, stderr=output,
-        )  # fmt: skip
+        environment = {**os.environ, **self.environment(**settings), **(variables or {})}
+        errors = output if errors is None else errors
+        process: asyncio.subprocess.Process | Forked
+        if FORKS and not (anew or variables or isinstance(output, int) or isinstance(errors, int)):
+            process = await fork(arguments, environment, output, errors)
+        else:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "worker", *arguments, env=environment, stdout=output, stderr=errors
+            )
 
         async def kill() -> None:
             if process.returncode is None:
@@ -192,12 +211,16 @@ class Stream:
         self.stack.push_async_callback(kill)
         return process
 
-    async def start(self, name: str = "worker", variables: Mapping[str, str] | None = None, **settings: str) -> Worker:
-        """Start a worker, with more environment variables than its settings; the test's end kills it."""
+    async def start(
+        self, name: str = "worker", variables: Mapping[str, str] | None = None, *, anew: bool = False, **settings: str
+    ) -> Worker:
+        """Start a worker as `spawn` does, with its log in a file; the test's end kills it."""
         (port,) = free_ports(1)
         log_path = self.folder / f"{name}.log"
         with log_path.open("ab") as log:
-            process = await self.spawn("run", output=log, variables=variables, HTTP__PORT=str(port), **settings)
+            process = await self.spawn(
+                "run", output=log, variables=variables, anew=anew, HTTP__PORT=str(port), **settings
+            )
         return Worker(process, f"http://127.0.0.1:{port}", log_path)
 
     async def feed(self, values: Sequence[bytes | None], partitions: int) -> list[Position]:

@@ -8,7 +8,7 @@ from tests.worker.system import Stream, post
 async def test_a_worker_introduces_itself_and_takes_its_leave(stream: Stream) -> None:
     """Its first line says who it is, its last what it did and why it ends; a healthy one has no line of ERROR."""
     await stream.create_topics(1)
-    worker = await (await stream.start()).ready()
+    worker = await (await stream.start(anew=True)).ready()
     positions = await stream.feed([post("a", text="what a day"), b"no post"], 1)
     await stream.settled(positions, 60)
     code, _, errors = await stream.command("run", "--http-port", worker.address.rpartition(":")[2])

@@ -136,7 +136,7 @@ def handles(pid: int, number: signal.Signals) -> bool:
 @pytest.mark.skipif(sys.platform != "linux", reason="which signals a process handles is read from /proc")
 async def test_a_worker_that_is_still_starting_ends_in_order(stream: Stream) -> None:
     """SIGTERM while torch is imported ends with 0: there is nothing to drain yet."""
-    worker = await stream.start()
+    worker = await stream.start(anew=True)
     async with asyncio.timeout(30):
         while not handles(worker.process.pid, signal.SIGTERM):
             await asyncio.sleep(0.01)
