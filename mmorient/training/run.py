@@ -21,6 +21,7 @@ from mmorient.training.data.readers import read_all
 from mmorient.training.fitting.bank_choice import bank_counts, draw_bank
 from mmorient.training.fitting.claiming import claim_folder, digest_of
 from mmorient.training.fitting.finishing import finish
+from mmorient.training.fitting.frozen_vectors import freeze
 from mmorient.training.fitting.joint_training import METRICS, train_jointly
 from mmorient.training.fitting.preparing import fresh_model, model_of, prepare
 from mmorient.training.fitting.rehearsal import rehearsing
@@ -83,6 +84,9 @@ def train(
     counts = bank_counts(prepared.data.examples, config.bank, {one.source for one in examples})
     config = config.model_copy(update={"bank": counts})
     model = (fresh_model(config) if checkpoint is None else model_of(checkpoint, config)).to(device)
+    if config.fine_tuning == "frozen":
+        identity = f"pretrained, seed {config.seed}" if checkpoint is None else checkpoint.digest
+        model, prepared = freeze(model, prepared, config, work, identity)
     bank = draw_bank(prepared.data.examples, config.bank, config.seed)
     data_set = prepared.data
     train_jointly(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -119,6 +120,12 @@ class TrainingSet:
         ]
         self.ordinary = torch.tensor(ordinary, dtype=torch.int64)
         self.muted = torch.tensor([[f"{one.source}/{head}" in config.muted for head in heads] for one in examples])
+
+    def with_vectors(self, tokens: TokenTable, regions: NDArray[np.float16]) -> TrainingSet:
+        """The same examples, with other tokens and regions in the place of these."""
+        other = copy(self)
+        other.tokens, other.regions = tokens, regions
+        return other
 
     def batch(self, rows: Sequence[int], config: TrainConfig | None) -> Batch:
         """Rows as tensors.

@@ -26,7 +26,7 @@ from mmorient.training.fitting.vectors import Vectors
 
 _log = logging.getLogger(__name__)
 _CHUNK = 64
-_POOL = 8  # candidates to a place in the bank
+POOL = 8  # candidates to a place in the bank
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def write(model: JointModel, data: TrainingSet, config: TrainConfig, out: Path, 
         held: What the checkpoint holds of the encoders.
     """
     sizes = model.head.sizes
-    pool = draw_bank(data.examples, {source: _POOL * count for source, count in config.bank.items()}, config.seed)
+    pool = draw_bank(data.examples, {source: POOL * count for source, count in config.bank.items()}, config.seed)
     examples = [data.examples[row] for row in pool]
     vectors = embed_examples(model, data, pool)
     chosen = choose_bank(examples, vectors, config.bank, sizes.global_vector, config.seed)

@@ -58,7 +58,9 @@ def model_sizes_of(config: TrainConfig) -> ModelSizes:
 
 def fresh_model(config: TrainConfig) -> CompactModel:
     """The model before the first step: the pretrained text encoder, all else from the seed."""
-    return CompactModel(pretrained_text(), model_sizes_of(config), config.seed)
+    model = CompactModel(pretrained_text(), model_sizes_of(config), config.seed)
+    model.bf16 = config.bf16
+    return model
 
 
 def model_of(checkpoint: Checkpoint, config: TrainConfig) -> CompactModel:
