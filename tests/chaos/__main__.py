@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from tests.chaos.plan import FAMILIES
 from tests.chaos.report import show, show_summary, to_data
 from tests.chaos.run import Run, Settings
 from tests.chaos.subjects import SUBJECTS
@@ -29,6 +30,7 @@ _WIDTH = 120
 )
 @click.option("--subject", type=click.Choice(SUBJECTS), default="worker", show_default=True, help="what is tested")
 @click.option("--poison", type=click.IntRange(min=0), default=2, show_default=True, help="posts that kill their worker")
+@click.option("--kinds", multiple=True, type=click.Choice(sorted(FAMILIES)), help="of faults; again for more; else all")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="write the report here too")
 @click.option("--keep", is_flag=True, help="leave the folder with the logs")
 @click.pass_context

@@ -54,6 +54,7 @@ class Settings:
         rate: posts a second.
         subject: the program under test.
         poison: posts that kill their worker; none for the controls.
+        kinds: of faults; all that befit the subject, if none is named.
     """
 
     seed: int
@@ -63,6 +64,7 @@ class Settings:
     rate: float = 40.0
     subject: str = "worker"
     poison: int = 2
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass
@@ -186,7 +188,7 @@ class Run:
     async def _break_things(self, site: Site, progress: Progress) -> None:
         """Deal the whole deck, and more of it while there is time."""
         settings = self.settings
-        kinds = FAMILIES if settings.subject == "worker" else WORKER_KINDS
+        kinds = settings.kinds or (FAMILIES if settings.subject == "worker" else WORKER_KINDS)
         rounds = make_plan(settings.seed, settings.minutes, kinds)
         until = self._started + settings.minutes * 60
         dealt = {step.kind for steps in rounds for step in steps}
