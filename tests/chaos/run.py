@@ -172,7 +172,7 @@ class Run:
     async def _break_things(self, site: Site, progress: Progress) -> None:
         """Deal the whole deck, and more of it while there is time."""
         settings = self.settings
-        kinds = settings.kinds
+        kinds = settings.broken
         rounds = make_plan(settings.seed, settings.minutes, kinds)
         until = self._started + settings.minutes * 60
         dealt = {step.kind for steps in rounds for step in steps}

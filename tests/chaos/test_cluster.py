@@ -30,13 +30,13 @@ def test_one_broker_has_no_fault_of_several_and_the_other_way_round() -> None:
     """One that is alone is not lost; one of several is never all of them."""
     assert not CLUSTER_FAMILIES.keys() & {step.kind for steps in make_plan(3, 3) for step in steps}
     assert not CLUSTER_KINDS & {"broker-kill", "broker-pause", "broker-restart"}
-    assert Settings(seed=1, brokers=3).kinds == CLUSTER_KINDS
-    assert Settings(seed=1).kinds == set(FAMILIES)
+    assert Settings(seed=1, brokers=3).broken == CLUSTER_KINDS
+    assert Settings(seed=1).broken == set(FAMILIES)
 
 
 def test_the_worker_and_its_peers_meet_the_same_faults() -> None:
     """One seed gives all of them one plan: faults of workers and broker, none of Redis, which no peer uses."""
-    plans = {name: make_plan(24, 3, Settings(seed=24, subject=name).kinds) for name in (SIMULATED, *PEERS)}
+    plans = {name: make_plan(24, 3, Settings(seed=24, subject=name).broken) for name in (SIMULATED, *PEERS)}
     assert len(plans) >= 5
     assert all(plan == plans[SIMULATED] for plan in plans.values())
     kinds = {step.kind for steps in plans[SIMULATED] for step in steps}

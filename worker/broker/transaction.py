@@ -113,12 +113,7 @@ async def write(producer: AIOKafkaProducer, records: Mapping[int, Sequence[Outgo
                 batch = producer.create_batch()
                 _append(batch, record)
         await send(batch, *place)
-    if deliveries:
-        # Not `gather`, whose end would cancel what has to be looked at.
-        await asyncio.wait(deliveries)
-    for delivery in deliveries:
-        if (failure := delivery.exception()) is not None:
-            raise failure
+    await _all(deliveries)
 
 
 async def stop(producer: AIOKafkaProducer) -> None:
@@ -132,6 +127,14 @@ async def stop(producer: AIOKafkaProducer) -> None:
             async with asyncio.timeout(_STOP_SECONDS):
                 await producer._sender.close()  # noqa: SLF001 - `stop` gives it no other end
                 await producer.client.close()
+
+
+async def _all(deliveries: "Sequence[asyncio.Future[object]]") -> None:
+    """Wait for all, and raise what the first failure was; not `gather`, whose end would cancel what is looked at."""
+    if deliveries:
+        await asyncio.wait(deliveries)
+    for delivery in deliveries:
+        delivery.result()
 
 
 def _look_at(delivery: "asyncio.Future[object]") -> None:

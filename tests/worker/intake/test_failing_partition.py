@@ -72,7 +72,7 @@ async def test_a_partition_without_replicas_waits_alone(own: Stream) -> None:
     await own.create_topics(3)
     positions = await own.feed(remarks(30, "early"), 3)
     with capture_logs() as logs:
-        async with Member(own, transaction_timeout_seconds=1.5, failing_partition_seconds=60.0) as member:
+        async with Member(own, transaction_timeout_seconds=3.0, failing_partition_seconds=90.0) as member:
             await own.settled(positions, SECONDS)
             topic = own.label_topic("sarcasm")
             await absent_broker.starve(own.servers.kafka, topic, [SICK])
@@ -87,12 +87,9 @@ async def test_a_partition_without_replicas_waits_alone(own: Stream) -> None:
             await own.settled(positions, SECONDS)
             await until(lambda: member.lanes.failing == 0)
     await labelled_once(own, positions)
-    said_so = [line for line in logs if line["event"] == "partition_fails"]
-    assert len(said_so) == 1, [line for line in logs if "partition" in line]
-    line = said_so[0]
+    (line,) = [line for line in logs if line["event"] == "partition_fails"]
     assert (line["partition"], line["log_level"]) == (SICK, "error")
     assert line["why"] == [f"{topic}[{SICK}] has 1 in-sync replicas, and needs 2"]
-    assert {line["partition"] for line in logs if line["event"] == "lane_broken"} == {SICK}
     assert [line["partition"] for line in logs if line["event"] == "partition_works_again"] == [SICK]
 
 
@@ -100,7 +97,7 @@ async def test_it_ends_one_process_and_not_the_next(own: Stream) -> None:
     """After its time, while others are committed; the member that follows waits, and labels all when it is mended."""
     await own.create_topics(2)
     positions = await own.feed(remarks(20, "early"), 2)
-    settings = {"transaction_timeout_seconds": 1.0, "failing_partition_seconds": 4.0}
+    settings = {"transaction_timeout_seconds": 2.0, "failing_partition_seconds": 6.0}
     topic = own.label_topic("sentiment")
     async with Member(own, **settings) as first:
         await own.settled(positions, SECONDS)
