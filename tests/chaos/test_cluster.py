@@ -48,11 +48,11 @@ def test_the_worker_and_its_peers_meet_the_same_faults() -> None:
 def test_the_simulated_worker_is_the_shipped_one_but_for_its_device(tmp_path: Path) -> None:
     """It reads what the run's own worker reads, and keeps the sandbox, the journal and the transactions."""
     stream = Stream(Servers("k:1,l:2", "redis://r"), "s", tmp_path, None)  # type: ignore[arg-type]
-    shipped, simulated = (subject(name, stream) for name in ("worker", SIMULATED))
+    shipped, simulated = (subject(name, stream, "127.0.0.1:53") for name in ("worker", SIMULATED))
     assert simulated.command[-2:] == ("bench.simulated_worker", "run")
     left, right = shipped.environment(), simulated.environment()
     differing = {name for name in left.keys() | right.keys() if left.get(name) != right.get(name)}
-    assert differing == {"SIMULATED_DEVICE", "PYTHONPATH", "MODERATE_MEDIA__SANDBOX", "MODERATE_HTTP__PORT"}
+    assert differing == {"SIMULATED_DEVICE", "TEST_HARMLESS", "MODERATE_MEDIA__SANDBOX", "MODERATE_HTTP__PORT"}
     assert set(SUBJECTS) >= {SIMULATED, *PEERS, "worker"}
 
 
