@@ -117,15 +117,18 @@ def alone(arguments: list[str], folder: Path) -> str:
     return done.stderr
 
 
+# A number that is added to all keys changes no attention: the gradient is rounding alone, which Adam makes a step of.
+NOISE = ("key.bias", "k_proj.bias")
+
+
 def distance(one: Path, other: Path) -> float:
-    """The largest difference between two checkpoints' weights, as a share of the largest weight of each tensor."""
+    """The largest difference between two checkpoints' weights, but for those that only follow rounding."""
     found = 0.0
     for name in ("embedding.safetensors", "head.safetensors"):
         a, b = load_file(one / name), load_file(other / name)
         assert a.keys() == b.keys()
-        for key in a:
-            scale = a[key].float().abs().max().clamp(min=1e-3)
-            found = max(found, float((a[key].float() - b[key].float()).abs().max() / scale))
+        kept = [key for key in a if not key.endswith(NOISE)]
+        found = max(found, *(float((a[key].float() - b[key].float()).abs().max()) for key in kept))
     return found
 
 
@@ -169,7 +172,7 @@ def test_divided_encoders_learn_nearly_the_same(folder: Path, changes: dict[str,
     """But for the order of some sums, whatever learns and whatever a process' posts lack."""
     for sharding in ("none", "full"):
         processes(command(folder, sharding, **changes, sharding=sharding), folder)
-    assert distance(folder / "none", folder / "full") < 0.02
+    assert distance(folder / "none", folder / "full") < 2e-3
 
 
 @pytest.mark.soak
@@ -182,8 +185,10 @@ def test_another_number_of_processes_goes_on_with_a_run(folder: Path) -> None:
     processes(command(folder, "fewer", last=13, sharding="full"), folder)
     said = alone(command(folder, "fewer", sharding="full"), folder)
     assert "begun by 2 processes, now 1" in said
-    assert "going on at step 13" in said
-    assert distance(folder / "whole", folder / "fewer") < 1
+    assert "going on at step 12 of 24" in said
+    two, one = (load_file(folder / f"work-{name}" / "state.safetensors") for name in ("whole", "fewer"))
+    moved = max(float((two[name] - one[name]).abs().max()) for name in two if name.startswith("model."))
+    assert 0 < moved < 0.1
     alone(command(folder, "more", last=13, sharding="full"), folder)
     processes(command(folder, "more", sharding="full"), folder)
     assert Moderator.from_checkpoint(folder / "more").label([Post("love")])
