@@ -93,7 +93,7 @@ def train_encoders(
                 "data": digest_of(examples),
                 "pictures": digest_of_pictures(examples),
                 "start": None if before is None else before.digest,
-                "encoders": weights,
+                "encoders": weights if before is None else {},
                 "teachers": [str(teacher) for teacher in teachers],
             },
         )
