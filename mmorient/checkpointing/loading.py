@@ -209,8 +209,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: A file is missing, is not what ``config.json`` names, or is of a version that this code does
             not know.
     """
-    check_checkpoint(path)
-    config = _read_json(path / CONFIG, CheckpointConfig)
+    config = read_config(path)
     for name in digested_files(config):
         file = path / name
         if name not in config.files:
@@ -228,6 +227,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
         _read_tensors(path / HEAD),
         _read_bank(path / BANK, config),
     )
+
+
+def read_config(path: Path) -> CheckpointConfig:
+    """A checkpoint's ``config.json``; its other files are there, no more is known of them.
+
+    Raises:
+        CheckpointError: There is no such checkpoint.
+    """
+    check_checkpoint(path)
+    return _read_json(path / CONFIG, CheckpointConfig)
 
 
 def _check_versions(file: Path, config: CheckpointConfig) -> None:

@@ -51,7 +51,7 @@ _VERDICTS = click.option(
 @click.option(
     "--start",
     type=click.Path(file_okay=False, path_type=Path),
-    help="A checkpoint to train further; the pretrained encoders otherwise.",
+    help="A checkpoint to train further, which brings its encoders along; the pretrained encoders otherwise.",
 )
 @click.option(
     "--teacher",
@@ -103,19 +103,21 @@ def train(
     config = config.model_copy(update={name: str(folder) for name, folder in named.items() if folder is not None})
     for folder in (start, *teachers):
         refuse_missing(folder)
+    from_folders = bool(config.text_encoder or config.picture_encoder or config.global_encoder)
+    if start is not None and from_folders:
+        raise click.UsageError("--start brings its encoders along: name no others")
+    if start is not None and start.resolve() == out.resolve():
+        raise click.UsageError(f"--out {out}: would overwrite --start")
     from mmorient.arithmetic.devices import find_device
+    from mmorient.training.encoder_run import brings_encoders, train_encoders
     from mmorient.training.run import train as run
 
     try:
         found = find_device(device)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    if config.text_encoder or config.picture_encoder or config.global_encoder:
-        if start is not None:
-            raise click.UsageError("--start goes on from a compact checkpoint, not with encoders from folders")
-        from mmorient.training.encoder_run import train_encoders
-
-        train_encoders(data, out, work, config, found, teachers=teachers, verdicts=verdicts)
+    if from_folders or (start is not None and brings_encoders(start)):
+        train_encoders(data, out, work, config, found, start=start, teachers=teachers, verdicts=verdicts)
         return
     run(data, out, work, config, found, start=start, teachers=teachers, verdicts=verdicts)
 

@@ -80,6 +80,8 @@ class TrainConfig(BaseModel):
         bf16: Encoders compute in bf16, their weights stay fp32. A CPU without AMX takes half the time in fp32.
         gradient_checkpointing: Encoders keep no states of their layers and compute them anew: less memory, a third
             more time.
+        sharding: ``full`` divides the encoders' weights, gradients and moments among the processes of a run (FSDP);
+            ``none`` lets each hold all of them.
         features: What frozen encoders make of the posts is kept in the work folder; else they run in every step.
         encoder_weights: ``inside`` the checkpoint, or ``beside`` it in a folder that its digest names.
         global_width: D of both global vectors, where the encoders' own are projected.
@@ -187,6 +189,7 @@ class TrainConfig(BaseModel):
     lora_scale: float = Field(default=2.0, gt=0)
     bf16: bool = True
     gradient_checkpointing: bool = False
+    sharding: Literal["none", "full"] = "none"
     features: bool = True
     encoder_weights: Literal["inside", "beside"] = "inside"
     global_width: int = Field(default=384, ge=1)

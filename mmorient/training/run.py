@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -19,7 +20,7 @@ from mmorient.training.config import TrainConfig
 from mmorient.training.data.examples import VAL, Example
 from mmorient.training.data.readers import read_all
 from mmorient.training.fitting.bank_choice import bank_counts, draw_bank
-from mmorient.training.fitting.claiming import claim_folder, digest_of
+from mmorient.training.fitting.claiming import claim_folder, digest_of, digest_of_pictures
 from mmorient.training.fitting.finishing import finish
 from mmorient.training.fitting.frozen_vectors import freeze
 from mmorient.training.fitting.joint_training import METRICS, train_jointly
@@ -72,6 +73,7 @@ def train(
         {
             "configuration": config.model_dump(mode="json"),
             "data": digest_of(examples),
+            "pictures": digest_of_pictures(examples),
             "start": None if checkpoint is None else checkpoint.digest,
             "teachers": [load_checkpoint(teacher).digest for teacher in teachers],
         },
@@ -102,10 +104,25 @@ def train(
     finish(model.cpu(), prepared, config, out, kept)
     calibrate_checkpoint(out, examples, work / RELIABILITY, config.stated_for if kept is None else None)
     if kept is not None:
-        changes = measure_changes(kept.path, out, examples)
-        (work / CHANGES).write_text(json.dumps([one.as_dict() for one in changes], indent=2), encoding="utf-8")
-        for one in changes:
-            _log.info("%s", one.describe())
+        report_changes(kept.path, out, examples, work)
+
+
+def report_changes(
+    before: Path, after: Path, examples: Sequence[Example], work: Path, device: Literal["cpu", "cuda"] = "cpu"
+) -> None:
+    """Write and log what training a checkpoint further changed.
+
+    Args:
+        before: The checkpoint that was trained further.
+        after: What came of it.
+        examples: What it was trained on.
+        work: Where ``changes.json`` is written.
+        device: Where both compute.
+    """
+    changes = measure_changes(before, after, examples, device)
+    (work / CHANGES).write_text(json.dumps([one.as_dict() for one in changes], indent=2), encoding="utf-8")
+    for one in changes:
+        _log.info("%s", one.describe())
 
 
 def calibrate_checkpoint(

@@ -208,7 +208,10 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "docs/how-to/own-encoders.md": Scenario(
         before=(encoder_folders, stack),
-        parsed={"mmorient train DATA --config": "tests/mmorient/training/test_paper_protocol.py"},
+        parsed={
+            "mmorient train DATA --config": "tests/mmorient/training/test_paper_protocol.py",
+            "mmorient train MORE --start": "tests/mmorient/training/test_continuing.py",
+        },
     ),
     "docs/how-to/policies.md": Scenario(before=(broker,)),
     "docs/how-to/audit.md": Scenario(before=(stack, a_worker, labelled)),

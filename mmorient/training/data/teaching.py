@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ def lessons_of(
     *,
     by_words: Sequence[str] = (),
     rehearsed: Sequence[str] = (),
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> dict[str, Tensor]:
     """Ask teachers about texts without a picture, and about the words alone of posts with an ordinary one.
 
@@ -48,6 +50,7 @@ def lessons_of(
         by_words: Sources of ordinary pictures, whose words say what there is to say.
         rehearsed: Heads that a checkpoint shall keep as it is trained further by its own answers: these are taken
             before their calibration, which stays. None asks for calibrated answers to ``HEADS``.
+        device: Where the teachers compute.
 
     Returns:
         Head to fp32 ``[n, classes]``; NaN where an example has a label of its own or was not asked about.
@@ -74,7 +77,7 @@ def lessons_of(
     said = {head: torch.zeros(len(asked), sizes[head]) for head in heads}
     shares = torch.bincount(owner, minlength=len(asked)).float() * len(teachers)
     for teacher in teachers if texts else ():
-        for head, answers in _answers(teacher, texts, heads, calibrated=not rehearsed).items():
+        for head, answers in _answers(teacher, texts, heads, calibrated=not rehearsed, device=device).items():
             said[head].index_add_(0, owner, answers)
     lessons = {head: torch.full((len(examples), sizes[head]), torch.nan) for head in heads}
     for head in heads:
@@ -83,9 +86,11 @@ def lessons_of(
     return lessons
 
 
-def _answers(teacher: Path, texts: Sequence[str], heads: Sequence[str], *, calibrated: bool) -> dict[str, Tensor]:
+def _answers(
+    teacher: Path, texts: Sequence[str], heads: Sequence[str], *, calibrated: bool, device: Literal["cpu", "cuda"]
+) -> dict[str, Tensor]:
     """Head to probabilities ``[n, classes]``, or before calibration to the softmax of its outputs."""
-    moderator = Moderator.from_checkpoint(teacher)
+    moderator = Moderator.from_checkpoint(teacher, device=device)
     answers: dict[str, list[Tensor]] = {head: [] for head in heads}
     for start in tqdm(range(0, len(texts), _CHUNK), desc=f"asking {teacher.name}", disable=None):
         embedded = moderator.embed([Post(text) for text in texts[start : start + _CHUNK]])

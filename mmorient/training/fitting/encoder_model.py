@@ -113,17 +113,36 @@ class EncoderModel(JointModel):
         """As ``JointModel.embed_pictures``; where the encoder is part of this model, of pixels ``[m, s, s, 3]``."""
         encoder = getattr(self, "picture", None)
         if isinstance(encoder, FolderPicture):
+            if not len(regions) and self.divided:
+                return self._see_nothing(encoder, regions)
             if not len(regions):
                 return regions.new_zeros(0, encoder.state_width), regions.new_zeros(0, encoder.global_width)
             with torch.autocast(regions.device.type, dtype=torch.bfloat16, enabled=self.bf16 and self.training):
                 regions, globals_ = encoder.encode(regions)
         return super().embed_pictures(regions, globals_, dropout=dropout)
 
+    def _see_nothing(self, encoder: FolderPicture, regions: Tensor) -> tuple[Tensor, Tensor]:
+        """No pictures, seen: other processes have some, and all gather the encoder's weights together."""
+        devices = [regions.device] if regions.device.type == "cuda" else []
+        with (
+            torch.random.fork_rng(devices),
+            torch.autocast(regions.device.type, dtype=torch.bfloat16, enabled=self.bf16 and self.training),
+        ):
+            states, globals_ = encoder.encode(regions.new_zeros(1, *regions.shape[1:]))
+        return self.attend_regions(states)[:0], globals_[:0]
+
+    def see_nothing(self, batch: Batch) -> Tensor:
+        """As ``JointModel.see_nothing``."""
+        if not isinstance(getattr(self, "picture", None), FolderPicture):
+            return super().see_nothing(batch)
+        vectors, globals_ = self.embed_pictures(batch.regions[:0], batch.picture_globals[:0])
+        return vectors.sum() + globals_.sum()
+
     def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
         """Layer-wise rates, as of ``compact``, in each encoder; what is frozen is in none."""
         groups: list[dict[str, Any]] = []
         for _, encoder in self.encoders():
-            layers = _layers(encoder.model)
+            layers = layers_of(encoder.model)
             count, placed = len(layers), set[nn.Parameter]()
             for place, layer in enumerate(layers):
                 own = [one for one in layer.parameters() if one.requires_grad]
@@ -163,7 +182,7 @@ class EncoderModel(JointModel):
                 _log.warning("%s encoder: its family knows no gradient checkpointing", name)
 
 
-def _layers(model: nn.Module) -> list[nn.Module]:
+def layers_of(model: nn.Module) -> list[nn.Module]:
     """The layers of an encoder from the lowest to the highest: its list of modules with the most parameters."""
 
     def weight(modules: Any) -> int:

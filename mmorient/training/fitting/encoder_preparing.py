@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmorient.checkpointing.loading import Checkpoint
 from mmorient.config import FORMAT, CheckpointConfig, HeadConfig, Tiles
 from mmorient.encoders.building import encoder_identity
 from mmorient.encoders.folder_picture import FolderPicture
 from mmorient.encoders.folder_text import FolderText
 from mmorient.network.mm_orient import ModelSizes
 from mmorient.training.config import TrainConfig
+from mmorient.training.data.contrast import contrast_pairs
 from mmorient.training.data.examples import PROBES, TRAIN, Example
 from mmorient.training.data.identity import counterfactuals, plain_mentions
 from mmorient.training.data.near_duplicates import without_crossing
 from mmorient.training.data.regions import fit_projection
 from mmorient.training.data.tokens import TokenTable
 from mmorient.training.fitting.batches import TrainingSet
+from mmorient.training.fitting.continuing import take_up
 from mmorient.training.fitting.encoder_model import EncoderModel
 from mmorient.training.fitting.features import (
     Pictures,
@@ -59,6 +62,12 @@ class PreparedEncoders:
     sizes: ModelSizes
     encoders: Encoders
 
+    def with_model(self, model: EncoderModel, device: torch.device) -> PreparedEncoders:
+        """The same with another model, which brings along the encoders that are part of it."""
+        text: Any = getattr(model, "text", self.encoders.text)
+        picture: Any = getattr(model, "picture", self.encoders.picture)
+        return replace(self, model=model.to(device), encoders=replace(self.encoders, text=text, picture=picture))
+
 
 def prepare_encoders(
     examples: Sequence[Example],
@@ -69,6 +78,8 @@ def prepare_encoders(
     weights: dict[str, str],
     device: torch.device,
     teachers: Sequence[Path] = (),
+    start: Checkpoint | None = None,
+    rehearse: bool = False,
 ) -> PreparedEncoders:
     """Read everything once, and build the model.
 
@@ -80,16 +91,23 @@ def prepare_encoders(
         weights: Digests of their folders' files.
         device: Where frozen encoders compute.
         teachers: Checkpoints that are asked about texts without a label.
+        start: A checkpoint that is trained further, whose encoders these are.
+        rehearse: As ``prepare`` has it.
+
+    Raises:
+        CheckpointError: ``start`` does not fit.
     """
     kept = without_crossing(examples)
     _log.info("%d examples, %d near duplicates across splits left out", len(kept), len(examples) - len(kept))
-    if config.swaps:
+    if config.swaps or rehearse:
         kept += [*counterfactuals(kept, config.swaps, config.seed), *plain_mentions()]
+    if rehearse:
+        kept += contrast_pairs(config.seed)
     encoders.text.to(device)
     encoders.picture.to(device)
     learned = [row for row, one in enumerate(kept) if one.split == TRAIN]
     tokens = TokenTable.of(encoders.text.reader, [one.text for one in kept])
-    reading = _Reading(encoders, config, work / "cache", identity_of(weights), device)
+    reading = _Reading(encoders, config, work / "cache", identity_of(weights), device, fitted=start is not None)
     states, text_globals_ = reading.texts([one.text for one in kept], tokens, learned)
     files = list(dict.fromkeys(file for one in kept if (file := one.picture) is not None))
     pixels = picture_pixels(encoders.picture, files, work / "cache")
@@ -115,7 +133,9 @@ def prepare_encoders(
         probes=list(sizes.probes),
         config=config,
     )
-    teach(data, config, teachers)
+    by_words = config.ordinary if rehearse else ()
+    where: Literal["cpu", "cuda"] = "cuda" if device.type == "cuda" else "cpu"
+    teach(data, config, teachers, by_words=by_words, rehearse=rehearse, device=where)
     model = EncoderModel(
         sizes,
         config,
@@ -125,16 +145,21 @@ def prepare_encoders(
         text_globals=text_globals_,
         mask_token=encoders.mask_token,
     )
+    if start is not None:
+        take_up(model, start)
     return PreparedEncoders(data, model.to(device), sizes, encoders)
 
 
-def write_encoders(prepared: PreparedEncoders, config: TrainConfig, out: Path) -> None:
+def write_encoders(
+    prepared: PreparedEncoders, config: TrainConfig, out: Path, before: Checkpoint | None = None
+) -> None:
     """Write the checkpoint, not yet calibrated.
 
     Args:
         prepared: With the model as it was trained; its weights are rounded to fp16 here.
         config: Of the run.
         out: The folder.
+        before: The checkpoint that is trained further and whose bank and calibration stay, if one is.
     """
     model, encoders = prepared.model, prepared.encoders
     model.merge()
@@ -155,7 +180,7 @@ def write_encoders(prepared: PreparedEncoders, config: TrainConfig, out: Path) -
             ),
         )
 
-    held = Held(describe, tensors, encoders.tokenizer, encoders.global_tokenizer)
+    held = Held(describe, tensors, encoders.tokenizer, encoders.global_tokenizer, before)
     write(model, prepared.data, config, out, held)
 
 
@@ -184,6 +209,7 @@ class _Reading:
 
     Attributes:
         weights: Digest of the folders that the encoders came from.
+        fitted: Projections stay as they are: the reference posts of a checkpoint were projected by them.
     """
 
     encoders: Encoders
@@ -191,6 +217,7 @@ class _Reading:
     cache: Path
     weights: str
     device: torch.device
+    fitted: bool
 
     def texts(
         self, texts: Sequence[str], tokens: TokenTable, learned: Sequence[int]
@@ -204,7 +231,7 @@ class _Reading:
             table = TokenTable.of(encoder.companion.reader, texts)
             _, globals_ = text_states(encoder.companion, table, self.cache, f"companion {identity}", self.device)
             return states, globals_
-        if encoder.projection is not None:
+        if encoder.projection is not None and not self.fitted:
             some = _some(learned)
             _fit(encoder, text_globals(encoder, tokens, some, self.device) if raw is None else raw[some])
         return states, None if raw is None else _projected(encoder, raw)
@@ -217,7 +244,7 @@ class _Reading:
             identity = f"regions-{identity_of(self.weights, described, pixels_name(encoder, files))}"
             found, raw = picture_states(encoder, pixels, self.cache, identity, self.device)
             values = found.values
-        if encoder.projection is not None:
+        if encoder.projection is not None and not self.fitted:
             some = _some(learned)
             _fit(encoder, picture_globals(encoder, pixels, some, self.device) if raw is None else raw[some])
         if raw is None:

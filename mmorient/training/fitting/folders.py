@@ -144,7 +144,7 @@ def read_folders(folders: Folders, config: TrainConfig, work: Path) -> Encoders:
         picture_config.model_copy(update=pictures | {"global_width": picture.global_width}),
         text,
         picture,
-        _mask_token(work / OWN_TOKENIZER),
+        mask_token(work / OWN_TOKENIZER),
         (work / OWN_TOKENIZER).read_bytes(),
         global_file.read_bytes() if folders.both is not None else None,
     )
@@ -302,6 +302,7 @@ def _lead(tokenizer: Path) -> str:
     return next((lead for lead in ("", " ") if ids(f"{lead}rain") == behind), "")
 
 
-def _mask_token(tokenizer: Path) -> int | None:
+def mask_token(tokenizer: Path) -> int | None:
+    """Number of the token that hides another, None where there is none."""
     own = _open(tokenizer)
     return next((number for token in _MASKS if (number := own.token_to_id(token)) is not None), None)

@@ -35,6 +35,7 @@ class JointModel(nn.Module):
 
     Attributes:
         bf16: Encoders compute in bf16.
+        divided: Each process holds a part of every weight of the encoders (``sharding``).
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class JointModel(nn.Module):
         super().__init__()
         torch.manual_seed(seed)
         self.bf16 = True
+        self.divided = False
         for name, encoder in encoders.items():
             self.add_module(name, encoder)
         self.text_attention = ElementAttention(sizes.text_vector)
@@ -101,6 +103,10 @@ class JointModel(nn.Module):
             dropout: Share of the regions' features that are dropped, the same of all regions.
         """
         return self.attend_regions(_dropped(regions, dropout)), globals_
+
+    def see_nothing(self, batch: Batch) -> Tensor:
+        """Nothing ``[]``, from the picture encoder: where another process has pictures for it, all take part."""
+        return batch.picture_globals.new_zeros(())
 
     def attend_regions(self, regions: Tensor) -> Tensor:
         """Stage 1 vectors of pictures: ``[m, R, Dr]`` to ``[m, Dr]``."""

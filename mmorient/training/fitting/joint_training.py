@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
@@ -25,8 +25,9 @@ from mmorient.network.mm_orient import GraphContext, PostTensors
 from mmorient.training.config import TrainConfig
 from mmorient.training.fitting.batches import Batch, TrainingSet, epochs_of
 from mmorient.training.fitting.joint_model import JointModel
+from mmorient.training.fitting.parts import clip_gradients
 from mmorient.training.fitting.resuming import TrainingState, load_state, save_state
-from mmorient.training.fitting.several import average_gradients, place, share
+from mmorient.training.fitting.several import agree, average_gradients, count, place, share
 
 _log = logging.getLogger(__name__)
 METRICS = "metrics.jsonl"
@@ -65,6 +66,7 @@ def train_jointly(
     state = TrainingState()
     if load_state(work, model, trainer.optimiser, state):
         _log.info("going on at step %d of %d", state.step, steps)
+    _count_processes(state)
     if steps > state.step:
         pace, left = trainer.seconds_a_step(epochs), steps - state.step
         _log.info("%d steps of %d posts at %.2f s: about %.0f minutes", left, config.rows, pace, pace * left / 60)
@@ -80,8 +82,7 @@ def train_jointly(
                 _train_step(trainer, state, epoch, rows, work)
                 progress.update()
         if state.validated <= epoch:
-            trainer.forget_context()
-            scores = validate(model.eval(), trainer.context())
+            scores = _scores(trainer, validate)
             _note(work, step=step, epoch=epoch, **scores)
             _log.info("epoch %d: %s", epoch + 1, scores)
             if state.best is None or scores["score"] > state.best:
@@ -96,6 +97,17 @@ def train_jointly(
     return model.eval()
 
 
+def _count_processes(state: TrainingState) -> None:
+    if state.processes != count() and state.step:
+        _log.warning("begun by %d processes, now %d: the weights will be others", state.processes, count())
+    state.processes = count()
+
+
+def _scores(trainer: _Trainer, validate: Validate) -> dict[str, float]:
+    trainer.forget_context()
+    return agree(validate(trainer.model.eval(), trainer.context()), trainer.device)
+
+
 def _average(trainer: _Trainer, state: TrainingState, work: Path, validate: Validate) -> None:
     """Let the mean of the last epochs' weights stand against the best epoch (Izmailov et al. 2018)."""
     last = range(trainer.config.epochs - trainer.config.average + 1, trainer.config.epochs + 1)
@@ -107,8 +119,7 @@ def _average(trainer: _Trainer, state: TrainingState, work: Path, validate: Vali
         for name, tensor in trainer.model.state_dict().items():
             total[name] = total[name] + tensor if name in total else tensor.clone()
     trainer.model.load_state_dict({name: tensor / len(last) for name, tensor in total.items()})
-    trainer.forget_context()
-    scores = validate(trainer.model.eval(), trainer.context())
+    scores = _scores(trainer, validate)
     _log.info("mean of the last %d epochs: %s", len(last), scores)
     if scores["score"] > state.best:
         save_state(work, trainer.model, None, state, name="best")
@@ -194,7 +205,7 @@ class _Trainer:
             group["lr"] = rate * share
         self.optimiser.zero_grad()
         loss = self.backward(number, rows)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        clip_gradients(self.model.parameters(), self.config.clip)
         self.optimiser.step()
         return loss
 
@@ -212,8 +223,12 @@ class _Trainer:
         loss = task_loss(logits, batch.targets, batch.weights, self.class_weights)
         if len(batch.photos.posts):
             loss = loss + self._photo_loss(batch, posts, context, logits)
+        elif model.divided and len(self.data.ordinary):
+            loss = loss + model.see_nothing(batch)
         loss = loss + self._probe_loss(model.probe_logits(posts), batch.probe_targets)
         loss = loss + config.lesson_weight * _lesson_loss(logits, batch.lessons)
+        if model.divided:
+            loss = loss + _tie(posts)
         loss.backward()  # type: ignore[no-untyped-call]
         average_gradients(model)
         return float(loss.detach())
@@ -221,7 +236,8 @@ class _Trainer:
     def _photo_loss(self, batch: Batch, posts: PostTensors, context: GraphContext, logits: dict[str, Tensor]) -> Tensor:
         """The texts that are shown with ordinary pictures too: the same labels, and the same answers as without."""
         chosen = batch.photos.posts
-        shown = self.model.head(self.model.with_photos(posts, batch.photos, dropout=self.config.dropout), context)
+        beside = self.model.with_photos(posts, batch.photos, dropout=self.config.dropout)
+        shown = self.model.head(beside, context)
         share = len(chosen) / len(batch.targets)
         loss = share * task_loss(shown, batch.targets[chosen], batch.weights[chosen], self.class_weights)
         lessons = {head: lesson[chosen] for head, lesson in batch.lessons.items()}
@@ -229,7 +245,7 @@ class _Trainer:
         for head, weight in self.config.consistency.items():
             difference = shown[head].softmax(-1) - logits[head][chosen].softmax(-1)
             loss = loss + weight * difference.square().sum() / len(batch.targets)
-        return loss
+        return loss + _tie(beside) if self.model.divided else loss
 
     def _probe_loss(self, logits: dict[str, Tensor], targets: Tensor) -> Tensor:
         return self.config.probe_weight * task_loss(logits, targets, torch.ones_like(targets), {})
@@ -256,6 +272,12 @@ def _lesson_loss(logits: dict[str, Tensor], lessons: dict[str, Tensor]) -> Tenso
         if asked.any():
             total = total - (lesson[asked] * logits[head][asked].log_softmax(-1)).sum() / len(lesson)
     return total
+
+
+def _tie(posts: PostTensors) -> Tensor:
+    """Nothing ``[]``, from all embeddings: each encoder has gradients in every process, whatever its posts teach."""
+    parts = (posts.text, posts.text_global, posts.picture, posts.picture_global)
+    return 0.0 * torch.stack([part.float().sum() for part in parts]).sum()
 
 
 def _note(work: Path, **values: float) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -144,6 +145,7 @@ def teach(
     *,
     by_words: Sequence[str] = (),
     rehearse: bool = False,
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> None:
     """Put what teachers say of the posts that the run will show into the training set; nothing where there are none.
 
@@ -153,10 +155,11 @@ def teach(
         teachers: Checkpoints.
         by_words: Sources of ordinary pictures, whose words say what there is to say.
         rehearse: As ``prepare`` has it.
+        device: Where teachers compute.
     """
     if not teachers:
         return
     shown = {row for epoch in epochs_of(data, config) for batch in epoch for row in batch}
     asked = [row for row in sorted(shown) if rehearse or data.examples[row].source not in config.untaught]
     heads = list(data.heads) if rehearse else ()
-    data.lessons = lessons_of(teachers, data.examples, asked, by_words=by_words, rehearsed=heads)
+    data.lessons = lessons_of(teachers, data.examples, asked, by_words=by_words, rehearsed=heads, device=device)

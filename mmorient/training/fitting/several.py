@@ -8,11 +8,16 @@ alone writes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 from torch import distributed, nn
+
+from mmorient.training.fitting.parts import is_divided
+
+_LONGEST = timedelta(hours=12)
 
 
 def join(device: torch.device) -> torch.device:
@@ -31,7 +36,8 @@ def join(device: torch.device) -> torch.device:
         own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(own)
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        # The others wait while the first one reads all posts once.
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_LONGEST)
     return own
 
 
@@ -72,15 +78,26 @@ def share(rows: Sequence[int]) -> list[int]:
     return list(rows) if len(rows) < count() else list(rows[place() :: count()])
 
 
+def agree(values: Mapping[str, float], device: torch.device) -> dict[str, float]:
+    """The first process's values, the same names everywhere: what follows from them then does so in all."""
+    if count() < 2:
+        return dict(values)
+    said = torch.tensor(list(values.values()), dtype=torch.float64, device=device)
+    distributed.broadcast(said, 0)
+    return dict(zip(values, said.tolist(), strict=True))
+
+
 @torch.no_grad()
 def average_gradients(model: nn.Module) -> None:
     """The mean over all processes in the place of each gradient; of a weight that no post here used, nothing counts.
+
+    Those of divided weights are averaged already.
 
     One call for each type of numbers: many small ones would take as long as the step.
     """
     if count() < 2:
         return
-    learned = [one for one in model.parameters() if one.requires_grad]
+    learned = [one for one in model.parameters() if one.requires_grad and not is_divided(one)]
     for one in learned:
         if one.grad is None:
             one.grad = torch.zeros_like(one)

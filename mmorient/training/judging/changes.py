@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mmorient.input.posts import Post
 from mmorient.labels import TASKS, PostLabels
@@ -46,17 +46,20 @@ class Change:
         )
 
 
-def measure_changes(before: Path, after: Path, examples: Sequence[Example]) -> list[Change]:
+def measure_changes(
+    before: Path, after: Path, examples: Sequence[Example], device: Literal["cpu", "cuda"] = "cpu"
+) -> list[Change]:
     """Label some of the project's own sentences by both checkpoints.
 
     Args:
         before: The checkpoint that was trained further.
         after: What came of it.
         examples: What it was trained on.
+        device: Where both compute.
     """
     texts = [one.text for one in (*contrast_pairs(0), *plain_mentions())]
     posts = [Post(text) for text in texts[:: max(1, len(texts) // _POSTS)]]
-    old, new = _labels(before, posts), _labels(after, posts)
+    old, new = _labels(before, posts, device), _labels(after, posts, device)
     named = {name for one in examples for name in one.targets}
     return [_change(task, task in named, old, new) for task in TASKS]
 
@@ -68,6 +71,6 @@ def _change(task: str, named: bool, old: Sequence[PostLabels], new: Sequence[Pos
     return Change(task, named, len(pairs), round(100 * changed, 1), round(moved, 3))
 
 
-def _labels(checkpoint: Path, posts: Sequence[Post]) -> list[PostLabels]:
-    moderator = Moderator.from_checkpoint(checkpoint)
+def _labels(checkpoint: Path, posts: Sequence[Post], device: Literal["cpu", "cuda"]) -> list[PostLabels]:
+    moderator = Moderator.from_checkpoint(checkpoint, device=device)
     return [one for start in range(0, len(posts), _CHUNK) for one in moderator.label(posts[start : start + _CHUNK])]

@@ -74,7 +74,7 @@ def test_gradients_are_the_mean_and_posts_are_shared_out(tmp_path: Path) -> None
 
 @pytest.mark.soak
 def test_two_processes_train_one_checkpoint(tmp_path: Path) -> None:
-    """The first writes it; gone on with, it ends in the same weights; one process is another run."""
+    """The first writes it; gone on with, it ends in the same weights."""
     random, lines = np.random.default_rng(0), ["text,split,offensiveness"]
     words = ["rain", "sun", "dog", "cat", "tea", "bus", "town", "song", "road", "bread"]
     for n in range(40):
@@ -98,13 +98,3 @@ def test_two_processes_train_one_checkpoint(tmp_path: Path) -> None:
         one, other = (load_file(tmp_path / out / name) for out in ("one", "other"))
         assert all(torch.equal(one[key], other[key]) for key in one), name
     assert Moderator.from_checkpoint(tmp_path / "one").label([Post("love")])
-    alone = subprocess.run(
-        [sys.executable, *command, "--out", "three", "--work", "work-one"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert alone.returncode != 0
-    assert "another number of processes" in alone.stderr
