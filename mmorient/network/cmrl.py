@@ -36,6 +36,11 @@ class Nodes:
         return Nodes(self.vectors[:0], self.directions[:0])
 
 
+def is_known_empty(mask: Tensor) -> bool:
+    """Whether nothing is set, as far as that is known at once: any other device than a CPU had to be waited for."""
+    return mask.device.type == "cpu" and not bool(mask.any())
+
+
 def adjacency(own: Tensor, present: Tensor, nodes: Nodes, threshold: float) -> Tensor:
     """Which nodes are neighbours of which posts, by one modality: cosine over the threshold.
 
@@ -51,7 +56,7 @@ def adjacency(own: Tensor, present: Tensor, nodes: Nodes, threshold: float) -> T
     Returns:
         ``[b, k]``, 0 or 1.
     """
-    if not present.any():
+    if is_known_empty(present):
         return own.new_zeros(len(own), len(nodes.directions))
     cosines = functional.normalize(own, dim=-1) @ nodes.directions.T
     return ((cosines > threshold) & present[:, None]).to(own.dtype)
@@ -59,7 +64,7 @@ def adjacency(own: Tensor, present: Tensor, nodes: Nodes, threshold: float) -> T
 
 def neighbourhood_mean(own: Tensor, adjacent: Tensor, nodes: Tensor) -> Tensor:
     """The mean over a post itself and its neighbours: ``[b, d]``, ``[b, k]``, ``[k, d]`` to ``[b, d]``."""
-    if not adjacent.any():  # adding products with nothing but zeros changes no digit, and is most of a bank's cost
+    if is_known_empty(adjacent):  # products with nothing but zeros change no digit, and are most of a bank's cost
         return own
     return (own + adjacent @ nodes) / (1 + adjacent.sum(-1, keepdim=True))
 

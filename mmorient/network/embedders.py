@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from mmorient.arithmetic.exactness import Probe
 from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
+from mmorient.arithmetic.transfer import to_cpu, to_device
 from mmorient.encoders import PictureEncoder, TextEncoder
 from mmorient.encoders.minilm import token_batch
 from mmorient.input.posts import Embedding, Frame, Picture
@@ -166,7 +167,7 @@ class TextEmbedder:
         attended = self._attention(states, mask)
         if encoder.companion is not None:
             means = means.new_zeros(len(rows), encoder.global_width)
-        return _Read(attended.weights.cpu(), attended.vector.cpu(), attended.mass.cpu(), means.cpu())
+        return _Read(*to_cpu([attended.weights, attended.vector, attended.mass, means]))
 
     def _sizes(self, encoder: TextEncoder, bucket: int) -> tuple[int, ...]:
         probe = self._probe(encoder, bucket)
@@ -267,10 +268,11 @@ class PictureEmbedder:
         """Encode a tile of pictures: rows past them are padding."""
         chunk = [picture.pixels for picture in pictures]
         dummies = [np.zeros_like(chunk[0])] * (-len(chunk) % self._rows)
-        pixels = torch.from_numpy(np.stack(chunk + dummies)).to(self._device)
+        pixels = to_device(torch.from_numpy(np.stack(chunk + dummies)), self._device)
         states, globals_ = self._encoder.encode(pixels)
         attended = self._attention(states)
-        return then(Attended(attended.vector.cpu(), attended.weights.cpu(), attended.mass.cpu()), globals_.cpu())
+        vector, weights, mass, globals_ = to_cpu([attended.vector, attended.weights, attended.mass, globals_])
+        return then(Attended(vector, weights, mass), globals_)
 
 
 def _buckets(encoder: TextEncoder) -> list[int]:

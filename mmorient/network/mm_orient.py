@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor, nn
 
+from mmorient.arithmetic.transfer import to_device
 from mmorient.labels import DEGREES, TASKS
 from mmorient.network.cmrl import CrossModalRelations, Nodes, Side, adjacency
 from mmorient.network.hima import ElementAttention
@@ -66,7 +67,7 @@ class PostTensors:
 
     def to(self, device: torch.device) -> PostTensors:
         """The same on a device."""
-        return PostTensors(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return PostTensors(*(to_device(getattr(self, field.name), device) for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmorient.arithmetic.exactness import Probe
 from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
+from mmorient.arithmetic.transfer import to_cpu
 from mmorient.input.posts import PostEmbeddings
 from mmorient.network.bank import Bank
 from mmorient.network.mm_orient import GraphContext, MmOrient, PostTensors
@@ -106,4 +107,5 @@ class PostHeads:
     def _heads(self, posts: Sequence[PostEmbeddings]) -> dict[str, Tensor]:
         """Whole tiles of posts to logits ``[rows, outputs]`` by head: rows past them are padding."""
         padded = [*posts, *[PostEmbeddings()] * (-len(posts) % self.rows)]
-        return {head: values.cpu() for head, values in self.model(self.tensors(padded), self.context).items()}
+        heads = self.model(self.tensors(padded), self.context)
+        return dict(zip(heads, to_cpu(list(heads.values())), strict=True))

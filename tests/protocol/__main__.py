@@ -2,7 +2,7 @@
 
 import time
 
-from tests.protocol import journal_checks, variants
+from tests.protocol import bytes_checks, journal_checks, queue_checks, variants, window_checks
 
 _HEADER = "| variant | states | verdict | shortest | seconds |\n|---|---|---|---|---|"
 
@@ -18,6 +18,13 @@ def main() -> None:
         *journal_checks.CHECKS,
         *journal_checks.LIMITS,
         *journal_checks.BAD,
+        *queue_checks.CHECKS,
+        *queue_checks.LARGE,
+        *queue_checks.BAD,
+        *bytes_checks.CHECKS,
+        *bytes_checks.BAD,
+        *window_checks.CHECKS,
+        *window_checks.BAD,
     ):
         started = time.perf_counter()
         report = check.check()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.protocol import journal_checks, variants
+from tests.protocol import bytes_checks, journal_checks, queue_checks, variants, window_checks
 from tests.protocol.journal_model import Rules
 from tests.protocol.model import Protocol
 from tests.protocol.search import Move, explore, within
@@ -16,10 +16,14 @@ SLOW = {
     "the protocol, 3 records, 2 workers",
     "the journal, any chance kills and stops, no 3 in a row over one record alone",
     "the journal, 2 chance kills, any stops, beside a killer",
+    "the device queue, 3 posts in two lanes",
 }
 
 
-def named(check: variants.Variant | journal_checks.JournalCheck) -> str:
+Small = bytes_checks.BytesCheck | window_checks.WindowCheck
+
+
+def named(check: variants.Variant | journal_checks.JournalCheck | queue_checks.QueueCheck | Small) -> str:
     return check.name
 
 
@@ -87,6 +91,36 @@ def test_the_killer_takes_no_fewer_deaths(deaths: int, rules: Rules) -> None:
     """The bounds on the deaths of the worker are reached: one death fewer is not enough."""
     check = journal_checks.JournalCheck("", "late", rules._replace(max_deaths=deaths), journal_checks.ANYWHERE)
     assert check.check().verdict == "late"
+
+
+@pytest.mark.parametrize("check", some_slow(queue_checks.CHECKS, SLOW, named), ids=named)
+def test_every_unit_ends_once_and_reaches_all_who_wait(check: queue_checks.QueueCheck) -> None:
+    """Whatever lane is given up or dropped: what the other lane shares with it is computed, and every post ends."""
+    report = check.check()
+    assert report.verdict == "holds", check.steps(report)
+    assert report.states > 50
+
+
+@pytest.mark.parametrize("check", queue_checks.BAD, ids=named)
+def test_known_bad_queues_are_found_out(check: queue_checks.QueueCheck) -> None:
+    """The search finds the post that starves, the unit that ends twice or the call that is wrong."""
+    report = check.check()
+    assert (report.verdict, len(report.trace)) == (check.expected, check.length), check.steps(report)
+
+
+@pytest.mark.parametrize("check", [*bytes_checks.CHECKS, *window_checks.CHECKS], ids=named)
+def test_windows_commit_in_order_and_lanes_do_not_wait_for_each_others_bytes(check: Small) -> None:
+    """Every post is committed, a range with holes ends, and no more is in flight than the standing note covers."""
+    report = check.check()
+    assert report.verdict == "holds", check.steps(report)
+    assert report.states > 50
+
+
+@pytest.mark.parametrize("check", [*bytes_checks.BAD, *window_checks.BAD], ids=named)
+def test_known_bad_windows_and_pools_are_found_out(check: Small) -> None:
+    """The search finds the harm, and the shortest way to it."""
+    report = check.check()
+    assert (report.verdict, len(report.trace)) == (check.expected, check.length), check.steps(report)
 
 
 def counting(state: int) -> Iterator[Move]:

@@ -1,6 +1,7 @@
 """How much goes into one call of the model: so much that the device is busy, and what comes first need not wait long.
 
-It is measured on the device: calls are doubled until one takes about `_CALL_SECONDS`. No label depends on it.
+It is measured on the device: calls are doubled until one takes about `_CALL_SECONDS`. It is never less than what two
+cores do in that time, so that a start on a busy machine does not make a slow worker. No label depends on it.
 """
 
 import time
@@ -27,7 +28,7 @@ class CallBudget:
             costs nothing where a tile is one text.
     """
 
-    tokens: int = 64 * 64
+    tokens: int = 2048
     pictures: int = 16
     posts: int = 512
     mixes_lengths: bool = False
@@ -37,6 +38,7 @@ def measured(
     call: Callable[[int], None],
     *,
     cost: int,
+    least: int,
     most: int,
     seconds: float = _CALL_SECONDS,
     clock: Callable[[], float] = time.perf_counter,
@@ -44,14 +46,15 @@ def measured(
     """Return the cost of the largest call that takes no longer than `seconds`.
 
     Args:
-        call: computes so many contents; called with 1, 2, 4 and so on, one a doubling.
+        call: computes so many contents; called with 1, with as many as `least` holds, then with twice as many each.
         cost: of one content.
-        most: the largest cost to try.
+        least, most: the smallest cost that is returned, and the largest one that is tried.
         seconds: of a call.
         clock: seconds.
     """
     call(1)  # the first one also makes room for what follows
-    count = fitting = 1
+    count = max(1, least // cost)
+    found = least
     while count * cost <= most:
         started = clock()
         try:
@@ -61,13 +64,12 @@ def measured(
                 raise
             break
         taken = clock() - started
-        if taken > seconds:
-            break
-        fitting = count
+        if taken <= seconds:
+            found = max(found, count * cost)
         if 2 * taken > seconds:
             break
         count *= 2
-    return fitting * cost
+    return found
 
 
 def measure(
@@ -87,5 +89,5 @@ def measure(
         tokens_a_text: of a sample.
         tokens, pictures: the budget itself; None is measured.
     """
-    budget.tokens = tokens or measured(embed_texts, cost=tokens_a_text, most=_MOST_TOKENS)
-    budget.pictures = pictures or measured(embed_pictures, cost=1, most=_MOST_PICTURES)
+    budget.tokens = tokens or measured(embed_texts, cost=tokens_a_text, least=budget.tokens, most=_MOST_TOKENS)
+    budget.pictures = pictures or measured(embed_pictures, cost=1, least=budget.pictures, most=_MOST_PICTURES)

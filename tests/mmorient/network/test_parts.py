@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mmorient.network import cmrl
 from mmorient.network.cmrl import Nodes, SageConvolution, adjacency, neighbourhood_mean
 from mmorient.network.hima import ElementAttention, pool_windows
 from mmorient.network.mlc import MultifeatureClassifier, TaskFeatures
@@ -97,6 +98,25 @@ def test_the_self_loop_counts_once() -> None:
     own, nodes = torch.tensor([[3.0]]), torch.tensor([[6.0], [9.0], [100.0]])
     assert neighbourhood_mean(own, torch.tensor([[1.0, 1.0, 0.0]]), nodes).item() == 6
     assert neighbourhood_mean(own, torch.zeros(1, 3), nodes).item() == 3
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("threshold", [0.5, 0.999])
+@pytest.mark.parametrize("present", [True, False])
+def test_what_is_left_out_on_a_processor_changes_no_bit(
+    threshold: float, *, present: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that is not asked whether anybody has neighbours computes the same numbers."""
+    own = model()
+    own.threshold = threshold
+    some = posts(16)
+    some = replace(some, picture_present=torch.full((16,), present))
+    context = bank(own)
+    short = own(some, context)
+    monkeypatch.setattr(cmrl, "is_known_empty", lambda _: False)
+    whole = own(some, context)
+    for head, values in short.items():
+        assert torch.equal(values.view(torch.int32), whole[head].view(torch.int32))
 
 
 @torch.inference_mode()

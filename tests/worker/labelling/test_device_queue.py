@@ -227,9 +227,9 @@ def test_posts_apart_share_neither_units_nor_calls() -> None:
     assert said(queue.next_call()) == ("posts", ["2"])
 
 
-@pytest.mark.parametrize(("milliseconds", "expected"), [(1, 128), (100, 2), (300, 1), (0, 4096)])
+@pytest.mark.parametrize(("milliseconds", "expected"), [(1, 128), (9, 16), (100, 8), (0, 4096)])
 def test_the_budget_is_what_a_call_may_take(milliseconds: int, expected: int) -> None:
-    """Calls are doubled until one takes a quarter of a second; a single content always goes."""
+    """Calls are doubled until one takes a quarter of a second; a slow or busy device keeps the least."""
     now, called = 0.0, []
 
     def call(count: int) -> None:
@@ -237,8 +237,8 @@ def test_the_budget_is_what_a_call_may_take(milliseconds: int, expected: int) ->
         called.append(count)
         now += milliseconds / 1000 * count
 
-    assert measured(call, cost=1, most=4096, clock=lambda: now) == expected
-    assert called[:2] == [1, 1]
+    assert measured(call, cost=1, least=8, most=4096, clock=lambda: now) == expected
+    assert called[:2] == [1, 8]
 
 
 def test_a_call_that_needs_too_much_memory_ends_the_measurement() -> None:
@@ -249,7 +249,7 @@ def test_a_call_that_needs_too_much_memory_ends_the_measurement() -> None:
             raise error
 
     error: Exception = MemoryError()
-    assert measured(call, cost=3, most=10_000, clock=lambda: 0.0) == 24
+    assert measured(call, cost=3, least=3, most=10_000, clock=lambda: 0.0) == 24
     error = ValueError("broken")
     with pytest.raises(ValueError, match="broken"):
-        measured(call, cost=3, most=10_000, clock=lambda: 0.0)
+        measured(call, cost=3, least=3, most=10_000, clock=lambda: 0.0)

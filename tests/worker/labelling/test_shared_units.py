@@ -261,8 +261,8 @@ async def test_the_budget_is_set_or_measured(moderator: GatedModerator) -> None:
     assert (infer.budget.tokens, infer.budget.pictures) == (100, 7)
     assert moderator.calls == []
     await infer.measure(tokens=None, pictures=7)
-    assert infer.budget.tokens >= 16
-    assert moderator.calls[0] == moderator.calls[1]
+    assert infer.budget.tokens >= 100
+    assert [len(call) for call in moderator.calls[:3]] == [1, 6, 12]
     assert {what for what, _ in watch.told} == {"measuring"}
     infer.close()
 
