@@ -149,7 +149,7 @@ def test_known_answers_say_whether_the_right_may_replace_the_left(tmp_path: Path
     posts = write_lines(tmp_path / "posts.jsonl", [{"id": str(n), "text": "x", "community": "c"} for n in range(200)])
     html = tmp_path / "page.html"
     worse = run(left, right, "--truth", truth, "--posts", posts, "--html", html)
-    assert "left? No: of posts with a known answer, the right is less often right on t." in worse.output
+    assert "left? No: of the posts with a known answer, the right side has fewer correct for t." in worse.output
     page = html.read_text(encoding="utf-8")
     assert '<p class="answer">No: of posts' in page
     assert "Leans: the right says one class more often" in page
@@ -157,7 +157,7 @@ def test_known_answers_say_whether_the_right_may_replace_the_left(tmp_path: Path
     assert "e+" not in re.sub(r'src="[^"]*"', "", page)
     assert "prefers-color-scheme:dark" in page
     better = run(right, left, "--truth", truth)
-    assert "Yes, as far as the known answers go: the right is more often right on t, and nowhere less" in better.output
+    assert "Yes, as far as the known answers go: the right side has more correct for t, and no task has fewer" in better.output
 
 
 @pytest.mark.parametrize(("reached", "end"), [([0.05], 0.1), ([0.1], 0.1), ([0.125], 0.2), ([0.4], 0.5), ([0.9], 1.0)])
