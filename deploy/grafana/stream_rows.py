@@ -245,13 +245,17 @@ FAILURES = [
         alerts=("ModerationPartitionUnreadable",),
     ),
     graph(
-        "Odd timestamps, faulty records, gaps",
-        "Times that count for no age, records that are not as they should be, and fetches that were made again because "
-        "records were missing in them.",
+        "Deletions, odd timestamps, faulty records",
+        "Nothing to label, fields that count as absent, times that count for no age, and records that are not as they "
+        "should be.",
         [
+            target(rate("moderate_tombstones_total", "result") + " > 0", "deletion {{result}}"),
+            target(rate("moderate_no_posts_total", "") + " > 0", "other event"),
+            target(rate("moderate_fields_unread_total", "field") + " > 0", "{{field}} unread"),
             target(rate("moderate_odd_timestamps_total", "kind") + " > 0", "timestamp {{kind}}"),
             target(rate("moderate_record_faults_total", "kind") + " > 0", "{{kind}}"),
-            target(rate("moderate_gaps_refused_total", "job") + " > 0", "gap, read again"),
+            target(rate("moderate_gaps_refused_total", "job") + " > 0", "hole, read again"),
+            target(rate("moderate_registry_failures_total", "kind") + " > 0", "Schema Registry {{kind}}"),
         ],
         width=12,
         unit="reqps",
