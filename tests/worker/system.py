@@ -1,9 +1,10 @@
-"""The outside of the system, for tests that drive it as its users do."""
+"""The outside of the system, for tests that drive it as its users do. Imports nothing of the project."""
 
 import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -11,14 +12,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
-from worker.commands.stack.ports import free_ports
 from worker.settings import KafkaSettings
 
 TASKS = ("sentiment", "sarcasm", "offensiveness")
@@ -41,7 +41,7 @@ class Worker:
     address: str
     log_path: Path
 
-    async def ready(self, seconds: float = 120.0) -> Self:
+    async def ready(self, seconds: float = 120.0) -> "Worker":
         """Wait for /readyz."""
         deadline = time.monotonic() + seconds
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -193,7 +193,9 @@ class Stream:
 
     async def start(self, name: str = "worker", variables: Mapping[str, str] | None = None, **settings: str) -> Worker:
         """Start a worker, with more environment variables than its settings; the test's end kills it."""
-        (port,) = free_ports(1)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
         log_path = self.folder / f"{name}.log"
         with log_path.open("ab") as log:
             process = await self.spawn("run", output=log, variables=variables, HTTP__PORT=str(port), **settings)
@@ -304,22 +306,6 @@ class Stream:
                     pass
                 if stable == ends:
                     return
-
-
-async def run_to_its_end(**settings: str) -> tuple[int | None, list[dict[str, Any]]]:
-    """Run a worker without a cache that ends by itself; return its exit code and the lines of its log.
-
-    Args:
-        settings: as for `Stream.environment`, of which nothing is taken.
-    """
-    settings = {"REDIS__URL": "", "HTTP__PORT": str(free_ports(1)[0]), "LOG__LEVEL": "warning"} | settings
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "worker", "run",
-        env={**os.environ, **{f"MODERATE_{name}": value for name, value in settings.items()}},
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    _, errors = await asyncio.wait_for(process.communicate(), 120)
-    return process.returncode, [json.loads(line) for line in errors.decode().splitlines()]
 
 
 @asynccontextmanager

@@ -152,7 +152,7 @@ def test_known_answers_say_whether_the_right_may_replace_the_left(tmp_path: Path
     assert "left? No: of the posts with a known answer, the right side has fewer correct for t." in worse.output
     page = html.read_text(encoding="utf-8")
     assert '<p class="answer">No: of posts' in page
-    assert "Leans: the right says one class more often" in page
+    assert "Leans: the right has one class more often" in page
     assert "the bars run from\n0 to 30 %" in page
     assert "e+" not in re.sub(r'src="[^"]*"', "", page)
     assert "prefers-color-scheme:dark" in page
