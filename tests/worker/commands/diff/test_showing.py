@@ -175,7 +175,7 @@ def test_an_axis_of_changes_ends_where_the_posts_do(reached: list[float], end: f
         (("a.jsonl", "file:labels"), "file:labels: no such file"),
         (("a.jsonl", "no topic"), "'no topic' is neither a file nor the name of a topic"),
         (("-", "-"), "standard input can be one side only"),
-        (("a.jsonl", "a.jsonl", "--fail-over", "much"), "is no share"),
+        (("a.jsonl", "a.jsonl", "--fail-over", "much"), "is not a share"),
         (("a.jsonl", "a.jsonl", "--fail-over", "2"), "between 0 and 1"),
         (("a.jsonl", "a.jsonl", "--left-checkpoint", "xyz"), "not the start of a checkpoint's digest"),
         (("a.jsonl", "a.jsonl", "--explain", "1"), "--explain needs --left-model"),
