@@ -185,7 +185,7 @@ def test_an_axis_of_changes_ends_where_the_posts_do(reached: list[float], end: f
         (("a.jsonl", "a.jsonl", "--truth", "none.csv"), "no such file: none.csv"),
         (("a.jsonl", "a.jsonl", "--html", "none/x.html"), "no such folder: none"),
         (("a.jsonl", "a.jsonl", "--follow"), "--follow needs a topic"),
-        (("a.jsonl", "a.jsonl", "--from", "yesterday"), "is no bound"),
+        (("a.jsonl", "a.jsonl", "--from", "yesterday"), "is not a bound"),
     ],
 )
 def test_wrong_usage_is_said_in_one_line(run: Run, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
