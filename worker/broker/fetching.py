@@ -117,7 +117,7 @@ class PartitionReader:
         self._aborting: set[int] = set()
         first = batch_at(self._data, 0, behind=0, end=end)
         if first is None:
-            raise BatchFault(f"{len(data)} bytes are not a whole batch")
+            raise BatchFault(f"{len(data)} bytes are no whole batch")
         if first.last_offset < offset:
             raise BatchFault(f"the broker sent a batch that ends with offset {first.last_offset}")
         self._records = self._read(first)
