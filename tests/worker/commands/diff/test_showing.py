@@ -151,7 +151,7 @@ def test_known_answers_say_whether_the_right_may_replace_the_left(tmp_path: Path
     worse = run(left, right, "--truth", truth, "--posts", posts, "--html", html)
     assert "left? No: of the posts with a known answer, the right side has fewer correct for t." in worse.output
     page = html.read_text(encoding="utf-8")
-    assert '<p class="answer">No: of posts' in page
+    assert '<p class="answer">No: of the posts' in page
     assert "Leans: the right has one class more often" in page
     assert "the bars run from\n0 to 30 %" in page
     assert "e+" not in re.sub(r'src="[^"]*"', "", page)
