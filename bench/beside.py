@@ -8,14 +8,12 @@ for a post without a text), or both, parted by ``[SEP]`` or by a space.
 import argparse
 from pathlib import Path
 
-import numpy as np
-
+from bench.memes import print_head, print_row
 from mmorient import Moderator, PostEmbeddings, decode_picture, post_text
-from mmorient.labels import TASKS
 from mmorient.training.data.examples import VAL
 from mmorient.training.data.readers import read_memotion
-from mmorient.training.judging.metrics import macro_f1
 
+_WIDTH = 32
 _COMMENTS = ("lol", "so true", "this", "me today \U0001f602", "made my day", "found this")
 
 
@@ -33,7 +31,7 @@ def main() -> None:
     comments = [_COMMENTS[index % len(_COMMENTS)] for index in range(len(examples))]
     drawn = [one.text for one in examples]
     print(f"{len(examples)} memes; macro-F1, percent")
-    print(f"{'read':32}" + "".join(f"{task:>15}" for task in TASKS))
+    print_head("read", _WIDTH)
     for name, texts in (
         ("comment", comments),
         ("drawn", drawn),
@@ -48,13 +46,7 @@ def main() -> None:
                 [PostEmbeddings(text, (picture,)) for text, picture in zip(embedded, pictures, strict=True)],
             ),
         ):
-            labels = moderator.classify(posts)
-            scores = []
-            for task in TASKS.values():
-                truth = np.array([one.targets[task.name] for one in examples])
-                answer = np.array([task.classes.index(one.tasks[task.name].label) for one in labels])
-                scores.append(100 * macro_f1(truth, answer, len(task.classes)))
-            print(f"{what:32}" + "".join(f"{score:15.1f}" for score in scores), flush=True)
+            print_row(what, _WIDTH, examples, moderator.classify(posts))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from bench.on_stack import Servers, run_on_own_stack
+from bench.on_stack import Servers, run_on_own_stack, with_each
 from mmorient import Moderator, post_text
 from worker.broker.transaction import GroupOffset, commit
 from worker.commands.demo.samples import FOLDER
@@ -161,8 +161,7 @@ async def measure(args: argparse.Namespace, servers: Servers) -> None:
     print(f"{args.posts} cached posts, {args.partitions} partitions, {os.cpu_count()} cores, medians of {args.repeat}")
     print(_row("stream", rate, used), f"{together:.0f} posts a transaction")
     print(_row("pass-through", bare_rate, bare_used))
-    ratios = [turn[0] / turn[2] for turn in turns]
-    print(f"ratio {statistics.median(ratios):.2f}  ({' '.join(f'{ratio:.2f}' for ratio in ratios)})")
+    print(f"ratio {with_each([turn[0] / turn[2] for turn in turns])}")
 
 
 def _row(name: str, rate: float, seconds: float) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bench.on_stack import Servers, run_on_own_stack
+from bench.on_stack import Servers, run_on_own_stack, with_each
 from bench.stream import bare_rate, make_posts, stream_rate
 from mmorient import Moderator
 from worker.settings import KafkaSettings, Settings
@@ -93,9 +93,8 @@ async def measure(args: argparse.Namespace, servers: Servers) -> None:
                 f"full {full:6.1f} posts/s; at half of it p50 {statistics.median(found):.3f} s, p99 {p99:.3f} s",
                 flush=True,
             )
-    each = " ".join(f"{ratio:.2f}" for ratio in ratios)
     print(f"{args.posts} texts, {PARTITIONS} partitions, {os.cpu_count()} cores; a full call {batch / bare:.2f} s")
-    print(f"p99, in thrice a full call and all lanes' transactions: {statistics.median(ratios):.2f}  ({each})")
+    print(f"p99, in thrice a full call and all lanes' transactions: {with_each(ratios)}")
 
 
 def main() -> None:

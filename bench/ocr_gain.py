@@ -8,14 +8,13 @@ between the last two is what better reading could still bring.
 import argparse
 from pathlib import Path
 
-import numpy as np
-
+from bench.memes import print_head, print_row
 from mmorient import Moderator, Post, decode_picture
 from mmorient.input.ocr.drawn_text import DrawnText, drawn_text_config
-from mmorient.labels import TASKS
 from mmorient.training.data.examples import VAL
 from mmorient.training.data.readers import read_memotion
-from mmorient.training.judging.metrics import macro_f1
+
+_WIDTH = 16
 
 
 def main() -> None:
@@ -34,20 +33,14 @@ def main() -> None:
     print(
         f"{len(examples)} memes, text found on {sum(map(bool, read))}, known of {sum(bool(e.text) for e in examples)}"
     )
-    print(f"{'':16}" + "".join(f"{task:>15}" for task in TASKS))
+    print_head("", _WIDTH)
     for name, texts in (
         ("picture alone", [None] * len(examples)),
         ("and text read", read),
         ("and text known", known),
     ):
         posts = [Post(text, (picture,)) for text, picture in zip(texts, pictures, strict=True)]
-        labels = moderator.label(posts)
-        scores = []
-        for task in TASKS.values():
-            truth = np.array([one.targets[task.name] for one in examples])
-            answer = np.array([task.classes.index(one.tasks[task.name].label) for one in labels])
-            scores.append(100 * macro_f1(truth, answer, len(task.classes)))
-        print(f"{name:16}" + "".join(f"{score:15.1f}" for score in scores), flush=True)
+        print_row(name, _WIDTH, examples, moderator.label(posts))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -137,6 +138,11 @@ def run_on_own_stack(measure: Measure, args: argparse.Namespace) -> None:
     """
     with own_stack(Path(".stack-bench")) as servers:
         asyncio.run(measure(args, servers))
+
+
+def with_each(ratios: Sequence[float]) -> str:
+    """Return the median of some runs' ratios, and each of them."""
+    return f"{statistics.median(ratios):.2f}  ({' '.join(f'{ratio:.2f}' for ratio in ratios)})"
 
 
 async def committed_offsets(admin: AIOKafkaAdminClient, kafka: KafkaSettings) -> dict[int, int]:

@@ -9,11 +9,10 @@ import argparse
 import asyncio
 import json
 import os
-import statistics
 import time
 
 from bench.back_pressure import late_server
-from bench.on_stack import Servers, run_on_own_stack
+from bench.on_stack import Servers, run_on_own_stack, with_each
 from bench.stream import make_posts
 
 PARTITIONS = 8
@@ -68,10 +67,8 @@ async def measure(args: argparse.Namespace, servers: Servers) -> None:
             print(
                 f"at once {rates[0]:7.1f} posts/s   {args.late_seconds:.1f} s late {rates[1]:7.1f} posts/s", flush=True
             )
-    ratios = [late / at_once for at_once, late in pairs]
-    each = " ".join(f"{ratio:.2f}" for ratio in ratios)
     print(f"{args.posts} posts, {args.share:.0%} with a picture, {PARTITIONS} partitions, {os.cpu_count()} cores")
-    print(f"ratio {statistics.median(ratios):.2f}  ({each})")
+    print(f"ratio {with_each([late / at_once for at_once, late in pairs])}")
 
 
 def main() -> None:

@@ -51,9 +51,9 @@ def check_checkpoint(path: Path) -> None:
     except OSError as error:
         raise CheckpointError(file, f"cannot be read: {error.strerror or error}") from error
     except ValueError as error:
-        raise CheckpointError(file, f"is no JSON: {error}") from error
+        raise CheckpointError(file, f"is not JSON: {error}") from error
     if not isinstance(found, dict):
-        raise CheckpointError(file, "is no JSON object")
+        raise CheckpointError(file, "is not a JSON object")
     if (written := found.get("format", FORMAT)) != FORMAT:
         raise CheckpointError(file, f"format is {written!r}, this version reads {FORMAT!r}")
     files = found.get("files")

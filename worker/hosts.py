@@ -23,7 +23,7 @@ class _Entry:
         """
         host, port = _without_port(text.strip().lower())
         if not host or any(sign in host for sign in "@?# "):
-            raise ValueError(f"{text!r} is no host")
+            raise ValueError(f"{text!r} is not a host")
         try:
             return cls("", ip_network(host), port)
         except ValueError as error:
@@ -72,7 +72,7 @@ def _without_port(text: str) -> tuple[str, int | None]:
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or rest.strip(":0123456789"):
-            raise ValueError(f"{text!r} is no host")
+            raise ValueError(f"{text!r} is not a host")
         port = rest.removeprefix(":")
         return host, int(port) if port else None
     host, colon, port = text.rpartition(":")

@@ -49,7 +49,7 @@ def read_secret(file: Path) -> str:
         with file.open("rb") as content:
             secret = content.read(_MOST_SECRET_BYTES).decode().strip()
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ValueError(f"{file} cannot be read: {reason}") from error
     if not secret:
         raise ValueError(f"{file} is empty")
@@ -72,7 +72,7 @@ def check_redis_address(address: str) -> None:
     except ValueError:
         raise ValueError(f"this address cannot be read: {advice}") from None
     if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError(f"this is no address of a Redis: {advice}")
+        raise ValueError(f"this is not an address of a Redis: {advice}")
     # What stands behind these was meant for a password that holds one of them.
     if "#" in address or "@" in parts.path + parts.query:
         raise ValueError(f"this address can be read in two ways: {advice}")

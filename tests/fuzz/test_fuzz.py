@@ -81,14 +81,14 @@ def test_bytes_that_are_no_text_in_the_environment_are_one_line(monkeypatch: pyt
     monkeypatch.setenv("MODERATE_KAFKA__SASL_PASSWORD", "swordfish\udcfc")
     with pytest.raises(SettingsError) as caught:
         load_settings()
-    assert str(caught.value) == "MODERATE_KAFKA__SASL_PASSWORD: holds bytes that are no text in UTF-8"
+    assert str(caught.value) == "MODERATE_KAFKA__SASL_PASSWORD: holds bytes that are not text in UTF-8"
 
 
 def test_a_file_that_is_no_text_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The same of .env."""
     (tmp_path / ".env").write_bytes(b"MODERATE_KAFKA__GROUP_ID=\xfc\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SettingsError, match=r"the file \.env, holds bytes that are no text in UTF-8"):
+    with pytest.raises(SettingsError, match=r"the file \.env, holds bytes that are not text in UTF-8"):
         load_settings()
 
 

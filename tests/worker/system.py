@@ -1,9 +1,10 @@
-"""The outside of the system, for tests that drive it as its users do."""
+"""The outside of the system, for tests that drive it as its users do. Imports nothing of the project."""
 
 import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -334,22 +335,6 @@ class Stream:
                     pass
                 if stable == ends:
                     return
-
-
-async def run_to_its_end(**settings: str) -> tuple[int | None, list[dict[str, Any]]]:
-    """Run a worker without a cache that ends by itself; return its exit code and the lines of its log.
-
-    Args:
-        settings: as for `Stream.environment`, of which nothing is taken.
-    """
-    settings = {"REDIS__URL": "", "HTTP__PORT": str(free_ports(1)[0]), "LOG__LEVEL": "warning"} | settings
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "worker", "run",
-        env={**os.environ, **{f"MODERATE_{name}": value for name, value in settings.items()}},
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    _, errors = await asyncio.wait_for(process.communicate(), 120)
-    return process.returncode, [json.loads(line) for line in errors.decode().splitlines()]
 
 
 @asynccontextmanager

@@ -37,7 +37,7 @@ class Position:
         """
         found = cls.read(text)
         if found is None:
-            raise SettingsError(f"{text!r} is no position such as posts[3]@1017")
+            raise SettingsError(f"{text!r} is not a position such as posts[3]@1017")
         return found
 
     @classmethod

@@ -66,7 +66,7 @@ def parse_bound(text: str) -> Bound:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise SettingsError(
-            f"{text!r} is no bound: earliest, latest, an offset, or a time such as 2026-11-20T12:00:00Z"
+            f"{text!r} is not a bound: write earliest, latest, an offset, or a time such as 2026-11-20T12:00:00Z"
         ) from error
     return Bound("time", round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000))
 
@@ -94,7 +94,7 @@ def parse_partitions(text: str) -> frozenset[int]:
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
         if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) < int(first):
-            raise SettingsError(f"{text!r} is no list of partitions such as 0,3-5")
+            raise SettingsError(f"{text!r} is not a list of partitions such as 0,3-5")
         numbers.update(range(int(first), int(last or first) + 1))
     return frozenset(numbers)
 

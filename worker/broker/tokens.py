@@ -232,7 +232,7 @@ def _token_in(answer: bytes, setting: str) -> Token:
         try:
             said: dict[str, Any] = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise TokenError(f"{setting}: what it gives is no JSON") from error
+            raise TokenError(f"{setting}: what it gives is not JSON") from error
         text = str(next((said[name] for name in ("access_token", "accessToken", "token") if said.get(name)), ""))
         seconds = _seconds(said.get("expires_in"))
         until = _seconds(said.get("expires_on"))

@@ -32,7 +32,7 @@ def loads(value: bytes) -> list[Rule]:
     try:
         found = json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise SettingsError("what is published is no JSON") from error
+        raise SettingsError("what is published is not JSON") from error
     if not isinstance(found, dict) or found.get("schema") != FORM or not isinstance(found.get("rules"), list):
         said = found.get("schema") if isinstance(found, dict) else None
         raise SettingsError(f"what is published has the form {said!r}, this release reads {FORM!r}")

@@ -26,7 +26,7 @@ POST_SCHEMAS = {**_POST.pop("$defs", {}), "Post": _POST}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal, "description": text}
     for status, text in (
-        (400, "what was sent is no JSON"),
+        (400, "what was sent is not JSON"),
         (401, "no API key, or one that nobody has"),
         (413, "too large, or too many posts"),
         (429, "too much waits, or the key asks too often: `retry-after` says when to come back"),
@@ -140,7 +140,7 @@ def split_posts(body: bytes, most: int) -> tuple[list[bytes], bool]:
     try:
         posts = _POSTS.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError("the list is no JSON", reason="no_json") from error
+        raise RequestError("the list is not JSON", reason="no_json") from error
     if len(posts) > most:
         raise RequestError(f"{len(posts)} posts in one request, at most {most}", status=413, reason="too_many_posts")
     return [bytes(post) for post in posts], True

@@ -113,7 +113,7 @@ def _answer(answer: Answer) -> outside.Answer:
         refusal = answer.refusal
         return outside.Refused(refusal.stage, refusal.reason, refusal.message)
     if answer.passed_over is not None:
-        return outside.Refused("decode", answer.passed_over, "This is no post.")
+        return outside.Refused("decode", answer.passed_over, "This is not a post.")
     labels = {task: msgspec.json.decode(value) for task, value in answer.labels.items()}
     decisions = None if answer.decisions is None else [one.fields() for one in answer.decisions]
     return outside.Labelled(labels, decisions)

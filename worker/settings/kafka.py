@@ -152,7 +152,7 @@ class KafkaSettings(Group):
             if field not in POST_FIELDS:
                 raise ValueError(f"unknown field {field!r}; fields are {', '.join(POST_FIELDS)}")
             if not pointer.startswith("/"):
-                raise ValueError(f"{pointer!r} is no JSON pointer: it begins with /")
+                raise ValueError(f"{pointer!r} is not a JSON pointer: it begins with /")
         return fields
 
     @model_validator(mode="after")

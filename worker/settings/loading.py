@@ -84,7 +84,7 @@ def load_settings(options: dict[str, Any] | None = None) -> Settings:
             raise SettingsError(f"{name}: this version knows no such setting{hint}") from error
         raise SettingsError(f"{name}: {_plain(first['msg'])}{_given(name, first['input'])}") from error
     except UnicodeError as error:
-        raise SettingsError("a setting, or the file .env, holds bytes that are no text in UTF-8") from error
+        raise SettingsError("a setting, or the file .env, holds bytes that are not text in UTF-8") from error
     except RecursionError as error:
         raise SettingsError("a setting holds JSON that is nested too deeply to be read") from error
     except Exception as error:  # pydantic-settings wraps broken JSON in its own error
@@ -128,7 +128,7 @@ def _refuse_no_text() -> None:
             try:
                 value.encode()
             except UnicodeEncodeError as error:
-                raise SettingsError(f"{name}: holds bytes that are no text in UTF-8") from error
+                raise SettingsError(f"{name}: holds bytes that are not text in UTF-8") from error
 
 
 def _given(name: str, value: object) -> str:

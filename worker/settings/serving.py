@@ -53,7 +53,7 @@ class ServeSettings(Group):
     def _origins(cls, origins: list[str]) -> list[str]:
         for origin in origins:
             if not re.fullmatch(r"https?://[^/?#@]+", origin):
-                raise ValueError(f"{origin!r} is no origin: it is written https://host or https://host:port")
+                raise ValueError(f"{origin!r} is not an origin: it is written https://host or https://host:port")
         return origins
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,3 +49,23 @@ def command(before: str, arguments: Sequence[str]) -> list[str]:
     root = str(Path(__file__).parents[3])
     code = f"import sys; sys.path.insert(0, {root!r}); {before}; from mmorient.cli import main; main()"
     return [sys.executable, "-c", code, *arguments]
+
+
+def memory_of_reading(name: str, folder: Path) -> tuple[int, int]:
+    """Read an archive in a process of its own; return its rows, and the megabytes that this took above an idle one."""
+    read = (
+        "import resource, sys, pyarrow.parquet; from mmorient import open_archive;"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024;"
+        "idle = peak(); count = sum(1 for row in open_archive([sys.argv[1]]).rows());"
+        "print(count, peak() - idle)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", read, name],
+        cwd=folder,
+        env={"PYTHONPATH": str(Path(__file__).parents[3]), "PATH": ""},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    count, megabytes = map(int, ran.stdout.split())
+    return count, megabytes

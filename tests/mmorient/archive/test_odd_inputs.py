@@ -1,8 +1,6 @@
 """Every odd table and file: read as its row says, from any place on, and labelled with its pictures."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +10,7 @@ from pyarrow import parquet
 from mmorient.archive.reading import Archive, Row, open_archive
 from mmorient.errors import ArchiveUsageError
 from mmorient.input.post_json import read_line
+from tests.mmorient.archive.archives import memory_of_reading
 from tests.mmorient.archive.odd_files import ARRAY, FILES, NOT_READ, POSTS, OddFile
 from tests.mmorient.archive.odd_tables import FIELDS, IDS, MEDIA, RED, Odd
 
@@ -150,22 +149,7 @@ def test_an_array_of_any_length_is_read_in_little_memory(tmp_path: Path) -> None
         for _ in range(10_000):
             file.write("," + post)
         file.write("]")
-    read = (
-        "import resource; from mmorient import open_archive;"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024;"
-        "idle = peak(); count = sum(1 for row in open_archive(['a.json']).rows());"
-        "print(count, peak() - idle)"
-    )
-    root = Path(__file__).parents[3]
-    ran = subprocess.run(
-        [sys.executable, "-c", read],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(root), "PATH": ""},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    count, megabytes = map(int, ran.stdout.split())
+    count, megabytes = memory_of_reading("a.json", tmp_path)
     assert count == 10_001
     assert megabytes < 30
 

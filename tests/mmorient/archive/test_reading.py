@@ -15,7 +15,7 @@ from mmorient.archive import reading
 from mmorient.archive.reading import Place, Row, chunks, open_archive
 from mmorient.errors import ArchiveError, ArchiveUsageError
 from mmorient.files import json_lines, json_rows
-from tests.mmorient.archive.archives import write_lines, write_parquet
+from tests.mmorient.archive.archives import memory_of_reading, write_lines, write_parquet
 
 PICTURE = bytes(range(256))
 POSTS = [
@@ -157,23 +157,8 @@ def test_a_table_of_one_row_group_is_read_in_little_memory(tmp_path: Path) -> No
         "table = pa.table({'id': [str(n) for n in range(60)], 'media': media});"
         "parquet.write_table(table, 'a.parquet', write_batch_size=1, use_dictionary=False)"
     )
-    read = (
-        "import resource, pyarrow.parquet; from mmorient import open_archive;"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024;"
-        "idle = peak(); count = sum(1 for row in open_archive(['a.parquet']).rows());"
-        "print(count, peak() - idle)"
-    )
-    root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True)
     assert parquet.ParquetFile(tmp_path / "a.parquet").num_row_groups == 1
-    ran = subprocess.run(
-        [sys.executable, "-c", read],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(root), "PATH": ""},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    count, megabytes = map(int, ran.stdout.split())
+    count, megabytes = memory_of_reading("a.parquet", tmp_path)
     assert count == 60
     assert megabytes < 60

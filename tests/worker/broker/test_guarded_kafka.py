@@ -21,7 +21,7 @@ from tests.worker.broker.guarded import (
     token_endpoint,
     unsecured_token,
 )
-from tests.worker.system import run_to_its_end
+from tests.worker.ending import run_to_its_end
 from worker.broker.clients import KafkaLinks
 from worker.broker.log_in import refuse_wrong_log_in
 from worker.broker.range_reader import connected_reader

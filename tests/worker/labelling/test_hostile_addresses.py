@@ -215,7 +215,7 @@ def test_lists_decide_by_name_network_and_port(host: str, port: int, address: st
 @pytest.mark.parametrize("entry", ["", "http://a/", "10.0.0.0/33", "a.*", "*a.example", "me@a", "[::1"])
 def test_an_entry_that_is_no_host_is_refused(entry: str) -> None:
     """A list with a mistake is not half a list."""
-    with pytest.raises(ValueError, match=r"is no host|neither a host|\*"):
+    with pytest.raises(ValueError, match=r"is not a host|neither a host|\*"):
         HostList([entry])
 
 

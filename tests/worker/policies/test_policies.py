@@ -241,7 +241,7 @@ def test_rules_on_tasks_that_are_not_published_are_refused() -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (b"{", "what is published is no JSON"),
+        (b"{", "what is published is not JSON"),
         (b"[]", "the form None, this release reads 'policies/1'"),
         (b'{"schema":"policies/2","rules":[]}', "the form 'policies/2'"),
         (b'{"schema":"policies/1","rules":[],"version":"sha256:0"}', "is not that of the rules"),

@@ -47,7 +47,9 @@ async def serving_process(
         )
     served = Served(process, f"http://127.0.0.1:{port}", log_path)
     try:
-        yield await served.ready() if ready else served
+        if ready:
+            await served.ready()
+        yield served
     finally:
         if process.returncode is None:
             process.kill()

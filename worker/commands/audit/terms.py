@@ -15,7 +15,7 @@ OUTCOMES: Mapping[str, str] = {
     "labelled": "exactly one label a task",
     "dead_lettered": "exactly one dead letter",
     "deletion": "passed over: a record without a value, or a deletion in an envelope",
-    "no_post": "passed over: an event that is no post, in an envelope",
+    "no_post": "passed over: an event that is not a post, in an envelope",
     "schema": "passed over: its schema is in a registry, which alone can say whether it is a deletion",
     "no_record": "passed over: no record stands there (transaction markers, aborted transactions, compaction)",
     "expired": "retention has taken away what may have been its labels or its dead letter",

@@ -104,7 +104,7 @@ def check_reasons(reasons: Iterable[str]) -> None:
         if reason not in UNAVAILABLE_REASONS:
             near = nearest_of(reason, UNAVAILABLE_REASONS)
             meant = f"did you mean {near!r}?" if near else f"reasons are {', '.join(sorted(UNAVAILABLE_REASONS))}"
-            raise SettingsError(f"--unavailable {reason!r} is no reason that a label names; {meant}")
+            raise SettingsError(f"--unavailable {reason!r} is not a reason that a label names; {meant}")
 
 
 async def label_topic_of(links: KafkaLinks, kafka: KafkaSettings) -> str:

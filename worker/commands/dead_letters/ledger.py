@@ -79,7 +79,7 @@ async def read_ledger(consumer: AIOKafkaConsumer, dead_letter_topic: str, partit
             except ValidationError as error:
                 said = error.errors()[0]["msg"]
                 raise FatalError(
-                    f"{Position.of(record)} is no entry of a ledger of replays, or one of a later version: {said}"
+                    f"{Position.of(record)} is not an entry of a ledger of replays, or is of a later version: {said}"
                 ) from error
             at = entry.dead_letter
             entries[Position(at.topic, at.partition, at.offset)] = entry

@@ -101,7 +101,7 @@ def _key(kind: str, letter: Letter) -> tuple[str, ...]:
         return (UNKNOWN if letter.community is None else letter.community,)
     if kind == "hour":
         return (moment(letter.timestamp)[:13] + "Z",)
-    message = reason.exception_message if reason else "headers are missing or are none of the worker's"
+    message = reason.exception_message if reason else "headers are missing or are not the worker's"
     if kind == "letter":
         return (str(letter.position), str(letter.post or UNKNOWN), stage, message[:_MESSAGE_CHARS])
     name = reason.exception_class_name.rpartition(".")[2] if reason else UNKNOWN

@@ -30,7 +30,7 @@ _WORDS = {
     Verdict.REPLAY: "replayed",
     Verdict.ALREADY: "replayed before",
     Verdict.TOO_MANY_ATTEMPTS: "refused: came back as often as --max-attempts allows",
-    Verdict.UNREADABLE_ATTEMPTS: "refused: the header moderate.attempt is no number",
+    Verdict.UNREADABLE_ATTEMPTS: "refused: the header moderate.attempt is not a number",
     Verdict.TOO_LARGE: "refused: larger than the posts topic takes",
     Verdict.IS_POISON: "left out: they killed workers (--stage poison replays them)",
     Verdict.OTHER_TOPIC: "left out: their posts are of another topic",

@@ -27,7 +27,7 @@ def print_letter(letter: Letter, replay: Replay | None) -> None:
             ("error", reason.exception_message),
             ("class", reason.exception_class_name),
         ]
-    attempts = "its header is no number" if letter.attempts is None else str(letter.attempts)
+    attempts = "its header is not a number" if letter.attempts is None else str(letter.attempts)
     if letter.replay_of is not None:
         attempts += f", the last a replay of {harmless(letter.replay_of, _HEADER_CHARS)}"
     rows += [

@@ -25,32 +25,56 @@ _OVER = 3
 @click.command(cls=SettingsCommand)
 @click.argument("left")
 @click.argument("right")
-@click.option("--from", "start", default="earliest", show_default=True, help="of topics: earliest, an offset, a time")
-@click.option("--to", "end", default="latest", show_default=True, help="of topics: latest, an offset, a time")
-@click.option("--partitions", metavar="LIST", help="of topics, such as 0,3-5; all otherwise")
-@click.option("--left-checkpoint", metavar="DIGEST", help="start of the digest of the left's labels to compare")
-@click.option("--right-checkpoint", metavar="DIGEST", help="the same of the right")
-@click.option("--posts", metavar="FILE", help="their posts, a file or folder; from the labels' posts topic otherwise")
-@click.option("--no-posts", is_flag=True, help="leave the posts alone: no texts, segments by modality only")
+@click.option(
+    "--from",
+    "start",
+    default="earliest",
+    show_default=True,
+    help="where to begin in topics: earliest, an offset or a time",
+)
+@click.option(
+    "--to", "end", default="latest", show_default=True, help="where to end in topics: latest, an offset or a time"
+)
+@click.option("--partitions", metavar="LIST", help="partitions of topics, such as 0,3-5; all by default")
+@click.option(
+    "--left-checkpoint",
+    metavar="DIGEST",
+    help="compare only the left's labels whose checkpoint has a digest that starts so",
+)
+@click.option("--right-checkpoint", metavar="DIGEST", help="the same for the right")
+@click.option(
+    "--posts", metavar="FILE", help="file or folder of the posts; by default they are read from the posts topic"
+)
+@click.option("--no-posts", is_flag=True, help="do not read the posts: no texts, and segments by modality only")
 @click.option(
     "--truth",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="what people say: id and a column a task, CSV or JSON lines",
+    help="file of known answers: an id and a column for each task, CSV or JSON lines",
 )
-@click.option("--moved", default=20, show_default=True, type=click.IntRange(0, 1000), help="moved posts to name")
 @click.option(
-    "--explain", default=0, show_default=True, type=click.IntRange(0, 100), help="how many of them to explain"
+    "--moved",
+    default=20,
+    show_default=True,
+    type=click.IntRange(0, 1000),
+    help="how many of the posts that moved most to list",
+)
+@click.option(
+    "--explain", default=0, show_default=True, type=click.IntRange(0, 100), help="how many of these to explain"
 )
 @click.option("--left-model", type=click.Path(path_type=Path), help="folder of the left's checkpoint, for --explain")
-@click.option("--right-model", type=click.Path(path_type=Path), help="the same of the right")
+@click.option("--right-model", type=click.Path(path_type=Path), help="the same for the right")
 @click.option(
     "--policies",
     type=click.Path(path_type=Path, file_okay=False),
-    help="folder of rules: say which decisions change, and how many",
+    help="folder of policies: the report says which decisions change, and how many",
 )
-@click.option("--right-policies", type=click.Path(path_type=Path, file_okay=False), help="the right's, where other")
+@click.option(
+    "--right-policies",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="folder of the right's policies, if other",
+)
 @click.option("--json", "as_json", is_flag=True, help="for a program to read")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="write a page that needs no other file")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="write the report as one HTML file")
 @click.option(
     "--fail-over",
     multiple=True,
@@ -66,8 +90,8 @@ def diff(**options: Any) -> None:
     """Say how the labels of LEFT (old) and RIGHT (new) differ.
 
     Each is a topic (labels.sarcasm), a pattern (labels.{task}, labels.{task}.shadow), or a file or glob of JSON lines
-    or Parquet: what `mmorient label` prints, or what stands on a label topic. A file that exists wins over a topic;
-    topic:NAME and file:NAME say which is meant.
+    or Parquet: what `mmorient label` prints, or what stands on a label topic. If a file has the name, the file is
+    read; topic:NAME and file:NAME say which is meant.
     """
     _check_extra()
     from worker.broker.ranges import parse_partitions, parse_range

@@ -1,4 +1,4 @@
-"""The comparison over and over, as topics grow."""
+"""The comparison, again and again as topics grow."""
 
 import asyncio
 import signal
@@ -14,19 +14,19 @@ class Follow:
     """Compares again until it is told to stop.
 
     Args:
-        show: what is found.
-        seconds: between two looks.
+        show: shows each report.
+        seconds: between two comparisons.
     """
 
     show: Show
     seconds: float
 
     async def run(self, session: Session, report: Report) -> Report:
-        """Return the last report, when SIGINT or SIGTERM has come.
+        """Compare until SIGINT or SIGTERM comes; return the last report.
 
         Args:
-            session: that has read once.
-            report: what it found then.
+            session: which has read once.
+            report: of that first reading.
         """
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()

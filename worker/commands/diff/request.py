@@ -1,4 +1,4 @@
-"""What is asked for."""
+"""What the user asked for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ class Request:
         start, end: of the ranges of topics.
         partitions: to read of topics; None for all.
         posts: files of posts; None: from their topic.
-        no_posts: whether posts are left alone.
-        truth: a file of what people say.
-        moved: how many posts to name.
+        no_posts: whether posts are not read.
+        truth: a file of known answers.
+        moved: how many of the posts that moved most to list.
         explain: how many of them to explain.
-        left_model, right_model: checkpoints that explain.
-        limits: by task, or "" for all others: the share of flips that is too much.
-        policies: what labels are made into decisions by; None for no decisions.
-        right_policies: the right's, where that is another one.
+        left_model, right_model: folders of the checkpoints that explain.
+        limits: by task, or "" for all others: the largest share of flips that is allowed.
+        policies: which make labels into decisions; None for no decisions.
+        right_policies: those of the right, if they are not the same.
     """
 
     left: Source
@@ -54,16 +54,16 @@ class Request:
         """Refuse what cannot work, before anything is read.
 
         Raises:
-            SettingsError: it cannot.
+            SettingsError: two options exclude each other, or a file is missing.
         """
         if self.left.members == self.right.members == ("-",):
             raise SettingsError("standard input can be one side only")
         if self.right_policies is not None and self.policies is None:
-            raise SettingsError("--right-policies needs --policies, which the left goes by")
+            raise SettingsError("--right-policies needs --policies, which holds the policies of the left")
         if self.explain and self.left_model is None and self.right_model is None:
             raise SettingsError("--explain needs --left-model, --right-model or both")
         if self.explain and self.no_posts:
-            raise SettingsError("--explain needs the posts: it goes with no --no-posts")
+            raise SettingsError("--explain needs the posts, so it cannot go with --no-posts")
         if self.explain and not self.reads_topics and self.posts is None:
             raise SettingsError("--explain needs the posts: name their file with --posts")
         if self.posts is not None and self.posts.kind == "topic":
@@ -79,17 +79,17 @@ def parse_limits(texts: tuple[str, ...]) -> dict[str, float]:
     """Read `0.02` and `sarcasm=0.05`.
 
     Raises:
-        SettingsError: it is no share.
+        SettingsError: a text is not a share.
     """
     limits: dict[str, float] = {}
     for text in texts:
         task, _, share = text.rpartition("=")
         if task in limits:
-            raise SettingsError(f"--fail-over {text!r}: {task or 'all tasks'} has a limit already: which is meant?")
+            raise SettingsError(f"--fail-over {text!r}: {task or 'all tasks'} has two limits: which is meant?")
         try:
             limits[task] = float(share)
         except ValueError as error:
-            raise SettingsError(f"--fail-over {text!r} is no share such as 0.02 or sarcasm=0.02") from error
+            raise SettingsError(f"--fail-over {text!r} is not a share such as 0.02 or sarcasm=0.02") from error
         if not 0 <= limits[task] <= 1:
             raise SettingsError(f"--fail-over {text!r}: a share is between 0 and 1")
     return limits

@@ -1,4 +1,4 @@
-"""A comparison from its records to its report: once, or over and over as topics grow."""
+"""A comparison, from its records to its report: once, or again and again as topics grow."""
 
 # ruff: noqa: S608 - queries are made of this package's own names and numbers, and of quoted literals
 
@@ -43,9 +43,9 @@ class Session:
     """Reads both sides and says how they differ.
 
     Args:
-        request: what is asked for; topics named in it exist.
-        folder: that it may fill; whoever gives it removes it.
-        reader: of topics, where any side is one.
+        request: what the user asked for; the topics in it exist.
+        folder: for the store's files; the caller removes it.
+        reader: of topics; None if both sides are files.
     """
 
     def __init__(self, request: Request, folder: Path, reader: TopicReader | None) -> None:
@@ -61,7 +61,7 @@ class Session:
         self._begun = False
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the store."""
         self._store.close()
 
     async def read(self) -> int:
@@ -97,7 +97,7 @@ class Session:
         """Return what is found in all that was read.
 
         Raises:
-            FatalError: something cannot be read, or is no labels.
+            FatalError: something cannot be read, or does not hold labels.
         """
         joined = join(self._store)
         described = await self._describe(joined)
@@ -136,7 +136,7 @@ class Session:
             FatalError: a model cannot be loaded.
         """
         wanted = report.moved[: self._request.explain]
-        # Torch is loaded for those alone who want reasons.
+        # This imports torch, so it is done only when reasons are wanted.
         from worker.commands.diff.compare.explaining import load_model, with_explanations
 
         if not wanted:
@@ -152,10 +152,12 @@ class Session:
             checkpoints = {one.checkpoint for one in side.models} - {None}
             if model is not None and checkpoints and model.identity.checkpoint not in checkpoints:
                 said.append(
-                    f"--{name}-model is {model.identity.checkpoint[:19]}, which none of the {name}'s labels name."
+                    f"--{name}-model is {model.identity.checkpoint[:19]}; no label on the {name} was made by it."
                 )
         if missing := sum(one.explanations is None for one in moved):
-            said.append(f"{missing} of {len(moved)} posts could not be explained: they are not among the posts read.")
+            said.append(
+                f"{missing} of {len(moved)} posts could not be explained: they are not among the posts that were read."
+            )
         return report.model_copy(update={"moved": [*moved, *report.moved[len(moved) :]], "notices": said})
 
     def _read_other_files(self) -> None:
@@ -256,17 +258,17 @@ def _fail_over(request: Request, tasks: dict[str, Comparison], intensities: dict
         exceeded={
             task: compared[task].share.value
             for task, limit in limits.items()
-            # Of the counts: a share that was rounded may be over a limit that it meets.
+            # By the counts: a rounded share may exceed a limit that the true share meets.
             if task in compared and compared[task].flips > limit * compared[task].posts
         },
     )
 
 
 def check_limits(report: Report) -> None:
-    """Refuse to pass what was not compared.
+    """Refuse to pass a limit on something that was not compared.
 
     Raises:
-        FatalError: there was nothing to compare, or nothing of a task that has a limit.
+        FatalError: nothing was compared, or nothing of a task that has a limit.
     """
     if not report.tasks:
         counts = f"{report.left.labels} labels on the left, {report.right.labels} on the right"
@@ -274,4 +276,4 @@ def check_limits(report: Report) -> None:
     compared = {*report.tasks, *(f"{task}.intensity" for task in report.intensities)}
     for task in report.fail_over.limits if report.fail_over else ():
         if task not in compared:
-            raise FatalError(f"--fail-over {task}: nothing of it was compared")
+            raise FatalError(f"--fail-over {task}: no labels of {task} were compared")

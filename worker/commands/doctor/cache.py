@@ -91,7 +91,7 @@ class Cache:
         try:
             place = self._client().connection_pool.connection_kwargs
         except ValueError as error:
-            return failure(f"{self._where} is no address: {error}", f"write {_URL} as redis://host:port/db")
+            return failure(f"{self._where} is not an address: {error}", f"write {_URL} as redis://host:port/db")
         if "path" not in place:
             host, port = place.get("host", "localhost"), int(place.get("port", 6379))
             if lost := await reach(host, port, setting=_URL):

@@ -69,7 +69,7 @@ def split_address(address: str) -> tuple[str, int]:
     if not colon or address.strip().endswith("]"):
         return address.strip().strip("[]"), DEFAULT_PORT
     if not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise ValueError(f"{port!r} is no port")
+        raise ValueError(f"{port!r} is not a port")
     return host.strip("[]"), int(port)
 
 

@@ -139,7 +139,7 @@ class Machine:
         if found.is_taken and await self._beside.runs():
             return ok(f"{where}: {RUNS_ALREADY}; a second one needs a port of its own, and ends with 2 without")
         return failure(
-            f"{where} is taken by something that is no worker" if found.is_taken else found.says, found.remedy
+            f"{where} is taken by something that is not a worker" if found.is_taken else found.says, found.remedy
         )
 
     def _later_ports(self) -> Outcome | None:

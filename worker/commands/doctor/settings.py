@@ -266,8 +266,8 @@ def _unknown(name: str, place: str) -> Outcome:
     near = nearest(name, setting_variables())
     remedy = f"write {near}, or remove {name}" if near else f"remove {name}; `moderate run --help` lists all"
     if any(name.startswith(f"{group}__") for group in _groups()):
-        return failure(f"{name} ({place}) is no setting, and the worker refuses to start with it", remedy)
-    return warning(f"{name} ({place}) is no setting: it is ignored", remedy)
+        return failure(f"{name} ({place}) is not a setting, and the worker refuses to start with it", remedy)
+    return warning(f"{name} ({place}) is not a setting: it is ignored", remedy)
 
 
 def _invalid(entry: Any) -> Outcome:
@@ -297,4 +297,4 @@ def _broken_json(values: Mapping[str, str | None]) -> Iterator[Outcome]:
         try:
             json.loads(values[variable] or "")
         except ValueError as error:
-            yield failure(f"{variable} is no JSON: {error}", f"write {variable} as JSON, quotes included")
+            yield failure(f"{variable} is not JSON: {error}", f"write {variable} as JSON, quotes included")

@@ -40,7 +40,7 @@ _HOW_TO_SEND = ", --malformed send those that were refused"
     type=click.Choice(["refuse", "send"]),
     default="refuse",
     show_default=True,
-    help="What is no Post is named and left out, or sent as it is, for the worker to dead-letter.",
+    help="A row that is not a post is named and left out, or sent as it is and dead-lettered by the worker.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an import that was interrupted.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent; send nothing.")

@@ -62,4 +62,4 @@ async def progress_of(admin: AIOKafkaAdminClient, group_id: str, source: TopicPa
     try:
         return Progress.model_validate_json(found.metadata)
     except ValidationError as error:
-        raise FatalError(f"group {group_id} is no import's, or a later version's: {found.metadata!r}") from error
+        raise FatalError(f"group {group_id} is not of an import, or of a later version: {found.metadata!r}") from error

@@ -88,7 +88,7 @@ async def _verdicts(
             except ValidationError:
                 unreadable += 1
     if unreadable:
-        click.echo(f"{unreadable} records of {topic} are no verdicts, or of a later version", err=True)
+        click.echo(f"{unreadable} records of {topic} are not verdicts, or are of a later version", err=True)
     return found
 
 

@@ -56,7 +56,7 @@ def address_of(host: str) -> IpAddress | None:
     try:
         return IPv4Address(socket.inet_aton(text))
     except OSError as error:
-        raise ValueError(f"{host!r} is no address") from error
+        raise ValueError(f"{host!r} is not an address") from error
 
 
 def plain(address: IpAddress) -> IpAddress:

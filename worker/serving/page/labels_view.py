@@ -8,7 +8,7 @@ from typing import Any
 _REASONS = {
     "bad_medium": "it is neither a picture nor an address",
     "bad_base64": "its bytes cannot be read",
-    "not_a_picture": "it is no picture",
+    "not_a_picture": "it is not a picture",
     "not_fetched": "its address is not fetched here",
     "not_listed": "they are too many",
     "too_large": "it is too large",

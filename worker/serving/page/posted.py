@@ -84,7 +84,7 @@ async def read_form(request: Request, *, max_picture_bytes: int, max_text_chars:
         elif kind == "application/x-www-form-urlencoded":
             form = await FormParser(Headers(request.headers), body).parse()
         else:
-            raise FormError(415, "This is no form.")
+            raise FormError(415, "This is not a form.")
     except (MultiPartException, ValueError) as error:
         raise FormError(400, "This form cannot be read.") from error
     try:
@@ -118,7 +118,7 @@ async def read_fields(request: Request, *, limit: int = 8 * 1024) -> dict[str, s
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
-        raise FormError(415, "This is no form.")
+        raise FormError(415, "This is not a form.")
     body = b"".join([chunk async for chunk in _bounded(request, limit)])
     try:
         fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS)

@@ -82,7 +82,7 @@ class VerdictWriter:
         try:
             verdict = self._verdict(post, task, label, says, by)
         except ValidationError as error:
-            raise VerdictError("This label is none of ours.") from error
+            raise VerdictError("This label is not one of ours.") from error
         try:
             async with asyncio.timeout(_SECONDS):
                 producer = await self._started()

@@ -93,8 +93,8 @@ def test_nothing_is_dropped_in_silence(compared: Ran, made: Made) -> None:
     said = " ".join(report["notices"])
     for words in (
         "12 posts have labels on the left alone",
-        "and not compared: humour",
-        "36 labels on the left have a later",
+        "which are not compared: humour",
+        "36 labels on the left are not compared",
     ):
         assert words in said
 
@@ -226,7 +226,7 @@ def test_thresholds_of_both_sides_are_told(run: Run, tmp_path: Path) -> None:
     report = run(left, right, "--json").report()
     assert (report["left"]["thresholds"], report["right"]["thresholds"]) == ({}, {"sarcasm": [0.7]})
     assert report["tasks"]["sarcasm"]["flips"] == 1
-    notice = "The thresholds of sarcasm are not one: none on the left, 0.7 on the right."
+    notice = "The thresholds of sarcasm differ: none on the left, 0.7 on the right."
     assert notice in report["notices"]
     right.write_text(json.dumps({"post_id": "a", "task": "sarcasm", **held}))
     assert notice in run(left, right, "--json").report()["notices"]
@@ -242,7 +242,7 @@ def test_of_several_checkpoints_the_last_label_counts_or_the_one_selected(run: R
     assert "holds labels of 2 models or settings" in " ".join(last["notices"])
     first = run(both, old, "--json", "--left-checkpoint", "aaaa").report()
     assert (first["tasks"]["sarcasm"]["flips"], first["left"]["repeats"]) == (0, 0)
-    assert "Both sides' labels are of the same checkpoint in the same settings." in first["notices"]
+    assert "Both sides were labelled by the same checkpoint with the same settings." in first["notices"]
     none = run(both, old, "--left-checkpoint", "sha256:cc")
     assert (none.code, "no labels of a checkpoint that begins with sha256:cc" in none.output) == (1, True)
 

@@ -149,15 +149,16 @@ def test_known_answers_say_whether_the_right_may_replace_the_left(tmp_path: Path
     posts = write_lines(tmp_path / "posts.jsonl", [{"id": str(n), "text": "x", "community": "c"} for n in range(200)])
     html = tmp_path / "page.html"
     worse = run(left, right, "--truth", truth, "--posts", posts, "--html", html)
-    assert "left? No: of posts with a known answer, the right is less often right on t." in worse.output
+    assert "left? No: of the posts with a known answer, the right side has fewer correct for t." in worse.output
     page = html.read_text(encoding="utf-8")
-    assert '<p class="answer">No: of posts' in page
-    assert "Leans: the right says one class more often" in page
+    assert '<p class="answer">No: of the posts' in page
+    assert "Leans: the right has one class more often" in page
     assert "the bars run from\n0 to 30 %" in page
     assert "e+" not in re.sub(r'src="[^"]*"', "", page)
     assert "prefers-color-scheme:dark" in page
     better = run(right, left, "--truth", truth)
-    assert "Yes, as far as the known answers go: the right is more often right on t, and nowhere less" in better.output
+    gain = "Yes, as far as the known answers go: the right side has more correct for t, and no task has fewer"
+    assert gain in better.output
 
 
 @pytest.mark.parametrize(("reached", "end"), [([0.05], 0.1), ([0.1], 0.1), ([0.125], 0.2), ([0.4], 0.5), ([0.9], 1.0)])
@@ -174,7 +175,7 @@ def test_an_axis_of_changes_ends_where_the_posts_do(reached: list[float], end: f
         (("a.jsonl", "file:labels"), "file:labels: no such file"),
         (("a.jsonl", "no topic"), "'no topic' is neither a file nor the name of a topic"),
         (("-", "-"), "standard input can be one side only"),
-        (("a.jsonl", "a.jsonl", "--fail-over", "much"), "is no share"),
+        (("a.jsonl", "a.jsonl", "--fail-over", "much"), "is not a share"),
         (("a.jsonl", "a.jsonl", "--fail-over", "2"), "between 0 and 1"),
         (("a.jsonl", "a.jsonl", "--left-checkpoint", "xyz"), "not the start of a checkpoint's digest"),
         (("a.jsonl", "a.jsonl", "--explain", "1"), "--explain needs --left-model"),
@@ -184,7 +185,7 @@ def test_an_axis_of_changes_ends_where_the_posts_do(reached: list[float], end: f
         (("a.jsonl", "a.jsonl", "--truth", "none.csv"), "no such file: none.csv"),
         (("a.jsonl", "a.jsonl", "--html", "none/x.html"), "no such folder: none"),
         (("a.jsonl", "a.jsonl", "--follow"), "--follow needs a topic"),
-        (("a.jsonl", "a.jsonl", "--from", "yesterday"), "is no bound"),
+        (("a.jsonl", "a.jsonl", "--from", "yesterday"), "is not a bound"),
     ],
 )
 def test_wrong_usage_is_said_in_one_line(run: Run, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:

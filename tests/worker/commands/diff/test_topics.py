@@ -184,7 +184,7 @@ async def test_what_cannot_be_compared_is_said_in_one_line(stream: Stream, compa
         ((topic, "no-such-topic"), 2, "no-such-topic: neither a file nor a topic at"),
         (("no-such.{task}", topic), 2, "no-such.{task}: neither a file nor a topic at"),
         ((topic, f"{stream.name}.empty"), 1, "nothing was compared"),
-        ((topic, topic, "--fail-over", "humour=0.1"), 1, "--fail-over humour: nothing of it was compared"),
+        ((topic, topic, "--fail-over", "humour=0.1"), 1, "--fail-over humour: no labels of humour were compared"),
     ):
         ran = await compare(*arguments)
         assert (ran.code, said in ran.errors, "Traceback" in ran.errors) == (exit_code, True, False), (

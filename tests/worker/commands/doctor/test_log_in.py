@@ -9,7 +9,7 @@ import pytest
 
 from tests.worker.commands.doctor.conftest import Secured
 from tests.worker.commands.doctor.secured import PASSWORD, USER
-from tests.worker.system import run_to_its_end
+from tests.worker.ending import run_to_its_end
 from worker.broker.clients import KafkaLinks
 from worker.broker.log_in import refuse_wrong_log_in
 from worker.errors import SettingsError

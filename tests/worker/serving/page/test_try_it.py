@@ -195,7 +195,7 @@ async def test_words_stand_in_no_address_and_in_no_log(
         ({"data": {"text": "a" * (LIMITS.text_chars + 1)}}, 413, "A text has at most 10,000 characters."),
         ({"files": {"picture": ("a", bytes(LIMITS.picture_bytes + 1))}}, 413, "A picture has at most 4 MB."),
         ({"files": {"picture": ("a", bytes(9_000_000))}}, 413, "More than 4 MB cannot be sent."),
-        ({"content": b"{}", "headers": {"content-type": "application/json"}}, 415, "This is no form."),
+        ({"content": b"{}", "headers": {"content-type": "application/json"}}, 415, "This is not a form."),
         (
             {"content": b"--a", "headers": {"content-type": "multipart/form-data; boundary=a"}},
             422,

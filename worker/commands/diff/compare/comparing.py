@@ -1,4 +1,4 @@
-"""Counts into findings: the report, all but what it says of its own reading."""
+"""Makes findings of counts: all of the report but what it says about the reading."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from worker.commands.diff.compare.segments import flips_share, segments_of
 from worker.commands.diff.compare.statistics import Bootstrap, bowker, holm, mcnemar, stuart_maxwell
 from worker.commands.diff.read.store import Store
 
-# Values of a facet that are listed; the rest is counted together.
+# Values of a facet that are listed; all others are counted together.
 MOST_VALUES = 200
 
 
 @dataclass(frozen=True)
 class _Counted:
-    """All that was counted of one unit."""
+    """All counts of one unit."""
 
     unit: Unit
     matrix: Counts
@@ -33,7 +33,7 @@ class _Counted:
 
 
 def compare(store: Store, joined: Joined) -> dict[str, Comparison]:
-    """Return what is found of each unit that both sides have, by its name.
+    """Return the findings on each unit that both sides have, by its name.
 
     Args:
         store: after the join, with its table `facet`.
@@ -89,7 +89,7 @@ def _count(store: Store, joined: Joined) -> list[_Counted]:
             only=(joined.task_only["left"].get(unit.task, 0), joined.task_only["right"].get(unit.task, 0)),
         )
         for unit in joined.units
-        # A task that both sides have may have no post on both.
+        # Both sides may have a task, and yet no post has it on both sides.
         if matrices[unit.number].any()
     ]
 
@@ -121,7 +121,7 @@ def _by_class(name: str, one: _Counted) -> list[ClassShift]:
     moved = draws.sum(1) - draws.sum(2)  # [resamples, classes]
     left, right, kept = matrix.sum(1), matrix.sum(0), np.diag(matrix)
     chances = [mcnemar(int(gained), int(lost)) for gained, lost in zip(right - kept, left - kept, strict=True)]
-    # Two classes are one question: what one gains the other loses.
+    # Of two classes, one gains what the other loses: that is one test.
     corrected = chances if len(chances) == 2 else holm(chances)
     shifts = []
     for place, label in enumerate(one.unit.classes):

@@ -1,4 +1,4 @@
-"""Everything that is counted over pairs, in SQL; what comes back is as small as the number of classes and bins."""
+"""Counts over pairs, in SQL. The results are no larger than the number of classes and bins."""
 
 # ruff: noqa: S608 - queries are made of this package's own names and numbers, and of quoted literals
 
@@ -14,7 +14,7 @@ from worker.commands.diff.read.store import Store
 Counts = NDArray[np.int64]
 FACETS = ("community", "language", "modality", "length")
 BINS = 10
-# Finer than that no label is published.
+# Probabilities are published with four decimals.
 STEPS = 10_000
 _PER_STEP = MILLIONTHS // STEPS
 _PER_BIN = MILLIONTHS // BINS
@@ -43,7 +43,7 @@ class Sure:
 
     Args:
         posts: [10].
-        agrees: [10] of them the right calls the same.
+        agrees: [10] posts among them on which the right has the same label.
         confidence: [10] sum of the left's probabilities of its label.
         right_probability: [10] sum of the right's probabilities of the left's label.
     """
@@ -60,8 +60,8 @@ class Facet:
 
     Args:
         by: one of `FACETS`.
-        value: None where a post names none.
-        merged: how many rare values stand together here, 0 for a value of its own.
+        value: None for posts without one.
+        merged: how many rare values are counted together here; 0 for a single value.
         matrix: [classes, classes] posts by left's and right's class.
     """
 
@@ -73,12 +73,12 @@ class Facet:
 
 @dataclass(frozen=True)
 class Graded:
-    """Posts whose truth is known, by what they have in common.
+    """Posts with a known answer, counted in cells of what they have in common.
 
     Args:
         posts: [cells].
         left_bin, right_bin: [cells] bin of the side's confidence.
-        left_right, right_right: [cells] whether the side says what people say.
+        left_right, right_right: [cells] whether the side's label is the known answer.
         left_confidence, right_confidence: [cells] sums.
     """
 
@@ -129,7 +129,7 @@ def _distributions(store: Store, left: str, right: str) -> dict[int, Distributio
     step = f"(({{}}) + {_PER_STEP // 2}) // {_PER_STEP}"
     lefts = _histogram(store, step.format(left), left, STEPS + 1, sums)
     rights = _histogram(store, step.format(right), left, STEPS + 1, sums)
-    # Shifted by one, so that the division never rounds towards zero.
+    # 1 is added to every change: the division would round a negative one towards zero.
     changes = _histogram(store, step.format(f"{right} - {left} + {MILLIONTHS}"), left, 2 * STEPS + 1, sums)
     return {number: Distribution(lefts[number], rights[number], changes[number], *sums[number]) for number in sums}
 
@@ -146,7 +146,7 @@ def _histogram(store: Store, value: str, needed: str, size: int, units: Mapping[
 
 
 def agreement(store: Store, units: Sequence[Unit]) -> dict[int, Sure]:
-    """Return how the right takes the left's labels, by unit."""
+    """Return how far the right agrees with the left's labels, by unit."""
     found = {
         unit.number: Sure(np.zeros(BINS, np.int64), np.zeros(BINS, np.int64), np.zeros(BINS), np.zeros(BINS))
         for unit in units
@@ -166,9 +166,9 @@ def facets(store: Store, joined: Joined, *, most: int) -> dict[int, list[Facet]]
     """Return the matrices of all values of all facets, by the number of a task's unit; most posts first.
 
     Args:
-        store: where `facet` has a row a joined post.
+        store: whose table `facet` has a row for each joined post.
         joined: the join.
-        most: values of a facet with a matrix of their own; the rest is merged.
+        most: how many values of a facet get a matrix of their own; the others are merged.
     """
     tasks = {unit.number: unit for unit in joined.units if not unit.is_intensity}
     found: dict[int, list[Facet]] = {number: [] for number in tasks}
@@ -198,7 +198,7 @@ def facets(store: Store, joined: Joined, *, most: int) -> dict[int, list[Facet]]
 
 
 def graded(store: Store, units: Sequence[Unit]) -> dict[int, Graded]:
-    """Return what is known of the posts whose truth is known, by unit."""
+    """Return the counts of posts with a known answer, by unit."""
     found: dict[int, Graded] = {}
     for unit in units:
         if unit.is_intensity:

@@ -1,4 +1,4 @@
-"""Which decisions change: the left's labels under one policy, the right's under the same or another."""
+"""Which decisions change: those on the left's labels by one policy, and on the right's by the same or another."""
 
 # ruff: noqa: S608 - queries are made of this package's own names, and of quoted literals
 
@@ -20,7 +20,7 @@ _Made = tuple[str, ...]
 
 @dataclass(frozen=True)
 class _Post:
-    """What both sides decide on a post, by priority."""
+    """The decisions of both sides on a post, by priority."""
 
     post_id: str
     source: Source | None
@@ -33,9 +33,9 @@ def decisions_of(store: Store, left: Policies, right: Policies, *, most: int) ->
     """Return which decisions on the joined posts change, and how many.
 
     Args:
-        store: after the join, with its table `facet`: labels that say no community have that of their post.
+        store: after the join, with its table `facet`: a label without a community gets that of its post.
         left, right: the policies.
-        most: how many changed posts to name.
+        most: how many of the posts that change to list.
     """
     counts = {side: Counter[str]() for side in SIDES}
     gained, lost = Counter[str](), Counter[str]()

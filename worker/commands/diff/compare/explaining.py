@@ -13,10 +13,10 @@ Whole = tuple[bytes, Path | None]
 
 
 def load_model(folder: Path) -> Moderator:
-    """Load the model that shall explain.
+    """Load a model that explains.
 
     Raises:
-        FatalError: there is none that can be used.
+        FatalError: it cannot be used.
     """
     try:
         return Moderator.from_checkpoint(folder, device="cpu")
@@ -27,10 +27,10 @@ def load_model(folder: Path) -> Moderator:
 def with_explanations(
     moved: Sequence[Moved], wholes: Mapping[int, Whole], models: tuple[Moderator | None, Moderator | None]
 ) -> list[Moved]:
-    """Return the posts with what their models say of them.
+    """Return the posts with the models' explanations.
 
     Args:
-        moved: posts; those whose index `wholes` names are explained.
+        moved: posts; those whose index is in `wholes` are explained.
         wholes: by index, the posts as they were published.
         models: the left's and the right's; None for one that was not named.
     """
@@ -50,5 +50,5 @@ def _explain(model: Moderator, whole: Whole) -> dict[str, Any] | None:
     try:
         return explain_document(content, model, folder=folder)
     except MmOrientError:
-        # Such as a post whose only picture has to be fetched.
+        # For example, its only picture would have to be fetched.
         return None

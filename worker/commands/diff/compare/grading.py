@@ -1,4 +1,4 @@
-"""Both sides against what people say: accuracy, and whether probabilities are what they claim to be."""
+"""Both sides against known answers: accuracy and calibration."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ def _errors(graded: Graded, side: str, draws: Counts) -> Figures:
     place = graded.left_bin if side == "left" else graded.right_bin
     right = graded.left_right if side == "left" else graded.right_right
     confidence = graded.left_confidence if side == "left" else graded.right_confidence
-    # What a post of a cell adds to its bin's gap, on average.
+    # How much a post of a cell adds to the gap of its bin, on average.
     gap = right - confidence / graded.posts
     by_bin = np.zeros((len(place), BINS))
     by_bin[np.arange(len(place)), place] = gap

@@ -12,19 +12,19 @@ from worker.commands.diff.read.store import Store
 
 
 def most_moved(store: Store, joined: Joined, count: int, *, from_topics: bool) -> list[Moved]:
-    """Return the posts whose answer to a task moved furthest, each once; of a tie flips first, then earlier posts.
+    """Return the posts whose answer to a task moved furthest, each once; in a tie, flips and earlier posts first.
 
     Args:
         store: after the join.
         joined: the join.
         count: how many.
-        from_topics: whether posts are known by their place in Kafka, or by their id.
+        from_topics: whether posts are found by their place in Kafka, or by their id.
     """
     tasks = {unit.number: unit for unit in joined.units if not unit.is_intensity}
     if not count or not tasks:
         return []
     columns = [f"{side}{place}" for side in "ab" for place in range(joined.columns)]
-    # A post can be there once a task.
+    # A post can be among them once for each task.
     rows = store.rows(
         f"""SELECT unit, post, a, b, distance, {", ".join(columns)} FROM pair
         WHERE unit IN ({", ".join(map(str, tasks))}) AND (distance > 0 OR a <> b)

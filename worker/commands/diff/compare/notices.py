@@ -14,9 +14,9 @@ class Seen:
     Args:
         left, right: the sides.
         joined: the join.
-        described: joined posts that were found among the posts; None where nobody looked.
-        missing_topics: topics of posts that are not there.
-        unreadable_posts: records of theirs that are no posts.
+        described: how many joined posts were found among the posts; None if posts were not read.
+        missing_topics: topics of posts that do not exist.
+        unreadable_posts: how many records in them are not posts.
     """
 
     left: Side
@@ -28,7 +28,7 @@ class Seen:
 
 
 def notices_of(seen: Seen, tasks: Mapping[str, Comparison]) -> list[str]:
-    """Return the sentences."""
+    """Return the notices, a sentence each."""
     said: list[str] = []
     for name, side in (("left", seen.left), ("right", seen.right)):
         said += _of_side(name, side)
@@ -37,7 +37,7 @@ def notices_of(seen: Seen, tasks: Mapping[str, Comparison]) -> list[str]:
     for name, other, side in (("left", "right", seen.left), ("right", "left", seen.right)):
         there = seen.right.tasks if name == "left" else seen.left.tasks
         if alone := [task for task in side.tasks if task not in there]:
-            said.append(f"On the {name} alone, and not compared: {', '.join(alone)}.")
+            said.append(f"Only the {name} has labels of these tasks, which are not compared: {', '.join(alone)}.")
         count = seen.joined.only[name][0]
         if count:
             first = ", ".join(seen.joined.only[name][1][:3])
@@ -46,15 +46,16 @@ def notices_of(seen: Seen, tasks: Mapping[str, Comparison]) -> list[str]:
     both = [task for task in seen.left.tasks if task in seen.right.tasks]
     said += [f"No post has labels of {task} on both sides." for task in both if task not in tasks]
     if not seen.joined.by_source and seen.left.ranges and seen.right.ranges:
-        said.append("The sides' labels are of posts of different topics: they are joined by the posts' ids.")
+        said.append("The two sides have labels of different posts topics, so they are joined by post id.")
     said += [
-        f"The posts topic {topic} is not there: no segments by what stands in it." for topic in seen.missing_topics
+        f"The posts topic {topic} does not exist, so there are no segments by what its posts hold."
+        for topic in seen.missing_topics
     ]
     if seen.described is not None and seen.described < seen.joined.posts and not seen.missing_topics:
         lost = seen.joined.posts - seen.described
         said.append(f"{lost:,} of {seen.joined.posts:,} posts are not among the posts that were read.")
     if seen.unreadable_posts:
-        said.append(f"{seen.unreadable_posts:,} records among the posts are none.")
+        said.append(f"{seen.unreadable_posts:,} records among the posts are not posts.")
     return said
 
 
@@ -62,11 +63,11 @@ def _of_side(name: str, side: Side) -> list[str]:
     said = []
     if side.unreadable:
         first = ", ".join(side.unreadable_first)
-        said.append(f"{side.unreadable:,} of {side.records:,} records on the {name} are no labels: {first}")
+        said.append(f"{side.unreadable:,} of {side.records:,} records on the {name} are not labels: {first}")
     if gone := sum(part.gone for part in side.ranges):
-        said.append(f"{gone:,} offsets on the {name} were asked for and are no longer there.")
+        said.append(f"{gone:,} offsets that were asked for on the {name} no longer exist.")
     if side.repeats:
-        said.append(f"{side.repeats:,} labels on the {name} have a later one of the same post: the last counts.")
+        said.append(f"{side.repeats:,} labels on the {name} are not compared: the same post has a later label.")
     if not side.labels:
         chosen = f" of a checkpoint that begins with {side.checkpoint}" if side.checkpoint else ""
         said.append(f"There are no labels{chosen} on the {name}.")
@@ -91,19 +92,17 @@ def _of_models(seen: Seen) -> list[str]:
     ]
     alike = seen.left.thresholds == seen.right.thresholds
     if len(stamps[0]) == 1 and stamps[0] == stamps[1] and stamps[0][0][1] is not None and alike:
-        said.append("Both sides' labels are of the same checkpoint in the same settings.")
+        said.append("Both sides were labelled by the same checkpoint with the same settings.")
     return said
 
 
 def _of_thresholds(seen: Seen) -> list[str]:
-    """Where operators' thresholds differ, labels flip that no model moved."""
+    """Say where operators' thresholds differ: they make labels flip although no probability changed."""
     said = []
     for task in (task for task in seen.left.tasks if task in seen.right.tasks):
         left, right = ([*side.thresholds.get(task, [None])] for side in (seen.left, seen.right))
         if left != right or len(left) > 1:
-            said.append(
-                f"The thresholds of {task} are not one: {_listed(left)} on the left, {_listed(right)} on the right."
-            )
+            said.append(f"The thresholds of {task} differ: {_listed(left)} on the left, {_listed(right)} on the right.")
     return said
 
 

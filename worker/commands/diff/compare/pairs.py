@@ -1,4 +1,4 @@
-"""The join: the last answer of each post and task on both sides, side by side."""
+"""The join: pairs of the last answers of both sides to each post and task."""
 
 # ruff: noqa: S608 - queries are made of this package's own names and numbers, and of quoted literals
 
@@ -16,13 +16,13 @@ _MOST_CLASSES = 64
 
 @dataclass(frozen=True)
 class Unit:
-    """What is compared: a task's label, or its intensity.
+    """Something that is compared: a task's label, or its intensity.
 
     Args:
         number: in the table of pairs.
         task: `sarcasm`.
         is_intensity: whether it is the task's intensity.
-        classes: in order, "not at all" first where the task is a known one.
+        classes: in order; of a known task in the task's order.
     """
 
     number: int
@@ -38,7 +38,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Joined:
-    """What the join gave.
+    """The outcome of the join.
 
     The tables that it leaves: `joined` (a row a post, numbered in the order of its key) and `pair` (a row a post and
     unit: classes `a` and `b`, scores `a0`, `a1`, … and `b0`, …, those of the side's own label `own_a` and `own_b`, the
@@ -48,9 +48,9 @@ class Joined:
         by_source: whether posts were joined by their place in Kafka.
         units: what is compared.
         posts: on both sides.
-        only: by side, posts that are there alone, and the first of them.
+        only: by side, how many posts only it has, and the first of them.
         task_only: by side and task, the same count.
-        repeats: by side, answers that a later one took the place of.
+        repeats: by side, how many answers were replaced by a later one.
         tasks: by side.
     """
 
@@ -69,10 +69,10 @@ class Joined:
 
 
 def join(store: Store) -> Joined:
-    """Join what the store holds, anew each time.
+    """Join what the store holds now.
 
     Raises:
-        FatalError: there are more classes than any labels have.
+        FatalError: there are more classes than labels can have.
     """
     by_source = _by_source(store)
     repeats: dict[str, int] = {side: _keep_last(store, side, by_source=by_source) for side in SIDES}
@@ -118,10 +118,10 @@ def _by_source(store: Store) -> bool:
 
 
 def _keep_last(store: Store, side: str, *, by_source: bool) -> int:
-    """Leave the last answer of each post and task in SIDE_last; return how many others there were.
+    """Put the last answer of each post and task into SIDE_last; return how many others there were.
 
-    A label lands in the partition of its post, so that the order of its partition is the order of its labels. By id
-    alone, labels of a post may lie in several, and their times decide.
+    Labels have the partition of their post, so joined by place they are in the order of that partition. Joined by id,
+    labels of a post may be in several partitions, and then their times decide.
     """
     key = "topic || ' ' || partition || ' ' || \"offset\"" if by_source else "post_id"
     order = "{'p': place, 's': sequence}" if by_source else "{'m': moment, 'p': place, 's': sequence}"
@@ -171,7 +171,7 @@ def _units(store: Store) -> tuple[Unit, ...]:
                 continue
             found = sets[0] | sets[1]
             if len(found) > _MOST_CLASSES:
-                raise FatalError(f"{harmless(task, 60)} has {len(found)} classes: these are no labels")
+                raise FatalError(f"{harmless(task, 60)} has {len(found)} classes, which is too many for labels")
             known = () if task not in TASKS else TASKS[task].degrees if is_intensity else TASKS[task].classes
             classes = tuple(known) if found <= set(known) else tuple(sorted(found))
             units.append(Unit(len(units), task, is_intensity, classes))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from schemas import Source
 
-# Six decimals: sums over millions of posts agree to more digits than that, whatever the order of their adding.
+# Six decimals: sums over millions of posts agree to more digits than that, in whatever order they are added.
 Number = Annotated[float, PlainSerializer(lambda value: round(value, 6) + 0.0)]
 Chance = Annotated[float, PlainSerializer(lambda value: float(f"{value:.4g}"))]
 
@@ -78,29 +78,29 @@ class ClassShift(_Part):
     """One class against all others."""
 
     name: str
-    left: int = Field(description="posts that the left calls so")
-    right: int = Field(description="posts that the right calls so")
+    left: int = Field(description="posts that have this label on the left")
+    right: int = Field(description="posts that have this label on the right")
     change: Estimate = Field(description="of the class's share of the posts")
-    gained: int = Field(description="posts that only the right calls so")
-    lost: int = Field(description="posts that only the left calls so")
+    gained: int = Field(description="posts that have it on the right only")
+    lost: int = Field(description="posts that have it on the left only")
     p: Chance = Field(description="McNemar, exact: gained as many as lost")
     p_holm: Chance = Field(description="corrected for the number of classes of the task")
     scores: Scores
 
 
 class AgreementBin(_Part):
-    """Posts of whose label the left is about equally sure."""
+    """Posts to whose labels the left gives about the same probability."""
 
     since: Number
     until: Number
     posts: int
     confidence: Number = Field(description="the left's mean probability of its label")
-    agrees: Number = Field(description="share of the posts that the right calls the same")
+    agrees: Number = Field(description="share of the posts to which the right gives the same label")
     right_probability: Number = Field(description="the right's mean probability of the left's label")
 
 
 class Confidence(_Part):
-    """How sure the sides are of their own labels: mean probability of the label that was given."""
+    """How confident the sides are: the mean probability of the label that each gave."""
 
     left: Number
     right: Number
@@ -108,7 +108,7 @@ class Confidence(_Part):
 
 
 class ReliabilityBin(_Part):
-    """Posts of whose label a side is about equally sure, of which the truth is known."""
+    """Posts with a known answer, to whose labels a side gives about the same probability."""
 
     since: Number
     until: Number
@@ -118,14 +118,14 @@ class ReliabilityBin(_Part):
 
 
 class Truth(_Part):
-    """Against what people say."""
+    """Both sides against known answers."""
 
     posts: int
     left_accuracy: Estimate
     right_accuracy: Estimate
     accuracy_change: Estimate
-    only_left_right: int = Field(description="posts that the left alone calls as people do")
-    only_right_right: int = Field(description="posts that the right alone calls as people do")
+    only_left_right: int = Field(description="posts on which only the left has the known answer")
+    only_right_right: int = Field(description="posts on which only the right has the known answer")
     p: Chance = Field(description="McNemar, exact: the two sides are as accurate as each other")
     left_ece: Estimate = Field(description="expected calibration error, ten bins of confidence")
     right_ece: Estimate
@@ -138,7 +138,7 @@ class Segment(_Part):
     """The posts of one community, language, modality or length."""
 
     by: Literal["community", "language", "modality", "length"]
-    value: str | None = Field(description="null: posts that name none, or the rest (see `merged`)")
+    value: str | None = Field(description="null: posts without one, or all rare values together (see `merged`)")
     merged: int = Field(description="how many values too rare to list are counted together here; 0 for one value")
     posts: int
     flips: int
@@ -156,7 +156,7 @@ class Comparison(_Part):
     """One task, or the intensity of one."""
 
     posts: int = Field(description="posts with an answer on both sides")
-    left_only: int = Field(description="posts with an answer on the left alone")
+    left_only: int = Field(description="posts with an answer on the left only")
     right_only: int
     classes: list[str]
     matrix: list[list[int]] = Field(description="posts by the left's class (row) and the right's (column)")
@@ -172,7 +172,7 @@ class Comparison(_Part):
 
 
 class Answer(_Part):
-    """What one side says of a post."""
+    """One side's answer to a post."""
 
     label: str
     probabilities: dict[str, Number]
@@ -230,8 +230,8 @@ class Side(_Part):
     members: list[str] = Field(description="topics or files")
     checkpoint: str | None = Field(description="the prefix that labels were selected by")
     records: int
-    labels: int = Field(description="answers in them, one for each task; intensities ride along")
-    repeats: int = Field(description="earlier answers of a post and task, of which the last counts")
+    labels: int = Field(description="answers in them, one for each task (its intensity included)")
+    repeats: int = Field(description="answers that are not compared, as the same post and task has a later one")
     unreadable: int
     unreadable_first: list[str]
     models: list[ModelShare]
@@ -251,22 +251,22 @@ class Posts(_Part):
     right_only: int
     left_only_first: list[str]
     right_only_first: list[str]
-    described: int | None = Field(description="joined posts that were found among the posts; null: not looked for")
+    described: int | None = Field(description="joined posts that were found among the posts; null: posts were not read")
 
 
 class DecisionChange(_Part):
-    """One decision: on how many of the posts both sides make it."""
+    """A decision, and how many posts have it on each side."""
 
     name: str
     left: int
     right: int
-    gained: int = Field(description="posts on which only the right decides so")
-    lost: int = Field(description="posts on which only the left decides so")
+    gained: int = Field(description="posts that have it on the right only")
+    lost: int = Field(description="posts that have it on the left only")
     p: Chance = Field(description="McNemar, exact: gained as many as lost")
 
 
 class ChangedDecision(_Part):
-    """A post on which the sides do not decide the same."""
+    """A post whose decisions differ."""
 
     post_id: str
     source: Source | None
@@ -276,18 +276,18 @@ class ChangedDecision(_Part):
 
 
 class Decisions(_Part):
-    """What follows from each side's labels under its policy."""
+    """The decisions that each side's labels lead to under its policy."""
 
     left_policy: str = Field(description="version")
     right_policy: str
     posts: int
-    changed: int = Field(description="posts on which the sides do not decide the same")
+    changed: int = Field(description="posts whose decisions differ")
     by_decision: list[DecisionChange]
-    first: list[ChangedDecision] = Field(description="the first of the posts that change, as many as --moved says")
+    first: list[ChangedDecision] = Field(description="the first of the posts that change, as many as --moved allows")
 
 
 class FailOver(_Part):
-    """The limits of `--fail-over`, by task, and the shares that are over theirs."""
+    """The limits of `--fail-over` by task, and the shares that exceed theirs."""
 
     limits: dict[str, Number]
     exceeded: dict[str, Number]

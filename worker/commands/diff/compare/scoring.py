@@ -1,4 +1,4 @@
-"""How scores moved: from distributions to findings."""
+"""How scores moved: makes findings of distributions."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from worker.commands.diff.compare.statistics import Bootstrap
 
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _DECILES = 10
-# A share of posts that counts as none in the population stability index, so that its logarithm is finite.
+# The population stability index takes a smaller share of posts for this one, so that its logarithm is finite.
 _NONE = 1e-4
 _SHOWN_BINS = 20
 # Changes are drawn in classes of a hundredth: a class's own mean is exact, so that the sum of a draw nearly is.
@@ -56,7 +56,7 @@ def mean_change(distribution: Distribution, name: str) -> Estimate:
 
 
 def confidence_of(distribution: Distribution, name: str) -> Confidence:
-    """Return how sure both sides are of their own labels."""
+    """Return the mean probability that each side gives its own labels."""
     posts = int(distribution.left.sum())
     return Confidence(
         left=distribution.left_sum / posts,

@@ -8,7 +8,7 @@ from worker.commands.diff.compare.counting import Counts, Facet
 from worker.commands.diff.compare.report import Estimate, Segment
 from worker.commands.diff.compare.statistics import elsewhere, holm, mcnemar, share_interval, stuart_maxwell
 
-# Below it a segment is shown and nothing is claimed of it.
+# A smaller segment is shown, and no test is made on it.
 FEWEST_POSTS = 30
 
 
@@ -20,7 +20,7 @@ def flips_share(matrix: Counts) -> Estimate:
 
 
 def direction(matrix: Counts) -> float:
-    """Return the p of both sides saying each class as often: McNemar of two classes, Stuart-Maxwell of more."""
+    """Return the p of the hypothesis that both sides have each class as often: McNemar for two, else Stuart-Maxwell."""
     if len(matrix) == 2:
         return mcnemar(int(matrix[0, 1]), int(matrix[1, 0]))
     return stuart_maxwell(matrix).p
@@ -33,7 +33,7 @@ def segments_of(
 
     Args:
         facets: by task.
-        wholes: by task, [classes, classes] all its posts.
+        wholes: by task, [classes, classes] all posts.
         classes: by task.
     """
     found = {task: [_segment(facet, wholes[task], classes[task]) for facet in facets[task]] for task in facets}
@@ -62,7 +62,7 @@ def _segment(facet: Facet, whole: Counts, classes: Sequence[str]) -> Segment:
         changes={name: int(change) / posts for name, change in zip(classes, moved, strict=True)},
         claimed=claimed,
         above=flips * others > other_flips * posts,
-        # Without others there is nowhere else.
+        # Without other posts there is nothing to compare with.
         p_elsewhere=elsewhere(flips, posts, other_flips, others) if claimed and others else None,
         p_elsewhere_holm=None,
         p_direction=direction(matrix) if claimed else None,

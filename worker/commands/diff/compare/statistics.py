@@ -1,4 +1,4 @@
-"""Tests and intervals, from counts: nothing here sees a post."""
+"""Tests and intervals, computed from counts alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ class ChiSquared:
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Return the two-sided p of as many flips one way as the other, by the binomial distribution (McNemar 1947)."""
+    """Return the two-sided, exact p of the hypothesis that flips in both directions are as frequent (McNemar 1947)."""
     if gained == lost:
         return 1.0
     return float(min(1.0, 2 * special.bdtr(min(gained, lost), gained + lost, 0.5)))
 
 
 def bowker(matrix: Counts) -> ChiSquared:
-    """Test that flips from one class to another are as many as back, for all pairs of classes (Bowker 1948).
+    """Test that flips from a class to another are as frequent as flips back, for all pairs of classes (Bowker 1948).
 
     Args:
         matrix: [classes, classes].
@@ -47,7 +47,7 @@ def bowker(matrix: Counts) -> ChiSquared:
 
 
 def stuart_maxwell(matrix: Counts) -> ChiSquared:
-    """Test that each class is said as often by both sides (Stuart 1955, Maxwell 1970).
+    """Test that both sides have each class as often (Stuart 1955, Maxwell 1970).
 
     Args:
         matrix: [classes, classes].
@@ -65,7 +65,7 @@ def stuart_maxwell(matrix: Counts) -> ChiSquared:
 
 
 def elsewhere(flips: int, posts: int, other_flips: int, other_posts: int) -> float:
-    """Return the p of flips being as frequent among some posts as among others: Fisher where they are few, or chi2."""
+    """Return the p that flips are as frequent among some posts as among others: Fisher if they are few, or chi2."""
     table = np.array([[flips, posts - flips], [other_flips, other_posts - other_flips]], np.float64)
     total = table.sum()
     expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / max(total, 1)
@@ -77,7 +77,7 @@ def elsewhere(flips: int, posts: int, other_flips: int, other_posts: int) -> flo
 
 
 def holm(chances: Sequence[float]) -> list[float]:
-    """Correct p-values for their number (Holm 1979): under 0.05 each is significant with all others considered."""
+    """Correct p-values for their number (Holm 1979)."""
     order = sorted(range(len(chances)), key=lambda index: chances[index])
     corrected = [0.0] * len(chances)
     largest = 0.0
@@ -88,10 +88,10 @@ def holm(chances: Sequence[float]) -> list[float]:
 
 
 def share_interval(some: int, of: int) -> tuple[float, float, bool]:
-    """Return the middle 95 % of a share over posts drawn with replacement, and whether that was of use.
+    """Return the middle 95 % of a share over posts drawn with replacement, and whether it is that interval.
 
-    The number among such draws is binomial, so that its quantiles are known without drawing. Where none has it, or
-    all, every draw is the same: there the interval is the exact one (Clopper and Pearson 1934), and the last is False.
+    The number in such a draw is binomial, so its quantiles are known without drawing. If no post counts, or all do,
+    every draw is the same: then the interval is the exact one (Clopper and Pearson 1934), and the last is False.
     """
     if of == 0:
         return 0.0, 1.0, False
@@ -103,19 +103,19 @@ def share_interval(some: int, of: int) -> tuple[float, float, bool]:
 
 
 def _binomial_quantile(share: float, of: int, chance: float) -> float:
-    """The smallest number that at least this share of draws is not above."""
+    """The smallest number that at least this share of the draws does not exceed."""
     above = float(np.ceil(special.bdtrik(share, of, chance)))
     below = max(above - 1, 0.0)
     return below if special.bdtr(below, of, chance) >= share else above
 
 
 def _fisher(flips: int, posts: int, other_flips: int, other_posts: int) -> float:
-    """The chance of a table no likelier than this one, its margins given (Fisher 1934)."""
+    """The probability of a table that is at most as likely as this one, given its margins (Fisher 1934)."""
     total = flips + other_flips
     some = np.arange(max(0, total - other_posts), min(total, posts) + 1)
     chances = _log_choose(posts, some) + _log_choose(other_posts, total - some)
     chances = np.exp(chances - _log_choose(posts + other_posts, np.array([total])))
-    # Tables as likely as this one count, whatever the last digits say.
+    # Equally likely tables count, although rounding may make them differ in the last digits.
     return float(min(1.0, chances[chances <= chances[flips - some[0]] * (1 + 1e-7)].sum()))
 
 
@@ -125,10 +125,10 @@ def _log_choose(of: int, some: Counts) -> NDArray[np.float64]:
 
 
 class Bootstrap:
-    """Posts drawn with replacement, as counts: what n posts in k cells are worth, n draws from k cells are too.
+    """Draws posts with replacement, as counts: n draws from k cells stand for n posts in k cells.
 
     Args:
-        name: of what is drawn; the same name gives the same draws, whatever was drawn before.
+        name: the seed: the same name gives the same draws.
     """
 
     def __init__(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The findings in a few sentences: what flips, in which direction, where most, and whether that may be chance."""
+"""The findings in a few sentences: what flips, in which direction, where most, and whether it may be chance."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ SIGNIFICANT = 0.05
 
 
 def verdict(tasks: Mapping[str, Comparison]) -> str:
-    """Return what a reader wants to know first."""
+    """Return the findings in a few sentences."""
     return " ".join(sentences(tasks))
 
 
@@ -25,7 +25,7 @@ def answer(tasks: Mapping[str, Comparison], limit: FailOver | None) -> str:
     known = {task: found.truth.accuracy_change for task, found in tasks.items() if found.truth is not None}
     worse = [task for task, change in known.items() if change.high < 0]
     if worse:
-        return f"No: of posts with a known answer, the right is less often right on {_listed(worse)}."
+        return f"No: of the posts with a known answer, the right side has fewer correct for {_listed(worse)}."
     if limit is not None and limit.exceeded:
         return f"No: more labels of {_listed(list(limit.exceeded))} flip than the limit allows."
     if not any(found.flips for found in tasks.values()):
@@ -38,10 +38,10 @@ def _as_far_as_known(known: Mapping[str, Estimate], limit: FailOver | None) -> s
         return "Yes, as far as the limit goes: no task flips more often than it allows."
     if known:
         better = [task for task, change in known.items() if change.low > 0]
-        gain = f"more often right on {_listed(better)}, and " if better else ""
-        return f"Yes, as far as the known answers go: the right is {gain}nowhere less often right beyond chance."
+        gain = f"the right side has more correct for {_listed(better)}, and " if better else ""
+        return f"Yes, as far as the known answers go: {gain}no task has fewer correct beyond chance."
     return (
-        "These figures alone do not say: labels flip, and which side is right is known of no post. --fail-over sets a "
+        "These figures alone do not say: labels flip, and it is not known which side is correct. --fail-over sets a "
         "limit, --truth takes known answers."
     )
 
@@ -65,7 +65,7 @@ def sentences(tasks: Mapping[str, Comparison]) -> list[str]:
 
 
 def task_sentence(task: str, found: Comparison) -> str:
-    """Return what is to be said of one task that flips."""
+    """Return the sentence on a task that flips."""
     said = f"{_capital(task)}: {percent(found.share)} of {_posts(found.posts)} flip"
     shift = direction(found)
     lean = f", {lean_of(shift)}" if shift else ", as many one way as the other within chance"
@@ -77,7 +77,7 @@ def task_sentence(task: str, found: Comparison) -> str:
 def direction(found: Comparison) -> ClassShift | None:
     """Return the class whose share changed most beyond chance, if any did."""
     sure = [shift for shift in found.by_class if shift.p_holm < SIGNIFICANT]
-    # Of two classes the second is what the task asks for.
+    # Of two classes that changed alike, the second counts: it is what the task asks for.
     return max(reversed(sure), key=lambda shift: abs(shift.change.value), default=None)
 
 
@@ -88,7 +88,7 @@ def lean_of(shift: ClassShift) -> str:
 
 
 def hottest(segments: Sequence[Segment]) -> Segment | None:
-    """Return the segment that flips most of those that flip more than the other posts beyond chance."""
+    """Return the segment that flips most, of those that flip more than all other posts beyond chance."""
     sure = [one for one in segments if is_hot(one)]
     return max(sure, key=lambda one: one.share.value, default=None)
 
@@ -106,7 +106,7 @@ def leans(one: Segment) -> bool:
 
 
 def name_of(one: Segment) -> str:
-    """Return what a segment is called."""
+    """Return the name of a segment."""
     if one.merged:
         return f"{one.merged} rare ones together"
     return "none named" if one.value is None else harmless(one.value, 40)
@@ -118,13 +118,13 @@ def percent(estimate: Estimate, digits: int = 2) -> str:
 
 
 def signed(value: float, digits: int = 4) -> str:
-    """Return a change; none at all has no sign."""
+    """Return a change with its sign; 0 has none."""
     said = f"{value:+.{digits}f}"
     return said if float(said) else f"{0:.{digits}f}"
 
 
 def points(estimate: Estimate) -> str:
-    """Return a change of a share with its interval, in points of a hundred."""
+    """Return a change of a share with its interval, in percentage points."""
     value, low, high = (signed(100 * part, 2) for part in (estimate.value, estimate.low, estimate.high))
     return f"{value}, {low} to {high}"
 
@@ -135,7 +135,7 @@ def chance(p: float) -> str:
 
 
 def plain(name: str) -> str:
-    """Return a class as people write it."""
+    """Return a class's name without underscores."""
     return name.replace("_", " ")
 
 

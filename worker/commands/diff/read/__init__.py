@@ -1,4 +1,4 @@
-"""Labels and posts out of topics and files, into the store that they are compared in. It judges nothing.
+"""Labels and posts from topics and files, read into the store in which they are compared. It judges nothing.
 
 sources  what LEFT and RIGHT name: topics or files
 topics, files, lines  their records, in bounded pieces

@@ -1,4 +1,4 @@
-"""Records of files: JSON lines and Parquet, in pieces of bounded size."""
+"""Records from files of JSON lines or Parquet, in pieces of bounded size."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from worker.errors import FatalError
 
 PIECE_RECORDS = 50_000
 PIECE_BYTES = 32 * 1024 * 1024
-# Of a Parquet file, so that pictures beside them are not read.
+# The columns that are read of a Parquet file: pictures beside them are left out.
 COLUMNS = frozenset(
     {"id", "post_id", "task", "label", "probabilities", "intensity", "labels", "modalities", "model", "source"}
 )
@@ -28,8 +28,8 @@ def read_files(store: Store, names: Sequence[str]) -> Iterator[Records]:
     """Yield the records of files of labels in their order.
 
     Args:
-        store: that turns Parquet into JSON.
-        names: of files; - is standard input.
+        store: turns Parquet into JSON.
+        names: of files; `-` is standard input.
 
     Raises:
         FatalError: a file cannot be read.
@@ -73,11 +73,11 @@ def _read_parquet(store: Store, name: str, origins: Sequence[Origin], place: int
 
 
 def read_posts(names: Sequence[str], fields: Sequence[str]) -> Iterator[Records]:
-    """Yield the posts of files in their order, whatever the files are, as `mmorient label` reads them.
+    """Yield the posts of files of any format in their order, read as `mmorient label` reads them.
 
     Args:
         names: of files.
-        fields: of tables, to look at.
+        fields: which columns of tables to read.
 
     Raises:
         FatalError: a file cannot be read.
@@ -99,7 +99,7 @@ def read_posts(names: Sequence[str], fields: Sequence[str]) -> Iterator[Records]
 
 
 def text_of(value: bytes | None) -> str | None:
-    """Return a record's text; None where it is no UTF-8."""
+    """Return a record's text; None if it is not UTF-8."""
     try:
         return None if value is None else value.decode()
     except UnicodeDecodeError:
@@ -107,7 +107,7 @@ def text_of(value: bytes | None) -> str | None:
 
 
 def read_truth(name: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the posts of a file of `id` and a column a task (CSV, or JSON), with what is known of each.
+    """Yield the ids in a file of known answers (CSV or JSON: `id`, and a column for each task), with each id's answers.
 
     Raises:
         FatalError: the file cannot be read, or has no `id`.

@@ -1,4 +1,4 @@
-"""Records of JSON into the store: labels of every form, and posts. What cannot be read is counted and named."""
+"""Puts JSON records into the store: labels of every form, and posts. What cannot be read is counted and named."""
 
 # ruff: noqa: S608 - queries are made of this package's own names and numbers, and of quoted literals
 
@@ -80,8 +80,8 @@ class Origin:
     """Where records come from.
 
     Args:
-        name: a file's.
-        topic, partition: in their place, of records in Kafka.
+        name: of the file, or of the topic.
+        topic, partition: of records in Kafka; None for files.
     """
 
     name: str
@@ -95,14 +95,14 @@ class Origin:
 
 @dataclass
 class Records:
-    """Some records, those of one place in their order.
+    """Some records. Those of one origin are in their order.
 
     Args:
-        origins: the places of a side.
-        places: for each record the number of its place among the origins.
-        numbers: offsets or line numbers.
-        moments: milliseconds since the epoch; 0 where there is no time.
-        values: JSON texts; None for what has no text.
+        origins: all files or partitions of a side.
+        places: the index of each record's origin.
+        numbers: the offset or line number of each record.
+        moments: milliseconds since the epoch; 0 if there is no time.
+        values: JSON texts; None for a record without text.
     """
 
     origins: Sequence[Origin]
@@ -126,7 +126,7 @@ class Records:
 
 @dataclass
 class Tally:
-    """What was read, and what of it could not be."""
+    """How many records were read, and how many of them could not be used."""
 
     records: int = 0
     unreadable: int = 0
@@ -141,12 +141,12 @@ class Tally:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What records are read as.
+    """How records of one kind are read.
 
     Args:
-        table: where they go.
-        fields: what of a record is looked at, and as what.
-        query: of `line`, rows of the table with `usable` and `wanted` beside its columns.
+        table: into which they go.
+        fields: of a record that are read, with their SQL types.
+        query: reads `line`; gives the table's columns, and beside them `usable` and `wanted`.
         parameters: of the query.
     """
 
@@ -160,7 +160,7 @@ class Intake:
     """Puts records into the store.
 
     Args:
-        store: that they go to.
+        store: into which they go.
     """
 
     def __init__(self, store: Store) -> None:
@@ -168,7 +168,7 @@ class Intake:
         self._sequence = 0
 
     def labels(self, side: SideName, records: Records, tally: Tally, *, checkpoint: str | None = None) -> None:
-        """Add labels; of several checkpoints those that begin as `checkpoint` does."""
+        """Add labels; with `checkpoint`, only those whose checkpoint's digest starts with it."""
         parameters = {"checkpoint": checkpoint or ""}
         self._add(records, tally, _Kind(f"{side}_answer", _LABEL_FIELDS, _LABEL_QUERY, parameters))
 
@@ -177,7 +177,7 @@ class Intake:
         self._add(records, tally, _Kind("post", _POST_FIELDS, _POST_QUERY, {}))
 
     def truth(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
-        """Add what people say: number, post, task and label of each row."""
+        """Add known answers: number, post, task and label of each row."""
         columns = list(zip(*rows, strict=True)) if rows else [()] * 4
         names = ("sequence", "post_id", "task", "label")
         kinds = (pa.int64(), pa.string(), pa.string(), pa.string())
@@ -198,7 +198,7 @@ class Intake:
         try:
             self._pieces(records, start, kind)
         except duckdb.Error:
-            # Such as a key that stands twice in one object, which a reader of a stream cannot rule out.
+            # For example, a key may stand twice in one object.
             if not cleaned:
                 values = [_clean(value) for value in records.values]
                 self._convert(replace(records, values=values), start, tally, kind, cleaned=True)
@@ -243,12 +243,12 @@ class Intake:
 
 
 def _without_labels(values: Sequence[str | None]) -> set[int]:
-    """Return the lines of posts that nothing could be used of: they say so, and hold no label to compare."""
+    """Return the indices of records whose `labels` is empty: posts that could not be labelled."""
     return {index for index, value in enumerate(values) if value is not None and _NO_LABELS.search(value)}
 
 
 def _clean(value: str | None) -> str | None:
-    """The same JSON with the last of each repeated key, as most readers take it; None where it is none."""
+    """The same JSON with only the last of each repeated key, as most readers do; None if it is not JSON."""
     try:
         return None if value is None else json.dumps(json.loads(value))
     except (ValueError, RecursionError):

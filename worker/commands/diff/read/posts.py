@@ -23,7 +23,7 @@ _LENGTHS = ((20, "1-20"), (80, "21-80"), (280, "81-280"))
 _LONGER = "over 280"
 _NO_TEXT = "no text"
 _FIELDS = ("id", "community", "language", "text")
-# What tables call their posts' pictures.
+# Names of the columns that hold pictures.
 _MEDIA = ("media", "image", "images", "picture", "pictures")
 
 
@@ -40,17 +40,17 @@ def posts_from_files(intake: Intake, names: Sequence[str], tally: Tally) -> None
 async def posts_from_topics(
     store: Store, reader: TopicReader, intake: Intake, tally: Tally, read: dict[TopicPartition, OffsetRange]
 ) -> list[str]:
-    """Read the posts that joined labels name from their topics, as far as they are still there.
+    """Read the posts that the joined labels name from their topics, as far as they still exist.
 
     Args:
         store: after the join.
         reader: of the topics.
-        intake: where they go.
-        tally: of what was read.
-        read: what was read already; is brought up to date.
+        intake: puts them into the store.
+        tally: counts what was read.
+        read: the ranges that were read already; this function updates it.
 
     Returns:
-        Topics that are not there.
+        The topics that do not exist.
     """
     rows = store.rows(
         'SELECT topic, partition, min("offset"), max("offset") + 1 FROM joined WHERE topic IS NOT NULL GROUP BY ALL'
@@ -64,7 +64,7 @@ async def posts_from_topics(
             continue
         source = TopicPartition(topic, partition)
         before = read.get(source)
-        # What is new lies behind what was read, as a rule; where older posts joined later, all is read again.
+        # New posts usually follow those that were read. If older posts joined later, all are read again.
         since = first if before is None or first < before.since else before.until
         read[source] = (
             OffsetRange(first, end) if before is None else OffsetRange(min(first, before.since), max(end, before.until))
@@ -77,11 +77,11 @@ async def posts_from_topics(
 
 
 def describe(store: Store, *, from_topics: bool) -> int:
-    """Make the table `facet`, a row a joined post with the values it is divided by; return how many are known.
+    """Make the table `facet`, with a row for each joined post and its segments; return how many posts are known.
 
     Args:
         store: after the join.
-        from_topics: whether posts are known by their place in Kafka, or by their id.
+        from_topics: whether posts are found by their place in Kafka, or by their id.
     """
     key = 'topic, partition, "offset"' if from_topics else "post_id"
     lengths = " ".join(f"WHEN characters <= {end} THEN '{name}'" for end, name in _LENGTHS)
@@ -116,7 +116,7 @@ async def whole_from_topics(
 ) -> dict[tuple[str, int, int], bytes]:
     """Return the posts at places (topic, partition, offset), as `mmorient` reads them.
 
-    Only what a Post has is passed on: a field of anyone's cannot name a file of this machine.
+    Only the fields of a Post are passed on, so that no other field can name a file on this machine.
     """
     topics, one_reader = await reader.topics(), PostReader()
     found: dict[tuple[str, int, int], bytes] = {}

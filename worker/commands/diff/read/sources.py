@@ -19,10 +19,10 @@ class Source:
     """One side of a comparison.
 
     Args:
-        name: as it was written.
-        kind: of what it names.
-        members: files in order; topics that may exist.
-        checkpoint: the start of the checkpoint's digest that labels are selected by, or None for all.
+        name: as the user wrote it.
+        kind: what it names: topics or files.
+        members: files in order, or topics that may exist.
+        checkpoint: the start of a checkpoint's digest, which selects labels; None for all.
     """
 
     name: str
@@ -34,14 +34,14 @@ class Source:
 def parse_source(text: str, checkpoint: str | None = None) -> Source:
     """Read a side: a topic, a file, or a pattern of either (`labels.{task}`, `out/*.jsonl`).
 
-    A file that exists wins over a topic of that name; `topic:` and `file:` say which is meant.
+    If a file has the name, the file is read; `topic:` and `file:` say which is meant.
 
     Args:
-        text: what was written.
+        text: as the user wrote it.
         checkpoint: a prefix of the digest, with or without `sha256:`.
 
     Raises:
-        SettingsError: no such file, no topic's name, or no digest.
+        SettingsError: there is no such file, or the text is not a topic's name, or the prefix not one of a digest.
     """
     digest = _digest(checkpoint)
     kind, _, name = text.partition(":")
@@ -74,10 +74,10 @@ def parse_posts(text: str) -> Source:
 
 
 def existing_topics(source: Source, topics: Iterable[str], broker: str) -> Source:
-    """Return the side with the topics that there are.
+    """Return the side with only those of its topics that exist.
 
     Raises:
-        SettingsError: there is none.
+        SettingsError: none exists.
     """
     known = set(topics)
     found = tuple(name for name in source.members if name in known)

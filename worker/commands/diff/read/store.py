@@ -1,4 +1,4 @@
-"""The answers of both sides and the posts: in DuckDB, in bounded memory, what is more in a folder of its own."""
+"""The answers of both sides and the posts, in DuckDB: in bounded memory, and beyond that in a folder."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ class Store:
     """The tables that records are read into.
 
     Args:
-        folder: that it may fill; whoever gives it removes it.
+        folder: for its files; the caller removes it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -24,7 +24,7 @@ class Store:
                 "memory_limit": _MEMORY,
                 "temp_directory": str(folder / "spill"),
                 "preserve_insertion_order": "false",
-                # All that is used is built in; nothing is fetched.
+                # Everything in use is built in: DuckDB must not download extensions.
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
             },
@@ -44,7 +44,7 @@ class Store:
         self.database.execute("CREATE TABLE truth (sequence BIGINT, post_id VARCHAR, task VARCHAR, label VARCHAR)")
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the database."""
         self.database.close()
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:

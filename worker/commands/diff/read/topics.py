@@ -1,4 +1,4 @@
-"""Records of topics: bounded ranges of committed records, both sides' frozen at one moment."""
+"""Records from topics: ranges of committed records, whose ends are taken for both sides at one moment."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -22,11 +22,11 @@ Take = Callable[[Records], None]
 
 @dataclass
 class TopicReader:
-    """Reads topics of one broker once, and what has been added to them after that.
+    """Reads topics of one broker once, and after that what has been added to them.
 
     Args:
         links: to the broker.
-        consumer: a started one, outside any group.
+        consumer: started, and outside any group.
         start, end: of the ranges.
         partitions: to read; None for all.
     """
@@ -43,10 +43,10 @@ class TopicReader:
         return set(await self.consumer.topics())
 
     async def new_ranges(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, dict[TopicPartition, OffsetRange]]:
-        """Return what nobody has read yet, by reader; all of it as it is at one moment.
+        """Return the ranges that each reader has not read yet, with their ends at one moment.
 
         Args:
-            wanted: topics by reader's name.
+            wanted: the topics of each reader, by its name.
         """
         names = sorted({topic for topics in wanted.values() for topic in topics})
         sources = await self._sources(names)
@@ -69,11 +69,11 @@ class TopicReader:
         return found
 
     def ranges(self, reader: str) -> dict[TopicPartition, OffsetRange]:
-        """Return what a reader has been given, all in all."""
+        """Return all ranges that a reader has been given."""
         return {source: part for (name, source), part in self._read.items() if name == reader}
 
     async def still_there(self, wanted: Mapping[TopicPartition, OffsetRange]) -> dict[TopicPartition, OffsetRange]:
-        """Return the part of ranges that the broker has."""
+        """Return the part of ranges that still exists on the broker."""
         ends = await freeze(self.consumer, list(wanted), Bound("earliest"), Bound("latest"))
         return {
             source: OffsetRange(max(part.since, ends[source].since), min(part.until, ends[source].until))
@@ -81,12 +81,12 @@ class TopicReader:
         }
 
     async def read(self, ranges: Mapping[TopicPartition, OffsetRange], take: Take, what: str) -> None:
-        """Hand all records of ranges to `take`, piece by piece, in a thread of its own while more are fetched.
+        """Give all records of ranges to `take`, piece by piece, in another thread while more are fetched.
 
         Args:
             ranges: what to read.
-            take: called with one piece at a time.
-            what: for the progress bar.
+            take: is called with one piece at a time.
+            what: name for the progress bar.
 
         Raises:
             FatalError: the broker refuses.

@@ -1,4 +1,1 @@
-"""A report for a terminal, as a page, or as JSON.
-
-It computes nothing.
-"""
+"""Shows a report on a terminal, as a page, or as JSON. It computes nothing."""

@@ -32,7 +32,7 @@ _SEGMENTS = 12  # of a facet
 _PARTS = 8
 # Ends of axes of shares.
 _ENDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0)
-_DEEPEST = 0.55  # beyond it, figures are hard to read on the shade
+_DEEPEST = 0.55  # figures are hard to read on a darker shade
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class _Plot:
 
 @dataclass(frozen=True)
 class _Reasons:
-    """What one model's explanation comes to for one task."""
+    """One model's explanation for one task, as the page shows it."""
 
     label: str
     probability: float
@@ -122,7 +122,7 @@ def _marks(one: Segment) -> str:
 
 
 def _scale(highs: list[float]) -> float:
-    """The end of an axis of shares: a round figure above all of them."""
+    """The end of an axis of shares: a round figure that is at least as large as all of them."""
     top = max([*highs, 0.001])
     return next(end for end in _ENDS if end >= top)
 

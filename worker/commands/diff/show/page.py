@@ -1,4 +1,4 @@
-"""The page of a report: its look and its template, for jinja2 with everything escaped."""
+"""The page of a report: its style and its template, for jinja2 with everything escaped."""
 
 # ruff: noqa: E501 - a line break in a template is one on the page
 
@@ -87,7 +87,7 @@ share of the row. The stronger the shade, the larger the share that flips.</p>
 {%- endfor %}</tr>{% endfor %}</tbody></table></div>
 {%- endmacro -%}
 {%- macro classes(found) -%}
-<p class="note">Each class against all others. Gained: posts that the right alone calls so. p: McNemar,
+<p class="note">Each class against all others. Gained: posts that have the class on the right only. p: McNemar,
 exact{% if found.classes|length > 2 %}, corrected for the number of classes (Holm){% endif %}.</p>
 <div class="scroll"><table>
 <thead><tr><th>class</th><th class="n">left</th><th class="n">right</th><th class="n">change, points</th><th class="n">gained</th>
@@ -132,8 +132,8 @@ on the left alone {{ "{:,}".format(report.posts.left_only) }}, on the right alon
 </header>
 {% if report.tasks %}
 <section><h2>Flips</h2>
-<p class="note">Share of the posts whose label is another one, with its 95 % interval; the bars run from
-0 to {{ "%g"|format(100 * scale) }} %. p: how likely such a difference is if both sides say each class as often ({{ tests }}).</p>
+<p class="note">Share of the posts whose labels differ, with its 95 % interval; the bars run from
+0 to {{ "%g"|format(100 * scale) }} %. p: how likely such a difference is if both sides have each class as often ({{ tests }}).</p>
 <div class="scroll"><table>
 <thead><tr><th>task</th><th class="n">posts</th><th class="n">flips</th><th class="n">share, %</th><th></th><th>direction</th><th class="n">p</th></tr></thead><tbody>
 {% for name, found in rows %}<tr><th scope="row">{{ name|harmless }}</th><td class="n">{{ "{:,}".format(found.posts) }}</td><td class="n">{{ "{:,}".format(found.flips) }}</td>
@@ -143,7 +143,7 @@ on the left alone {{ "{:,}".format(report.posts.left_only) }}, on the right alon
 {% if report.decisions %}<section><h2>Decisions</h2>
 <p class="note">{{ "{:,}".format(report.decisions.changed) }} of {{ "{:,}".format(report.decisions.posts) }} posts change.
 Left: policy {{ report.decisions.left_policy|harmless(19) }}; right: policy {{ report.decisions.right_policy|harmless(19) }}.
-Gained: posts on which the right alone decides so. p: McNemar, exact.</p>
+Gained: posts that have the decision on the right only. p: McNemar, exact.</p>
 {% if report.decisions.by_decision %}<div class="scroll"><table>
 <thead><tr><th>decision</th><th class="n">left</th><th class="n">right</th><th class="n">gained</th><th class="n">lost</th><th class="n">p</th></tr></thead><tbody>
 {% for one in report.decisions.by_decision %}<tr><th scope="row">{{ one.name|harmless }}</th><td class="n">{{ "{:,}".format(one.left) }}</td>
@@ -157,13 +157,13 @@ Gained: posts on which the right alone decides so. p: McNemar, exact.</p>
 {% for task, found in report.tasks.items() %}
 <section><h2>{{ task|capital }}</h2><p class="note">{{ "{:,}".format(found.posts) }} posts, {{ "{:,}".format(found.flips) }} flips;
 {% for test in found.tests %}{{ test|tested }}{% if not loop.last %}; {% endif %}{% endfor %}.
-Sure of its own label: left {{ "%.3f"|format(found.confidence.left) }}, right {{ "%.3f"|format(found.confidence.right) }} (change {{ found.confidence.change|moved }}).</p>
+Mean probability of the own label: left {{ "%.3f"|format(found.confidence.left) }}, right {{ "%.3f"|format(found.confidence.right) }} (change {{ found.confidence.change|moved }}).</p>
 <div class="two"><div class="own">{{ matrix(found) }}</div><div>{{ classes(found) }}</div></div>
 <h3>Scores</h3>{{ scores(found) }}
 <div class="plots">{% for plot in plots[task] %}<img src="{{ plot.url }}" alt="{{ plot.alt }}" width="331" height="240">{% endfor %}</div>
-{% if found.truth %}<h3>Against what people say</h3>
-<p class="note">{{ "{:,}".format(found.truth.posts) }} posts with a known answer. The left alone is right on
-{{ "{:,}".format(found.truth.only_left_right) }}, the right alone on {{ "{:,}".format(found.truth.only_right_right) }}: p {{ found.truth.p|chance }} (McNemar, exact).</p>
+{% if found.truth %}<h3>Against known answers</h3>
+<p class="note">{{ "{:,}".format(found.truth.posts) }} posts with a known answer. Only the left has the answer on
+{{ "{:,}".format(found.truth.only_left_right) }}, only the right on {{ "{:,}".format(found.truth.only_right_right) }}: p {{ found.truth.p|chance }} (McNemar, exact).</p>
 <div class="scroll"><table>
 <thead><tr><th></th><th class="n">left</th><th class="n">right</th><th class="n">change</th></tr></thead><tbody>
 <tr><th scope="row">accuracy, %</th><td class="n">{{ found.truth.left_accuracy|percent }}</td><td class="n">{{ found.truth.right_accuracy|percent }}</td>
@@ -172,8 +172,8 @@ Sure of its own label: left {{ "%.3f"|format(found.confidence.left) }}, right {{
 <td class="n">{{ found.truth.ece_change|moved }}</td></tr></tbody></table></div>{% endif %}
 {% if groups[task] %}<h3>Segments</h3>
 <p class="note">Dots: share that flips, with its 95 % interval, from 0 to {{ "%g"|format(100 * scales[task]) }} %; dashed: all posts.
-Leans: the right says one class more often there than the left does, beyond chance.
-Marks hold after correction for all {{ segments }} segments (Holm). Segments of fewer than 30 posts are counted, and nothing is claimed of them.</p>
+Leans: the right has one class more often there than the left, beyond chance.
+Marks are corrected for all {{ segments }} segments (Holm). Segments of fewer than 30 posts are counted and not tested.</p>
 <div class="scroll"><table>
 <thead><tr><th>segment</th><th></th><th class="n">posts</th><th class="n">flips</th><th class="n">share, %</th><th></th><th>largest change, points</th><th></th></tr></thead><tbody>
 {% for by, mine, more in groups[task] %}{% for one in mine %}<tr{% if not one.claimed %} class="few"{% endif %}><td>{{ by if loop.first }}</td>
@@ -188,7 +188,7 @@ Marks hold after correction for all {{ segments }} segments (Holm). Segments of 
 {% if report.moved %}<section><h2>Moved most</h2><p class="note">Distance: total variation between a post's two answers, 0 to 1. Grey bars: left; blue: right.</p>
 {% for post in report.moved %}<div class="post"><p class="head"><b>{{ "%.3f"|format(post.distance) }}</b><span>{{ post.task|harmless }}</span>
 <span>{{ post.left.label|plain }} → {{ post.right.label|plain }}</span><span class="mark">{{ "flips" if post.flipped else "same label" }}</span>
-{% if post.other_flips %}<span>flips too: {{ post.other_flips|join(", ")|harmless }}</span>{% endif %}</p>
+{% if post.other_flips %}<span>also flips: {{ post.other_flips|join(", ")|harmless }}</span>{% endif %}</p>
 {% if post.text %}<p class="text" dir="auto">{{ post.text|harmless(600) }}</p>{% endif %}
 <div class="bars">{% for name, value in post.left.probabilities.items() %}<span>{{ name|plain }}</span>
 <span><i class="l" style="width:{{ "%.1f"|format(100 * value) }}%"></i><i class="r" style="width:{{ "%.1f"|format(100 * post.right.probabilities[name]) }}%"></i></span>
@@ -202,7 +202,7 @@ Marks hold after correction for all {{ segments }} segments (Holm). Segments of 
 </div>{% endfor %}</div>{% endif %}
 </div>{% endfor %}</section>{% endif %}
 {% endif %}
-<footer>Changes are right minus left. Intervals: the middle 95 % over posts drawn with replacement; where no post flipped, or all, the exact one.
-Corrected: significant under 0.05 with all tests of its kind considered (Holm).</footer>
+<footer>Changes are right minus left. Intervals: the middle 95 % over posts drawn with replacement; if no post flipped, or all did, the exact interval.
+Corrected (Holm): a value under 0.05 is significant, however many tests of its kind there are.</footer>
 </main></body></html>
 """

@@ -1,4 +1,4 @@
-"""Plots of a page: SVG in data URLs, the same bytes for the same figures, readable in grey."""
+"""Plots of a page: SVG in data URLs, with the same bytes for the same figures, readable in grey."""
 
 import base64
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from worker.commands.diff.compare.report import AgreementBin, ChangeHistogram, Histogram, ReliabilityBin
 
-# At 96 pixels an inch narrower than a telephone.
+# At 96 pixels an inch, a plot is narrower than a telephone.
 _INCHES = (3.45, 2.5)
 _LEFT, _RIGHT, _INK = "#8a8577", "#1f5f99", "#33312d"
 _STYLE: dict[Any, Any] = {
@@ -25,13 +25,13 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": _INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    # Class names may come from anyone's file.
+    # Class names come from files that may be written by anyone.
     "text.parse_math": False,
 }
 
 
 def scores(histogram: Histogram, name: str) -> str:
-    """Draw how many posts have which probability of a class, left and right."""
+    """Draw how many posts have which probability of a class, on the left and on the right."""
     with rc_context(_STYLE):
         figure, axes = _panel(f"probability of {name}", "posts", "Scores")
         axes.stairs(histogram.left, histogram.edges, fill=True, color=_LEFT, alpha=0.45, label="left")
@@ -61,7 +61,7 @@ def changes(histogram: ChangeHistogram, name: str) -> str:
 
 
 def agreement(bins: Sequence[AgreementBin]) -> str:
-    """Draw how the right takes the left's labels, by how sure the left is of them."""
+    """Draw how often the right agrees with the left, by the probability that the left gives its label."""
     with rc_context(_STYLE):
         figure, axes = _panel("left's probability of its label", "", "Right against left")
         sure = [one.confidence for one in bins]
@@ -79,7 +79,7 @@ def agreement(bins: Sequence[AgreementBin]) -> str:
 
 
 def reliability(left: Sequence[ReliabilityBin], right: Sequence[ReliabilityBin]) -> str:
-    """Draw how often labels are right, by how sure each side is of them."""
+    """Draw how often labels are correct, by the probability that each side gives them."""
     with rc_context(_STYLE):
         figure, axes = _panel("probability of the label", "share that people agree with", "Reliability")
         _diagonal(axes)
@@ -90,7 +90,7 @@ def reliability(left: Sequence[ReliabilityBin], right: Sequence[ReliabilityBin])
 
 
 def _end(reached: Sequence[float]) -> float:
-    """Return the end of an axis of changes: the narrowest of a few that holds all of them."""
+    """Return the end of an axis of changes: the smallest of a few that no change exceeds."""
     return next((end for end in (0.1, 0.2, 0.5) if all(one < end + 1e-9 for one in reached)), 1.0)
 
 

@@ -20,15 +20,15 @@ class Show:
     """Shows reports.
 
     Args:
-        as_json: whether a program reads them.
-        html: a page to write.
+        as_json: whether to print JSON.
+        html: the page to write; None for none.
     """
 
     as_json: bool
     html: Path | None
 
     def one(self, report: Report) -> None:
-        """Show one of several reports: the screen anew, an object a line for a program, a line for a log."""
+        """Show one of several reports: on a cleared screen, as a line of JSON, or as a line of a log."""
         if self.as_json:
             click.echo(report.json_text())
         elif sys.stdout.isatty():
@@ -61,6 +61,6 @@ class Show:
 
 
 def _console() -> Console:
-    # Where nobody sees it, a terminal's usual width would fold a table of figures.
+    # In a file, the usual width of a terminal would fold tables of figures.
     width = None if sys.stdout.isatty() else 140
     return Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=width)

@@ -1,4 +1,4 @@
-"""A report for a person at a terminal: lines no wider than it is, colours only there."""
+"""A report on a terminal: no line is wider than it, and only a terminal gets colours."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,7 +27,7 @@ from worker.commands.terminal import harmless
 
 _SEGMENTS = 6  # of a facet
 _TEXT = 160
-_LEANS = "leans: the right says one class more often there than the left does, beyond chance"
+_LEANS = "leans: the right has one class more often there than the left, beyond chance"
 _WORDS = 6
 _VERSION = len("sha256:") + 12
 _CHANGED = 6
@@ -39,7 +39,7 @@ def print_report(report: Report, console: Console, *, moved: int | None = None) 
     Args:
         report: what was found.
         console: where it goes.
-        moved: how many of the posts that moved most; None for all.
+        moved: how many of the posts that moved most to print; None for all.
     """
     for name, side in (("left", report.left), ("right", report.right)):
         console.print(_side(name, side))
@@ -63,7 +63,7 @@ def print_report(report: Report, console: Console, *, moved: int | None = None) 
     _heading(
         console,
         "Flips",
-        "share with its 95 % interval; p: how likely such a difference is if both sides say each class as often",
+        "share with its 95 % interval; p: how likely such a difference is if both sides have each class as often",
     )
     console.print(_flips(report))
     if report.decisions is not None:
@@ -131,7 +131,7 @@ def _decisions(console: Console, found: Decisions) -> None:
         left, right = (", ".join(side) or "none" for side in (post.left, post.right))
         console.print(Text(f"{harmless(f'{left} → {right}')}  {harmless(post.post_id, 60)}", style="dim"))
     if found.changed > _CHANGED:
-        console.print(Text(f"and {found.changed - _CHANGED:,} more, of which --json names some", style="dim"))
+        console.print(Text(f"and {found.changed - _CHANGED:,} more; --json lists some", style="dim"))
 
 
 def _share(found: Comparison) -> str:
@@ -150,7 +150,7 @@ def _task(console: Console, task: str, found: Comparison) -> None:
     confidence = found.confidence
     console.print(
         Text(
-            f"sure of its own label: left {confidence.left:.3f}, right {confidence.right:.3f} "
+            f"mean probability of the own label: left {confidence.left:.3f}, right {confidence.right:.3f} "
             f"({signed(confidence.change.value)}, {signed(confidence.change.low)} to {signed(confidence.change.high)})"
         )
     )
@@ -258,7 +258,7 @@ def _moved(console: Console, post: Moved) -> None:
         source = post.source
         line.append(f"  {harmless(source.topic)}[{source.partition}]@{source.offset}", style="dim")
     if post.other_flips:
-        line.append(f"  flips too: {harmless(', '.join(post.other_flips))}", style="yellow")
+        line.append(f"  also flips: {harmless(', '.join(post.other_flips))}", style="yellow")
     console.print(line)
     if post.text:
         console.print(Text(f"       {harmless(post.text, _TEXT)}"))

@@ -177,7 +177,7 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   const found = pictureOf(event.dataTransfer);
   if (found) usePicture(found);
-  else status.textContent = "That is no picture.";
+  else status.textContent = "That is not a picture.";
 });
 for (const chip of document.querySelectorAll("[data-example]")) {
   chip.addEventListener("click", () => {
