@@ -27,7 +27,7 @@ from worker.commands.stack.stack import Stack
 # After kill -9 the broker waits this long for its own registration, and a longer pause would fence it: just above the
 # pause of 10 s, so that both come back by themselves and neither takes the run's time.
 BROKER_SESSION_SECONDS = 12.0
-_JOIN_SECONDS = 120.0
+_JOIN_SECONDS = 300.0
 _RECOVERY_SECONDS = 45.0
 _SOME, _SOME_JOINED_SECONDS = 2, 15.0
 _SETTLE_SECONDS = {"worker": 180.0, **dict.fromkeys(CONTROLS, 45.0)}
