@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 # At first. A death leaves no more suspects than the stream needed.
 _FIRST = 64
+_LEAST_SHARE = 0.5
 
 
 class Credit:
@@ -25,7 +26,7 @@ class Credit:
         self._clock = clock
         self._was_full = False
         self._settled = 0.0
-        self._settled_at = clock()
+        self._began_at = self._settled_at = clock()
         self.standing = self._first
         self.allowed = self._first
 
@@ -47,9 +48,12 @@ class Credit:
         # Older ones count for less: a lane behind a slow picture settles nothing for seconds, then much at once.
         self._settled = settled + self._settled * math.exp((self._settled_at - now) / self._seconds)
         self._settled_at = now
+        # What a young lane would have settled within the whole time; a moment says nothing of that.
+        lasted = max(now - self._began_at, _LEAST_SHARE * self._seconds)
+        usual = self._settled / (1 - math.exp(-lasted / self._seconds))
         full, self._was_full = self._was_full, False
         wanted = self.standing
-        if full and self._settled >= self.standing:
+        if full and usual >= self.standing:
             wanted = min(2 * self.standing, self._most)
         elif min(held, self._settled) < self.standing // 4:
             wanted = max(self.standing // 2, self._first)

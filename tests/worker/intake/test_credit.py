@@ -30,6 +30,16 @@ def test_a_lane_that_waits_five_seconds_for_each_slow_picture_gets_the_credit_to
     assert credit.standing == 1024
 
 
+def test_a_young_lane_is_judged_by_its_pace_and_not_by_what_it_has_done_yet() -> None:
+    """Fourteen posts a second are more than 64 within the time: that shows after three seconds, not after ten."""
+    clock = Clock()
+    credit = Credit(1024, seconds=6.0, clock=clock)
+    while credit.standing == 64:
+        clock.now += 0.5
+        commit(credit, credit.standing, 7)
+    assert clock.now == 2.5
+
+
 def test_a_slow_model_leaves_few_suspects() -> None:
     clock = Clock()
     credit = Credit(1024, seconds=6.0, clock=clock)
