@@ -86,7 +86,8 @@ async def server(calls: Counter[str]) -> AsyncIterator[str]:
             web.get("/drop", drop),
         ]
     )
-    runner = web.AppRunner(app)
+    # Whoever is still asking at the end is not waited for.
+    runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield f"127.0.0.1:{runner.addresses[0][1]}"

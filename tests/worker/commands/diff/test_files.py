@@ -128,6 +128,7 @@ def test_the_object_is_what_its_schema_says(compared: Ran) -> None:
     assert json.loads(report.json_text()) == json.loads(compared.output)
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes(compared: Ran, files: list[Path], run: Run) -> None:
     """Draws have a seed, sums are of whole numbers, and ties have an order."""
     left, right, posts, truth = files
@@ -143,6 +144,7 @@ def test_a_file_with_itself_has_no_flips(files: list[Path], run: Run) -> None:
     assert all(test["p"] == 1 for one in report["tasks"].values() for test in one["tests"])
 
 
+@pytest.mark.slow
 def test_parquet_and_standard_input_give_the_same(files: list[Path], run: Run, made: Made, tmp_path: Path) -> None:
     """Parquet is read whatever its structs hold; - is standard input; a glob is all its files in order."""
     left, right = files[:2]
