@@ -29,6 +29,7 @@ from tests.deploy.manifests import (
 from tests.deploy.policy import violations
 from tests.deploy.test_overlays import validate
 from tests.deploy.tools import helm
+from tests.tiers import some_slow
 from worker.commands.options import setting_variables
 
 CHART = ROOT / "deploy" / "helm"
@@ -145,7 +146,10 @@ def by_name(found: list[Document]) -> dict[tuple[str, str], Document]:
     return named
 
 
-@pytest.mark.parametrize("name", TWINS)
+# All switches at once are there without the single ones.
+@pytest.mark.parametrize(
+    "name", some_slow(TWINS, TWINS.keys() - {"nothing set", "base", "gpu", "shadow", "everything"})
+)
 def test_each_switch_equals_its_overlay_or_component(name: str, tmp_path: Path) -> None:
     """Kinds, names and all fields are those of kustomize, and keep to the policy of the manifests."""
     twin = TWINS[name]

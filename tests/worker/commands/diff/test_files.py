@@ -161,9 +161,10 @@ def test_parquet_and_standard_input_give_the_same(files: list[Path], run: Run, m
         assert (report["tasks"], report["moved"]) == (expected["tasks"], expected["moved"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["posts.csv", *(pytest.param(name, marks=pytest.mark.slow) for name in ("posts.json", "posts/day=1/a.parquet"))],
+    ["posts.csv", "posts.json", "posts/day=1/a.parquet"],
 )
 def test_posts_and_truth_in_other_files_give_the_same(
     files: list[Path], run: Run, made: Made, tmp_path: Path, name: str
