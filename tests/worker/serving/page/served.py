@@ -5,7 +5,6 @@ import base64
 import hashlib
 import os
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,10 @@ from pathlib import Path
 import httpx
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
+
+from tests.worker.forked import Forked
+from tests.worker.serving.processes import started
+from tests.worker.system import http_client
 
 KEY = "the-key-of-ana-that-nobody-guesses"
 
@@ -27,9 +30,7 @@ async def served(folder: Path, **settings: str) -> AsyncIterator[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MODERATE_")}
     log = folder / "serve.log"
     with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "worker", "serve", env={**environment, **variables}, stdout=output, stderr=output
-        )
+        process = await started({**environment, **variables}, Path.cwd(), output)
     try:
         await _ready(process, f"http://127.0.0.1:{port}/readyz", log)
         yield f"http://127.0.0.1:{port}"
@@ -42,8 +43,8 @@ async def served(folder: Path, **settings: str) -> AsyncIterator[str]:
         assert "sesquipedalian" not in said
 
 
-async def _ready(process: asyncio.subprocess.Process, address: str, log: Path) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(180):
+async def _ready(process: asyncio.subprocess.Process | Forked, address: str, log: Path) -> None:
+    async with http_client() as client, asyncio.timeout(180):
         while True:
             assert process.returncode is None, log.read_text(encoding="utf-8")  # noqa: ASYNC240
             try:
