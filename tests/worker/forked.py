@@ -119,7 +119,8 @@ def _become(requests: socket.socket) -> list[str]:
         with warnings.catch_warnings(action="ignore"):
             pid = os.fork()
         if pid:
-            report.sendall(f"{pid}\n".encode())
+            with suppress(BrokenPipeError):
+                report.sendall(f"{pid}\n".encode())
             reports[pid] = report
             for number in written:
                 os.close(number)
