@@ -128,11 +128,11 @@ def test_the_slow_are_marked_where_they_stand() -> None:
 
 
 @pytest.mark.soak
-def test_types_hold_where_transformers_is_followed(tmp_path: Path) -> None:
-    """`make check` passes over the types of its two thousand files, which take it as long as all others together."""
+def test_types_hold_where_all_is_followed(tmp_path: Path) -> None:
+    """`make check` passes over the types of some libraries, which take it longer than all others together."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    skipped = 'module = ["ray.*", "timm.*", "transformers.*"]\nfollow_imports = "skip"\n'
-    assert skipped in text
+    skipped = 'follow_imports = "skip"\n'
+    assert text.count(skipped) == 1
     (tmp_path / "pyproject.toml").write_text(text.replace(skipped, skipped.replace("skip", "silent")), encoding="utf-8")
     command = [sys.executable, "-m", "mypy", "--config-file", tmp_path / "pyproject.toml"]
     done = subprocess.run(

@@ -36,6 +36,7 @@ COMMANDS = {
     "worker stack up": "server",
     "worker demo": "server",
     "worker serve": "model",
+    "tests.worker.forked": "model",
     "worker.isolation.trial_child": "model",
     "worker.shadow.child_main": "model",
 }

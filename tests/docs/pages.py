@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,9 +43,10 @@ def pages() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in found]
 
 
-def blocks(page: str) -> list[Block]:
-    """Return the command blocks of a page."""
-    return list(blocks_of((ROOT / page).read_text(encoding="utf-8"), page))
+@cache
+def blocks(page: str) -> tuple[Block, ...]:
+    """Return the command blocks of a page; bash is asked where each command ends, which takes a second for all."""
+    return tuple(blocks_of((ROOT / page).read_text(encoding="utf-8"), page))
 
 
 def blocks_of(markdown: str, page: str) -> Iterator[Block]:

@@ -203,9 +203,7 @@ SCENARIOS: dict[str, Scenario] = {
         },
         servers=False,
     ),
-    "docs/how-to/own-checkpoint.md": Scenario(
-        before=(new_checkpoint, stack), quick=("mmorient inspect", "cp -rL", "printf")
-    ),
+    "docs/how-to/own-checkpoint.md": Scenario(before=(new_checkpoint, stack)),
     "docs/how-to/own-encoders.md": Scenario(
         before=(encoder_folders, stack),
         parsed={
@@ -254,6 +252,6 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "docs/reference/posts.md": Scenario(servers=False),
     "docs/reference/http.md": Scenario(before=(stack, a_worker)),
-    "docs/reference/exit-codes.md": Scenario(quick=("",), servers=False),
-    "docs/explanation/labels-and-neighbours.md": Scenario(quick=("",), servers=False),
+    "docs/reference/exit-codes.md": Scenario(servers=False),
+    "docs/explanation/labels-and-neighbours.md": Scenario(servers=False),
 }

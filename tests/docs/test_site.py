@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from posixpath import dirname, join, normpath
@@ -21,6 +20,8 @@ from worker.cli import moderate
 from worker.commands.options import setting_variables
 from worker.telemetry.metrics import METRICS
 
+# To build it takes six seconds of the processor.
+pytestmark = pytest.mark.slow
 _ASSETS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 _PAGES_OF_A_LINK = ("canonical", "next", "prev", "edit")
 
@@ -62,10 +63,10 @@ class _Links(HTMLParser):
         self._navs -= tag == "nav"
 
 
-def pages_of(site: Path) -> Iterator[tuple[str, _Links]]:
-    """Return the site's pages by their path."""
-    for file in sorted(site.rglob("*.html")):
-        yield str(file.relative_to(site)), _Links(file.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[str, _Links]:
+    """Give the site's pages by their path."""
+    return {str(file.relative_to(site)): _Links(file.read_text("utf-8")) for file in sorted(site.rglob("*.html"))}
 
 
 def inside(page: str, links: list[str]) -> set[str]:
@@ -76,9 +77,8 @@ def inside(page: str, links: list[str]) -> set[str]:
     }
 
 
-def test_every_page_is_reached_from_the_start(site: Path) -> None:
+def test_every_page_is_reached_from_the_start(pages: dict[str, _Links]) -> None:
     """By the navigation; what stands beside docs/ may be reached by a link of another page instead."""
-    pages = dict(pages_of(site))
     navigated = inside("index.html", pages["index.html"].in_nav)
     named = {target for name, page in pages.items() for target in inside(name, page.leads)}
     own = {str(file.relative_to(ROOT / "docs").with_suffix(".html")) for file in (ROOT / "docs").rglob("*.md")}
@@ -87,16 +87,16 @@ def test_every_page_is_reached_from_the_start(site: Path) -> None:
     assert pages.keys() - {"404.html"} <= navigated | named
 
 
-def test_every_link_leads_to_a_file(site: Path) -> None:
+def test_every_link_leads_to_a_file(site: Path, pages: dict[str, _Links]) -> None:
     """Within the site; mkdocs does not look at those that the theme makes."""
-    for name, page in pages_of(site):
+    for name, page in pages.items():
         for target in inside(name, page.leads + page.loads) if name != "404.html" else ():
             assert (site / target).exists() or target == ".", f"{name} links to {target}"
 
 
-def test_nothing_is_loaded_from_another_host(site: Path) -> None:
+def test_nothing_is_loaded_from_another_host(site: Path, pages: dict[str, _Links]) -> None:
     """No font, script, style or picture; and nothing that makes the theme load one (diagrams)."""
-    for name, page in pages_of(site):
+    for name, page in pages.items():
         assert [link for link in page.loads if urlsplit(link).netloc] == [], name
         assert 'class="mermaid"' not in (site / name).read_text(encoding="utf-8")
     for style in site.rglob("*.css"):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -199,6 +200,7 @@ def test_any_json_is_labelled_or_dead_lettered(value: Any, reader: PostReader, s
     check(json.dumps(value, ensure_ascii=strict).encode(errors="surrogatepass"), reader)
 
 
+@pytest.mark.slow
 @settings(max_examples=max(200, RECORDS // 10), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.sampled_from([*NAMES, "x"]), _JSON, max_size=8))
 def test_the_short_cut_reads_what_the_long_way_reads(fields: dict[str, Any]) -> None:

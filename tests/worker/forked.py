@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +51,10 @@ class Forked:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         """End it at once."""
         self.send_signal(signal.SIGKILL)
@@ -62,14 +67,18 @@ class Forked:
 
 
 async def fork(
-    arguments: Sequence[str], environment: Mapping[str, str], output: IO[bytes], errors: IO[bytes]
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    output: IO[bytes],
+    errors: IO[bytes],
+    folder: Path | None = None,
 ) -> Forked:
-    """Start `moderate` with arguments, in this folder; what it writes goes to files."""
+    """Start `moderate` with arguments, in a folder or in this one; what it writes goes to files."""
     if not _parents:
         _parents.append(_parent())
     ours, theirs = socket.socketpair()
     with theirs, tempfile.TemporaryFile() as request:
-        request.write(json.dumps([list(arguments), dict(environment), str(Path.cwd())]).encode())
+        request.write(json.dumps([list(arguments), dict(environment), str(folder or Path.cwd())]).encode())
         request.seek(0)
         files = (theirs, output, errors, request)
         socket.send_fds(_parents[0], [b"."], [one.fileno() for one in files])
@@ -106,8 +115,12 @@ def _become(requests: socket.socket) -> list[str]:
                 os.kill(pid, signal.SIGKILL)
             sys.exit(0)
         report, written = socket.socket(fileno=files[0]), files[1:]
-        if pid := os.fork():
-            report.sendall(f"{pid}\n".encode())
+        # From Python 3.12 on it warns of threads: those of the libraries know what to do in a child.
+        with warnings.catch_warnings(action="ignore"):
+            pid = os.fork()
+        if pid:
+            with suppress(BrokenPipeError):
+                report.sendall(f"{pid}\n".encode())
             reports[pid] = report
             for number in written:
                 os.close(number)

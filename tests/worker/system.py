@@ -190,13 +190,15 @@ class Stream:
             output: an open file, or a pipe.
             errors: the same for its errors; where `output` goes unless it is given.
             variables: environment variables besides its settings.
-            anew: in an interpreter of its own, as it is where there are variables or pipes.
+            anew: in an interpreter of its own, as it is where there are new variables or pipes.
             settings: as for `environment`.
         """
         environment = {**os.environ, **self.environment(**settings), **(variables or {})}
         errors = output if errors is None else errors
+        # What an interpreter or a library reads when it starts must be there before.
+        anew = anew or any(os.environ.get(name) != value for name, value in (variables or {}).items())
         process: asyncio.subprocess.Process | Forked
-        if FORKS and not (anew or variables or isinstance(output, int) or isinstance(errors, int)):
+        if FORKS and not (anew or isinstance(output, int) or isinstance(errors, int)):
             process = await fork(arguments, environment, output, errors)
         else:
             process = await asyncio.create_subprocess_exec(

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.reading.cases import BY_ITSELF
 from tests.reading.test_table import CASES
 from tests.worker.system import Stream, post
@@ -17,6 +19,7 @@ def outcome(now: str) -> str:
     return "nothing" if now.startswith("passed over") else "dead letter"
 
 
+@pytest.mark.soak
 async def test_odd_records_are_labelled_dead_lettered_or_passed_over(stream: Stream) -> None:
     """Each as the table says, in one go, by one worker that is still there afterwards."""
     await stream.create_topics(1)

@@ -66,6 +66,7 @@ async def test_two_workers_share_ten_thousand_posts(stream: Stream) -> None:
         assert await worker.end() == 0
 
 
+@pytest.mark.soak
 async def test_partitions_move_between_workers(stream: Stream) -> None:
     """Workers join, leave and are killed while posts flow: each post is labelled once all the same."""
     partitions = 6

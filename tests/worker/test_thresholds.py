@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from tests.worker.system import Stream, post
 
 
+@pytest.mark.soak
 async def test_a_threshold_reaches_the_record_of_its_task(stream: Stream) -> None:
     """The label follows it and says so, in a record of its own and in one that tasks share; the others have none."""
     shared = stream.label_topic("shared")

@@ -53,6 +53,7 @@ def in_readme(verdict: Verdict) -> bool:
     return f"| {' | '.join(report.row(verdict))} |" in (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_chosen_settings_meet_the_objective_with_slower_workers() -> None:
     """At 0.8 times the measured speed, of which the threshold knows nothing."""
     figures = dict(report.variations(Figures.load()))
@@ -125,6 +126,7 @@ def test_the_folder_is_where_the_test_looks() -> None:
     assert Path(OVERLAY).parts[-4:] == ("deploy", "kubernetes", "overlays", "keda")
 
 
+@pytest.mark.slow
 def test_what_the_search_found_comes_out_again() -> None:
     """The point of the grid that was chosen, with its line of search.csv."""
     chosen, figures = load_chosen(), Figures.load()

@@ -4,6 +4,7 @@ import json
 from io import BufferedReader, BytesIO
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def values_of(text: str) -> list[Any]:
     return [json.loads(value) for _, value in read_values(source, max_bytes=10_000)]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(_JSON, max_size=5), st.sampled_from([None, 0, 2]))
 def test_an_array_is_cut_into_its_values(values: list[Any], indent: int | None) -> None:
@@ -44,6 +46,7 @@ def test_an_array_is_cut_into_its_values(values: list[Any], indent: int | None) 
     assert values_of(text) == json.loads(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.dictionaries(_TEXTS, _JSON, max_size=3), min_size=1, max_size=4), st.sampled_from([0, 2]))
 def test_objects_after_each_other_are_cut_apart(values: list[Any], indent: int) -> None:

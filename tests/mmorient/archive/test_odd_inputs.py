@@ -141,6 +141,7 @@ def test_columns_that_are_not_asked_for_are_not_read(tmp_path: Path) -> None:
     assert said(row) == {"id": "1", "text": "x"}
 
 
+@pytest.mark.slow
 def test_an_array_of_any_length_is_read_in_little_memory(tmp_path: Path) -> None:
     """200 MB of posts in one line take some megabytes above an idle process."""
     post = json.dumps({"id": "1", "text": "x" * 20_000})

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from mmorient.errors import ArchiveUsageError
 from mmorient.input.post_json import Line, write_line
 from mmorient.input.posts import Post
 from mmorient.labels import PostLabels, rounded, task_label
+from tests.tiers import some_slow
 
 CHUNKS = 12
 INPUTS = Inputs(["in.jsonl"], [Path("/in.jsonl")], [7])
@@ -84,7 +86,9 @@ def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_output, "_GROUP_ROWS", 35)
 
 
-@pytest.mark.parametrize("make", [json_lines, pytest.param(one_table, marks=pytest.mark.slow), parts])
+@pytest.mark.parametrize(
+    "make", some_slow([json_lines, one_table, parts], {"one_table", "parts"}, attrgetter("__name__"))
+)
 def test_a_run_that_ends_anywhere_goes_on_to_the_same_bytes(
     make: Callable[[Path], Output], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mmorient.arithmetic.answers import answers
 from mmorient.config import Calibration, HeadCalibration
 from mmorient.labels import DEGREES, TASKS, PostLabels, task_label
+from tests.tiers import some_slow
 
 HEADS = {
     **{name: len(task.classes) for name, task in TASKS.items()},
@@ -41,7 +42,8 @@ def one_by_one(
 
 
 @pytest.mark.parametrize("spread", [0.001, 1.0, 8.0, 60.0])
-@pytest.mark.parametrize("thresholds", [{}, {"sarcasm": 0.3, "humour": 0.9999, "motivation": 0.5}])
+# Tasks without a threshold are among the others, too.
+@pytest.mark.parametrize("thresholds", some_slow([{"sarcasm": 0.3, "humour": 0.9999, "motivation": 0.5}, {}], {"{}"}))
 def test_many_posts_are_answered_as_each_is_alone(spread: float, thresholds: dict[str, float]) -> None:
     """Near ties and near certainty, in fp32 as the heads give them, with and without thresholds."""
     draw = np.random.default_rng(round(spread * 1000))

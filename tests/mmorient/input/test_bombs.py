@@ -52,6 +52,15 @@ REFUSED = {
 ANIMATED = ("frames", "animated")
 
 
+# More than a second of the processor each.
+SLOW = {
+    "AVIF of 60 frames",
+    "GIF of 40 megapixels, four frames",
+    "animated WebP of large frames",
+    "bitmap of run lengths of a pixel",
+}
+
+
 @pytest.fixture(scope="module")
 def decoder() -> Iterator["subprocess.Popen[bytes]"]:
     """Give the program, running."""
@@ -62,7 +71,7 @@ def decoder() -> Iterator["subprocess.Popen[bytes]"]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", some_slow(BOMBS, {"AVIF of 60 frames", "GIF of 40 megapixels, four frames"}))
+@pytest.mark.parametrize("name", some_slow(BOMBS, SLOW))
 def test_bombs(name: str, decoder: "subprocess.Popen[bytes]") -> None:
     """It is read, or refused with its reason, in a process that grows by less than a decoded photograph."""
     warm = sample("PNG")

@@ -13,6 +13,7 @@ import pytest
 
 from mmorient import PictureError, decode_picture
 from tests.mmorient.input.odd_pictures import everything
+from tests.tiers import some_slow
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
 SEED = os.environ.get("FUZZ_SEED", "0")
@@ -57,7 +58,7 @@ def damaged(data: bytes, random: Random) -> bytes:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.timeout(60 + EXAMPLES)  # at most 300 s as it stands; more where more examples are asked for
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", some_slow(range(PARTS), set(map(str, range(1, PARTS)))))
 def test_no_damage_raises_anything_else(part: int) -> None:
     """And none takes long."""
     files = list(samples().items())

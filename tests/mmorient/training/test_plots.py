@@ -39,6 +39,7 @@ SCORES = [
 ]
 
 
+@pytest.mark.slow
 def test_curves(tmp_path: Path) -> None:
     """Both panels have ink, and a curve of each kind its colour."""
     learning_curves(noted(tmp_path / "metrics.jsonl", *LOSSES, *SCORES), tmp_path / "curves.png")
@@ -87,6 +88,7 @@ def test_no_curves(tmp_path: Path) -> None:
         learning_curves(noted(tmp_path / "other.jsonl", LOSSES[0], {"loss": 1.0}), tmp_path / "curves.png")
 
 
+@pytest.mark.slow
 def test_reliability(tmp_path: Path) -> None:
     """One panel a key, each with both of its curves."""
     before, after = [Bin(0.6, 0.5, 10, 10), Bin(0.95, 0.7, 90, 90)], [Bin(0.55, 0.56, 30, 30), Bin(0.8, 0.79, 70, 70)]

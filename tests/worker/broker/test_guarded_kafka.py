@@ -226,6 +226,7 @@ async def test_a_program_that_is_not_there_is_said(guarded: Guarded) -> None:
         await refuse_wrong_log_in(by_token(guarded, **settings), patience_seconds=0)
 
 
+@pytest.mark.soak
 async def test_the_worker_ends_with_2(guarded: Guarded) -> None:
     """A certificate that the broker refuses is one line of the worker, in bounded time."""
     code, lines = await run_to_its_end(

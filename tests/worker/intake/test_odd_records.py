@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 
+import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests.worker.otlp import collecting
@@ -113,6 +114,7 @@ async def feed_deletions(stream: Stream) -> tuple[list[Position], list[tuple[Pos
     return posts, deletions
 
 
+@pytest.mark.soak
 async def test_deletions_are_passed_over(stream: Stream) -> None:
     """Records without a value are no dead letters and nothing on the label topics; they are counted."""
     await stream.create_topics(2)

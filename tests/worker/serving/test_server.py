@@ -20,7 +20,7 @@ async def test_a_server_from_its_first_line_to_its_last(tmp_path: Path) -> None:
     key, line = new_key("shop")
     (tmp_path / "keys").write_text(line, encoding="utf-8")
     async with serving_process(
-        tmp_path, SERVE__KEYS_FILE="keys", SERVE__DEADLINE_SECONDS="60", LOG__LEVEL="debug"
+        tmp_path, anew=True, SERVE__KEYS_FILE="keys", SERVE__DEADLINE_SECONDS="60", LOG__LEVEL="debug"
     ) as served:
         score = await asyncio.to_thread(_ask_as_perspectives_clients_do, served, key)
         assert 0 <= score["attributeScores"]["TOXICITY"]["summaryScore"]["value"] <= 1
@@ -76,7 +76,7 @@ async def _until_accepted(client: httpx.AsyncClient, posts: int) -> None:
 
 async def test_told_to_stop_while_the_model_loads(tmp_path: Path) -> None:
     """It ends at once, in order."""
-    async with serving_process(tmp_path, ready=False) as served:
+    async with serving_process(tmp_path, ready=False, anew=True) as served:
         async with asyncio.timeout(60):
             while "server_starts" not in served.log():
                 await asyncio.sleep(0.05)

@@ -58,6 +58,7 @@ def test_boxes_are_looked_for_once(reader: PictureReader, meme: Image.Image, mon
     assert reader.read(pixels(meme), boxes).text == " ".join(LINES)
 
 
+@pytest.mark.slow
 def test_always_the_same(networks: tuple[Path, Path], reader: PictureReader, meme: Image.Image) -> None:
     """Bit for bit: again, from four threads at once, after other pictures, in a fresh reader of two threads."""
     rgb = pixels(meme)

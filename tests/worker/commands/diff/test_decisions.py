@@ -5,6 +5,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.worker.commands.diff.conftest import Ran, Run
 from tests.worker.commands.diff.made import Made
 from tests.worker.policies.rules import rule
@@ -61,6 +63,7 @@ def check(found: dict[str, Any], wanted: dict[str, tuple[list[str], list[str]]])
         assert (post["left"], post["right"]) == wanted[post["post_id"]]
 
 
+@pytest.mark.slow
 def test_decisions_of_two_checkpoints_under_one_policy(files: list[Path], run: Run, made: Made, tmp_path: Path) -> None:
     """As the rules themselves say, post by post; the terminal and the page say it, too."""
     left, right, posts, _ = files

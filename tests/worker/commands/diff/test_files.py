@@ -128,6 +128,7 @@ def test_the_object_is_what_its_schema_says(compared: Ran) -> None:
     assert json.loads(report.json_text()) == json.loads(compared.output)
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes(compared: Ran, files: list[Path], run: Run) -> None:
     """Draws have a seed, sums are of whole numbers, and ties have an order."""
     left, right, posts, truth = files
@@ -143,6 +144,7 @@ def test_a_file_with_itself_has_no_flips(files: list[Path], run: Run) -> None:
     assert all(test["p"] == 1 for one in report["tasks"].values() for test in one["tests"])
 
 
+@pytest.mark.slow
 def test_parquet_and_standard_input_give_the_same(files: list[Path], run: Run, made: Made, tmp_path: Path) -> None:
     """Parquet is read whatever its structs hold; - is standard input; a glob is all its files in order."""
     left, right = files[:2]
@@ -159,9 +161,10 @@ def test_parquet_and_standard_input_give_the_same(files: list[Path], run: Run, m
         assert (report["tasks"], report["moved"]) == (expected["tasks"], expected["moved"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["posts.csv", *(pytest.param(name, marks=pytest.mark.slow) for name in ("posts.json", "posts/day=1/a.parquet"))],
+    ["posts.csv", "posts.json", "posts/day=1/a.parquet"],
 )
 def test_posts_and_truth_in_other_files_give_the_same(
     files: list[Path], run: Run, made: Made, tmp_path: Path, name: str

@@ -72,6 +72,7 @@ def test_a_page_shows_hostile_texts_and_does_nothing_of_what_they_say(hostile: l
     assert "⟨U+202E⟩abc⟨U+200B⟩" in text
 
 
+@pytest.mark.slow
 def test_plots_load_nothing_and_are_the_same_each_time(hostile: list[Path], run: Run) -> None:
     """Pictures within pictures may not fetch either; the same figures give the same page."""
     left, right, _ = hostile

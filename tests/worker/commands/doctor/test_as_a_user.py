@@ -101,6 +101,7 @@ async def test_a_live_worker_is_not_disturbed(stream: Stream, doctor: Doctor) ->
     assert await worker.end() == 0
 
 
+@pytest.mark.slow
 def test_nobody_answers(tmp_path: Path) -> None:
     """Where broker and Redis hang, all is said within the limit; each finding is one line, the summary is the last."""
     with silent_port() as kafka, silent_port() as redis:
@@ -142,6 +143,7 @@ async def test_secrets_are_never_shown(doctor: Doctor, case: str) -> None:
         assert (code, "hunter-two" in output, "Traceback" in output) == (1, False, False)
 
 
+@pytest.mark.slow
 def test_limits_of_the_process(tmp_path: Path) -> None:
     """A disk that takes no byte more is a failure, few open files a warning, a TMPDIR that is none as well."""
     done = run_doctor({}, tmp_path, "--json", "--only", "machine.disk", limits={resource.RLIMIT_FSIZE: 0})

@@ -67,6 +67,7 @@ async def test_a_redis_of_somebody_elses(doctor: Doctor, redis: Server) -> None:
         check(found, "redis.write", "warning", "replica", "master")
 
 
+@pytest.mark.slow
 async def test_a_checkpoint_that_is_not_there(doctor: Doctor, tmp_path: Path) -> None:
     """It is named with the file."""
     found = await doctor({"MODERATE_CHECKPOINT": str(tmp_path / "none")}, only="checkpoint")

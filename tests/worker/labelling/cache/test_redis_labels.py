@@ -5,6 +5,8 @@ import json
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.worker.redis_servers import (
     address_of,
     client_of,
@@ -26,6 +28,7 @@ async def cache_hits(worker: Worker) -> float:
     return await metric(worker, 'moderate_cache_lookups_total{content="text",result="hit"}')
 
 
+@pytest.mark.soak
 async def test_labels_are_those_of_a_run_without_redis(stream: Stream, tmp_path: Path) -> None:
     """A Redis that is down at the start, killed amid the posts, restarted empty, and filled with garbage.
 

@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 from mmorient import Frame, Picture, PictureError, decode_picture
 from tests.mmorient.input.bombs import BOMBS
 from tests.mmorient.input.odd_pictures import ODD, animated, sample
+from tests.tiers import some_slow
 from tests.worker.labelling.sandbox.hooks.sitecustomize import DEADLY, FORBIDDEN
 from worker.labelling.sandbox import call_filter
 from worker.labelling.sandbox.decoders import Sandbox, Terms, children_of
@@ -82,14 +83,14 @@ def test_samples_have_the_same_bits(sandbox: Sandbox) -> None:
             assert outcome(sandbox.decode_picture, data, frame=frame) == outcome(decode_picture, data, frame=frame)
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", some_slow(ODD, {"JPEG of 200 megapixels", "progressive JPEG of 50 megapixels"}))
 def test_odd_pictures_have_the_same_bits(sandbox: Sandbox, name: str) -> None:
     """Every format and every damage that the decoder knows."""
     data = ODD[name].make()
     assert outcome(sandbox.decode_picture, data) == outcome(decode_picture, data)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("kind", some_slow(["GIF", "PNG", "WEBP", "AVIF"], {"GIF", "WEBP"}))
 def test_animations_have_the_same_bits(sandbox: Sandbox, kind: str) -> None:
     """Several frames, in their order."""
     assert sandbox.decode_picture(animated(kind)).later
@@ -120,7 +121,7 @@ class ShapeReader:
         return painted, f"{rgb.shape} {hashlib.sha256(rgb.tobytes()).hexdigest()}" if read else None
 
 
-@pytest.mark.parametrize("read_text", [True, False])
+@pytest.mark.parametrize("read_text", some_slow([True, False], {"False"}))
 def test_what_is_drawn_is_read_off_the_same_bits(sandbox: Sandbox, read_text: bool) -> None:  # noqa: FBT001
     """The frames in which text is read come whole, and are treated in the worker."""
     options = {"drawn_text": ShapeReader(), "read_text": read_text}
@@ -141,6 +142,7 @@ def test_a_deadly_picture_costs_itself(hostile: Make, mark: bytes) -> None:
     assert outcome(decoders.decode_picture, sample("PNG")) == outcome(decode_picture, sample("PNG"))
 
 
+@pytest.mark.slow
 def test_a_picture_that_computes_for_ever_is_ended_by_the_kernel(hostile: Make) -> None:
     """After its time of the processor, which is less than its time by the clock."""
     decoders = hostile(Terms(1024**3, 1, 60))
