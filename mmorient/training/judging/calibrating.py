@@ -29,6 +29,7 @@ from mmorient.training.judging.photos import with_photos
 # What texts are calibrated on where the set is there: its labels were given to the words alone.
 _TEXT_SOURCES = {"sentiment": "sentiment", "sarcasm": "irony", "offensiveness": "offensive"}
 LEAST_POSTS = 20
+_FREE, _HELD = 1e-4, 1.0  # penalties on squared biases, beside the mean loss of a post
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ def calibrate(
     """Fit all scalings on the validation splits.
 
     Posts of texts alone are shown with ordinary pictures too: so numbers with a picture are those of tweets as well as
-    of memes.
+    of memes. There, a task's biases stay near those that were there, none at first: it was trained for the shares. A
+    checkpoint that has been calibrated follows one set of posts freely.
 
     Args:
         moderator: The checkpoint whose outputs are calibrated. Its own scaling stays where there are too few posts.
@@ -93,10 +95,15 @@ def calibrate(
                 logits = torch.tensor([outputs[row][head] for row in rows])
                 targets = torch.tensor([members[row].targets[head] for row in rows])
                 sources = [members[row].source for row in rows]
-                one = fit(modalities, head, logits, targets, sources, wanted.get(head), least=least)
+                kept = before.heads.get(modalities, {}).get(head)
+                near = None
+                # A task of memes says so little that a small bias, which tweets ask for, would decide all its labels.
+                if "image" in modalities and head in TASKS and (kept is None or len(set(sources)) > 1):
+                    biases = None if kept is None else kept.bias
+                    near = _moved(biases or (0.0,) * logits.shape[1], before.shares.get(head), wanted.get(head))
+                one = fit(modalities, head, logits, targets, sources, wanted.get(head), near=near, least=least)
                 if not one.fitted:
-                    kept = before.heads.get(modalities, {}).get(head) or HeadCalibration()
-                    one = replace(one, scaling=kept, after=one.before, bins_after=one.bins_before)
+                    one = replace(one, scaling=kept or HeadCalibration(), after=one.before, bins_after=one.bins_before)
                 fits.append(one)
     heads: dict[str, dict[str, HeadCalibration]] = {name: dict(own) for name, own in before.heads.items()}
     for one in fits:
@@ -120,17 +127,21 @@ def fit(  # noqa: PLR0917 - what a fit is of, in the order in which one says it
     sources: Sequence[str],
     shares: Sequence[float] | None = None,
     *,
+    near: Sequence[float] | None = None,
     least: int = LEAST_POSTS,
 ) -> Fit:
-    """Fit one head: ``[n, classes]``, int64 ``[n]``, the set that each post is of, and the shares of the classes."""
+    """Fit one head: ``[n, classes]``, int64 ``[n]``, the set that each post is of, and the shares of the classes.
+
+    The fit stays near the biases ``near``, if any are given.
+    """
     truth = targets.numpy()
     weights = share_weights(truth, shares, sources)
-    scaling = fit_scaling(logits, targets, weights)
+    scaling = fit_scaling(logits, targets, weights, near=near)
     raw = logits.softmax(-1).double().numpy()
     held_out = np.zeros_like(raw)
     for half in (0, 1):
         other = slice(1 - half, None, 2)
-        learned = fit_scaling(logits[other], targets[other], weights[other]) if len(targets) > 1 else scaling
+        learned = fit_scaling(logits[other], targets[other], weights[other], near=near) if len(targets) > 1 else scaling
         held_out[half::2] = _scaled(logits[half::2], learned)
     rarest = int(np.bincount(truth, minlength=logits.shape[1]).min())
     return Fit(
@@ -147,14 +158,25 @@ def fit(  # noqa: PLR0917 - what a fit is of, in the order in which one says it
     )
 
 
-def fit_scaling(logits: Tensor, targets: Tensor, weights: NDArray[np.float64]) -> HeadCalibration:
+def _moved(bias: Sequence[float], before: Sequence[float] | None, wanted: Sequence[float] | None) -> tuple[float, ...]:
+    """The biases that say the same of posts whose classes have other shares than before, of mean 0."""
+    ratio = np.log(wanted) - np.log(before) if before is not None and wanted is not None else np.zeros(len(bias))
+    shifted = np.array(bias) + ratio
+    return tuple((shifted - shifted.mean()).tolist())
+
+
+def fit_scaling(
+    logits: Tensor, targets: Tensor, weights: NDArray[np.float64], *, near: Sequence[float] | None = None
+) -> HeadCalibration:
     """Fit ``logits / temperature + bias`` by likelihood (vector scaling with one slope; Guo et al. 2017).
 
     Args:
         logits: ``[n, classes]``.
         targets: int64 ``[n]``.
         weights: ``[n]``, for how many posts each counts.
+        near: Biases that the fit stays near; None leaves it free.
     """
+    penalty, centre = (_FREE, torch.zeros(logits.shape[1])) if near is None else (_HELD, torch.tensor(near))
     counted = torch.from_numpy(weights).float()
     heat = torch.zeros(1, requires_grad=True)
     bias = torch.zeros(logits.shape[1], requires_grad=True)
@@ -164,7 +186,7 @@ def fit_scaling(logits: Tensor, targets: Tensor, weights: NDArray[np.float64]) -
         optimiser.zero_grad()
         losses = functional.cross_entropy(logits / heat.exp() + bias, targets, reduction="none")
         loss: Tensor = (losses * counted).mean()
-        loss = loss + 1e-3 * (heat**2).sum() + 1e-4 * (bias**2).sum()
+        loss = loss + 1e-3 * (heat**2).sum() + penalty * ((bias - centre) ** 2).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 

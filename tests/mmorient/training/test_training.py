@@ -1,6 +1,7 @@
 """The research loop, on a handful of made-up posts."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from mmorient.labels import PostLabels, TaskLabel
 from mmorient.training.data.examples import Example
 from mmorient.training.data.near_duplicates import without_crossing
 from mmorient.training.data.readers import read_all
-from mmorient.training.judging.calibrating import calibrate, describe, fit, fit_scaling
+from mmorient.training.judging.calibrating import _moved, calibrate, describe, fit, fit_scaling
 from mmorient.training.judging.evaluating import evaluate
 from mmorient.training.judging.intervals import intervals
 from mmorient.training.judging.metrics import (
@@ -191,6 +192,32 @@ def test_probabilities_are_stated_for_the_shares_that_are_wanted() -> None:
     both = share_weights(np.array([0, 1, 1, 1, 0, 1]), (0.75, 0.25), ["a"] * 4 + ["b"] * 2)
     assert both == pytest.approx([2.25, 0.25, 0.25, 0.25, 2.25, 0.75])
     assert share_weights(np.array([1, 1]), (0.75, 0.25), ["a"] * 2) == pytest.approx([1, 1])
+
+
+def test_what_memes_say_little_of_is_not_decided_by_the_bias_of_tweets() -> None:
+    """Two sets share a temperature and a bias. A bias that only the larger margins ask for leaves the small ones."""
+    generator = torch.Generator().manual_seed(0)
+    targets = (torch.rand(1000, generator=generator) < 0.5).long()
+    tweets = (2 * targets - 1) * 2 + torch.randn(1000, generator=generator) * 2 + 1.5
+    memes = (2 * targets - 1) * 0.05 + torch.randn(1000, generator=generator) * 0.3
+    margin = torch.cat([tweets, memes])
+    logits, both = torch.stack([-margin / 2, margin / 2], dim=1), torch.cat([targets, targets])
+    sources = ["tweets"] * 1000 + ["memes"] * 1000
+
+    def positive_memes(near: tuple[float, float] | None) -> float:
+        scaling = fit("text+image", "sarcasm", logits, both, sources, (0.5, 0.5), near=near).scaling
+        assert scaling.bias is not None
+        return float(((logits / scaling.temperature + torch.tensor(scaling.bias)).argmax(1)[1000:] == 1).float().mean())
+
+    assert positive_memes(None) < 0.05
+    assert positive_memes((0.0, 0.0)) == pytest.approx(0.5, abs=0.2)
+
+
+def test_biases_follow_the_shares_that_are_wanted() -> None:
+    """Where they stay near what they were, another share of the classes still moves them."""
+    free = _moved((0.1, -0.1), (0.5, 0.5), (0.9, 0.1))
+    assert free == pytest.approx((0.1 + math.log(3), -0.1 - math.log(3)))
+    assert _moved((0.1, -0.1), None, (0.9, 0.1)) == pytest.approx((0.1, -0.1))
 
 
 def test_too_few_posts_calibrate_nothing(untrained: Path) -> None:
