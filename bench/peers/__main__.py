@@ -28,6 +28,10 @@ _FAULTS_SECONDS = 1500
 
 async def measure_all(args: argparse.Namespace, servers: Servers) -> dict[str, Any]:
     """Return, by load and program, the figures of each turn; an error in their place where there are none."""
+    task = asyncio.current_task()
+    if task is not None:
+        # So that servers and programs are stopped then, too.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     found: dict[str, Any] = {load: {name: [] for name in args.only} for load in args.loads}
     for load in args.loads:
         for number in range(args.turns):
@@ -84,8 +88,6 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=40.0, help="posts a second under faults")
     parser.add_argument("--json", type=Path, help="write it here too")
     args = parser.parse_args()
-    # So that servers and programs are stopped then, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = Path(tempfile.mkdtemp(prefix="peers-"))
     print(f"logs in {folder}", file=sys.stderr)
     for name in args.only:
