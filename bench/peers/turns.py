@@ -1,5 +1,6 @@
 """One program, one load, one turn, on servers that all share."""
 
+import asyncio
 import json
 import os
 import sys
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from bench.cached import make_posts as make_cached_posts
@@ -21,6 +23,7 @@ from worker.commands.stack.stack import Stack
 
 PARTITIONS = 16
 _SESSION_SECONDS = 10.0
+_LEADER_SECONDS = 60.0
 _TASKS = ("sentiment", "sarcasm", "offensiveness")
 
 
@@ -71,13 +74,20 @@ def posts_of(load: Load) -> Callable[[int], list[Post]]:
 
 
 async def create_topics(where: Where, replicas: int) -> None:
-    """Make the topics of one program, so many copies of each."""
+    """Make the topics of one program, so many copies of each, and wait until every leader answers."""
     admin = AIOKafkaAdminClient(bootstrap_servers=where.kafka)
     await admin.start()
     names = (where.posts, f"{where.posts}.dead-letter", *where.labels)
     large = {"max.message.bytes": str(2**24 + 2**16)}
     await admin.create_topics([NewTopic(name, PARTITIONS, replicas, topic_configs=large) for name in names])
     await admin.close()
+    # Some clients end where a leader that was named a moment ago does not answer yet; this one asks until it does.
+    sources = [TopicPartition(name, number) for name in names for number in range(PARTITIONS)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=where.kafka)
+    await consumer.start()
+    async with asyncio.timeout(_LEADER_SECONDS):
+        await consumer.end_offsets(sources)
+    await consumer.stop()
 
 
 @dataclass(frozen=True)

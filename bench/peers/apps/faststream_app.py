@@ -26,7 +26,8 @@ if CLIENT == "aiokafka":
         def on_partitions_assigned(self, assigned: object) -> None:
             print("partitions assigned", assigned, flush=True)
 
-    broker = KafkaBroker(work.BROKER.split(","), log_level=logging.DEBUG)
+    # The labels of a batch are more than its 16 KiB, and a batch that is too large is refused.
+    broker = KafkaBroker(work.BROKER.split(","), log_level=logging.DEBUG, max_batch_size=2**20)
     _client = {"batch_timeout_ms": round(work.BATCH_SECONDS * 1000), "listener": _Announced()}
 else:
     from faststream.confluent import KafkaBroker, KafkaPublishMessage
