@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from tests.chaos.plan import CLUSTER_FAMILIES, FAMILIES
 from tests.chaos.report import show, show_summary, to_data
 from tests.chaos.run import Run
 from tests.chaos.settings import Settings
@@ -31,6 +32,13 @@ _WIDTH = 120
 @click.option("--subject", type=click.Choice(SUBJECTS), default="worker", show_default=True, help="what is tested")
 @click.option("--poison", type=click.IntRange(min=0), default=2, show_default=True, help="posts that kill their worker")
 @click.option("--brokers", type=click.IntRange(1, 5), default=1, show_default=True, help="with three, one may die")
+@click.option(
+    "--fault",
+    "only",
+    multiple=True,
+    type=click.Choice(sorted({*FAMILIES, *CLUSTER_FAMILIES} - {"broker-back"})),
+    help="deal this kind of fault, and others that are named so, alone",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="write the report here too")
 @click.option("--keep", is_flag=True, help="leave the folder with the logs")
 @click.pass_context
