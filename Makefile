@@ -64,8 +64,8 @@ sbom: setup ## write sbom.cdx.json (CycloneDX): all that requirements.lock names
 		--output-file sbom.cdx.json
 	@echo sbom.cdx.json
 
-bench: setup ## measure the stream against the bare model
-	@$(BIN)/python -m bench.stream
+bench: setup ## measure the stream, its peers and three brokers: bench/results/, tables and plots
+	@$(BIN)/python -m bench
 
 docs: setup ## build the documentation site into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet

@@ -19,7 +19,6 @@ from tests.chaos.settings import Settings
 from tests.chaos.subjects import SUBJECTS
 
 _WIDTH = 120
-_KINDS = sorted(FAMILIES | CLUSTER_FAMILIES)
 
 
 @click.group(invoke_without_command=True)
@@ -33,7 +32,13 @@ _KINDS = sorted(FAMILIES | CLUSTER_FAMILIES)
 @click.option("--subject", type=click.Choice(SUBJECTS), default="worker", show_default=True, help="what is tested")
 @click.option("--poison", type=click.IntRange(min=0), default=2, show_default=True, help="posts that kill their worker")
 @click.option("--brokers", type=click.IntRange(1, 5), default=1, show_default=True, help="with three, one may die")
-@click.option("--kinds", multiple=True, type=click.Choice(_KINDS), help="of faults; again for more; else all")
+@click.option(
+    "--fault",
+    "only",
+    multiple=True,
+    type=click.Choice(sorted({*FAMILIES, *CLUSTER_FAMILIES} - {"broker-back"})),
+    help="deal this kind of fault, and others that are named so, alone",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="write the report here too")
 @click.option("--keep", is_flag=True, help="leave the folder with the logs")
 @click.pass_context

@@ -52,14 +52,16 @@ def recovered_at(samples: Sequence[Sample], since: float, aside: Collection[int]
     waiting: set[int] = set()
     moved = set(aside)
     latest = since
+    # Whoever looks is answered by the brokers, too: where they answer later than that, the first answer counts.
+    soon = since + _SOON_SECONDS if after[0].at <= since + _SOON_SECONDS else after[0].at + _SOON_SECONDS
     for sample in after:
-        if sample.at <= since + _SOON_SECONDS:
+        if sample.at <= soon:
             waiting |= {one for one, end in sample.fed.items() if end > start.get(one, 0)} - moved
         for partition in {one for one in waiting if sample.done.get(one, 0) > start.get(one, 0)}:
             waiting.discard(partition)
             moved.add(partition)
             latest = sample.at
-        if not waiting and sample.at > since + _SOON_SECONDS:
+        if not waiting and sample.at > soon:
             return latest
     return None
 

@@ -31,6 +31,7 @@ from worker.commands.stack.stack import Stack
 BROKER_SESSION_SECONDS = 12.0
 # Of several: Kafka's own, after which the others take over.
 CLUSTER_SESSION_SECONDS = 9.0
+# Only as long as it takes: on a machine with other work a model loads for minutes.
 _JOIN_SECONDS = 300.0
 _RECOVERY_SECONDS = 45.0
 _SOME, _SOME_JOINED_SECONDS = 2, 15.0
@@ -172,7 +173,7 @@ class Run:
     async def _break_things(self, site: Site, progress: Progress) -> None:
         """Deal the whole deck, and more of it while there is time."""
         settings = self.settings
-        kinds = settings.broken
+        kinds = settings.kinds
         rounds = make_plan(settings.seed, settings.minutes, kinds)
         until = self._started + settings.minutes * 60
         dealt = {step.kind for steps in rounds for step in steps}

@@ -19,7 +19,7 @@ class Settings:
         subject: the program under test.
         poison: posts that kill their worker; none for the others.
         brokers: how many; each topic has a copy on three of them.
-        kinds: of faults; all that befit the subject, if none is named.
+        only: kinds of faults to deal; all that suit the subject, if there are none.
     """
 
     seed: int
@@ -30,13 +30,13 @@ class Settings:
     subject: str = "worker"
     poison: int = 2
     brokers: int = 1
-    kinds: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
 
     @property
-    def broken(self) -> frozenset[str]:
-        """The kinds of faults of the run."""
-        if self.kinds:
-            return frozenset(self.kinds)
+    def kinds(self) -> frozenset[str]:
+        """What may be broken."""
+        if self.only:
+            return frozenset(self.only)
         if self.subject == "worker":
             return CLUSTER_KINDS if self.brokers > 1 else frozenset(FAMILIES)
         return WORKER_KINDS if self.subject in CONTROLS else PLAIN_KINDS

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.plan import CLUSTER_FAMILIES, CLUSTER_KINDS, FAMILIES, PLAIN_KINDS, make_plan
+from tests.chaos.progress import Sample, Span, stall_after
 from tests.chaos.settings import Settings
 from tests.chaos.subjects import PEERS, SIMULATED, SUBJECTS, subject
 from tests.chaos.test_chaos import run_chaos
@@ -30,13 +31,26 @@ def test_one_broker_has_no_fault_of_several_and_the_other_way_round() -> None:
     """One that is alone is not lost; one of several is never all of them."""
     assert not CLUSTER_FAMILIES.keys() & {step.kind for steps in make_plan(3, 3) for step in steps}
     assert not CLUSTER_KINDS & {"broker-kill", "broker-pause", "broker-restart"}
-    assert Settings(seed=1, brokers=3).broken == CLUSTER_KINDS
-    assert Settings(seed=1).broken == set(FAMILIES)
+    assert Settings(seed=1, brokers=3).kinds == CLUSTER_KINDS
+    assert Settings(seed=1).kinds == set(FAMILIES)
+
+
+def test_an_outage_that_blinds_the_watch_is_no_recovery() -> None:
+    """While no broker answers there are no samples: the stall lasts at least until the first one."""
+    seen = [Sample(float(at), {0: 100}, {0: done}) for at, done in ((0, 5), (11, 6), (12, 7), (13, 8), (14, 9))]
+    assert stall_after(seen, Span(0.5, 0.5), []) == 11.5
+
+
+def test_chosen_faults_are_dealt_alone() -> None:
+    """`--fault` picks kinds; those that nobody knows are refused."""
+    assert Settings(seed=1, brokers=3, only=("broker-lost",)).kinds == {"broker-lost"}
+    with pytest.raises(ValueError, match="unknown kinds of faults: flood"):
+        make_plan(1, 1, {"flood"})
 
 
 def test_the_worker_and_its_peers_meet_the_same_faults() -> None:
     """One seed gives all of them one plan: faults of workers and broker, none of Redis, which no peer uses."""
-    plans = {name: make_plan(24, 3, Settings(seed=24, subject=name).broken) for name in (SIMULATED, *PEERS)}
+    plans = {name: make_plan(24, 3, Settings(seed=24, subject=name).kinds) for name in (SIMULATED, *PEERS)}
     assert len(plans) >= 5
     assert all(plan == plans[SIMULATED] for plan in plans.values())
     kinds = {step.kind for steps in plans[SIMULATED] for step in steps}

@@ -175,7 +175,7 @@ BY_HAND = (
     _row("contradicting", "moderate diff a.jsonl b.jsonl --follow", WRONG, "--follow needs a topic"),
     _row("contradicting", "moderate diff a.jsonl b.jsonl --explain 3", WRONG, "--explain needs --left-model"),
     _row("repeated", "moderate diff a.jsonl b.jsonl --fail-over 0.1 --fail-over 0.2", WRONG, "--fail-over '0.2'", "which is meant"),
-    _row("repeated", "moderate diff a.jsonl b.jsonl --fail-over sarcasm=0 --fail-over sarcasm=1", WRONG, "sarcasm has a limit"),
+    _row("repeated", "moderate diff a.jsonl b.jsonl --fail-over sarcasm=0 --fail-over sarcasm=1", WRONG, "sarcasm has two limits"),
     _row("repeated", "moderate diff - -", WRONG, "standard input can be one side only"),
     _row("missing", "moderate diff a.jsonl b.jsonl --truth none.csv", WRONG, "--truth", "no such file: none.csv"),
     # Looking things up.

@@ -39,7 +39,7 @@ from worker.variables import mistyped
         ("MODERATE_KAFKA__POST_FORMAT", "xml", "MODERATE_KAFKA__POST_FORMAT"),
         ("MODERATE_KAFKA__POST_FORMAT", "avro", "needs registry_url"),
         ("MODERATE_KAFKA__POST_FIELDS", '{"body": "/text"}', "unknown field 'body'"),
-        ("MODERATE_KAFKA__POST_FIELDS", '{"text": "body"}', "no JSON pointer"),
+        ("MODERATE_KAFKA__POST_FIELDS", '{"text": "body"}', "not a JSON pointer"),
         ("MODERATE_KAFKA__REGISTRY_URL", "registry:8081", "MODERATE_KAFKA__REGISTRY_URL"),
     ],
 )

@@ -37,10 +37,10 @@ class LabelFactory(ProcessingStrategyFactory[KafkaPayload]):
 
 def label(producer: KafkaProducer, message: Message[Sequence]) -> None:
     """Label a batch, and wait until its labels are written."""
-    values = [one.payload.value for one in message.payload]
+    posts = work.parse(one.payload.value for one in message.payload)
     futures = [
         producer.produce(Topic(topic), KafkaPayload(key, value, []))
-        for key, labels in _label(values)
+        for key, labels in _label(posts)
         for topic, value in zip(work.LABELS, labels, strict=True)
     ]
     for future in futures:

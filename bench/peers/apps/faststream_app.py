@@ -1,7 +1,9 @@
 """Peer: FastStream, a subscriber of batches over aiokafka or confluent, acknowledged once it is done: at least once."""
 
 import asyncio
+import logging
 import sys
+from typing import Any
 
 import work
 from faststream import AckPolicy, FastStream
@@ -24,7 +26,8 @@ if CLIENT == "aiokafka":
         def on_partitions_assigned(self, assigned: object) -> None:
             print("partitions assigned", assigned, flush=True)
 
-    broker = KafkaBroker(work.BROKER.split(","), logger=None)
+    # The labels of a batch are more than its 16 KiB, and a batch that is too large is refused.
+    broker = KafkaBroker(work.BROKER.split(","), log_level=logging.DEBUG, max_batch_size=2**20)
     _client = {"batch_timeout_ms": round(work.BATCH_SECONDS * 1000), "listener": _Announced()}
 else:
     from faststream.confluent import KafkaBroker, KafkaPublishMessage
@@ -32,7 +35,7 @@ else:
     def _announce(_: object, assigned: object) -> None:
         print("partitions assigned", assigned, flush=True)
 
-    broker = KafkaBroker(",".join(work.BROKER.split(",")), logger=None)
+    broker = KafkaBroker(",".join(work.BROKER.split(",")), log_level=logging.DEBUG)
     _client = {"polling_interval": work.BATCH_SECONDS, "on_assign": _announce}
 
 app = FastStream(broker)
@@ -48,8 +51,8 @@ app = FastStream(broker)
     **_session,
     **_client,
 )
-async def label(posts: list[bytes]) -> None:
-    """Label a batch; the loop goes on while the model computes."""
+async def label(posts: list[dict[str, Any]]) -> None:
+    """Label a batch, which FastStream has parsed; the loop goes on while the model computes."""
     labelled = await asyncio.to_thread(_label, posts)
     for number, topic in enumerate(work.LABELS):
         messages = [KafkaPublishMessage(values[number], key=key) for key, values in labelled]

@@ -29,7 +29,7 @@ _label = work.make_labeller()
 async def label(posts: Any) -> None:
     """Label a batch at a time; the loop goes on while the model computes."""
     async for batch in posts.take(work.BATCH, within=work.BATCH_SECONDS):
-        for key, values in await asyncio.to_thread(_label, batch):
+        for key, values in await asyncio.to_thread(_label, work.parse(batch)):
             for topic, value in zip(_labels, values, strict=True):
                 await topic.send(key=key, value=value)
 

@@ -24,7 +24,7 @@ _label = work.make_labeller()
 
 def label(value: bytes) -> tuple[bytes, ...]:
     """Return the labels of one post."""
-    ((_, labels),) = _label([value])
+    ((_, labels),) = _label(work.parse([value]))
     return labels
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,16 @@ Labelled = tuple[bytes, tuple[bytes, ...]]
 """A post's key, and its label of each task."""
 
 
-def make_labeller() -> Callable[[Sequence[bytes]], list[Labelled]]:
-    """Return what makes labels of the values of posts; it blocks while the model computes."""
+Post = dict[str, Any]
+
+
+def parse(values: Iterable[bytes]) -> list[Post]:
+    """Return posts from their records' values."""
+    return [json.loads(value) for value in values]
+
+
+def make_labeller() -> Callable[[Sequence[Post]], list[Labelled]]:
+    """Return what makes labels of posts; it blocks while the model computes."""
     if os.environ["PEER_LOAD"] == "device":
         return _Device(json.loads(os.environ["SIMULATED_DEVICE"])).label
     # The model's packages stand behind the peer's own, which win where both have one.
@@ -56,9 +64,8 @@ class _Device:
         self._times = times
         self._busy = threading.Lock()
 
-    def label(self, values: Sequence[bytes]) -> list[Labelled]:
+    def label(self, posts: Sequence[Post]) -> list[Labelled]:
         """Return labels after the time of one call for all."""
-        posts = [json.loads(value) for value in values]
         tokens = sum(len(post["text"]) for post in posts) / _CHARACTERS_A_TOKEN
         with self._busy:
             time.sleep(self._times["call"] + self._times["token"] * tokens + self._times["post"] * len(posts))
@@ -74,13 +81,12 @@ class _Model:
         self._moderator = Moderator.from_checkpoint(os.environ.get("PEER_CHECKPOINT"))
         self._busy = threading.Lock()
 
-    def label(self, values: Sequence[bytes]) -> list[Labelled]:
+    def label(self, posts: Sequence[Post]) -> list[Labelled]:
         """Return labels of one call for all."""
-        from mmorient import Post
+        import mmorient
 
-        posts = [json.loads(value) for value in values]
         with self._busy:
-            found = self._moderator.label([Post(text=post["text"]) for post in posts])
+            found = self._moderator.label([mmorient.Post(text=post["text"]) for post in posts])
         answers = [{task: dict(one.tasks[task].probabilities) for task in TASKS} for one in found]
         return [_labelled(post["id"], one) for post, one in zip(posts, answers, strict=True)]
 

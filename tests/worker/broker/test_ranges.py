@@ -29,7 +29,7 @@ def test_bounds_are_read_as_written() -> None:
 @pytest.mark.parametrize("text", ["", "yesterday", "-1", "1.5"])
 def test_what_is_no_bound_is_refused(text: str) -> None:
     """The message quotes it."""
-    with pytest.raises(SettingsError, match="no bound"):
+    with pytest.raises(SettingsError, match="not a bound"):
         parse_bound(text)
 
 
@@ -59,7 +59,7 @@ def test_a_range_that_may_hold_something_passes(start: str, end: str) -> None:
 @pytest.mark.parametrize("text", ["", "a", "5-3", "1,,2"])
 def test_what_is_no_list_of_partitions_is_refused(text: str) -> None:
     """The message quotes it."""
-    with pytest.raises(SettingsError, match="no list of partitions"):
+    with pytest.raises(SettingsError, match="not a list of partitions"):
         parse_partitions(text)
 
 
