@@ -115,6 +115,11 @@ CACHE = [
         unit="s",
     ),
     graph(
+        "Equal contents in flight, a second",
+        "Posts that waited for a text or picture that was being encoded for another post already.",
+        [target(rate("moderate_units_shared_total", "part"), "{{part}}")],
+    ),
+    graph(
         "Time of one request",
         "At redis.slow_seconds (0.1 as shipped) on average Redis is left alone for a while.",
         [

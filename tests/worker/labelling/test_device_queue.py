@@ -241,6 +241,7 @@ def test_the_budget_is_what_a_call_may_take(milliseconds: int, expected: int) ->
     assert called[:2] == [1, 8]
 
 
+@pytest.mark.model
 def test_a_call_that_needs_too_much_memory_ends_the_measurement() -> None:
     """The last one that fitted is the budget; any other error is the model's."""
 

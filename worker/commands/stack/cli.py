@@ -92,7 +92,10 @@ def broker() -> None:
 @_number
 @_folder
 def kill(folder: Path, number: int) -> None:
-    """End a broker at once (SIGKILL), as a crash would; `restart` brings it back with its data."""
+    """End a broker at once (SIGKILL), as a crash would.
+
+    `restart` brings it back with its data.
+    """
     _running(folder, number).kill()
     click.echo("killed")
 
@@ -119,7 +122,10 @@ def resume(folder: Path, number: int) -> None:
 @_number
 @_folder
 def restart(folder: Path, number: int) -> None:
-    """Stop a broker, gently if it runs, and start it again with its data; return when it answers."""
+    """Start a broker again with its data.
+
+    One that runs is ended gently first. It returns when the broker answers.
+    """
     server = Stack(folder).broker(number)
     server.restart()
     click.echo(f"up  {server.address}")

@@ -88,6 +88,7 @@ def test_each_broker_knows_all_and_keeps_two_of_three_copies(tmp_path: Path, mon
     assert {len(identity) for identity in found} == {22}
 
 
+@pytest.mark.server
 def test_a_stack_has_the_number_of_brokers_that_it_began_with(tmp_path: Path) -> None:
     """Another number is one line that says what to do; a broker that is not there likewise."""
     cluster, brokers = servers(tmp_path)
