@@ -132,29 +132,45 @@ def fit(  # noqa: PLR0917 - what a fit is of, in the order in which one says it
 ) -> Fit:
     """Fit one head: ``[n, classes]``, int64 ``[n]``, the set that each post is of, and the shares of the classes.
 
-    The fit stays near the biases ``near``, if any are given.
+    The fit stays near the biases ``near``, if any are given. Where a class has fewer posts than ``least``, nothing is
+    fitted: a handful of posts may ask for a temperature that no float holds.
     """
     truth = targets.numpy()
     weights = share_weights(truth, shares, sources)
-    scaling = fit_scaling(logits, targets, weights, near=near)
     raw = logits.softmax(-1).double().numpy()
+    rarest = int(np.bincount(truth, minlength=logits.shape[1]).min())
+    if rarest < least:
+        error, bins = calibration_error(truth, raw, weights=weights), reliability_bins(truth, raw, weights=weights)
+        kept = HeadCalibration()
+        return Fit(
+            modalities,
+            head,
+            len(truth),
+            kept,
+            fitted=False,
+            rarest=rarest,
+            before=error,
+            after=error,
+            bins_before=bins,
+            bins_after=bins,
+        )
+    scaling = fit_scaling(logits, targets, weights, near=near)
     held_out = np.zeros_like(raw)
     for half in (0, 1):
         other = slice(1 - half, None, 2)
-        learned = fit_scaling(logits[other], targets[other], weights[other], near=near) if len(targets) > 1 else scaling
+        learned = fit_scaling(logits[other], targets[other], weights[other], near=near)
         held_out[half::2] = _scaled(logits[half::2], learned)
-    rarest = int(np.bincount(truth, minlength=logits.shape[1]).min())
     return Fit(
         modalities,
         head,
         len(truth),
         scaling,
-        rarest >= least,
-        rarest,
-        calibration_error(truth, raw, weights=weights),
-        calibration_error(truth, held_out, weights=weights),
-        reliability_bins(truth, raw, weights=weights),
-        reliability_bins(truth, held_out, weights=weights),
+        fitted=True,
+        rarest=rarest,
+        before=calibration_error(truth, raw, weights=weights),
+        after=calibration_error(truth, held_out, weights=weights),
+        bins_before=reliability_bins(truth, raw, weights=weights),
+        bins_after=reliability_bins(truth, held_out, weights=weights),
     )
 
 
