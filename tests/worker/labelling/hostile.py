@@ -179,7 +179,7 @@ def response(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 
 def fetcher(lookup: DnsLookup, policy: AddressPolicy, **others: object) -> HttpFetcher:
     """Return a fetcher with little time."""
-    limits = {"max_bytes": 1000, "max_redirects": 2, "timeout_seconds": 0.6, "max_parallel": 200}
+    limits = {"max_bytes": 1000, "max_redirects": 2, "timeout_seconds": 1.2, "max_parallel": 200}
     return HttpFetcher(policy=policy, lookup=lookup, **{**limits, **others})  # type: ignore[arg-type]
 
 

@@ -29,7 +29,7 @@ from worker.labelling.fetching.addresses import address_of, is_protected
 from worker.labelling.fetching.names import Answer, Names, UnresolvedError
 from worker.labelling.fetching.policy import AddressPolicy, RefusedError
 
-SECONDS = 0.6
+SECONDS = 1.2
 
 
 def expect_nothing(outcome: dict[str, object]) -> None:
