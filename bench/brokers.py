@@ -29,6 +29,7 @@ def measure_all(turns: int, seconds: float, folder: Path) -> dict[str, list[dict
             place = folder / f"{count}-{number}"
             place.mkdir()
             with own_servers(place, count) as servers:
+                figures: dict[str, Any]
                 try:
                     figures = asyncio.run(turn(OURS, "device", servers, seconds=seconds, number=number)).to_data()
                 except RuntimeError as error:

@@ -42,10 +42,7 @@ def render(results: Path) -> str:
         lines += ["## Three brokers", "`python -m bench.brokers`", "", brokers.show(found), ""]
     if (chaos := _read(results / "chaos-brokers.json")) is not None:
         lines += [
-            (
-                "`python -m tests.chaos --brokers 3 --json bench/results/chaos-brokers.json`, "
-                f"seed {chaos['settings']['seed']}"
-            ),
+            (f"`python -m tests.chaos {_options(chaos['settings'])}`: one of them is killed and comes back"),
             "",
             _chaos_table(chaos),
             "",
@@ -97,18 +94,23 @@ def _bars(panels: Mapping[str, Mapping[str, float]], unit: str, target: Path) ->
         figure = Figure(figsize=(4.2 * len(panels), 0.9 + 0.32 * rows), layout="constrained")
         for number, (title, bars) in enumerate(panels.items(), 1):
             axes = figure.add_subplot(1, len(panels), number)
-            names = list(reversed(bars))
+            names = [*bars][::-1]
             colours = [_OURS if name == showing.OURS else _OTHERS for name in names]
             drawn = axes.barh(names, [bars[name] for name in names], color=colours)
             axes.bar_label(drawn, fmt="{:,.0f}", padding=3)
             axes.set_title(f"{title} ({unit})", loc="left")
             axes.spines[["top", "right", "bottom"]].set_visible(False)
             axes.set_xticks([])
-            axes.margins(x=0.18)
+            axes.set_xlim(0, 1.2 * max(1, *bars.values()))
         files = [target.with_suffix(ending) for ending in (".svg", ".png")]
         for file in files:
             figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
     return files
+
+
+def _options(settings: Mapping[str, Any]) -> str:
+    said = [f"--{name} {settings[name]}" for name in ("brokers", "seed", "minutes", "rate", "poison", "workers")]
+    return " ".join([*said, *(f"--fault {kind}" for kind in settings["only"])])
 
 
 def _chaos_table(chaos: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ def servers(folder: Path) -> tuple[Cluster, list[Server]]:
 def test_all_ports_are_known_before_the_first_start(tmp_path: Path) -> None:
     """Six ports for three brokers, written to the folder and the same the next time."""
     cluster, brokers = servers(tmp_path / "stack")
-    assert cluster.ports == ()
+    assert list(cluster.ports) == []
     cluster.settle_ports(brokers)
     first = cluster.ports
     assert len({port for pair in first for port in pair}) == 6
@@ -152,7 +152,11 @@ async def write(kafka: str, values: list[bytes]) -> None:
 async def read(kafka: str, count: int) -> list[bytes]:
     """Return so many committed records, in any order."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka, auto_offset_reset="earliest", isolation_level="read_committed", group_id="readers"
+        bootstrap_servers=kafka,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        group_id="readers",
+        enable_auto_commit=False,
     )
     async with asyncio.timeout(60):
         await consumer.start()
