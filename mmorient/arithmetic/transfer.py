@@ -30,5 +30,5 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor:
 def split(together: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
     """What ``side_by_side`` put together, in the shapes and the precision that the parts had."""
     widths = [part[0].numel() for part in parts]
-    owns = zip(together.split(widths, dim=1), parts, strict=True)
+    owns = zip(torch.split(together, widths, dim=1), parts, strict=True)
     return [own.reshape(part.shape).to(part.dtype) for own, part in owns]
