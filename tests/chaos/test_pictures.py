@@ -42,6 +42,7 @@ async def reason(fetch: HttpFetcher, url: str) -> str:
     return caught.value.reason
 
 
+@pytest.mark.slow
 async def test_the_host_gives_pictures_and_can_stop_being_of_any_use() -> None:
     """As a tarpit it lets each fetch run out of time; without its name server nobody finds it; mended, all is well."""
     async with picture_host() as host, fetcher(host) as fetch:
