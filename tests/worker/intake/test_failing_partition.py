@@ -93,6 +93,7 @@ async def test_a_partition_without_replicas_waits_alone(own: Stream) -> None:
     assert [line["partition"] for line in logs if line["event"] == "partition_works_again"] == [SICK]
 
 
+@pytest.mark.soak
 async def test_it_ends_one_process_and_not_the_next(own: Stream) -> None:
     """After its time, while others are committed; the member that follows waits, and labels all when it is mended."""
     await own.create_topics(2)

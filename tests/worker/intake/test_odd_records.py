@@ -36,6 +36,7 @@ def now() -> int:
     return round(time.time() * 1000)
 
 
+@pytest.mark.soak
 async def test_odd_headers_and_timestamps_end_nothing(stream: Stream) -> None:
     """Header names that are not UTF-8, headers without values, times of no writing: all is labelled, in one process.
 

@@ -64,6 +64,7 @@ async def registry() -> AsyncIterator[StatedRegistry]:
 
 
 @pytest.mark.model
+@pytest.mark.soak
 async def test_a_registry_in_trouble_makes_nobody_guilty(registry: StatedRegistry) -> None:
     """A record waits on trial for its schema, longer than a record may take, and is found harmless when it comes.
 

@@ -165,6 +165,7 @@ def test_an_up_that_was_killed_is_mended(folder: Path, then: str) -> None:
     assert {path.name for path in folder.iterdir()} == {"lock"}
 
 
+@pytest.mark.soak
 def test_servers_can_be_paused_killed_and_restarted(running: Stack) -> None:
     """A paused broker does not answer; a killed one comes back with its data; addresses stay the same."""
     before = running.status()
