@@ -11,8 +11,7 @@ from typing import Any
 from worker.commands.doctor.broker import Broker
 from worker.commands.doctor.cache import Cache
 from worker.commands.doctor.checkpoint import Checkpoint
-from worker.commands.doctor.examination import Check, chosen, examine
-from worker.commands.doctor.findings import skipped
+from worker.commands.doctor.examination import Check, chosen, examine, without_settings
 from worker.commands.doctor.group import Group
 from worker.commands.doctor.links import DoctorLinks
 from worker.commands.doctor.machine import Machine
@@ -81,7 +80,7 @@ class _Examined:
         self._checkpoint: Checkpoint | None = None
         first = SettingsChecks(given).checks()
         if given.settings is None:
-            self.checks = [*first, *map(_unknown, _NEED_SETTINGS), *Machine(None).checks()]
+            self.checks = [*first, *map(without_settings, _NEED_SETTINGS), *Machine(None).checks()]
             return
         settings, broker = _connected(given.settings)
         beside = WorkerBeside(settings.http.host, settings.http.port)
@@ -129,13 +128,6 @@ def _connected(settings: Settings) -> tuple[Settings, Broker]:
         says = str(error).partition(": ")[2] or str(error)
         return settings, Broker(None, says.partition(" (start")[0])
     return settings, Broker(DoctorLinks(settings.kafka.bootstrap_servers or "", settings.kafka))
-
-
-def _unknown(area: str) -> Check:
-    async def say() -> Any:
-        return skipped("needs settings that can be used")
-
-    return Check(area, say)
 
 
 def _in_order(checks: list[Check]) -> list[Check]:

@@ -34,6 +34,15 @@ class Check:
     patience: str = "try again with a longer --timeout; see what else this machine is busy with"
 
 
+def without_settings(name: str) -> Check:
+    """Return what stands for an area or a check where the settings cannot be used."""
+
+    async def say() -> Outcome:
+        return skipped("needs settings that can be used")
+
+    return Check(name, say)
+
+
 def chosen(checks: Sequence[Check], only: Collection[str]) -> list[Check]:
     """Return the checks of the given areas or names, and those that they need; all, if none is given.
 

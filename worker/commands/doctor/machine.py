@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from worker.commands.doctor.cgroups import ControlGroup
-from worker.commands.doctor.examination import Check
+from worker.commands.doctor.examination import Check, without_settings
 from worker.commands.doctor.findings import Outcome, failure, ok, skipped, warning
 from worker.commands.doctor.pages import WorkerBeside
 from worker.commands.doctor.report import RUNS_ALREADY
@@ -57,14 +57,14 @@ class Machine:
         self._environment = environment
 
     def checks(self) -> list[Check]:
-        """Return the checks, in order; those that need no settings where there are none."""
+        """Return the checks, in order."""
         checks = [
             Check("machine.memory", self._memory),
             Check("machine.disk", self._disk),
             Check("machine.files", self._files, after=("topics.exist",)),
         ]
         if self._settings is None:
-            return checks
+            return [*checks, without_settings("machine.port"), without_settings("machine.clock")]
         return [
             *checks,
             Check("machine.port", self._port),

@@ -163,7 +163,7 @@ CASES: dict[str, tuple[Break, str, str, tuple[str, ...]]] = {
         a_foreign_address, "machine.port", "failure", ("192.0.2.1", "MODERATE_HTTP__HOST")),
     "a Redis that is down": (no_redis, "redis.address", "warning", ("refused", "MODERATE_REDIS__URL")),
     "a Redis that hangs": (a_redis_that_hangs, "redis.log_in", "warning", ("says nothing", "MODERATE_REDIS__URL")),
-    "no address of a Redis": (no_address, "redis.address", "failure", ("http://cache", "redis://host:port/db")),
+    "no address of a Redis": (no_address, "settings.values", "failure", ("MODERATE_REDIS__URL", "redis://host:port/db")),
 }  # fmt: skip
 
 
