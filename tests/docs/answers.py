@@ -52,6 +52,15 @@ def differs(shown: str, answered: str, varies: Sequence[str] = ()) -> str:
     return ""
 
 
+def missing(shown: str, answered: str, varies: Sequence[str] = ()) -> str:
+    """Return which line of a page stands nowhere in an answer whose lines come in any order; nothing where all do."""
+    answers = [_masked(line, varies) for line in lines_of(answered)]
+    for line in lines_of(shown):
+        if line.strip() != GAP and not any(_pattern(line, varies).fullmatch(answer) for answer in answers):
+            return f"{line!r} is shown, and stands nowhere"
+    return ""
+
+
 def renewed(shown: str, answered: str, varies: Sequence[str] = ()) -> str:
     """Return a page's block with what was answered now, and the same parts left out.
 

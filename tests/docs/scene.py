@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.docs.answers import differs
+from tests.docs.answers import differs, missing
 from tests.docs.doubles import DOUBLES
 from tests.docs.pages import ROOT, Block
 from tests.docs.shell import Done, Running, Shell
@@ -38,6 +38,7 @@ class Scenario:
         statuses: a command's beginning to the exit codes that the page means; 0 where not named.
         parsed: a command's beginning to where it is run instead, because it takes minutes: here it is only parsed.
         varies: patterns of what a page shows that differs from run to run, beside times and ports.
+        unordered: beginnings of commands whose answers' lines come in any order: in time, not by content.
         silent: beginnings of commands whose shown answers are another machine's, and why.
         quick: beginnings of the commands that `make test` plays, with no server; all of them where it is `("",)`.
         servers: whether the page needs a Kafka.
@@ -49,6 +50,7 @@ class Scenario:
     statuses: Mapping[str, Sequence[int]] = field(default_factory=dict)
     parsed: Mapping[str, str] = field(default_factory=dict)
     varies: Sequence[str] = ()
+    unordered: Sequence[str] = ()
     silent: Mapping[str, str] = field(default_factory=dict)
     quick: Sequence[str] = ()
     servers: bool = True
@@ -80,8 +82,13 @@ class Scene:
         """Run a block's commands as a reader would, and hold what they answer against what the page shows."""
         answered = self.answer(block)
         if block.shown and answered is not None:
-            wrong = differs(block.shown, answered, self.scenario.varies)
+            compare = missing if self.is_unordered(block) else differs
+            wrong = compare(block.shown, answered, self.scenario.varies)
             assert not wrong, f"{block}: {wrong}\nThe answer was:\n{answered}"
+
+    def is_unordered(self, block: Block) -> bool:
+        """Whether a block's lines may come in any order."""
+        return any(command.startswith(start) for start in self.scenario.unordered for command in block.commands)
 
     def answer(self, block: Block) -> str | None:
         """Run a block's commands; return what they answer, in the page's names, or nothing if no run shows that."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.docs.answers import differs, renewed
+from tests.docs.answers import differs, missing, renewed
 from tests.docs.pages import blocks_of, commands, odd_fences
 from tests.docs.scene import runs_until_stopped
 
@@ -106,3 +106,10 @@ def test_an_answer_is_written_anew_with_the_same_parts_left_out() -> None:
     assert renewed(SHOWN, ANSWERED) == SHOWN
     with pytest.raises(ValueError, match="no place"):
         renewed("a\nb\n…\nc\n", "a\n")
+
+
+def test_lines_in_any_order_must_all_be_there() -> None:
+    """An answer whose lines come as they are ready is held line by line, to the last digit."""
+    answered = "b 0.25  x\nnoise\na 0.5\n"
+    assert missing("…\na 0.5\nb 0.25 …\n…\n", answered) == ""
+    assert "a 0.6" in missing("a 0.6\n", answered)
