@@ -1,6 +1,7 @@
 """Every command of the documentation does what its page says, and answers what its page shows."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -30,10 +31,12 @@ def test_what_a_page_shows_without_a_server_is_answered(page: str, tmp_path: Pat
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", WITH_COMMANDS)
-def test_a_page_can_be_followed(page: str, tmp_path: Path) -> None:
+def test_a_page_can_be_followed(page: str) -> None:
     """Its commands, in their order in one terminal, end as it says and answer what it shows."""
-    for one, block in played(page, tmp_path, quick=False):
-        one.play(block)
+    # Of a short name, as a reader's is: lines that name it would be broken otherwise.
+    with TemporaryDirectory() as folder:
+        for one, block in played(page, Path(folder), quick=False):
+            one.play(block)
 
 
 def test_most_pages_show_what_is_compared() -> None:
