@@ -123,12 +123,13 @@ def own_posts(scene: Scene) -> None:
 
 
 def encoder_folders(scene: Scene) -> None:
-    """What would have been downloaded: tiny random encoders of the same families; `DATA` has posts."""
+    """What would have been downloaded: tiny random encoders of the same families; `DATA` has posts, `MORE` is there."""
     from tests.mmorient.tiny_folders import write_dinov2, write_xlm_roberta
 
     write_xlm_roberta(scene.folder / "models" / "xlm-roberta-base")
     write_dinov2(scene.folder / "models" / "dinov2-base")
     (scene.folder / "DATA").mkdir()
+    (scene.folder / "MORE").mkdir()
     who = ("rain", "sun", "dog", "cat", "tea", "bus", "town", "song", "road", "bread")
     rows = ["text,split,offensiveness"]
     for number, (one, other) in enumerate(itertools.permutations(who, 2)):
