@@ -18,6 +18,11 @@ NEXT = (
         '    modalities: Modalities\n    reviewed_by: str = "nobody"\n',
     ),
     (
+        "worker/output/label_bytes.py",
+        '            "modalities": labels.modalities,\n',
+        '            "modalities": labels.modalities,\n            "reviewed_by": "nobody",\n',
+    ),
+    (
         "schemas/dead_letter.py",
         "    stage: str = Field(",
         '    worker: str = Field("next", serialization_alias="__connect.errors.worker")\n    stage: str = Field(',

@@ -78,7 +78,9 @@ async def _counted(worker: Worker, posts: int) -> bool:
 
 def child_of(worker: Worker) -> psutil.Process:
     """Return the shadow's process."""
-    (child,) = psutil.Process(worker.process.pid).children()
+    children = psutil.Process(worker.process.pid).children()
+    # Beside it stand those that decode pictures.
+    (child,) = [one for one in children if any("shadow" in word for word in one.cmdline())]
     return child
 
 
