@@ -140,7 +140,8 @@ async def poison(lab: Lab) -> None:
     await stream.create_topics(1)
     # Alone: its second death is named after it, and the third process tries it in a child.
     await feed(stream.servers.kafka, stream.posts, [pictured("p-0", "moderate-test:abort")], 1)
-    seat = await lab.seat("poison", stream, variables={"PYTHONPATH": str(HOOKS)})
+    # In the sandbox it would cost the post its picture alone.
+    seat = await lab.seat("poison", stream, variables={"PYTHONPATH": str(HOOKS)}, MEDIA__SANDBOX="false")
     lab.keep_doing(_restart(seat))
     await lab.fires("poison", "ModerationPoison/ticket", seconds=500)
     restarts = asyncio.create_task(lab.fires("poison", "ModerationWorkerRestarts/ticket"))
