@@ -21,6 +21,7 @@ from worker.broker.topics import output_topics
 from worker.control.deciding import Deciding
 from worker.ending import Ending
 from worker.errors import FatalError, SettingsError
+from worker.garbage import leave_out_what_is_loaded
 from worker.intake.bounded_run import BoundedRun, Restraint
 from worker.intake.consume import ConsumeStage
 from worker.intake.lag import Lag
@@ -162,6 +163,7 @@ class StreamService(Service):
             log.info(
                 "model_loaded", **stamp.model_dump(), device=moderator.device, thresholds=settings.thresholds.by_task()
             )
+            leave_out_what_is_loaded()
             membership = Membership(self._links, self._health, self._reads())
             admin, outputs = await membership.connect(stack)
             deciding = await Deciding.begin(

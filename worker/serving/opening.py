@@ -9,6 +9,7 @@ import structlog
 
 from mmorient import TASKS
 from schemas import ModelStamp
+from worker.garbage import leave_out_what_is_loaded
 from worker.labelling.exactness import is_exact
 from worker.labelling.stages import Stages, load_moderator, open_cache
 from worker.output.records import stamp_of
@@ -56,6 +57,7 @@ async def open_labeller(
     BUILD_INFO.labels(version("mm-orient-moderation"), moderator.device).set(1)
     stack.enter_context(exported(DeviceMemory()))
     log.info("model_loaded", **stamp.model_dump(), device=moderator.device, thresholds=settings.thresholds.by_task())
+    leave_out_what_is_loaded()
     policies = folder_policies(settings) if settings.policies is not None else None
     serve = settings.serve
     labeller = Labeller(
