@@ -115,9 +115,13 @@ CACHE = [
         unit="s",
     ),
     graph(
-        "Equal contents in flight, a second",
-        "Posts that waited for a text or picture that was being encoded for another post already.",
-        [target(rate("moderate_units_shared_total", "part"), "{{part}}")],
+        "Equal contents, a second",
+        "Posts that waited for a text or picture that was being encoded for another post already; labels: posts that "
+        "repeat all of one that was labelled a moment ago.",
+        [
+            target(rate("moderate_units_shared_total", "part"), "{{part}}"),
+            target(rate("moderate_posts_repeated_total"), "labels"),
+        ],
     ),
     graph(
         "Time of one request",

@@ -17,6 +17,7 @@ from worker.labelling.call_budget import CallBudget
 from worker.labelling.device_queue import Call, Content, DeviceQueue, QueuedPost, Result, Unit
 from worker.labelling.embed import EmbeddingTable
 from worker.labelling.model_calls import ModelCalls, NoWatch, StoppedError, Watch
+from worker.labelling.repeats import Repeats
 
 if TYPE_CHECKING:
     from mmorient import Moderator
@@ -52,6 +53,7 @@ class InferStage:
         device_share: part of the time in which the model may compute; the rest is left to others.
         budget: how much goes into one call.
         recent: returns those embeddings that this process has kept, by key.
+        recent_bytes: of the last posts' labels that are kept in this process.
         clock: monotonic seconds.
     """
 
@@ -65,6 +67,7 @@ class InferStage:
         device_share: float = 1.0,
         budget: CallBudget | None = None,
         recent: Callable[[Iterable[bytes]], Mapping[bytes, Embedding]] = lambda _: {},
+        recent_bytes: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._calls = ModelCalls(
@@ -78,6 +81,7 @@ class InferStage:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
         self.budget = budget or CallBudget(mixes_lengths=moderator.text_rows == 1)
         self._recent = recent
+        self._repeats = Repeats(recent_bytes)
         self._queue = DeviceQueue(self.budget)
         self._queued: dict[Item, tuple[QueuedPost, _Run]] = {}
         self._runs: set[_Run] = set()
@@ -124,8 +128,15 @@ class InferStage:
         Raises:
             FatalError: the model or its device no longer works; no item is to be blamed.
         """
+        waiting = usable(items)
+        if repeated := self._repeats.answer(waiting):
+            done(repeated)
+            waiting = [item for item in waiting if item.labels is None]
+        if not waiting:
+            _leave_to_others(table, ())
+            return
         contents = await self._contents(table)
-        live = [item for item in usable(items) if item.state is not State.OVER]
+        live = [item for item in waiting if item.state is not State.OVER]
         if not live:
             return
         # It may have been encoded for others while these were prepared.
@@ -228,7 +239,9 @@ class InferStage:
         self._start_calls()
         for run, posts in runs.items():
             run.posts.difference_update(posts)
-            run.done([post.item for post in posts])
+            items = [post.item for post in posts]
+            self._repeats.keep(items)
+            run.done(items)
             run.look()
 
     def _end_units(self, units: Sequence[Unit]) -> None:

@@ -175,6 +175,8 @@ class Stages:
                 on_refused=lambda kind: FETCHES_REFUSED.labels(kind).inc(),
             )
         )
+        # Embeddings, readings of texts, labels.
+        recent_bytes = settings.batch.recent_bytes // 3
         embed = EmbedStage(
             cache,
             frame=moderator.picture_frame,
@@ -185,7 +187,7 @@ class Stages:
             drawn_text=moderator.drawn_text,
             decoder=decoder,
             decode=decode_picture,
-            recent_bytes=settings.batch.recent_bytes // 2,
+            recent_bytes=recent_bytes,
             watch=watch,
         )
         infer = InferStage(
@@ -195,6 +197,7 @@ class Stages:
             rest_seconds=settings.guard.memory_rest_seconds,
             device_share=device_share,
             recent=embed.recent,
+            recent_bytes=recent_bytes,
         )
         stack.callback(infer.close)
         return cls(
@@ -214,7 +217,7 @@ class Stages:
             ),
             embed=embed,
             infer=infer,
-            reading=ReadingStage(moderator, watch=watch, recent_bytes=settings.batch.recent_bytes // 2),
+            reading=ReadingStage(moderator, watch=watch, recent_bytes=recent_bytes),
             reader=PostReader(settings.kafka.text_format, settings.kafka.post_fields),
             registry=await open_registry(stack, settings.kafka),
             beside=moderator.reads_beside,

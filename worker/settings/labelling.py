@@ -26,7 +26,7 @@ class BatchSettings(Group):
     )
     recent_bytes: Annotated[int, Field(ge=0)] = Field(
         64 * 1024 * 1024,
-        description="embeddings of the last texts and pictures, and readings of texts, that this process keeps",
+        description="embeddings of the last texts and pictures, readings of texts, and labels, that this process keeps",
     )
     max_text_chars: Count = Field(100_000, description="characters of a post's text; longer is a dead letter")
 

@@ -113,6 +113,11 @@ UNITS_SHARED = counter(
     "Posts that waited for a text or a picture which was being encoded for another post already.",
     "part",
 )
+POSTS_REPEATED = counter(
+    "moderate_posts_repeated_total",
+    "posts",
+    "Posts that repeat all of another's contents, which this process labelled a moment ago: they have its labels.",
+)
 DEVICE_MEMORY_BYTES = computed(
     "gauge",
     "moderate_device_memory_bytes",
