@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmorient.arithmetic.transfer import to_device
 from mmorient.labels import DEGREES, TASKS
-from mmorient.network.cmrl import CrossModalRelations, Nodes, Side, adjacency
+from mmorient.network.cmrl import CrossModalRelations, Nodes, Side, StandInRows, is_known_empty, neighbours
 from mmorient.network.hima import ElementAttention
 from mmorient.network.mlc import MultifeatureClassifier, TaskFeatures
 
@@ -118,10 +118,20 @@ class MmOrient(nn.Module):
     def fill(self, posts: PostTensors) -> PostTensors:
         """Put the learned stand-ins where a modality is absent (section 6)."""
         text, picture = posts.text_present[:, None], posts.picture_present[:, None]
-        return replace(
+        filled = replace(
             posts,
             text=torch.where(text, posts.text, self.no_text),
             text_global=torch.where(text, posts.text_global, self.no_text_global),
+        )
+        if is_known_empty(posts.picture_present):
+            rows = len(posts.picture)
+            return replace(
+                filled,
+                picture=self.no_picture.expand(rows, -1),
+                picture_global=self.no_picture_global.expand(rows, -1),
+            )
+        return replace(
+            filled,
             picture=torch.where(picture, posts.picture, self.no_picture),
             picture_global=torch.where(picture, posts.picture_global, self.no_picture_global),
         )
@@ -144,23 +154,31 @@ class MmOrient(nn.Module):
         """The paper's protocol: the batch is its own context. Never for a stream: labels then depend on strangers."""
         return replace(self.context(posts, self.set_biases(posts)), among_themselves=True)
 
-    def multifeature(self, posts: PostTensors, context: GraphContext, features: Tensor | None = None) -> Tensor:
+    def multifeature(
+        self,
+        posts: PostTensors,
+        context: GraphContext,
+        features: Tensor | None = None,
+        *,
+        stand_ins: StandInRows | None = None,
+    ) -> Tensor:
         """``z``, all that the classifier sees: ``[b, 4 D + Dr + Dt + F]``.
 
         Args:
             posts: The posts.
             context: Whom they are compared with.
             features: ``[b, F]`` in the place of the model's own task features.
+            stand_ins: Keep what is the same of all posts without a picture. Only where the weights no longer change.
         """
         posts = self.fill(posts)
-        by_image = adjacency(posts.picture_global, posts.picture_present, context.pictures, self.threshold)
-        by_text = adjacency(posts.text_global, posts.text_present, context.texts, self.threshold)
+        by_image = neighbours(posts.picture_global, posts.picture_present, context.pictures, self.threshold)
+        by_text = neighbours(posts.text_global, posts.text_present, context.texts, self.threshold)
         if context.among_themselves:
-            others = 1 - torch.eye(len(by_text), dtype=by_text.dtype, device=by_text.device)
-            by_image, by_text = by_image * others, by_text * others
+            by_image, by_text = _others(by_image), _others(by_text)
         graphs = self.relations(
             Side(posts.picture_global, context.pictures.vectors, by_image),
             Side(posts.text_global, context.texts.vectors, by_text),
+            stand_ins if is_known_empty(posts.picture_present) else None,
         )
         picture, text = posts.picture, posts.text
         if self.sizes.batch_bias:
@@ -175,7 +193,21 @@ class MmOrient(nn.Module):
         features: Tensor = self.features(torch.cat([posts.text, posts.text_global], dim=-1))
         return features
 
-    def forward(self, posts: PostTensors, context: GraphContext, features: Tensor | None = None) -> dict[str, Tensor]:
-        """Logits ``[b, outputs]`` by head."""
-        logits: dict[str, Tensor] = self.classifier(self.multifeature(posts, context, features))
+    def forward(
+        self,
+        posts: PostTensors,
+        context: GraphContext,
+        features: Tensor | None = None,
+        *,
+        stand_ins: StandInRows | None = None,
+    ) -> dict[str, Tensor]:
+        """Logits ``[b, outputs]`` by head; see ``multifeature``."""
+        logits: dict[str, Tensor] = self.classifier(self.multifeature(posts, context, features, stand_ins=stand_ins))
         return logits
+
+
+def _others(adjacent: Tensor | None) -> Tensor | None:
+    """Who is near whom, nobody to itself: ``[b, b]``."""
+    if adjacent is None:
+        return None
+    return adjacent * (1 - torch.eye(len(adjacent), dtype=adjacent.dtype, device=adjacent.device))

@@ -12,6 +12,7 @@ from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
 from mmorient.arithmetic.transfer import to_cpu
 from mmorient.input.posts import PostEmbeddings
 from mmorient.network.bank import Bank
+from mmorient.network.cmrl import StandInRows
 from mmorient.network.mm_orient import GraphContext, MmOrient, PostTensors
 from mmorient.network.post_tensors import sample_embeddings, stack_posts
 
@@ -50,6 +51,7 @@ class PostHeads:
         self._device = device
         self._threads = threads
         self._stacks = stacks
+        self._stand_ins = StandInRows(model.no_picture_global)
 
     def logits(self, posts: Sequence[PostEmbeddings]) -> list[dict[str, list[float]]]:
         """Embeddings to each head's outputs before calibration, head name to one a class.
@@ -107,5 +109,5 @@ class PostHeads:
     def _heads(self, posts: Sequence[PostEmbeddings]) -> dict[str, Tensor]:
         """Whole tiles of posts to logits ``[rows, outputs]`` by head: rows past them are padding."""
         padded = [*posts, *[PostEmbeddings()] * (-len(posts) % self.rows)]
-        heads = self.model(self.tensors(padded), self.context)
+        heads = self.model(self.tensors(padded), self.context, stand_ins=self._stand_ins)
         return dict(zip(heads, to_cpu(list(heads.values())), strict=True))
