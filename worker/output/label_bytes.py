@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,7 +36,7 @@ class LabelBytes:
     """
 
     def __init__(self, stamp: ModelStamp) -> None:
-        self._stamp = msgspec.Raw(stamp.model_dump_json().encode())
+        self._model = b'"model":' + stamp.model_dump_json().encode()
 
     def about(self, item: Item, post: "ParsedPost", labels: "PostLabels", *, placed: bool = True) -> bytes:
         """Return what all labels of a post say alike, in the order of their fields, without the braces around it.
@@ -44,33 +45,36 @@ class LabelBytes:
             item, post, labels: of the post.
             placed: whether it stands in a topic, and where is said.
         """
-        about: dict[str, Any] = {
-            "modalities": labels.modalities,
-            "unavailable": [msgspec.Raw(one.model_dump_json().encode()) for one in item.unavailable_media()],
-        }
+        parts = [b'"modalities":' + _encoded(labels.modalities), b'"unavailable":' + _unavailable(item)]
         if item.reading is not None:
-            about["reading"] = item.reading
-        return inside(about | self._whose(item, post, placed=placed))
+            parts.append(b'"reading":' + _ENCODER.encode(item.reading))
+        parts.append(self._whose(item, post, placed=placed))
+        return b",".join(parts)
 
     def whose(self, item: Item, post: "ParsedPost") -> bytes:
         """Return the last part of `about`, which decisions say too: where and when, which model, where it stands."""
-        return inside(self._whose(item, post, placed=True))
+        return self._whose(item, post, placed=True)
 
-    def _whose(self, item: Item, post: "ParsedPost", *, placed: bool) -> dict[str, Any]:
-        record, whose = item.record, dict[str, Any]()
-        if (community := community_of(post)) is not None:
-            whose["community"] = community
+    def _whose(self, item: Item, post: "ParsedPost", *, placed: bool) -> bytes:
+        said = self._model
         if (created_at := _created_at(post)) is not None:
-            whose["created_at"] = msgspec.Raw(_MOMENT.dump_json(created_at))
-        whose["model"] = self._stamp
+            said = b'"created_at":%b,%b' % (_MOMENT.dump_json(created_at), said)
+        if (community := community_of(post)) is not None:
+            said = b'"community":%b,%b' % (_ENCODER.encode(community), said)
         if placed:
-            whose["source"] = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-        return whose
+            record = item.record
+            said = b"%b,%b%d}" % (said, _partition(record.topic, record.partition), record.offset)
+        return said
 
     def label(self, post_id: str, task: str, answer: "TaskLabel", about: bytes) -> bytes:
         """Return the value of a record that has one task."""
-        own = {"post_id": post_id, "task": task, **_answer(answer)}
-        return b"{%b,%b,%b}" % (inside(own), about, _LABEL)
+        return b'{"post_id":%b,"task":%b,%b,%b,%b}' % (
+            _ENCODER.encode(post_id),
+            _encoded(task),
+            inside(_answer(answer)),
+            about,
+            _LABEL,
+        )
 
     def label_set(self, post_id: str, tasks: Sequence[str], labels: "PostLabels", about: bytes) -> bytes:
         """Return the value of a record that has several."""
@@ -84,6 +88,23 @@ def _answer(answer: "TaskLabel") -> dict[str, Any]:
         said["threshold"] = answer.threshold
     said["intensity"] = answer.intensity
     return said
+
+
+@lru_cache(1000)
+def _encoded(value: str | tuple[str, ...]) -> bytes:
+    """Return the JSON of what many labels say."""
+    return _ENCODER.encode(value)
+
+
+@lru_cache(1000)
+def _partition(topic: str, partition: int) -> bytes:
+    """Return where a post stands, up to its offset."""
+    return _ENCODER.encode({"source": {"topic": topic, "partition": partition}})[1:-2] + b',"offset":'
+
+
+def _unavailable(item: Item) -> bytes:
+    unavailable = item.unavailable_media()
+    return b"[%b]" % b",".join(one.model_dump_json().encode() for one in unavailable) if unavailable else b"[]"
 
 
 def community_of(post: "ParsedPost") -> str | None:

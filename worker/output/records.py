@@ -74,14 +74,18 @@ class RecordBuilder:
         for task, topic in routes.items():
             tasks_by_topic.setdefault(topic, []).append(task)
         self._topics = [
-            (topic, tasks, name := "+".join(tasks), f"mm-orient.label.{name}.v1".encode())
+            (
+                topic,
+                tasks,
+                f"{(name := '+'.join(tasks))}\0{stamp.checkpoint}".encode(),
+                f"mm-orient.label.{name}.v1".encode(),
+            )
             for topic, tasks in tasks_by_topic.items()
         ]
         self._dead_letter_topic = dead_letter_topic
         self._max_dead_letter_bytes = max_dead_letter_bytes
         self._max_label_bytes = math.inf if max_label_bytes is None else max_label_bytes
         self._most_header_bytes = _MOST_HEADER_BYTES + len((group_id or "").encode())
-        self._checkpoint = stamp.checkpoint
         self._bytes = LabelBytes(stamp)
         self._forward_tombstones = forward_tombstones
         self._group = None if group_id is None else group_id.encode()
@@ -127,8 +131,10 @@ class RecordBuilder:
     def _labels(self, item: Item, post: "ParsedPost", labels: "PostLabels", time: bytes) -> list[OutgoingRecord]:
         record, about, made = item.record, self._bytes.about(item, post, labels), []
         source = f"/{record.topic}/{record.partition}".encode()
-        always = [*([] if self._group is None else [(GROUP_HEADER, self._group)]), *carried(record.headers)]
-        identity = f"{record.topic}\0{record.partition}\0{record.offset}\0"
+        always = carried(record.headers) if record.headers else []
+        if self._group is not None:
+            always = [(GROUP_HEADER, self._group), *always]
+        identity = f"{record.topic}\0{record.partition}\0{record.offset}\0".encode()
         for topic, tasks, name, kind in self._topics:
             if len(tasks) == 1:
                 value = self._bytes.label(post.id, tasks[0], labels.tasks[tasks[0]], about)
@@ -136,10 +142,7 @@ class RecordBuilder:
                 value = self._bytes.label_set(post.id, tasks, labels, about)
             headers: Headers = [
                 ("ce_specversion", b"1.0"),
-                (
-                    "ce_id",
-                    blake2b(f"{identity}{name}\0{self._checkpoint}".encode(), digest_size=16).hexdigest().encode(),
-                ),
+                ("ce_id", blake2b(identity + name, digest_size=16).hexdigest().encode()),
                 ("ce_source", source),
                 ("ce_type", kind),
                 ("ce_time", time),
