@@ -13,6 +13,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from bench.cached import TEXTS, make_texts
 from bench.cached import make_posts as make_cached_posts
 from bench.peers.measuring import Course, Figures, Post, Program, measure
 from bench.peers.peers import BATCH, DEVICE, Load, Where, peer
@@ -63,7 +64,7 @@ def posts_of(load: Load) -> Callable[[int], list[Post]]:
     def make(number: int) -> list[Post]:
         run = next(runs)
         if load == "cached":
-            values = [json.loads(value) for value in make_cached_posts(number)[1]]
+            values = [json.loads(value) for value in make_cached_posts(number, make_texts(TEXTS))]
             named = [one | {"id": f"{chance}-{run}-{place}"} for place, one in enumerate(values)]
         else:
             values = [json.loads(value) for value in make_new_posts(number, 0.0, run=int(chance, 16) * 1000 + run)]
