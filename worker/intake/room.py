@@ -62,10 +62,12 @@ class Room:
 
     def _count(self, items: Sequence[Item], sign: int) -> None:
         self._items += sign * len(items)
+        sizes: dict[Claim | None, int] = {}
         for item in items:
-            size = sign * record_bytes(item.record)
-            self._bytes += size
-            self._by_lane[item.lane] += size
-            if not self._by_lane[item.lane]:
-                del self._by_lane[item.lane]
+            sizes[item.lane] = sizes.get(item.lane, 0) + record_bytes(item.record)
+        for lane, size in sizes.items():
+            self._bytes += sign * size
+            self._by_lane[lane] += sign * size
+            if not self._by_lane[lane]:
+                del self._by_lane[lane]
         IN_FLIGHT_BYTES.set(self._bytes)

@@ -74,8 +74,9 @@ class MediaStage:
     def let_go(self, item: Item) -> None:
         """Forget an item's pictures."""
         item.pictures.clear()
-        self._held.free(item.reserved_bytes, _host(item))
-        item.reserved_bytes = 0
+        if item.reserved_bytes:
+            self._held.free(item.reserved_bytes, _host(item))
+            item.reserved_bytes = 0
 
     async def _collect(self, item: Item) -> None:
         chosen = list(self._chosen(item))
