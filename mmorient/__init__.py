@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mmorient.input.text import post_text
     from mmorient.labels import TASKS, Intensity, PostLabels, TaskLabel
     from mmorient.moderator import ModelIdentity, Moderator
-    from mmorient.reference import SCORE_BINS, Reference, load_reference, score_bin, stability_index
+    from mmorient.reference import SCORE_BINS, Reference, load_reference, score_bins, stability_index
 
 __all__ = [
     "SCORE_BINS",
@@ -76,7 +76,7 @@ __all__ = [
     "open_archive",
     "post_text",
     "read_json",
-    "score_bin",
+    "score_bins",
     "stability_index",
 ]
 
@@ -103,7 +103,7 @@ _HOMES = {
     "input.text": ("post_text",),
     "labels": ("TASKS", "Intensity", "PostLabels", "TaskLabel"),
     "moderator": ("ModelIdentity", "Moderator"),
-    "reference": ("SCORE_BINS", "Reference", "load_reference", "score_bin", "stability_index"),
+    "reference": ("SCORE_BINS", "Reference", "load_reference", "score_bins", "stability_index"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

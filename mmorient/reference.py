@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mmorient.digest import SHIPPED, checkpoint_digest
@@ -58,6 +60,11 @@ class Reference(_Strict):
 def score_bin(probability: float) -> int:
     """The bin of a published probability: 0 holds 0 to 0.1, 9 what is above 0.9."""
     return max(0, round(probability * _UNITS) - 1) // _UNITS_A_BIN
+
+
+def score_bins(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """``score_bin`` of each published probability."""
+    return np.maximum(0, np.rint(probabilities * _UNITS).astype(np.int64) - 1) // _UNITS_A_BIN
 
 
 def count_labels(answers: Iterable[Mapping[str, tuple[str, Mapping[str, float]]]], checkpoint: str) -> Reference:

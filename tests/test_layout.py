@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 # What all files of a package may import.
 MODEL_BASICS = "mmorient/{config,digest,errors,labels,package_files,reference}.py"
-WORKER_BASICS = "worker/{ending,errors,hosts,items,rate_limit,retry,secrets,settings/*,variables,watchdog}.py"
+WORKER_BASICS = "worker/{ending,errors,garbage,hosts,items,rate_limit,retry,secrets,settings/*,variables,watchdog}.py"
 BASICS = {"mmorient": MODEL_BASICS, "worker": WORKER_BASICS}
 
 # A row holds for the files that no longer row holds for. Each row: what its files may import of this project besides

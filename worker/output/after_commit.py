@@ -94,6 +94,7 @@ class AfterCommit:
     def _count(self, items: Sequence[Item]) -> None:
         now_ms = time.time() * 1000
         labelled: list[Item] = []
+        seconds: list[float] = []
         for item in items:
             if item.passed_over is not None:
                 if item.passed_over == DELETION:
@@ -104,12 +105,13 @@ class AfterCommit:
             if kind := oddity(item.record.timestamp, now_ms):
                 ODD_TIMESTAMPS.labels(kind).inc()
             else:
-                LATENCY_SECONDS.observe(max(0.0, now_ms - item.record.timestamp) / 1000)
+                seconds.append(max(0.0, now_ms - item.record.timestamp) / 1000)
             if (rejection := item.rejection) is not None:
                 DEAD_LETTERS.labels(rejection.stage, rejection.reason).inc()
                 log.warning("dead_letter", position=item.position, stage=rejection.stage, reason=str(rejection))
             else:
                 labelled.append(item)
+        LATENCY_SECONDS.observe_all(seconds)
         self._count_labelled(labelled)
 
     def _count_labelled(self, items: Sequence[Item]) -> None:

@@ -1,13 +1,14 @@
 """Whether the model says other things than it used to: labels and scores of the last posts against a reference."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from mmorient import SCORE_BINS, TASKS, PostLabels, Reference, score_bin, stability_index
+from mmorient import SCORE_BINS, TASKS, PostLabels, Reference, TaskLabel, score_bins, stability_index
 from worker.telemetry.output_metrics import DRIFT_PSI, REFERENCE_SHARE, SCORES
 
 _POSTS_THAT_TELL = 500
@@ -72,12 +73,7 @@ class Drift(Collector):
             # A part ends where it would if they came one by one.
             chunk = posts[start : start + self._part - self._posts % self._part]
             for task, counts in self._counts.items():
-                for labels in chunk:
-                    answer = labels.tasks[task]
-                    counts.labels[answer.label] += 1
-                    for label, probability in answer.probabilities.items():
-                        counts.scores[label][score_bin(probability)] += 1
-                        counts.sums[label] += probability
+                _count([labels.tasks[task] for labels in chunk], counts)
             start += len(chunk)
             self._posts += len(chunk)
             if self._posts % self._part == 0:
@@ -127,6 +123,20 @@ class Drift(Collector):
         for key, index in self.psi().items():
             psi.add_metric(list(key), index)
         yield from (scores, shares, psi)
+
+
+def _count(answers: Sequence[TaskLabel], counts: _Counts) -> None:
+    """Count the answers of one task, all at once: one by one it takes a seventh of what a cached post takes in all."""
+    for label, count in Counter(answer.label for answer in answers).items():
+        counts.labels[label] += count
+    classes = list(counts.scores)
+    shares = np.array([[answer.probabilities[label] for label in classes] for answer in answers])
+    for label, own, bins in zip(classes, shares.T, score_bins(shares).T, strict=True):
+        counts.sums[label] += float(own.sum())
+        counts.scores[label] = [
+            before + more
+            for before, more in zip(counts.scores[label], np.bincount(bins, minlength=SCORE_BINS).tolist(), strict=True)
+        ]
 
 
 def _less(now: list[int], before: list[int]) -> list[int]:
