@@ -22,9 +22,9 @@ from worker.control.deciding import Deciding
 from worker.ending import Ending
 from worker.errors import FatalError, SettingsError
 from worker.intake.bounded_run import BoundedRun, Restraint
+from worker.intake.claim import LaneTerms
 from worker.intake.consume import ConsumeStage
 from worker.intake.lag import Lag
-from worker.intake.lane import LaneTerms
 from worker.intake.lanes import Lanes
 from worker.intake.membership import Membership
 from worker.intake.room import Room
