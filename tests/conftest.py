@@ -10,6 +10,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests.tier_files import possible_tiers
 from tests.tiers import FIXTURES, ROOT, TIERS, Sources, refuse, tier_of
 
 # CI asks the same questions every time; a run by hand asks new ones.
@@ -37,10 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out of `check` the files that load torch, which reading them would already do."""
-    if config.getoption("--tier") != "check" or not collection_path.match("test_*.py"):
+    """Leave out the files that have no test in the tier: an import is dear, the more where it loads torch."""
+    tier = config.getoption("--tier")
+    if not tier or not collection_path.match("test_*.py"):
         return None
-    return bool(_SOURCES.heavy(collection_path)) or None
+    return tier not in possible_tiers(collection_path, _SOURCES) or None
 
 
 @pytest.hookimpl(tryfirst=True)
