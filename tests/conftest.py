@@ -11,7 +11,7 @@ import structlog
 from hypothesis import settings
 
 from tests.tier_files import possible_tiers
-from tests.tiers import FIXTURES, ROOT, TIERS, Sources, refuse, tier_of
+from tests.tiers import FIXTURES, ROOT, SOURCES, TIERS, refuse, tier_of
 
 # CI asks the same questions every time; a run by hand asks new ones.
 settings.register_profile("ci", derandomize=True)
@@ -22,8 +22,6 @@ if os.environ.get("CI"):
 # without sleep. A training run of 7 s took over 100 s. Where one process runs tests, it has all cores.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-_SOURCES = Sources()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,13 +40,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     tier = config.getoption("--tier")
     if not tier or not collection_path.match("test_*.py"):
         return None
-    return tier not in possible_tiers(collection_path, _SOURCES) or None
+    return tier not in possible_tiers(collection_path, SOURCES) or None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test by its needs, and select those of the tier that is asked for."""
-    loads_model = {path: bool(_SOURCES.heavy(path)) for path in {item.path for item in items} if ROOT in path.parents}
+    loads_model = {path: bool(SOURCES.heavy(path)) for path in {item.path for item in items} if ROOT in path.parents}
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in FIXTURES:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.tier_files import possible_tiers
-from tests.tiers import HEAVY, ROOT, TIERS, Sources, WrongTierError, refuse, tier_of
+from tests.tiers import HEAVY, ROOT, SOURCES, TIERS, Sources, WrongTierError, refuse, tier_of
 
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 CONFTESTS = sorted((ROOT / "tests").rglob("conftest.py"))
@@ -56,10 +56,9 @@ def test_the_tiers_hold_every_test_once(tmp_path: Path) -> None:
     assert check.keys() == {name for name, marks in everything.items() if tier_of(marks) == "check"}
     assert sum(counts.values()) == len(everything)
     assert all(counts.values()), counts
-    sources = Sources()
     for path in TESTS:
         own = {tier_of(marks) for name, marks in everything.items() if ROOT / name.split("::")[0] == path}
-        assert own <= possible_tiers(path, sources), path
+        assert own <= possible_tiers(path, SOURCES), path
     files = {name.split("::")[0] for name in everything}
     assert files == {str(path.relative_to(ROOT)) for path in TESTS}
 
@@ -68,7 +67,7 @@ def test_the_tiers_hold_every_test_once(tmp_path: Path) -> None:
 def test_what_tests_share_loads_no_torch(path: Path) -> None:
     """A conftest is read for tests of every tier."""
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    assert Sources().loaded_by(module) == set()
+    assert SOURCES.loaded_by(module) == set()
 
 
 def test_lazy_and_named_imports_are_followed(tmp_path: Path) -> None:

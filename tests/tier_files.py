@@ -5,6 +5,7 @@ others too. Where something remains open, such as marks of single cases, the hig
 """
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -71,13 +72,13 @@ def _tier(test: _Function, levels: Sequence[_File], marks: set[str]) -> tuple[st
     """Return the lowest tier that a test may be in, and whether that is sure to be its own."""
     written = [*test.decorator_list, *levels[0].marks]
     marks |= {_mark(one) for one in written}
-    cases = [one for one in written if "parametrize" in ast.unparse(one)]
+    cases = [one for one in written if isinstance(one, ast.Call) and _mark(one) == "parametrize"]
     # A parameter hides a fixture of its name.
-    given = " ".join(map(ast.unparse, cases))
+    given = {name for one in cases for name in re.findall(r"\w+", ast.unparse(one.args[0]))}
     automatic = [name for level in levels for name in level.automatic()]
     waiting = [(name, 0) for name in [*_arguments(test), *_used(written), *automatic]]
     # Values in other words may be cases with marks of their own.
-    certain = all(isinstance(one, ast.Call) and not one.keywords and all(map(_is_literal, one.args)) for one in cases)
+    certain = all(not one.keywords and all(map(_is_literal, one.args)) for one in cases)
     seen: set[tuple[str, int]] = set()
     while waiting:
         name, level = waiting.pop()
@@ -86,7 +87,7 @@ def _tier(test: _Function, levels: Sequence[_File], marks: set[str]) -> tuple[st
         seen.add((name, level))
         if name in FIXTURES:
             marks.add(FIXTURES[name])
-        if cases and name in given:
+        if name in given:
             continue
         home = next((one for one in range(level, len(levels)) if _knows(levels[one], name)), None)
         if home is None or name not in levels[home].fixtures:

@@ -136,6 +136,10 @@ class Sources:
         return [node.module, *(one for one in inner if one in self._modules)]
 
 
+# Of this project: read once, by whoever asks first.
+SOURCES = Sources()
+
+
 def _imports(tree: ast.AST, *, late: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
     """Yield each import, and whether it runs later than when its file is imported."""
     for part in ("body", "handlers", "orelse", "finalbody", "cases"):
