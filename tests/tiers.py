@@ -86,11 +86,11 @@ class Sources:
             self._heavy[path] = self._reach([*self._targets(path, everywhere=True), *self._conftests(path)])
         return self._heavy[path]
 
-    def loaded_by(self, module: str) -> set[str]:
-        """Return which of `HEAVY` the import of a module loads."""
-        return self._reach([module])
+    def loaded_by(self, module: str, of: Collection[str] = HEAVY) -> set[str]:
+        """Return which of some packages the import of a module loads."""
+        return self._reach([module], of)
 
-    def _reach(self, waiting: list[str]) -> set[str]:
+    def _reach(self, waiting: list[str], of: Collection[str] = HEAVY) -> set[str]:
         found: set[str] = set()
         while waiting:
             module = waiting.pop()
@@ -101,7 +101,7 @@ class Sources:
                 waiting += self._imported(module)
             elif "." in module:
                 waiting.append(module.rpartition(".")[0])
-        return found & HEAVY
+        return found & set(of)
 
     def _conftests(self, path: Path) -> Iterator[str]:
         for folder in path.relative_to(self._root).parents:
