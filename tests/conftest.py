@@ -10,7 +10,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from tests.tiers import FIXTURES, ROOT, TIERS, Sources, refuse, tier_of
+from tests.tier_files import possible_tiers
+from tests.tiers import FIXTURES, ROOT, SOURCES, TIERS, refuse, tier_of
 
 # CI asks the same questions every time; a run by hand asks new ones.
 settings.register_profile("ci", derandomize=True)
@@ -21,8 +22,6 @@ if os.environ.get("CI"):
 # without sleep. A training run of 7 s took over 100 s. Where one process runs tests, it has all cores.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-_SOURCES = Sources()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,16 +36,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out of `check` the files that load torch, which reading them would already do."""
-    if config.getoption("--tier") != "check" or not collection_path.match("test_*.py"):
+    """Leave out the files that have no test in the tier: an import is dear, the more where it loads torch."""
+    tier = config.getoption("--tier")
+    if not tier or not collection_path.match("test_*.py"):
         return None
-    return bool(_SOURCES.heavy(collection_path)) or None
+    return tier not in possible_tiers(collection_path, SOURCES) or None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test by its needs, and select those of the tier that is asked for."""
-    loads_model = {path: bool(_SOURCES.heavy(path)) for path in {item.path for item in items} if ROOT in path.parents}
+    loads_model = {path: bool(SOURCES.heavy(path)) for path in {item.path for item in items} if ROOT in path.parents}
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in FIXTURES:

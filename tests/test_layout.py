@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.layout import PACKAGES, Tree, row_of
+from tests.tiers import SOURCES
 
 ROOT = Path(__file__).parent.parent
 
@@ -334,10 +335,22 @@ def test_checkpoints_are_never_pickles() -> None:
         assert text.count("torch.load(") == text.count("weights_only=True"), path
 
 
-def test_commands_that_only_read_topics_load_no_torch() -> None:
+LIGHT = [
+    f"worker.commands.{command}"
+    for command in ("dead_letters.commands", "dead_letters.replay_command", "labels.command", "audit.command")
+]
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_commands_that_only_read_topics_import_no_torch(module: str) -> None:
     """It takes seconds, and who looks for a dead letter or a label needs no model."""
-    commands = ("dead_letters.commands", "dead_letters.replay_command", "labels.command", "audit.command")
-    modules = ", ".join(f"worker.commands.{command}" for command in commands)
+    assert "torch" not in SOURCES.loaded_by(module)
+
+
+@pytest.mark.slow
+def test_commands_that_only_read_topics_load_no_torch() -> None:
+    """Nor does anything that they import."""
+    modules = ", ".join(LIGHT)
     loaded = subprocess.run(
         [sys.executable, "-c", f"import sys, {modules}; print('torch' in sys.modules)"],
         cwd=ROOT, capture_output=True, text=True, check=True,

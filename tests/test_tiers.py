@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiers import HEAVY, ROOT, TIERS, Sources, WrongTierError, refuse, tier_of
+from tests.tier_files import possible_tiers
+from tests.tiers import HEAVY, ROOT, SOURCES, TIERS, Sources, WrongTierError, refuse, tier_of
 
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 CONFTESTS = sorted((ROOT / "tests").rglob("conftest.py"))
@@ -44,8 +45,9 @@ def test_every_set_of_marks_has_one_tier() -> None:
 @pytest.mark.model
 @pytest.mark.soak
 def test_the_tiers_hold_every_test_once(tmp_path: Path) -> None:
-    """What `check` collects, without reading files that load torch, is what it would have chosen from all; no more.
+    """What `check` collects, without importing the files of other tiers, is what it would have chosen from all.
 
+    The same holds of every tier: no file has a test that its text does not tell of.
     A run that asks for no tier takes all tests, those of every tier together.
     """
     everything = collected(tmp_path)
@@ -54,6 +56,9 @@ def test_the_tiers_hold_every_test_once(tmp_path: Path) -> None:
     assert check.keys() == {name for name, marks in everything.items() if tier_of(marks) == "check"}
     assert sum(counts.values()) == len(everything)
     assert all(counts.values()), counts
+    for path in TESTS:
+        own = {tier_of(marks) for name, marks in everything.items() if ROOT / name.split("::")[0] == path}
+        assert own <= possible_tiers(path, SOURCES), path
     files = {name.split("::")[0] for name in everything}
     assert files == {str(path.relative_to(ROOT)) for path in TESTS}
 
@@ -62,7 +67,7 @@ def test_the_tiers_hold_every_test_once(tmp_path: Path) -> None:
 def test_what_tests_share_loads_no_torch(path: Path) -> None:
     """A conftest is read for tests of every tier."""
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    assert Sources().loaded_by(module) == set()
+    assert SOURCES.loaded_by(module) == set()
 
 
 def test_lazy_and_named_imports_are_followed(tmp_path: Path) -> None:
@@ -84,6 +89,45 @@ def test_lazy_and_named_imports_are_followed(tmp_path: Path) -> None:
     sources = Sources(tmp_path)
     heavy = {path.stem for path in tmp_path.rglob("test_*.py") if sources.heavy(path)}
     assert heavy == {"test_by_a_helper", "test_by_a_name", "test_in_its_body"}
+
+
+def test_a_file_tells_which_tiers_it_has_tests_in(tmp_path: Path) -> None:
+    """By its marks and by fixtures of fixtures; where cases or fixtures are not known, more are possible."""
+    fixture = "import pytest\n@pytest.fixture"
+    files = {
+        "tests/conftest.py": f"{fixture}\ndef servers(): ...\n@pytest.fixture\ndef stream(servers): ...\n",
+        "tests/test_plain.py": "def test(tmp_path): ...",
+        "tests/test_servers.py": "def test(stream): ...",
+        "tests/test_all_of_it.py": "import pytest\npytestmark = [pytest.mark.slow]\ndef test(tmp_path): ...",
+        "tests/test_by_marks.py": "import pytest\n@pytest.mark.soak\ndef test(): ...\ndef test_other(): ...",
+        "tests/test_numbers.py": "import pytest\n@pytest.mark.parametrize('one', [1, 2])\ndef test(one): ...",
+        "tests/test_cases.py": "import pytest\n@pytest.mark.parametrize('one', CASES)\ndef test(one): ...",
+        "tests/test_used.py": "import pytest\n@pytest.mark.usefixtures('stream')\ndef test(): ...",
+        "tests/test_unknown.py": "from there import pages\ndef test(pages, stream): ...",
+        "tests/test_its_own.py": f"{fixture}\ndef stream(): ...\ndef test(stream): ...",
+        "tests/test_one_more.py": f"{fixture}\ndef stream(stream): ...\ndef test(stream): ...",
+        "tests/test_automatic.py": f"{fixture}(autouse=True)\ndef one(servers): ...\ndef test(): ...",
+        "tests/test_torch.py": "import torch\ndef test(): ...",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    sources = Sources(tmp_path)
+    found = {path.stem: possible_tiers(path, sources, tmp_path) for path in tmp_path.rglob("test_*.py")}
+    assert found == {
+        "test_plain": {"check"},
+        "test_servers": {"test"},
+        "test_all_of_it": {"test"},
+        "test_by_marks": {"check", "soak"},
+        "test_numbers": {"check"},
+        "test_cases": {"check", "test", "soak"},
+        "test_used": {"test"},
+        "test_unknown": {"test", "soak"},
+        "test_its_own": {"check"},
+        "test_one_more": {"test"},
+        "test_automatic": {"test"},
+        "test_torch": {"test"},
+    }
 
 
 def test_check_refuses_torch_and_servers() -> None:

@@ -86,11 +86,11 @@ class Sources:
             self._heavy[path] = self._reach([*self._targets(path, everywhere=True), *self._conftests(path)])
         return self._heavy[path]
 
-    def loaded_by(self, module: str) -> set[str]:
-        """Return which of `HEAVY` the import of a module loads."""
-        return self._reach([module])
+    def loaded_by(self, module: str, of: Collection[str] = HEAVY) -> set[str]:
+        """Return which of some packages the import of a module loads."""
+        return self._reach([module], of)
 
-    def _reach(self, waiting: list[str]) -> set[str]:
+    def _reach(self, waiting: list[str], of: Collection[str] = HEAVY) -> set[str]:
         found: set[str] = set()
         while waiting:
             module = waiting.pop()
@@ -101,7 +101,7 @@ class Sources:
                 waiting += self._imported(module)
             elif "." in module:
                 waiting.append(module.rpartition(".")[0])
-        return found & HEAVY
+        return found & set(of)
 
     def _conftests(self, path: Path) -> Iterator[str]:
         for folder in path.relative_to(self._root).parents:
@@ -134,6 +134,10 @@ class Sources:
         homes = [mmorient._HOME_OF.get(alias.name) if node.module == "mmorient" else None for alias in node.names]
         inner = [f"{node.module}.{home or alias.name}" for home, alias in zip(homes, node.names, strict=True)]
         return [node.module, *(one for one in inner if one in self._modules)]
+
+
+# Of this project: read once, by whoever asks first.
+SOURCES = Sources()
 
 
 def _imports(tree: ast.AST, *, late: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:

@@ -23,9 +23,9 @@ from worker.ending import Ending
 from worker.errors import FatalError, SettingsError
 from worker.garbage import leave_out_what_is_loaded
 from worker.intake.bounded_run import BoundedRun, Restraint
+from worker.intake.claim import LaneTerms
 from worker.intake.consume import ConsumeStage
 from worker.intake.lag import Lag
-from worker.intake.lane import LaneTerms
 from worker.intake.lanes import Lanes
 from worker.intake.membership import Membership
 from worker.intake.room import Room

@@ -27,7 +27,7 @@ def test_a_terminal_keeps_its_folder_and_its_variables(a_scene: Scene) -> None:
         ("ls nowhere", "", "ended with 2"),
         ("no-such-command", "", "ended with 127"),
         ("echo sent 3 posts", "created posts\n", "is shown"),
-        ("moderate backfill --nonsense", "", "ended with 2"),
+        pytest.param("moderate backfill --nonsense", "", "ended with 2", marks=pytest.mark.slow),
         ("make nonsense", "", "no target nonsense"),
         ("pip install -e '.[nonsense]'", "", "no extra nonsense"),
         ("docker compose up nonsense", "", "no service nonsense"),

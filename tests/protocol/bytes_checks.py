@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from tests.protocol.search import Move, Report, explore
+from tests.protocol.search import Move, Numbered, Report, explore
 
 _STEPS = ("accept", "ask", "grant", "label", "commit")
 _NEW, _ACCEPTED, _ASKED, _GRANTED, _LABELLED, _COMMITTED = range(6)
@@ -106,17 +106,13 @@ def done(state: State) -> bool:
 
 
 @dataclass(frozen=True)
-class BytesCheck:
+class BytesCheck(Numbered):
     """One set of rules, and what is expected of it; `length` of the shortest counterexample."""
 
     name: str
     expected: str
     rules: Rules
     length: int = 0
-
-    def steps(self, report: Report) -> list[str]:
-        """Return the counterexample of a report as numbered lines."""
-        return [f"{number:2}. {' '.join(map(str, said))}" for number, said in enumerate(report.trace, start=1)]
 
     def check(self) -> Report:
         """Visit every state."""

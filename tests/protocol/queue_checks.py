@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from tests.protocol.queue_model import Post, Rules, State, broken, done, moves
-from tests.protocol.search import Report, explore
+from tests.protocol.search import Numbered, Report, explore
 from worker.labelling.device_queue import Call, DeviceQueue, Ended, QueuedPost, Result, Unit
 
 
 @dataclass(frozen=True)
-class QueueCheck:
+class QueueCheck(Numbered):
     """One queue, and what is expected of it.
 
     Args:
@@ -22,10 +22,6 @@ class QueueCheck:
     expected: str
     rules: Rules
     length: int = 0
-
-    def steps(self, report: Report) -> list[str]:
-        """Return the counterexample of a report as numbered lines."""
-        return [f"{number:2}. {' '.join(map(str, said))}" for number, said in enumerate(report.trace, start=1)]
 
     def check(self) -> Report:
         """Visit every state."""

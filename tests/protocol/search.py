@@ -33,6 +33,14 @@ class Report:
     trace: tuple[tuple[Any, ...], ...] = ()
 
 
+class Numbered:
+    """A check that says its counterexample word by word."""
+
+    def steps(self, report: Report) -> list[str]:
+        """Return the counterexample of a report as numbered lines."""
+        return [f"{number:2}. {' '.join(map(str, said))}" for number, said in enumerate(report.trace, start=1)]
+
+
 def explore(
     starts: Iterable[Hashable],
     moves: Callable[[Any], Iterable[Move]],

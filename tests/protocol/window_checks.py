@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.protocol.search import Move, Report, explore
+from tests.protocol.search import Move, Numbered, Report, explore
 from tests.worker.records import StandInRecord
 from worker.intake.window import Window
 from worker.items import Item
@@ -201,17 +201,13 @@ def _moves(state: State) -> Iterator[Move]:
 
 
 @dataclass(frozen=True)
-class WindowCheck:
+class WindowCheck(Numbered):
     """One set of rules, and what is expected of it; `length` of the shortest counterexample."""
 
     name: str
     expected: str
     rules: Rules
     length: int = 0
-
-    def steps(self, report: Report) -> list[str]:
-        """Return the counterexample of a report as numbered lines."""
-        return [f"{number:2}. {' '.join(map(str, said))}" for number, said in enumerate(report.trace, start=1)]
 
     def check(self) -> Report:
         """Visit every state."""

@@ -2,14 +2,11 @@
 
 import io
 import json
-import os
-import re
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import pytest
 import worker.cli
 import worker.commands.startup
 from tests.worker.broker.guarded import Guarded, guarded_broker
+from tests.worker.streams import stream_on
 from tests.worker.system import Servers, Stream
 from worker.commands.stack.redis import RedisRecipe
 from worker.commands.stack.server import Server
@@ -46,6 +44,10 @@ def moderate_here(
     monkeypatch.setattr(worker.commands.startup, "configure_logs", lambda *_: None)
 
     def work(*arguments: object, given: bytes = b"") -> Ended:
+        if "doctor" in arguments:
+            # It makes way for a worker and ends whatever hangs, and would do so to the process of all tests.
+            monkeypatch.setattr("worker.commands.doctor.command._NICENESS", 0)
+            monkeypatch.setattr("worker.commands.doctor.command._end_soon", lambda _: None)
         monkeypatch.setattr(sys, "argv", ["moderate", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
         capsys.readouterr()
@@ -81,9 +83,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 @pytest.fixture
 async def stream(servers: Servers, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stream]:
     """Give topics of the test's own, and a way to start workers on them that ends with the test."""
-    name = re.sub(r"[^a-zA-Z0-9._-]+", "-", f"{request.node.name}-{os.getpid()}")
-    async with AsyncExitStack() as stack:
-        yield Stream(servers, name, tmp_path, stack)
+    async with stream_on(servers, request, tmp_path) as one:
+        yield one
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ import asyncio
 import base64
 import io
 import json
-import os
 import random
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tests.worker.streams import stream_on
 from tests.worker.system import TASKS, Position, Servers, Stream, Worker, administrator, headers_of, post, stand_at
 from worker.commands.stack.kafka import KafkaRecipe
 from worker.commands.stack.server import Server
@@ -52,9 +51,8 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 async def own(own_broker: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stream]:
     """Give topics on that broker."""
-    name = re.sub(r"[^a-zA-Z0-9._-]+", "-", f"{request.node.name}-{os.getpid()}")
-    async with AsyncExitStack() as stack:
-        yield Stream(Servers(own_broker, ""), name, tmp_path, stack)
+    async with stream_on(Servers(own_broker, ""), request, tmp_path) as stream:
+        yield stream
 
 
 async def limit(stream: Stream, sizes: Mapping[str, int]) -> None:

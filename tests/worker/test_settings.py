@@ -1,8 +1,5 @@
 """Settings and the command line: what a user gets wrong is said in one line, with exit code 2."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -140,17 +137,13 @@ def test_exit_codes_of_wrong_usage(
     assert code == 0 or len(ended.errors.strip().splitlines()) == 1
 
 
-def test_without_a_broker_the_way_out_is_said(tmp_path: Path) -> None:
+def test_without_a_broker_the_way_out_is_said(moderate_here: ModerateHere, monkeypatch: pytest.MonkeyPatch) -> None:
     """No broker named and no local stack: exit code 2 and what to do."""
-    root = Path(__file__).parent.parent.parent
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODERATE_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "worker", "run"],
-        env=environment | {"PYTHONPATH": str(root)}, cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "moderate stack up" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    monkeypatch.delenv("MODERATE_KAFKA__BOOTSTRAP_SERVERS", raising=False)
+    done = moderate_here("run")
+    assert done.code == 2
+    assert "moderate stack up" in done.errors
+    assert len(done.errors.strip().splitlines()) == 1
 
 
 def test_no_refusal_says_a_password(monkeypatch: pytest.MonkeyPatch) -> None:

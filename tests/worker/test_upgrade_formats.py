@@ -13,8 +13,8 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import Deployment, assignor_of, member_id_of, refuse_strangers
 from worker.commands.backfill.starting import _plans
 from worker.errors import FatalError, SettingsError
+from worker.intake.claim import LaneTerms
 from worker.intake.journal import VERSION, Care, Caution, Journal
-from worker.intake.lane import LaneTerms
 from worker.intake.room import Room
 from worker.labelling.cache.entries import FORMAT
 from worker.labelling.cache.redis_cache import content_key

@@ -37,43 +37,17 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalStateError
 
-from worker.broker.group_offsets import committed_offset, oldest_offset
 from worker.broker.positions import name_of
-from worker.broker.transaction import BROKEN, GroupOffset, commit, stop
-from worker.errors import FatalError, LaneError
+from worker.broker.transaction import BROKEN
+from worker.errors import LaneError
+from worker.intake.claim import Claim, LaneTerms
 from worker.intake.credit import Credit
-from worker.intake.journal import Care, Caution, Journal
-from worker.intake.room import Room
+from worker.intake.journal import Care
 from worker.intake.window import Waiting, Window, item_of, written_at
 from worker.items import Item, OutgoingRecord, Record, State, fitting
 from worker.telemetry.metrics import GAPS_REFUSED
 
 log = structlog.get_logger(__name__)
-
-_UNKNOWN = -1
-
-
-@dataclass(frozen=True, slots=True)
-class LaneTerms:
-    """What all lanes of a process have in common.
-
-    Args:
-        group_id: the consumer group.
-        worker: incarnation of this process.
-        timeout_seconds: of one transaction.
-        window: records of one partition between fetch and commit, at most.
-        room: of all lanes together.
-        wait_seconds: how long one record may wait for its pictures, and a little more.
-        bounded: whether a partition is read only as far as the plan beside its offset says.
-    """
-
-    group_id: str
-    worker: str
-    timeout_seconds: float
-    window: int
-    room: Room
-    wait_seconds: float = 6.0
-    bounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +90,13 @@ class Lane:
     ) -> None:
         self.source = source
         self.accepting = False
-        self.alive = True
-        self._next_offset = _UNKNOWN
-        self._committed = _UNKNOWN
+        self._next_offset = -1
         self._terms = terms
         self._consumer = consumer
-        self._producer = producer
-        self._admin = admin
+        self._claim = Claim(source, terms, producer=producer, admin=admin)
         self._on_failure = on_failure
         self._on_work = on_work
-        self._caution = Caution.at_claim(None, worker=terms.worker, offset=0, end=0, in_flight=terms.window)
         self._credit = Credit(terms.window, terms.wait_seconds)
-        self._covered = False
         self._cutting = False
         self._window = Window()
         self._quiet = asyncio.Event()
@@ -136,7 +105,6 @@ class Lane:
         self.moved_at = time.monotonic()
         self.settled_timestamp = 0
         self._end_reached = asyncio.Event()
-        self._transaction = asyncio.Lock()
 
     async def open(self) -> None:
         """Take the claim: steps 2 to 6.
@@ -146,18 +114,15 @@ class Lane:
             LaneError: the lane was closed meanwhile.
             FatalError: of a bounded run, that a later version of the worker began.
         """
-        async with asyncio.timeout(self._terms.timeout_seconds):
-            await self._producer.start()  # 2
-            offset, self._caution = await self._read()  # 3
-        self._committed = offset
+        offset = await self._claim.take(self._consumer)  # 2, 3
         if self._terms.bounded:
-            plan = self._caution.note.plan
+            plan = self._claim.caution.note.plan
             # A partition without a plan was added after the run began.
             self.until = offset if plan is None else plan.until
         if offset >= self.until:
             self._end_reached.set()
             return
-        await self._note(lambda caution: caution.at_rest(self._credit.standing))  # 4
+        await self._claim.note(lambda caution: caution.at_rest(self._credit.standing))  # 4
         try:
             self._consumer.seek(self.source, offset)  # 5
             self._next_offset = offset
@@ -165,26 +130,7 @@ class Lane:
         except IllegalStateError as error:
             raise LaneError(f"{name_of(self.source)} is no longer assigned") from error
         self.accepting = True
-        log.info("lane_open", partition=self.source.partition, offset=offset, careful=self._caution.careful)
-
-    async def _read(self) -> tuple[int, Caution]:
-        terms = self._terms
-        found = await committed_offset(self._admin, terms.group_id, self.source)
-        if found is None:
-            offset, journal = await oldest_offset(self._consumer, self.source), None
-        else:
-            offset, journal = found.offset, Journal.loads(found.metadata)
-        if journal is not None and journal.is_unknown:
-            self._say_unknown()
-        end = int((await self._consumer.end_offsets([self.source]))[self.source])
-        return offset, Caution.at_claim(journal, worker=terms.worker, offset=offset, end=end, in_flight=terms.window)
-
-    def _say_unknown(self) -> None:
-        if self._terms.bounded:
-            raise FatalError(
-                f"{name_of(self.source)}: a later version of the worker began this run: go on with that one"
-            )
-        log.warning("journal_of_a_later_version", partition=self.source.partition)
+        log.info("lane_open", partition=self.source.partition, offset=offset, careful=self._claim.caution.careful)
 
     def accept(
         self, records: Sequence[Record], *, read_from: int, max_bytes: int, even_if_larger: bool = False
@@ -210,10 +156,10 @@ class Lane:
             GAPS_REFUSED.inc()
             self.rewind()
             return None
-        self._caution = self._caution.at(fresh[0].offset)
-        careful, room = self._careful, self.room
+        caution = self._claim.go_to(fresh[0].offset)
+        careful, room = self._claim.careful, self.room
         share = min(max_bytes, self._terms.room.bytes_left_for(self))
-        taken = fitting(fresh[: min(room, self._caution.step) if careful else room], share)
+        taken = fitting(fresh[: min(room, caution.step) if careful else room], share)
         # Larger than a lane's share, and yet its turn: the lane holds nothing else.
         fits = not len(self._window) and fitting(fresh[:1], max_bytes)
         if not taken and room and (even_if_larger or fits):
@@ -235,18 +181,18 @@ class Lane:
             self._credit.note_full()
         self._quiet.clear()
         self._terms.room.take(items)
-        care = self._caution.care
+        care = caution.care
         return Accepted(self, items, Care.STEP if careful and care is Care.NONE else care)
 
     @property
-    def _careful(self) -> bool:
-        """Whether records must be named first: they are suspected, or no note stands that covers them."""
-        return self._caution.careful or not self._covered
+    def alive(self) -> bool:
+        """Whether anything may still be committed through it."""
+        return self._claim.stands
 
     @property
     def room(self) -> int:
         """Records that may be accepted now: the standing note covers no more, and a careful lane has one step."""
-        if not self.accepting or (self._careful and len(self._window)):
+        if not self.accepting or (self._claim.careful and len(self._window)):
             return 0
         if len(self._window) and not self._terms.room.bytes_left_for(self):
             return 0
@@ -285,7 +231,7 @@ class Lane:
 
     def head(self, max_items: int) -> list[Item]:
         """Return the next slice; of a careful lane the whole step, which one note names."""
-        return self._window.head(len(self._window) if self._careful else max_items)
+        return self._window.head(len(self._window) if self._claim.careful else max_items)
 
     def rewind(self) -> None:
         """Fetch again from our next offset on, wherever the consumer has got to."""
@@ -300,7 +246,7 @@ class Lane:
 
     def go_on(self) -> None:
         """Fetch again, unless a step is under way: then its end does that."""
-        if self.accepting and not (self._careful and len(self._window)):
+        if self.accepting and not (self._claim.careful and len(self._window)):
             with suppress(IllegalStateError):
                 self._consumer.resume(self.source)
 
@@ -321,9 +267,9 @@ class Lane:
         await self._quiet.wait()
         if not self.alive or self._cutting:
             raise LaneError(f"{name_of(self.source)} was given up before its range was settled")
-        async with self._transaction:
-            if self._committed < self.until:
-                await self._commit((), int(self.until), self._caution.ended())
+        async with self._claim.turn:
+            if self._claim.offset < self.until:
+                await self._claim.commit((), int(self.until), self._claim.caution.ended())
 
     @property
     def next_offset(self) -> int:
@@ -338,7 +284,7 @@ class Lane:
     @property
     def condemned(self) -> bool:
         """Whether the record on trial is poison already."""
-        return self._caution.condemned
+        return self._claim.caution.condemned
 
     async def name(self, step: Accepted) -> None:
         """Name a careful step in the journal (7a), before its records are touched.
@@ -347,7 +293,7 @@ class Lane:
             LaneError: the lane is closed or broke; the step is dropped.
         """
         try:
-            await self._note(lambda caution: caution.named(step.next_offset))
+            await self._claim.note(lambda caution: caution.named(step.next_offset))
         except BROKEN as error:
             self._break(error)
             raise LaneError(f"{name_of(self.source)}: {error!r}") from error
@@ -361,12 +307,12 @@ class Lane:
         """
         last = items[-1].record
         try:
-            async with self._transaction:
-                careful = self._careful
-                caution = self._caution.after(last.offset + 1, len(items))
+            async with self._claim.turn:
+                careful = self._claim.careful
+                caution = self._claim.caution.after(last.offset + 1, len(items))
                 credit = self._credit.next(held=len(self._window), settled=len(items))
-                await self._commit(records, last.offset + 1, caution.at_rest(credit))
-                self._caution = caution
+                await self._claim.commit(records, last.offset + 1, caution.at_rest(credit))
+                self._claim.caution = caution
                 self._credit.stands(credit)
                 # In the same tick as the answer: nothing is accepted beyond what the standing note covers.
                 over = self._window.settle(len(items))
@@ -383,24 +329,6 @@ class Lane:
         if not len(self._window):
             self._quiet.set()
         self._terms.room.free(over, dropped=dropped)
-
-    async def _note(self, journal: Callable[[Caution], Journal]) -> None:
-        """Write a journal beside the offset that stands when its turn has come."""
-        async with self._transaction:
-            await self._commit((), self._committed, journal(self._caution))
-
-    async def _commit(self, records: Sequence[OutgoingRecord], offset: int, journal: Journal) -> None:
-        """Steps 9 to 12; the caller holds the lane's turn."""
-        if not self.alive:
-            raise LaneError(f"{name_of(self.source)} was given up")
-        await commit(
-            self._producer,
-            {self.source.partition: records},
-            offset=GroupOffset(self._terms.group_id, self.source, offset, journal.dumps()),
-            timeout_seconds=self._terms.timeout_seconds,
-        )
-        self._committed = offset
-        self._covered = journal.state == "open"
 
     def _break(self, error: BaseException) -> None:
         if self.alive:
@@ -430,7 +358,7 @@ class Lane:
 
     def drop(self) -> None:
         """Drop everything: nothing is committed through this lane any more."""
-        self.alive = False
+        self._claim.stands = False
         self._let_go(self._window.drop(), dropped=True)
 
     async def drained(self) -> None:
@@ -439,13 +367,13 @@ class Lane:
 
     async def give_up(self) -> None:
         """Drop what is not committed by now, and note that nobody died of it (15)."""
-        if not self.alive or self._committed == _UNKNOWN:
+        if not self.alive or not self._claim.taken:
             return
         with suppress(LaneError, *BROKEN):
-            await self._note(lambda caution: caution.given_up(len(self._window)))
+            await self._claim.note(lambda caution: caution.given_up(len(self._window)))
         self.drop()
 
     async def close(self) -> None:
         """Let the producer go. What is not committed by now is dropped."""
         self.drop()
-        await stop(self._producer)
+        await self._claim.close()

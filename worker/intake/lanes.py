@@ -15,8 +15,9 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from worker.broker.clients import REFUSED, KafkaLinks
 from worker.broker.positions import name_of
 from worker.errors import FatalError
+from worker.intake.claim import LaneTerms
 from worker.intake.failures import Failures, Fences, reason_of
-from worker.intake.lane import Lane, LaneTerms
+from worker.intake.lane import Lane
 from worker.telemetry.metrics import ASSIGNMENTS, LANES, LANES_FAILED
 
 log = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ from tests.tiers import some_slow
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2000"))
 SEED = os.environ.get("FUZZ_SEED", "0")
-PARTS = 4
+PARTS = 8
 SECONDS = 20  # for one file; with a pause of a busy machine in it
 MAX_PIXELS = 4_000_000
 

@@ -10,10 +10,11 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import new_incarnation
 from worker.broker.output_topics import Outputs
 from worker.errors import LaneError
+from worker.intake.claim import LaneTerms
 from worker.intake.commit_gate import CommitGate
 from worker.intake.consume import ConsumeStage
 from worker.intake.journal import Care
-from worker.intake.lane import Accepted, LaneTerms
+from worker.intake.lane import Accepted
 from worker.intake.lanes import Lanes
 from worker.intake.room import Room
 from worker.items import Claim, Item, OutgoingRecord

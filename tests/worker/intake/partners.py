@@ -9,8 +9,9 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from tests.worker.records import StandInRecord
+from worker.intake.claim import LaneTerms
 from worker.intake.journal import Journal
-from worker.intake.lane import Accepted, Lane, LaneTerms
+from worker.intake.lane import Accepted, Lane
 from worker.intake.room import Room
 from worker.items import OutgoingRecord
 

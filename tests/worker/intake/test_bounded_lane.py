@@ -9,8 +9,9 @@ from aiokafka.structs import OffsetAndMetadata
 from tests.worker.intake.partners import SOURCE, Partners, settle
 from tests.worker.records import StandInRecord
 from worker.errors import LaneError
+from worker.intake.claim import LaneTerms
 from worker.intake.journal import Journal, Plan
-from worker.intake.lane import Lane, LaneTerms
+from worker.intake.lane import Lane
 from worker.intake.room import Room
 
 PLAN = Plan(since=40, until=50, asked="40 to 50", labels="abc")

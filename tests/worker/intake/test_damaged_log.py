@@ -1,17 +1,15 @@
 """A segment file of a real broker, damaged on its disk, and what becomes of the posts in it and beside it."""
 
 import asyncio
-import os
-import re
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.worker.intake.test_odd_records import USUAL_SECONDS, metric, once
 from tests.worker.segments import byte_of, flip
+from tests.worker.streams import stream_on
 from tests.worker.system import Position, Servers, Stream, post
 from tests.worker.test_kafka_faults import lines, said
 from worker.commands.stack.kafka import KafkaRecipe
@@ -32,9 +30,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 async def own(broker: Server, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stream]:
     """Give topics on that broker."""
-    name = re.sub(r"[^a-zA-Z0-9._-]+", "-", f"{request.node.name}-{os.getpid()}")
-    async with AsyncExitStack() as stack:
-        yield Stream(Servers(broker.address or "", ""), name, tmp_path, stack)
+    async with stream_on(Servers(broker.address or "", ""), request, tmp_path) as stream:
+        yield stream
 
 
 def segment(broker: Server, stream: Stream, partition: int) -> Path:

@@ -1,12 +1,9 @@
 """A label partition with too few replicas, on a real broker: it waits alone, and ends its process once at most."""
 
 import asyncio
-import os
-import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from structlog.testing import capture_logs
 from tests.worker import absent_broker
 from tests.worker.intake.member import Member
 from tests.worker.intake.test_odd_records import metric, once
+from tests.worker.streams import stream_on
 from tests.worker.system import TASKS, Position, Servers, Stream, post
 from tests.worker.test_kafka_faults import lines, said
 from worker.commands.stack.kafka import KafkaRecipe
@@ -42,9 +40,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 async def own(broker: Server, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stream]:
     """Give topics on that broker."""
-    name = re.sub(r"[^a-zA-Z0-9._-]+", "-", f"{request.node.name}-{os.getpid()}")
-    async with AsyncExitStack() as stack:
-        yield Stream(Servers(broker.address or "", ""), name, tmp_path, stack)
+    async with stream_on(Servers(broker.address or "", ""), request, tmp_path) as stream:
+        yield stream
 
 
 def remarks(count: int, name: str) -> list[bytes]:

@@ -12,8 +12,9 @@ from tests.worker.intake.partners import OUT, SOURCE, Partners, accept, lane_of,
 from tests.worker.records import StandInRecord
 from worker.broker.fetching import FetchedRecord
 from worker.errors import LaneError
+from worker.intake.claim import LaneTerms
 from worker.intake.journal import Care, Journal
-from worker.intake.lane import Lane, LaneTerms
+from worker.intake.lane import Lane
 from worker.intake.room import Room
 from worker.items import record_bytes
 from worker.telemetry.metrics import sample
@@ -145,7 +146,7 @@ async def test_a_lane_that_was_closed_while_it_opened_accepts_nothing() -> None:
     """A revocation in the middle of the claim leaves no lane behind."""
     journal = Partners()
     lane = lane_of(journal)
-    lane.alive = False
+    lane.drop()
     with pytest.raises(LaneError, match="given up"):
         await lane.open()
     assert "resume" not in journal.calls

@@ -1,10 +1,12 @@
 """Labels of two made-up models of known difference, and what plain pandas says of it."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CLASSES = {
     "sentiment": ["negative", "neutral", "positive"],
@@ -28,8 +30,10 @@ class Made:
     posts: list[dict[str, Any]] = field(default_factory=list)
     truth: list[dict[str, Any]] = field(default_factory=list)
 
-    def frame(self, task: str) -> pd.DataFrame:
+    def frame(self, task: str) -> "pd.DataFrame":
         """Return a row a joined post: both labels, both sets of probabilities, and what it is sliced by."""
+        import pandas as pd  # A second, which every process would take that collects a test of this folder.
+
         sides = []
         for side in (self.left, self.right):
             last = {row["id"]: row for row in side}

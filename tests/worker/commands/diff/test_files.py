@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -27,6 +26,8 @@ def compared(files: list[Path], run: Run) -> Ran:
 
 def test_every_count_is_that_of_pandas(compared: Ran, made: Made) -> None:
     """Posts, flips, matrices, slices, means of scores, agreement, accuracy: merge, crosstab and mean give the same."""
+    import pandas as pd
+
     report = compared.report()
     assert list(report["tasks"]) == ["sentiment", "sarcasm"]
     for task in report["tasks"]:
@@ -67,6 +68,8 @@ def test_every_count_is_that_of_pandas(compared: Ran, made: Made) -> None:
 
 def test_the_truth_is_counted_as_pandas_counts_it(compared: Ran, made: Made) -> None:
     """Accuracy of both sides, and the posts that one alone gets right; tasks of which nothing is known have none."""
+    import pandas as pd
+
     report = compared.report()
     frame = made.frame("sarcasm").merge(pd.DataFrame(made.truth), on="id")
     left, right = frame["label left"] == frame["sarcasm"], frame["label right"] == frame["sarcasm"]
@@ -170,6 +173,8 @@ def test_posts_and_truth_in_other_files_give_the_same(
     files: list[Path], run: Run, made: Made, tmp_path: Path, name: str
 ) -> None:
     """A table of a spreadsheet, an array, a folder of partitions; classes in any case."""
+    import pandas as pd
+
     left, right, posts, truth = files
     expected = run(left, right, "--posts", posts, "--truth", truth, "--json").report()
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

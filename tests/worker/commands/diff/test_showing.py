@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiers import SOURCES
 from tests.worker.commands.diff.conftest import Run, write_lines
-from worker.commands.diff.show.plots import _end
 from worker.commands.terminal import harmless
 
 HOSTILE = (
@@ -165,6 +165,8 @@ def test_known_answers_say_whether_the_right_may_replace_the_left(tmp_path: Path
 @pytest.mark.parametrize(("reached", "end"), [([0.05], 0.1), ([0.1], 0.1), ([0.125], 0.2), ([0.4], 0.5), ([0.9], 1.0)])
 def test_an_axis_of_changes_ends_where_the_posts_do(reached: list[float], end: float) -> None:
     """Five ticks have room on it."""
+    from worker.commands.diff.show.plots import _end
+
     assert _end(reached) == end
 
 
@@ -212,9 +214,19 @@ def test_without_its_extra_the_command_says_what_to_install(run: Run, monkeypatc
     assert ran.errors == "moderate: moderate diff needs duckdb: pip install 'mm-orient-moderation[diff]'\n"
 
 
-def test_help_loads_nothing_of_the_extra() -> None:
+EXTRA = {"duckdb", "scipy", "matplotlib", "jinja2", "torch"}
+
+
+def test_help_imports_nothing_of_the_extra() -> None:
     """So that it answers at once, and without the extra."""
-    code = "import sys, worker.cli; print(sorted({'duckdb','scipy','matplotlib','jinja2','torch'} & set(sys.modules)))"
+    assert SOURCES.loaded_by("worker.cli", EXTRA) == set()
+    assert SOURCES.loaded_by("worker.commands.diff.read.store", EXTRA) == {"duckdb"}
+
+
+@pytest.mark.slow
+def test_help_loads_nothing_of_the_extra() -> None:
+    """Nor does anything that it imports."""
+    code = f"import sys, worker.cli; print(sorted({EXTRA} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ran.stdout == "[]\n"
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from worker.commands.diff.compare.statistics import (
     Bootstrap,
@@ -18,12 +17,16 @@ from worker.commands.diff.compare.statistics import (
 @pytest.mark.parametrize(("gained", "lost"), [(0, 0), (1, 0), (5, 5), (3, 12), (121, 59), (40_000, 39_000)])
 def test_mcnemar_is_the_exact_binomial_test(gained: int, lost: int) -> None:
     """The p of scipy's two-sided test of a fair coin; without any flip there is nothing to doubt."""
+    from scipy import stats
+
     expected = stats.binomtest(gained, gained + lost, 0.5).pvalue if gained + lost else 1.0
     assert mcnemar(gained, lost) == mcnemar(lost, gained) == pytest.approx(expected, rel=1e-9)
 
 
 def test_stuart_maxwell_and_bowker_give_the_published_figures() -> None:
     """Unaided vision of 7,477 women in four (Stuart 1955)."""
+    from scipy import stats
+
     vision = np.array([[1520, 266, 124, 66], [234, 1512, 432, 78], [117, 362, 1772, 205], [36, 82, 179, 492]])
     rates, symmetry = stuart_maxwell(vision), bowker(vision)
     assert (round(rates.statistic, 2), rates.degrees_of_freedom) == (11.96, 3)
@@ -49,6 +52,8 @@ def test_where_nothing_flips_no_test_doubts() -> None:
 )
 def test_elsewhere_is_fisher_where_posts_are_few_and_chi_squared_else(table: tuple[int, int, int, int]) -> None:
     """The p of scipy's tests on flips and the rest, here and elsewhere."""
+    from scipy import stats
+
     flips, posts, other_flips, other_posts = table
     cells = [[flips, posts - flips], [other_flips, other_posts - other_flips]]
     expected = np.outer(np.sum(cells, 1), np.sum(cells, 0)) / np.sum(cells)
@@ -74,6 +79,8 @@ def test_holm_steps_down() -> None:
 @pytest.mark.parametrize(("some", "of"), [(1, 30), (17, 200), (2500, 100_000)])
 def test_the_interval_of_a_share_is_that_of_posts_drawn_with_replacement(some: int, of: int) -> None:
     """The quantiles of the binomial distribution, as scipy has them, and as draws of posts give them."""
+    from scipy import stats
+
     low, high, drawn = share_interval(some, of)
     assert drawn
     assert (low, high) == pytest.approx(tuple(stats.binom.ppf((0.025, 0.975), of, some / of) / of))
@@ -84,6 +91,8 @@ def test_the_interval_of_a_share_is_that_of_posts_drawn_with_replacement(some: i
 @pytest.mark.parametrize("of", [1, 30, 1000])
 def test_where_none_flips_or_all_the_interval_is_the_exact_one(of: int) -> None:
     """Every draw would be the same, as if nothing were in doubt: Clopper and Pearson say how much is."""
+    from scipy import stats
+
     exact = stats.binomtest(0, of).proportion_ci(0.95, method="exact")
     assert share_interval(0, of) == (0.0, pytest.approx(exact.high), False)
     assert share_interval(of, of) == (pytest.approx(1 - exact.high), 1.0, False)

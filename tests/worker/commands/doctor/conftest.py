@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -29,6 +27,7 @@ from tests.worker.commands.doctor.secured import (
     certificate,
     rule,
 )
+from tests.worker.streams import stream_on
 from tests.worker.system import TASKS, Servers, Stream, administrator
 from worker.broker.group_members import Deployment
 from worker.cli import moderate
@@ -134,11 +133,9 @@ async def own(
     secured: Secured, servers: Servers, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Stream]:
     """Give topics on that broker, on which its user may do what a worker has to, and no more."""
-    name = re.sub(r"[^a-zA-Z0-9._-]+", "-", f"{request.node.name}-{os.getpid()}")
-    async with AsyncExitStack() as stack:
-        stream = Stream(Servers(secured.plain, servers.redis), name, tmp_path, stack)
+    async with stream_on(Servers(secured.plain, servers.redis), request, tmp_path) as stream:
         await make_topics(stream)
-        admin = await stack.enter_async_context(administrator(stream))
+        admin = await stream.stack.enter_async_context(administrator(stream))
         await rule(admin, TOPIC, stream.posts, READ)
         for topic in outputs(stream):
             await rule(admin, TOPIC, topic, WRITE)

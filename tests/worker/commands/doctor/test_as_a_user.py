@@ -157,14 +157,15 @@ def test_limits_of_the_process(tmp_path: Path) -> None:
     assert ("TMPDIR" in disk["remedy"], "ulimit -n" in files["remedy"]) == (True, True)
 
 
-def test_a_file_of_settings(tmp_path: Path) -> None:
+def test_a_file_of_settings(tmp_path: Path, moderate_here: ModerateHere, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `.env` sets is counted, and its misspelt names are found."""
     (tmp_path / ".env").write_text("MODERATE_KAFKA__GROUP_ID=a\nMODERATE_REDIS_URL=redis://cache\n", encoding="utf-8")
-    done = run_doctor({"MODERATE_KAFKA__GROUP_ID": "b"}, tmp_path, "--json", "--only", "settings.names,settings.values")
-    file, names, values = json.loads(done.stdout)["findings"]
+    monkeypatch.setenv("MODERATE_KAFKA__GROUP_ID", "b")
+    done = moderate_here("doctor", "--json", "--only", "settings.names,settings.values")
+    file, names, values = json.loads(done.output)["findings"]
     assert ("sets 2" in file["says"], "overrules MODERATE_KAFKA__GROUP_ID" in file["says"]) == (True, True)
     assert (names["status"], "MODERATE_REDIS__URL" in names["remedy"]) == ("warning", True)
-    assert (values["status"], done.returncode) == ("ok", 0)
+    assert (values["status"], done.code) == ("ok", 0)
 
 
 def test_wrong_usage(moderate_here: ModerateHere) -> None:
@@ -174,11 +175,13 @@ def test_wrong_usage(moderate_here: ModerateHere) -> None:
         assert (ended.code, ended.output, len(ended.errors.splitlines())) == (2, "", 1)
 
 
-def test_a_broken_setting_is_a_finding(tmp_path: Path) -> None:
+def test_a_broken_setting_is_a_finding(moderate_here: ModerateHere, monkeypatch: pytest.MonkeyPatch) -> None:
     """What ends every other command with 2 is named here; what needs no settings is looked at all the same."""
-    done = run_doctor({"MODERATE_HTTP__PORT": "http", "MODERATE_PRECISION": "int8"}, tmp_path, "--json")
-    findings = json.loads(done.stdout)["findings"]
+    monkeypatch.setenv("MODERATE_HTTP__PORT", "http")
+    monkeypatch.setenv("MODERATE_PRECISION", "int8")
+    done = moderate_here("doctor", "--json")
+    findings = json.loads(done.output)["findings"]
     failures = [one["says"] for one in findings if one["status"] == "failure"]
-    assert (done.returncode, len(failures)) == (1, 2)
+    assert (done.code, len(failures)) == (1, 2)
     assert {"machine.memory", "machine.disk"} <= {one["check"] for one in findings if one["status"] == "ok"}
     assert {one["check"] for one in findings if one["status"] == "skipped"} >= {"broker", "redis", "checkpoint"}

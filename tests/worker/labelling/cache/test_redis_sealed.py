@@ -1,10 +1,7 @@
 """A Redis that somebody else may write to, and one that stops being the master: no entry of theirs is taken."""
 
 import asyncio
-import os
 import struct
-import subprocess
-import sys
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -13,6 +10,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from tests.worker.conftest import ModerateHere
 from tests.worker.redis_servers import REST_SECONDS, WIDTH, address_of, cache_at, client_of, entries, found, is_back
 from worker.commands.stack.server import Server
 from worker.errors import SettingsError
@@ -182,14 +180,13 @@ def test_a_short_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("command", [["run"], ["doctor", "--only", "settings"]])
-def test_no_command_shows_the_password(command: list[str], tmp_path: Path) -> None:
+def test_no_command_shows_the_password(
+    command: list[str], moderate_here: ModerateHere, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The worker ends with 2 in one line, the doctor with its findings; neither knows the word."""
-    done = subprocess.run(
-        [sys.executable, "-m", "worker", *command],
-        env={**os.environ, "MODERATE_REDIS__URL": "redis://:swordfish#1@h:6379/0", "PYTHONPATH": str(Path.cwd())},
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == (2 if command == ["run"] else 1)
-    assert "MODERATE_REDIS__URL" in done.stdout + done.stderr
-    assert "swordfish" not in done.stdout + done.stderr
-    assert command != ["run"] or len(done.stderr.splitlines()) == 1
+    monkeypatch.setenv("MODERATE_REDIS__URL", "redis://:swordfish#1@h:6379/0")
+    done = moderate_here(*command)
+    assert done.code == (2 if command == ["run"] else 1)
+    assert "MODERATE_REDIS__URL" in done.output + done.errors
+    assert "swordfish" not in done.output + done.errors
+    assert command != ["run"] or len(done.errors.splitlines()) == 1

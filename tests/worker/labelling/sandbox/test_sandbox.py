@@ -22,7 +22,7 @@ from mmorient import Frame, Picture, PictureError, decode_picture
 from tests.mmorient.input.bombs import BOMBS
 from tests.mmorient.input.odd_pictures import ODD, animated, sample
 from tests.tiers import some_slow
-from tests.worker.labelling.sandbox.hooks.sitecustomize import DEADLY, FORBIDDEN
+from tests.worker.labelling.sandbox.hooks.sitecustomize import FORBIDDEN
 from worker.labelling.sandbox import call_filter
 from worker.labelling.sandbox.decoders import Sandbox, Terms, children_of
 from worker.labelling.sandbox.message import ANSWER_BYTES, MOST_FRAMES, Answer
@@ -37,6 +37,13 @@ PICTURES = Path(__file__).parents[4] / "samples" / "pictures"
 TERMS = Terms(memory_bytes=1024**3, cpu_seconds=10, most_seconds=24)
 IMPATIENT = Terms(memory_bytes=1024**3, cpu_seconds=1, most_seconds=4)
 Make = Callable[..., Sandbox]
+# Of each format a whole one, and of the usual ones what is damaged or odd.
+QUICK = {
+    "JPEG", "JPEG without its last half", "JPEG with damaged EXIF", "JPEG of a CMYK printer", "JPEG lying on its side",
+    "PNG", "PNG without its last half", "PNG with a see-through palette", "PNG of 16 bits, grey", "GIF",
+    "animated GIF, its last frame cut", "WebP", "WebP without its last half", "AVIF with opacity", "HEIC",
+    "BMP with a palette", "TIFF of CMYK", "icon of PNGs", "JPEG 2000", "SVG", "a page",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +55,19 @@ def sandbox() -> Iterator[Sandbox]:
     made.close()
 
 
+def hook(patch: pytest.MonkeyPatch, system: str = "C.UTF-8") -> None:
+    """Let children that are started from now on do what pictures tell them."""
+    patch.setenv("PYTHONPATH", os.pathsep.join([str(HOOKS), str(Path.cwd())]))
+    patch.setenv("LANG", system)
+
+
 @pytest.fixture
 def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Give children in which some pictures do what they like."""
     made: list[Sandbox] = []
 
     def make(terms: Terms = IMPATIENT, children: int = 1, system: str = "C.UTF-8") -> Sandbox:
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HOOKS), str(Path.cwd())]))
-        monkeypatch.setenv("LANG", system)
+        hook(monkeypatch, system)
         made.append(Sandbox(children=children, max_bytes=1024**2, side=224, terms=terms))
         assert made[-1].start()
         return made[-1]
@@ -63,6 +75,17 @@ def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="module")
+def strangers() -> Iterator[Sandbox]:
+    """Give such a child to pictures that it survives; another would not be of that kind."""
+    made = Sandbox(children=1, max_bytes=1024**2, side=224, terms=TERMS)
+    with pytest.MonkeyPatch.context() as patch:
+        hook(patch)
+        assert made.start()
+    yield made
+    made.close()
 
 
 def outcome(decode: Callable[..., Picture], data: bytes, **options: object) -> object:
@@ -83,7 +106,7 @@ def test_samples_have_the_same_bits(sandbox: Sandbox) -> None:
             assert outcome(sandbox.decode_picture, data, frame=frame) == outcome(decode_picture, data, frame=frame)
 
 
-@pytest.mark.parametrize("name", some_slow(ODD, {"JPEG of 200 megapixels", "progressive JPEG of 50 megapixels"}))
+@pytest.mark.parametrize("name", some_slow(ODD, ODD.keys() - QUICK))
 def test_odd_pictures_have_the_same_bits(sandbox: Sandbox, name: str) -> None:
     """Every format and every damage that the decoder knows."""
     data = ODD[name].make()
@@ -129,7 +152,11 @@ def test_what_is_drawn_is_read_off_the_same_bits(sandbox: Sandbox, read_text: bo
         assert outcome(sandbox.decode_picture, data, **options) == outcome(decode_picture, data, **options)
 
 
-@pytest.mark.parametrize("mark", [mark for mark in DEADLY if mark != b"burn"], ids=bytes.decode)
+@pytest.mark.parametrize(
+    "mark",
+    some_slow([b"abort", b"fault", b"sleep", b"leave"], {"fault", "sleep", "leave"}, bytes.decode),
+    ids=bytes.decode,
+)
 def test_a_deadly_picture_costs_itself(hostile: Make, mark: bytes) -> None:
     """It has a reason code, its end is counted, and the next picture is decoded."""
     decoders = hostile(Terms(1024**3, 1, 1.5))
@@ -177,18 +204,18 @@ def test_neighbours_go_on_beside_a_hanging_picture(hostile: Make) -> None:
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="one of them is a call by its number")
 @pytest.mark.parametrize("mark", FORBIDDEN, ids=bytes.decode)
-def test_strangers_code_can_do_nothing(hostile: Make, mark: bytes) -> None:
+def test_strangers_code_can_do_nothing(strangers: Sandbox, mark: bytes) -> None:
     """No file, no socket, no process, no code, no higher limit."""
-    assert outcome(hostile().decode_picture, sample("PNG") + b"moderate-test:" + mark) == "corrupt"
+    assert outcome(strangers.decode_picture, sample("PNG") + b"moderate-test:" + mark) == "corrupt"
 
 
-@pytest.mark.parametrize("mark", [b"read a file", b"write a file", b"open a socket"], ids=bytes.decode)
-def test_limits_hold_where_calls_are_not_filtered(hostile: Make, mark: bytes) -> None:
+def test_limits_hold_where_calls_are_not_filtered(hostile: Make) -> None:
     """A system without seccomp is said so in one line; there are still no files and no network."""
     with capture_logs() as lines:
         decoders = hostile(system="moderate-test-no-filter")
     assert [(line["log_level"], line["lacking"]) for line in lines] == [("warning", ["system_calls"])]
-    assert outcome(decoders.decode_picture, sample("PNG") + b"moderate-test:" + mark) == "corrupt"
+    for mark in (b"read a file", b"write a file", b"open a socket"):
+        assert outcome(decoders.decode_picture, sample("PNG") + b"moderate-test:" + mark) == "corrupt", mark
 
 
 def test_a_filter_that_is_too_tight_is_gone_without(hostile: Make) -> None:
@@ -224,7 +251,7 @@ def test_children_end_with_their_parent() -> None:
     script = """if True:
         import time
         from worker.labelling.sandbox.decoders import Sandbox, Terms
-        made = Sandbox(children=2, max_bytes=1024, side=224, terms=Terms(2**30, 5, 5))
+        made = Sandbox(children=1, max_bytes=1024, side=224, terms=Terms(2**30, 5, 5))
         assert made.start()
         print(*(child._process.pid for child in made._children), flush=True)
         time.sleep(60)
@@ -233,7 +260,7 @@ def test_children_end_with_their_parent() -> None:
         assert parent.stdout is not None
         line = next(line for line in parent.stdout if "pictures_confined" not in line)
         children = [psutil.Process(int(pid)) for pid in line.split()]
-        assert len(children) == 2
+        assert len(children) == 1
         parent.send_signal(signal.SIGKILL)
     _, alive = psutil.wait_procs(children, timeout=5)
     assert not alive
