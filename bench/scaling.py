@@ -18,8 +18,8 @@ def render(results: Path) -> str:
     if (grown := read_result(results / "growth.json")) is not None:
         said += [
             "## How cost grows",
-            "`python -m bench.growth`: one thing at a time. The rest is 16 partitions, one worker, texts of 12 words, no",
-            "pictures, no reposts. The device is only waited for; workers, broker, Redis and the load itself",
+            "`python -m bench.growth`: one thing at a time. The rest is 16 partitions, one worker, texts of 12 words,",
+            "no pictures, no reposts. The device is only waited for; workers, broker, Redis and the load itself",
             "share this machine, so more workers do not mean more processors.",
             "",
             "![Posts a second and processor time against one thing at a time](assets/growth.svg)",

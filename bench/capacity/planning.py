@@ -29,7 +29,7 @@ class Wishes:
     target: float = 0.7
     broker_cores: int = 8
     redis_gb: float = 64.0
-    cache_hours: float = 24.0
+    cache_hours: float = 1.0
     device_price: float = 0.0
     core_price: float = 0.0
     gb_price: float = 0.0
@@ -70,8 +70,7 @@ class Plan:
         redis_gb: that embeddings take.
         redis_shards: so many of the reader's size.
         cost: an hour, by the reader's prices.
-        first: what of a set-up with one of everything, 16 partitions and one broker core, is full first.
-        first_times: how many times over.
+        full: what of a set-up with one of everything is full first, second, third, and how many times over.
     """
 
     rate: float
@@ -84,8 +83,7 @@ class Plan:
     redis_gb: float
     redis_shards: int
     cost: float
-    first: str
-    first_times: float
+    full: list[tuple[str, float]]
 
     def to_data(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -123,7 +121,7 @@ def plan(rate: float, mix: Mix, model: Fitted, measured: Measured, wishes: Wishe
     partitions = max(2 * processes, enough["a partition"])
     brokers = max(COPIES, enough["a broker"], math.ceil(partitions * TOPICS * COPIES / _PARTITIONS_A_BROKER))
     devices = max(1, enough["a device"])
-    first = max(needs, key=needs.__getitem__)
+    full = sorted(needs.items(), key=lambda one: -one[1])[:3]
     cores = processes + brokers * wishes.broker_cores
     cost = devices * wishes.device_price + cores * wishes.core_price + redis_gb * wishes.gb_price
     return Plan(
@@ -137,8 +135,7 @@ def plan(rate: float, mix: Mix, model: Fitted, measured: Measured, wishes: Wishe
         redis_gb=redis_gb,
         redis_shards=max(1, enough["Redis's memory"], enough["Redis's processor"]),
         cost=cost,
-        first=first,
-        first_times=needs[first],
+        full=full,
     )
 
 

@@ -62,11 +62,18 @@ def show(data: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [_plan(one, data["wishes"]) for one in data["plans"]]
-    lines += ["", "| posts a second | of one of each, first full | times over | what to do |", "|---|---|---|---|"]
     lines += [
-        f"| {one['rate']:,.0f} | {one['first']} | {one['first_times']:,.1f} | {REMEDIES[one['first']]} |"
-        for one in data["plans"]
+        "",
+        "What of one of each is full first, and how many times over:",
+        "",
+        "| posts a second | first | second | third |",
+        "|---|---|---|---|",
     ]
+    for one in data["plans"]:
+        cells = [f"{name}, {times:,.1f}" for name, times in one["full"]]
+        lines.append(f"| {one['rate']:,.0f} | {' | '.join(cells)} |")
+    named = dict.fromkeys(name for one in data["plans"] for name, _ in one["full"])
+    lines += ["", "What to do then:", "", *(f"- {name}: {REMEDIES[name]}." for name in named)]
     return "\n".join(lines)
 
 

@@ -24,9 +24,7 @@ def figures(rate: float, p99: float = 1.0) -> dict[str, float]:
 
 
 DATA = {
-    "machine": "2 cores",
-    "date": "2026-11-30",
-    "turns": 3,
+    "measured": {"device": {"machine": "2 cores", "date": "2026-11-30", "turns": 3, "seconds": 6.0}},
     "partitions": 16,
     "batch": 256,
     "loads": {
@@ -41,7 +39,7 @@ DATA = {
                      "peak_memory_mb": 800.0, "faults": {"worker-kill": 10}},
         "quix": {"error": "no report"},
     },
-    "fault_settings": {"seed": 24, "minutes": 3.0, "rate": 40.0},
+    "fault_settings": {"seed": 24, "minutes": 3.0, "rate": 40.0, "machine": "2 cores", "date": "2026-11-30"},
 }  # fmt: skip
 
 
