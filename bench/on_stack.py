@@ -44,7 +44,7 @@ class Servers:
         """What makes clients of the broker."""
         return KafkaLinks(self.kafka.bootstrap_servers or "", self.kafka)
 
-    def named(self, **names: str) -> "Servers":
+    def named(self, **names: Any) -> "Servers":
         """Return the same servers with other names in Kafka's settings, such as `group_id`."""
         return replace(self, kafka=self.kafka.model_copy(update=names))
 

@@ -26,7 +26,7 @@ from bench.on_stack import Servers, own_stack
 from bench.peers.showing import machine
 
 PARTS = ("points", "waits", "transactions", "model", "memory")
-_WAITS = (1, 16, 64, 256)
+_WAITS = (4, 16, 64, 256)
 _PRODUCERS = 8
 
 

@@ -22,7 +22,7 @@ from worker.commands.demo.worker_process import WorkerProcess
 from worker.commands.stack.stack import Stack
 
 BATCH = 256
-_WARM_POSTS = 1500
+_WARM_POSTS, _ROUGH_POSTS = 1500, 600
 _READY_SECONDS = 300.0
 _TASKS = ("sentiment", "sarcasm", "offensiveness")
 _runs = count()
@@ -199,6 +199,6 @@ async def _warm(fleet: Fleet, points: Sequence[Point]) -> None:
 
 async def _turn(fleet: Fleet, point: Point, seconds: float) -> Turn:
     """Measure one turn, as long as a short one before it suggests."""
-    rough = (await fleet.turn(make(point.kind, 400, f"rough-{next(_runs)}"))).posts_a_second
+    rough = (await fleet.turn(make(point.kind, _ROUGH_POSTS, f"rough-{next(_runs)}"))).posts_a_second
     posts = min(20_000, max(800, round(rough * seconds)))
     return await fleet.turn(make(point.kind, posts, f"turn-{next(_runs)}"))

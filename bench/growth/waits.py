@@ -60,7 +60,7 @@ async def rebalance(servers: Servers, partitions: int) -> dict[str, Any]:
         async with fleet.servers.starting(second_log, module="bench.simulated_worker", **settings) as second:
             joined = await standstill([first, second], partitions, lambda found: min(found) > 0)
             leaving = asyncio.create_task(second.stop())
-            left = await standstill([first], partitions, lambda found: found[0] == partitions)
+            left = await standstill([first, second], partitions, lambda found: found[0] == partitions)
             await leaving
     return {
         "partitions": partitions,
