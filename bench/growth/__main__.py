@@ -9,6 +9,7 @@ model itself takes of this processor. `bench.capacity` fits its model to what th
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ from bench.growth.showing import show
 from bench.growth.waits import rebalance
 from bench.on_stack import Servers, own_stack
 from bench.peers.showing import machine
+from bench.results_files import read_result
 
 PARTS = ("points", "waits", "transactions", "model", "memory")
 _WAITS = (4, 16, 64, 256)
@@ -42,21 +44,44 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write it here too; parts that are not measured stay as they are")
     args = parser.parse_args()
     began = time.monotonic()
-    data = json.loads(args.json.read_text(encoding="utf-8")) if args.json and args.json.exists() else {}
+    # Servers and workers are stopped then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    data = (read_result(args.json) if args.json is not None else None) or {}
     data |= {"machine": machine(), "date": datetime.now(UTC).date().isoformat(), "turns": args.turns}
     folder = Path(tempfile.mkdtemp(prefix="growth-"))
     print(f"logs in {folder}", file=sys.stderr)
-    for part in args.parts:
-        data[part] = _measured(part, args, folder, data.get(part))
-        print(f"{part}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+    def keep(part: str, found: Any) -> None:
+        data[part] = found
         if args.json is not None:
             args.json.parent.mkdir(parents=True, exist_ok=True)
             args.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+    for part in args.parts:
+        if part == "points":
+            _measure_points(args, folder, data.get(part, []), keep)
+        else:
+            keep(part, _measured(part, args, folder))
+        print(f"{part}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(show(data))
 
 
-def _measured(part: str, args: argparse.Namespace, folder: Path, before: Any) -> Any:
-    """Measure one part."""
+def _measure_points(
+    args: argparse.Namespace, folder: Path, before: list[dict[str, Any]], keep: Callable[[str, Any], None]
+) -> None:
+    """Measure the points of the axes that are wanted; those of others stay as they are."""
+    points = [one for one in POINTS if args.axes is None or one.axis in args.axes]
+    kept = [one for one in before if args.axes is not None and one["axis"] not in args.axes]
+    _on(
+        folder,
+        lambda servers: measure(
+            servers, points, args.turns, args.seconds, lambda found: keep("points", [*kept, *found])
+        ),
+    )
+
+
+def _measured(part: str, args: argparse.Namespace, folder: Path) -> Any:
+    """Measure one of the other parts."""
     if part == "model":
         return model.measure(args.turns)
     if part == "transactions":
@@ -66,12 +91,7 @@ def _measured(part: str, args: argparse.Namespace, folder: Path, before: Any) ->
         ]
     if part == "memory":
         return _on(folder, lambda servers: memory.over_time(servers, args.memory_minutes, args.memory_rate))
-    if part == "waits":
-        return _on(folder, _waits)
-    points = [one for one in POINTS if args.axes is None or one.axis in args.axes]
-    found = _on(folder, lambda servers: measure(servers, points, args.turns, args.seconds))
-    kept = [one for one in before or [] if args.axes is not None and one["axis"] not in args.axes]
-    return [*kept, *found]
+    return _on(folder, _waits)
 
 
 async def _waits(servers: Servers) -> list[dict[str, Any]]:

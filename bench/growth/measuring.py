@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from itertools import count, groupby
@@ -155,7 +155,9 @@ async def running(servers: Servers, partitions: int, workers: int, *, redis: boo
         yield Fleet(own, started, partitions, time.monotonic() - began)
 
 
-async def measure(servers: Servers, points: Sequence[Point], turns: int, seconds: float) -> list[dict[str, Any]]:
+async def measure(
+    servers: Servers, points: Sequence[Point], turns: int, seconds: float, keep: Callable[[list[dict[str, Any]]], None]
+) -> list[dict[str, Any]]:
     """Return each point with its turns; an error in their place where there are none.
 
     Args:
@@ -163,6 +165,7 @@ async def measure(servers: Servers, points: Sequence[Point], turns: int, seconds
         points: in any order.
         turns: of each.
         seconds: about how long each of them takes.
+        keep: given all that is measured so far, after each fleet.
     """
     found: dict[Point, dict[str, Any]] = {}
     by_fleet = sorted(points, key=lambda point: (point.fleet, point.axis, point.at))
@@ -183,6 +186,7 @@ async def measure(servers: Servers, points: Sequence[Point], turns: int, seconds
         except (RuntimeError, TimeoutError) as error:
             print(f"{fleet_of}: {error}", file=sys.stderr, flush=True)
             found |= {point: _data(point) | {"error": str(error)} for point in group if point not in found}
+        keep([found[point] for point in points if point in found])
     return [found[point] for point in points]
 
 

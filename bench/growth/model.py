@@ -19,9 +19,9 @@ from mmorient.training.fitting.compact import compact_config
 from mmorient.training.fitting.untrained import write_untrained
 from worker.commands.demo.samples import FOLDER
 
-WORDS = (5, 12, 50, 200)
+WORDS = (5, 12, 50, 150)
 BANKS = (256, 1024, 4096, 16384)
-_TEXTS, _PICTURES, _POSTS = 128, 24, 256
+_TEXTS, _PICTURES, _POSTS = 48, 16, 256
 
 
 def measure(turns: int) -> dict[str, Any]:
