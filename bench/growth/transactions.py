@@ -15,7 +15,7 @@ from worker.items import OutgoingRecord
 
 _TOPIC, _GROUP = "transactions", "transactions"
 _RECORDS, _VALUE = 3, b"0" * 560
-_WARM = 3
+_WARM = 40
 
 
 async def rate(bootstrap: str, replicas: int, producers: int, seconds: float) -> tuple[float, int]:
