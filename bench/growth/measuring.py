@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -168,7 +169,9 @@ async def measure(
         keep: given all that is measured so far, after each fleet.
     """
     found: dict[Point, dict[str, Any]] = {}
-    by_fleet = sorted(points, key=lambda point: (point.fleet, point.axis, point.at))
+    sizes = Counter(point.fleet for point in points)
+    # The fleet of most points first: what is cut short has most of them.
+    by_fleet = sorted(points, key=lambda point: (-sizes[point.fleet], point.fleet, point.axis, point.at))
     for fleet_of, members in groupby(by_fleet, key=lambda point: point.fleet):
         partitions, workers, redis = fleet_of
         group = list(members)
