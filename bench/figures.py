@@ -12,7 +12,7 @@ from typing import Any
 from bench import brokers, precision_tables, scaling
 from bench.peers import showing
 from bench.plotting import bars
-from bench.results_files import read_result
+from bench.results_files import MISSING, read_result
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -48,14 +48,14 @@ def render(results: Path) -> str:
             _chaos_table(chaos),
             "",
         ]
-    if (found := read_result(results / "precision.json")) is not None:
-        lines += [
-            "## Precision on a CPU",
-            "`python -m bench.precision DATA`: what [each setting](scaling.md#precision-on-a-cpu) costs and changes.",
-            "",
-            precision_tables.show(found),
-            "",
-        ]
+    found = read_result(results / "precision.json")
+    lines += [
+        "## Precision on a CPU",
+        "`python -m bench.precision DATA`: what [each setting](scaling.md#precision-on-a-cpu) costs and changes.",
+        "",
+        precision_tables.show(found) if found is not None else MISSING,
+        "",
+    ]
     return "\n".join(lines)
 
 

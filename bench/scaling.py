@@ -7,41 +7,44 @@ from typing import Any
 from bench.capacity import showing as capacity
 from bench.growth import showing as growth
 from bench.plotting import Panel, lines
-from bench.results_files import read_result
+from bench.results_files import MISSING, read_result
 
 _LOGARITHMIC = {"partitions": "x", "words": "x"}
 
 
 def render(results: Path) -> str:
-    """Return the part, from the results that are there."""
-    said: list[str] = []
-    if (grown := read_result(results / "growth.json")) is not None:
-        said += [
+    """Return the part, from the results that are there; what is not there is said to be missing."""
+    grown, planned = read_result(results / "growth.json"), read_result(results / "capacity.json")
+    return "\n".join(
+        [
             "## How cost grows",
             "`python -m bench.growth`: one thing at a time. The rest is 16 partitions, one worker, texts of 12 words,",
             "no pictures, no reposts. The device is only waited for; workers, broker, Redis and the load itself",
             "share this machine, so more workers do not mean more processors.",
             "",
-            "![Posts a second and processor time against one thing at a time](assets/growth.svg)",
-            "",
-            growth.show(grown),
-            "",
-        ]
-        if "waits" in grown or "memory" in grown:
-            said += ["![Starts, rebalances and memory](assets/growth-waits.svg)", ""]
-    if (planned := read_result(results / "capacity.json")) is not None:
-        said += [
+            *(_grown(grown) if grown is not None else [MISSING, ""]),
             "## What a rate needs",
             "`python -m bench.capacity`, fitted to the figures above; `--help` names what a reader may say otherwise,",
             "prices among them. A device is what `bench/device_times.py` says, which is arithmetic: none was measured.",
             "Without prices, the cost of an hour is so many devices d, cores c and gigabytes of Redis g.",
             "",
-            capacity.show(planned),
-            "",
-            "![What a rate needs](assets/capacity.svg)",
-            "",
+            *(_planned(planned) if planned is not None else [MISSING, ""]),
         ]
-    return "\n".join(said)
+    )
+
+
+def _grown(grown: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if _growth_panels(grown):
+        lines += ["![Posts a second and processor time against one thing at a time](assets/growth.svg)", ""]
+    lines += [growth.show(grown), ""]
+    if _wait_panels(grown):
+        lines += ["![Starts, rebalances and memory](assets/growth-waits.svg)", ""]
+    return lines
+
+
+def _planned(planned: Mapping[str, Any]) -> list[str]:
+    return [capacity.show(planned), "", "![What a rate needs](assets/capacity.svg)", ""]
 
 
 def plot(results: Path, assets: Path) -> list[Path]:
