@@ -1,17 +1,34 @@
 """`make bench`: what can be measured in 25 minutes on two cores, then tables and plots from it.
 
 Each bench is a process of its own and writes its JSON into `bench/results/`; one that fails leaves the others alone.
+Precision needs labelled posts, which are not part of the project: `make bench DATA=folder` measures it too.
 """
 
+import os
 import subprocess
 import sys
 
 from bench.figures import RESULTS
 
+DATA = os.environ.get("DATA")
 BENCHES: dict[str, tuple[str, ...]] = {
     "stream": ("bench.stream", "--posts", "640", "--repeat", "2"),
-    "peers": ("bench.peers", "--turns", "2", "--seconds", "6", "--json", str(RESULTS / "peers.json")),
-    "brokers": ("bench.brokers", "--turns", "2", "--seconds", "8", "--json", str(RESULTS / "brokers.json")),
+    "peers": ("bench.peers", "--turns", "2", "--seconds", "4", "--json", str(RESULTS / "peers.json")),
+    "peers on the model": (
+        *("bench.peers", "--loads", "cold", "cached", "--turns", "1", "--seconds", "4"),
+        *("--json", str(RESULTS / "peers.json")),
+    ),
+    "brokers": ("bench.brokers", "--turns", "1", "--seconds", "6", "--json", str(RESULTS / "brokers.json")),
+    "growth": (
+        *("bench.growth", "--turns", "2", "--seconds", "2.5", "--memory-minutes", "1.5"),
+        *("--json", str(RESULTS / "growth.json")),
+    ),
+    "capacity": ("bench.capacity", "--json", str(RESULTS / "capacity.json")),
+    **(
+        {"precision": ("bench.precision", DATA, "--posts", "2000", "--json", str(RESULTS / "precision.json"))}
+        if DATA
+        else {}
+    ),
     "figures": ("bench.figures",),
 }
 

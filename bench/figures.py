@@ -1,31 +1,32 @@
 """From the JSON of benches to the documentation: `python -m bench.figures`.
 
-It writes the part of `docs/figures.md` between its two marks, and plots beside it, from what stands in
-`bench/results/`. No figure of that part is typed by hand.
+It writes the parts of `docs/figures.md` and `docs/scaling.md` between their two marks, and plots beside them, from what
+stands in `bench/results/`. No figure of those parts is typed by hand.
 """
 
 import argparse
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import brokers
+from bench import brokers, precision_tables, scaling
 from bench.peers import showing
+from bench.plotting import bars
+from bench.results_files import MISSING, read_result
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
 PAGE = ROOT / "docs" / "figures.md"
+SCALING = ROOT / "docs" / "scaling.md"
 ASSETS = ROOT / "docs" / "assets"
 BEGIN = "<!-- from here to the next mark: python -m bench.figures -->"
 END = "<!-- to here -->"
-_OURS, _OTHERS = "#2f6f9f", "#b9bec4"
 
 
 def render(results: Path) -> str:
     """Return the part of the page, from the results that are there."""
     lines: list[str] = []
-    if (peers := _read(results / "peers.json")) is not None:
+    if (peers := read_result(results / "peers.json")) is not None:
         lines += [
             "## Beside what else one might build it from",
             "`python -m bench.peers --faults`: each program as its own documentation recommends it, in an environment",
@@ -38,15 +39,23 @@ def render(results: Path) -> str:
             lines += ["![Posts a second of each program](assets/peers-speed.svg)", ""]
         if peers["faults"]:
             lines += ["![Posts lost and records too many of each program](assets/peers-faults.svg)", ""]
-    if (found := _read(results / "brokers.json")) is not None:
+    if (found := read_result(results / "brokers.json")) is not None:
         lines += ["## Three brokers", "`python -m bench.brokers`", "", brokers.show(found), ""]
-    if (chaos := _read(results / "chaos-brokers.json")) is not None:
+    if (chaos := read_result(results / "chaos-brokers.json")) is not None:
         lines += [
             (f"`python -m tests.chaos {_options(chaos['settings'])}`: one of them is killed and comes back"),
             "",
             _chaos_table(chaos),
             "",
         ]
+    found = read_result(results / "precision.json")
+    lines += [
+        "## Precision on a CPU",
+        "`python -m bench.precision DATA`: what [each setting](scaling.md#precision-on-a-cpu) costs and changes.",
+        "",
+        precision_tables.show(found) if found is not None else MISSING,
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -63,49 +72,28 @@ def renewed(page: str, part: str) -> str:
     return f"{before}{BEGIN}\n{part}{END}{after}"
 
 
+PARTS: dict[Path, Callable[[Path], str]] = {PAGE: render, SCALING: scaling.render}
+"""Pages, and what gives the part between their marks."""
+
+
 def plot(results: Path, assets: Path) -> list[Path]:
     """Draw what the results hold, as SVG and PNG; return the files."""
-    peers = _read(results / "peers.json")
+    peers = read_result(results / "peers.json")
     made: list[Path] = []
     if peers is not None and peers["loads"]:
         rates = {
             load: {name: one["posts_a_second"] for name, turns in by_name.items() if (one := showing.medians(turns))}
             for load, by_name in peers["loads"].items()
         }
-        made += _bars(rates, "posts a second", assets / "peers-speed")
+        made += bars(rates, "posts a second", assets / "peers-speed", showing.OURS)
     if peers is not None and peers["faults"]:
         good = {name: one for name, one in peers["faults"].items() if "error" not in one}
         wrong = {
             title: {name: one[key] for name, one in good.items()}
             for title, key in (("posts lost", "lost"), ("records too many", "duplicated"))
         }
-        made += _bars(wrong, "under faults", assets / "peers-faults")
-    return made
-
-
-def _bars(panels: Mapping[str, Mapping[str, float]], unit: str, target: Path) -> list[Path]:
-    """Draw a panel of horizontal bars for each entry."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    # Fixed, so that the same figures give the same file.
-    with rc_context({"svg.hashsalt": target.name, "svg.fonttype": "none", "font.size": 9}):
-        rows = max(map(len, panels.values()))
-        figure = Figure(figsize=(4.2 * len(panels), 0.9 + 0.32 * rows), layout="constrained")
-        for number, (title, bars) in enumerate(panels.items(), 1):
-            axes = figure.add_subplot(1, len(panels), number)
-            names = [*bars][::-1]
-            colours = [_OURS if name == showing.OURS else _OTHERS for name in names]
-            drawn = axes.barh(names, [bars[name] for name in names], color=colours)
-            axes.bar_label(drawn, fmt="{:,.0f}", padding=3)
-            axes.set_title(f"{title} ({unit})", loc="left")
-            axes.spines[["top", "right", "bottom"]].set_visible(False)
-            axes.set_xticks([])
-            axes.set_xlim(0, 1.2 * max(1, *bars.values()))
-        files = [target.with_suffix(ending) for ending in (".svg", ".png")]
-        for file in files:
-            figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
-    return files
+        made += bars(wrong, "under faults", assets / "peers-faults", showing.OURS)
+    return made + scaling.plot(results, assets)
 
 
 def _options(settings: Mapping[str, Any]) -> str:
@@ -128,18 +116,13 @@ def _chaos_table(chaos: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
-
-
 def main() -> None:
     """Write the part and the plots."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8"), render(RESULTS)), encoding="utf-8")
-    print(PAGE.relative_to(ROOT), *(file.relative_to(ROOT) for file in plot(RESULTS, ASSETS)), sep="\n")
+    for page, part in PARTS.items():
+        page.write_text(renewed(page.read_text(encoding="utf-8"), part(RESULTS)), encoding="utf-8")
+        print(page.relative_to(ROOT))
+    print(*(file.relative_to(ROOT) for file in plot(RESULTS, ASSETS)), sep="\n")
 
 
 if __name__ == "__main__":

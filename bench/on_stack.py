@@ -44,7 +44,7 @@ class Servers:
         """What makes clients of the broker."""
         return KafkaLinks(self.kafka.bootstrap_servers or "", self.kafka)
 
-    def named(self, **names: str) -> "Servers":
+    def named(self, **names: Any) -> "Servers":
         """Return the same servers with other names in Kafka's settings, such as `group_id`."""
         return replace(self, kafka=self.kafka.model_copy(update=names))
 
@@ -70,10 +70,18 @@ class Servers:
             module: that is run.
             more: MODERATE_… settings.
         """
+        async with self.starting(log, module=module, **more) as worker:
+            await worker.wait_until_ready(_READY_SECONDS)
+            yield worker
+
+    @asynccontextmanager
+    async def starting(
+        self, log: str = "worker", *, module: str = "worker", **more: str
+    ) -> AsyncIterator[WorkerProcess]:
+        """Run a worker within the block, which begins at once; the arguments are those of `worker`."""
         async with start_worker(
             self.environment(**more), port=free_ports(1)[0], log_path=self.folder / f"{log}.log", module=module
         ) as worker:
-            await worker.wait_until_ready(_READY_SECONDS)
             yield worker
 
     async def write(self, values: Sequence[bytes], partitions: int) -> None:

@@ -13,15 +13,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.peers.peers import BATCH, NAMES, Load, peer
+from bench.peers.peers import BATCH, BREAKABLE, NAMES, Load, peer
 from bench.peers.showing import OURS, machine, show
 from bench.peers.turns import PARTITIONS, Servers, own_servers, turn
+from bench.results_files import read_result
 
 _FAULTS_SECONDS = 1500
 
@@ -50,7 +50,7 @@ async def measure_all(args: argparse.Namespace, servers: Servers) -> dict[str, A
 
 def break_all(args: argparse.Namespace, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give what each program loses and doubles under the chaos runner's faults, with one seed for all."""
-    for name in args.only:
+    for name in (one for one in args.only if one == OURS or one in BREAKABLE):
         report = folder / f"faults-{name}.json"
         subject = "simulated-worker" if name == OURS else f"peer-{name}"
         command = [sys.executable, "-m", "tests.chaos", "--subject", subject, "--seed", str(args.seed)]
@@ -86,26 +86,27 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=24, help="of the faults")
     parser.add_argument("--minutes", type=float, default=3.0, help="of faults for each")
     parser.add_argument("--rate", type=float, default=40.0, help="posts a second under faults")
-    parser.add_argument("--json", type=Path, help="write it here too")
+    parser.add_argument("--json", type=Path, help="write it here too; loads and faults that are not measured stay")
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="peers-"))
     print(f"logs in {folder}", file=sys.stderr)
     for name in args.only:
         if name != OURS:
             peer(name).command()
-    began = time.monotonic()
-    data: dict[str, Any] = {"machine": machine(), "date": datetime.now(UTC).date().isoformat()}
-    data |= {"turns": args.turns, "seconds": args.seconds, "partitions": PARTITIONS, "batch": BATCH}
-    data["loads"], data["faults"] = {}, {}
+    now = {"machine": machine(), "date": datetime.now(UTC).date().isoformat()}
+    empty: dict[str, Any] = {"loads": {}, "measured": {}, "faults": {}}
+    data = empty | ((read_result(args.json) if args.json is not None else None) or {})
+    data |= {"partitions": PARTITIONS, "batch": BATCH}
     if args.loads:
         with own_servers(folder) as servers:
-            data["loads"] = asyncio.run(measure_all(args, servers))
+            data["loads"] |= asyncio.run(measure_all(args, servers))
+        data["measured"] |= dict.fromkeys(args.loads, now | {"turns": args.turns, "seconds": args.seconds})
     if args.faults:
-        data["fault_settings"] = {"seed": args.seed, "minutes": args.minutes, "rate": args.rate}
+        data["faults"] = {}
+        data["fault_settings"] = now | {"seed": args.seed, "minutes": args.minutes, "rate": args.rate}
         for name, one in break_all(args, folder):
             data["faults"][name] = one
             print(f"faults, {name}: {one}", file=sys.stderr, flush=True)
-    data["took_seconds"] = round(time.monotonic() - began)
     if args.json is not None:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

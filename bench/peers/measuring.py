@@ -247,12 +247,16 @@ class Tree:
     async def watch(self) -> None:
         """Note the most memory that they held, until cancelled."""
         while True:
-            held = 0
-            for one in self._all():
-                with suppress(psutil.Error):
-                    held += one.memory_info().rss
-            self.peak_bytes = max(self.peak_bytes, held)
+            self.peak_bytes = max(self.peak_bytes, self.held_bytes())
             await asyncio.sleep(_SAMPLE_SECONDS)
+
+    def held_bytes(self) -> int:
+        """Return the resident memory of all."""
+        held = 0
+        for one in self._all():
+            with suppress(psutil.Error):
+                held += one.memory_info().rss
+        return held
 
     def _all(self) -> list[psutil.Process]:
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.device_times import H200
+from worker.commands.stack.ports import free_ports
 
 Load = Literal["device", "cold", "cached"]
 _HERE = Path(__file__).parent
@@ -46,6 +47,8 @@ class Peer:
         program: script in `apps/` and its arguments.
         promise: what its documentation says of repeats.
         joined: what its log says once it has partitions.
+        more: variables of its own.
+        faults: whether the chaos runner can break it as it breaks all others.
     """
 
     name: str
@@ -53,6 +56,8 @@ class Peer:
     program: tuple[str, ...]
     promise: str
     joined: bytes = b"partitions assigned"
+    more: tuple[tuple[str, str], ...] = ()
+    faults: bool = True
 
     def command(self) -> tuple[str, ...]:
         """Return how it is started; its environment is made where it is missing, which needs the network."""
@@ -80,6 +85,8 @@ class Peer:
             "PEER_MODEL_PATH": os.pathsep.join((str(_ROOT), sysconfig.get_paths()["purelib"])),
             "PEER_SCRATCH": str(scratch),
             "SIMULATED_DEVICE": json.dumps(DEVICE),
+            "PEER_PORT": str(free_ports(1)[0]),
+            **dict(self.more),
         }
 
 
@@ -89,8 +96,14 @@ PEERS = (
     Peer("faststream-confluent", "faststream", ("faststream_app.py", "confluent"), "at least once"),
     Peer("quix", "quix", ("quix_app.py",), "exactly once", joined=b"now processing incoming messages"),
     Peer("arroyo", "arroyo", ("arroyo_app.py",), "at least once"),
+    # It knows no group in which a worker could come and go.
+    Peer("bytewax", "bytewax", ("bytewax_app.py",), "at least once", faults=False),
+    # Its server is several processes more, of which the chaos runner knows nothing.
+    Peer("mosec", "mosec", ("plain_app.py", "mosec"), "at least once", faults=False),
+    Peer("authors", "plain", ("plain_app.py", "authors"), "at least once", more=(("PEER_CONTEXT", "batch"),)),
 )
 NAMES = tuple(one.name for one in PEERS)
+BREAKABLE = tuple(one.name for one in PEERS if one.faults)
 
 
 def peer(name: str) -> Peer:

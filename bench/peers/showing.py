@@ -43,10 +43,11 @@ def ratios(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]
 
 def show(data: Mapping[str, Any]) -> str:
     """Return tables of all that was measured."""
-    course = f"{data['turns']} turns, batches of {data['batch']}, {data['partitions']} partitions"
-    lines = [f"{data['date']}, {data['machine']}; medians of {course}."]
+    lines = [f"All have batches of {data['batch']} and {data['partitions']} partitions."]
     for load, by_name in data["loads"].items():
-        lines += ["", f"**{_LOADS[load]}**", "", *_load_table(by_name)]
+        said = data["measured"][load]
+        turns = f"medians of {said['turns']} turns" if said["turns"] > 1 else "one turn"
+        lines += ["", f"**{_LOADS[load]}**: {said['date']}, {said['machine']}; {turns}", "", *_load_table(by_name)]
     if data["faults"]:
         lines += ["", _fault_title(data), "", *_fault_table(data["faults"])]
     return "\n".join(lines)
@@ -74,7 +75,10 @@ def _load_table(by_name: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]
 
 def _fault_title(data: Mapping[str, Any]) -> str:
     said = data["fault_settings"]
-    return f"**{said['minutes']:g} minutes of faults, seed {said['seed']}, {said['rate']:g} posts a second**"
+    return (
+        f"**{said['minutes']:g} minutes of faults, seed {said['seed']}, {said['rate']:g} posts a second**: "
+        f"{said['date']}, {said['machine']}"
+    )
 
 
 def _fault_table(faults: Mapping[str, Mapping[str, Any]]) -> list[str]:

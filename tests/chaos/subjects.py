@@ -15,7 +15,7 @@ TRANSACTION_SECONDS = 10.0
 CONTROLS = ("faust-take", "transactional-loop")
 # The worker on a device that is only waited for, as the peers have it.
 SIMULATED = "simulated-worker"
-PEERS = tuple(f"peer-{name}" for name in peers.NAMES)
+PEERS = tuple(f"peer-{name}" for name in peers.BREAKABLE)
 SUBJECTS = ("worker", *CONTROLS, SIMULATED, *PEERS)
 # Two cores hold three workers and a broker only if no worker takes them all for one matrix.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
