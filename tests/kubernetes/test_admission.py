@@ -97,7 +97,7 @@ def test_a_pod_that_may_do_more_is_refused(cluster: Cluster, namespace: str) -> 
     (document,) = of_kind(documents(folder_of("backfill", Path())), "Job")
     pod = document["spec"]["template"]["spec"]
     del pod["containers"][0]["securityContext"]["allowPrivilegeEscalation"]
-    del pod["priorityClassName"]
+    del pod["priorityClassName"], pod["serviceAccountName"]
     loose = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "loose"}, "spec": pod}
     answer = cluster.api.post(f"/api/v1/namespaces/{namespace}/pods", json=loose)
     assert answer.status_code == 403
