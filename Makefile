@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 
-.PHONY: help demo check test soak chaos fuzz setup lint lock sbom bench docs clean
+.PHONY: help demo check test soak chaos kubernetes fuzz setup lint lock sbom bench docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -45,6 +45,10 @@ soak: setup ## everything else: chaos, upgrades, alerts on real faults, the comm
 
 chaos: setup ## break workers, broker and Redis at random and count every post; SEED=1 MINUTES=3
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+kubernetes: setup ## apply, update, drain and back-fill on a real control plane, which Go builds first: once, for many minutes
+	@sh tests/kubernetes/build.sh >/dev/null
+	@$(BIN)/python -m pytest -n 0 --kubernetes tests/kubernetes
 
 fuzz: setup ## read a million inputs that nobody thought of; INPUTS=1000000 SEED=0 TARGETS="records pictures"
 	@$(BIN)/python -m tests.fuzz $(TARGETS) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))

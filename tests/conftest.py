@@ -25,8 +25,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that the Makefile's targets use."""
+    """Add the options that the Makefile's targets use."""
     parser.addoption("--tier", choices=TIERS, help="run the tests of this tier alone")
+    parser.addoption("--kubernetes", action="store_true", help="collect tests/kubernetes, which no tier has")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,7 +13,8 @@ import pytest
 from tests.tier_files import possible_tiers
 from tests.tiers import HEAVY, ROOT, SOURCES, TIERS, Sources, WrongTierError, refuse, tier_of
 
-TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+# Those of tests/kubernetes are in no tier: `make kubernetes` has them.
+TESTS = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if "kubernetes" not in path.parts)
 CONFTESTS = sorted((ROOT / "tests").rglob("conftest.py"))
 
 

@@ -19,7 +19,7 @@ Document = dict[str, Any]
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # What a field of the pod stands for in a running one.
-_POD_FIELDS = {"metadata.name": "moderation-worker-0"}
+_POD_FIELDS = {"metadata.name": "moderation-worker-0", "metadata.labels['topology.kubernetes.io/zone']": "zone-a"}
 
 
 @cache

@@ -120,6 +120,17 @@ def test_a_pod_is_a_static_member_by_its_name(bare_environment: pytest.MonkeyPat
     assert settings.kafka.session_timeout_seconds >= 2 * 18
 
 
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_a_pod_reads_from_its_own_zone(name: str, bare_environment: pytest.MonkeyPatch) -> None:
+    """A worker's rack is the zone of its pod's label; a pod without that label reads from the leaders."""
+    built = overlay(name)
+    for workload in workloads(built):
+        settings = settings_of(workload.containers[0], built, bare_environment)
+        assert settings.kafka.client_rack == "zone-a"
+        bare_environment.setenv("MODERATE_KAFKA__CLIENT_RACK", "")
+        assert not load_settings().kafka.client_rack
+
+
 @pytest.mark.parametrize("name", ["cpu", "gpu", "keda", "shadow", "backfill"])
 def test_the_end_has_the_time_that_it_may_need(name: str, bare_environment: pytest.MonkeyPatch) -> None:
     """The grace period holds the drain, what is cut short, and the time after which the process ends itself."""

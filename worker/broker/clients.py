@@ -75,6 +75,7 @@ class KafkaLinks:
             max_poll_interval_ms=_milliseconds(settings.max_poll_interval_seconds),
             max_partition_fetch_bytes=settings.max_fetch_bytes,
             fetch_max_wait_ms=100,
+            client_rack=settings.client_rack,
             metadata_max_age_ms=_milliseconds(settings.metadata_max_age_seconds),
             partition_assignment_strategy=[
                 assignor_of(Deployment.of(settings), worker, assignment=settings.assignment)

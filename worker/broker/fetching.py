@@ -38,6 +38,8 @@ log = logging.getLogger("aiokafka.consumer.fetcher")
 _NO_TIMESTAMP = -1
 _FIRST_VERSION_OF_TRANSACTIONS = 4
 _FIRST_VERSION_OF_REPLICAS = 11
+# aiokafka has no name for it.
+_OFFSET_NOT_AVAILABLE = 78
 
 
 class UnreadableBatchError(KafkaError):  # type: ignore[misc]
@@ -191,7 +193,8 @@ def has_buffered(consumer: AIOKafkaConsumer, source: TopicPartition) -> bool:
 class TolerantFetcher(Fetcher):  # type: ignore[misc]
     """aiokafka's fetcher, with a tolerant reading of what the broker answers.
 
-    Nearest replicas (`client_rack`) are not asked: no consumer of this project has a rack.
+    A consumer with a rack follows the leader's hint to a replica that is nearer. What that one does not have yet, or no
+    longer has, the leader is asked for: it alone can say that records are gone.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -204,6 +207,7 @@ class TolerantFetcher(Fetcher):  # type: ignore[misc]
             response = await self._client.send(node_id, request)
         except KafkaError as error:
             log.error("Failed fetch messages from %s: %s", node_id, error)  # noqa: TRY400 - no fault of ours
+            self._invalidate_preferred_read_replica_for_node(node_id, request)
             await asyncio.sleep(self._retry_backoff)
             return False
         except asyncio.CancelledError:
@@ -229,7 +233,9 @@ class TolerantFetcher(Fetcher):  # type: ignore[misc]
                 if refusal is NoError:
                     found = self._entry(assignment, source, state, response.API_VERSION, answer)
                 else:
-                    found = self._refused(source, state, refusal)
+                    replica, _ = self._preferred_read_replica.pop(source, (None, None))
+                    behind = refusal is OffsetOutOfRangeError or code == _OFFSET_NOT_AVAILABLE
+                    found = None if behind and replica == node_id else self._refused(source, state, refusal)
                     failed = True
                 if found is not None:
                     self._records[source] = found
@@ -248,6 +254,9 @@ class TolerantFetcher(Fetcher):  # type: ignore[misc]
             state.lso = answer[1]
             if self._isolation_level == READ_COMMITTED:
                 aborted = answer[3 if version >= _FIRST_VERSION_OF_REPLICAS else -2] or ()
+        if self._client_rack and version >= _FIRST_VERSION_OF_REPLICAS:
+            # Where it names one, the leader sends no records.
+            self._update_preferred_read_replica(source, answer[4])
         state.timestamp = int(1000 * time.time())
         if not data:
             return None

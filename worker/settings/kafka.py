@@ -23,6 +23,11 @@ class KafkaSettings(Group):
         "moderate", min_length=1, description="consumer group, and the start of every transactional id"
     )
     group_instance_id: str | None = Field(None, description="static member name, such as the pod's")
+    client_rack: str | None = Field(
+        None,
+        description="where the worker runs, as broker.rack names it, such as a zone: posts come from a replica there, "
+        "where the brokers' replica.selector.class allows it; unset or empty: from the leaders",
+    )
     leave_on_stop: bool = Field(
         default=False,
         description="a static member that stops in order gives its name up, and its partitions to the others at once",
