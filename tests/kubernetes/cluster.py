@@ -40,6 +40,7 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._resources: dict[str, list[Document]] = {}
         self._ports = free_ports(3)
         self.address = f"https://127.0.0.1:{self._ports[2]}"
         self._authority = Authority(folder, "authority")
@@ -165,6 +166,16 @@ class Cluster:
         answer.raise_for_status()
         found: Document = answer.json()
         return found
+
+    def path_of(self, document: Document, namespace: str) -> str:
+        """Return the path of all objects of a document's kind."""
+        version = document["apiVersion"]
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        if root not in self._resources:
+            self._resources[root] = self.read(root)["resources"]
+        kind = document["kind"]
+        (found,) = (one for one in self._resources[root] if one["kind"] == kind and "/" not in one["name"])
+        return f"{root}/namespaces/{namespace}/{found['name']}" if found["namespaced"] else f"{root}/{found['name']}"
 
     def pods(self, namespace: str, component: str = "live") -> list[Document]:
         """Return the pods of a component, by name."""

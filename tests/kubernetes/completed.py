@@ -12,8 +12,10 @@ _POD = {
     "dnsPolicy": "ClusterFirst",
     "schedulerName": "default-scheduler",
     "restartPolicy": "Always",
-    # The older name of serviceAccountName.
-    "serviceAccount": "moderation-worker",
+    # Of those that say nothing else: a look, a topic, a sample end within it.
+    "terminationGracePeriodSeconds": 30,
+    # 0644: readable for the worker's user.
+    "volumes[].configMap.defaultMode": 420,
     "containers[].terminationMessagePath": "/dev/termination-log",
     "containers[].terminationMessagePolicy": "File",
     "containers[].ports[].protocol": "TCP",
@@ -23,7 +25,7 @@ _POD = {
     **{
         f"containers[].{probe}.{field}": value
         for probe in ("startupProbe", "livenessProbe", "readinessProbe")
-        for field, value in {"successThreshold": 1, "httpGet.scheme": "HTTP"}.items()
+        for field, value in {"successThreshold": 1, "failureThreshold": 3, "httpGet.scheme": "HTTP"}.items()
     },
 }
 _JOB = {
@@ -70,16 +72,23 @@ MEANT: dict[str, dict[str, Any]] = {
         "spec.clusterIPs": ["None"],
         "spec.ports[].protocol": "TCP",
     },
+    "PodMonitor": {"spec.podMetricsEndpoints[].relabelings[].action": "replace"},
     "HorizontalPodAutoscaler": {
         "spec.behavior.scaleUp.selectPolicy": "Max",
         "spec.behavior.scaleDown.selectPolicy": "Max",
     },
 }
-# Names that only the API server can say: addresses, and the labels by which a Job knows its pods.
+# What only the API server can say: addresses, the labels by which a Job knows its pods, and the older name of
+# serviceAccountName.
+_ACCOUNT = "spec.template.spec.serviceAccount"
 GIVEN = {
     "Service": {"spec.clusterIP", "spec.clusterIPs"},
+    "StatefulSet": {_ACCOUNT},
+    "Deployment": {_ACCOUNT},
+    "CronJob": {f"spec.jobTemplate.{_ACCOUNT}"},
     "Job": {
         "spec.selector",
+        _ACCOUNT,
         *(
             f"spec.template.metadata.labels.{name}"
             for name in (

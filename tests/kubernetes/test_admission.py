@@ -32,12 +32,7 @@ def applied(cluster: Cluster, namespace: str, *arguments: str, given: str | None
 
 def in_cluster(cluster: Cluster, namespace: str, document: Document) -> Document:
     """Return what the API server has of an object of ours."""
-    group = document["apiVersion"].rpartition("/")[0]
-    kind = f"{document['kind']}.{group}" if group else document["kind"]
-    name = document["metadata"]["name"]
-    answer = cluster.kubectl("get", kind, name, f"--namespace={namespace}", "--output=json")
-    found: Document = json.loads(answer.stdout)
-    return found
+    return cluster.read(f"{cluster.path_of(document, namespace)}/{document['metadata']['name']}")
 
 
 def hold(cluster: Cluster, namespace: str, ours: list[Document]) -> None:
