@@ -13,9 +13,7 @@ from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import Deployment, assignor_of, member_id_of, refuse_strangers
 from worker.commands.backfill.starting import _plans
 from worker.errors import FatalError, SettingsError
-from worker.intake.claim import LaneTerms
 from worker.intake.journal import VERSION, Care, Caution, Journal
-from worker.intake.room import Room
 from worker.labelling.cache.entries import FORMAT
 from worker.labelling.cache.redis_cache import content_key
 from worker.settings import KafkaSettings, load_settings
@@ -73,8 +71,7 @@ async def test_a_live_lane_goes_on_from_a_later_versions_note() -> None:
 async def test_a_bounded_lane_does_not_guess_a_later_versions_plan() -> None:
     """It is refused: taken for a partition without a plan, its range would count as done."""
     partners = Partners(committed={SOURCE: OffsetAndMetadata(40, changed(version=VERSION + 1))})
-    lane = lane_of(partners)
-    lane._terms = LaneTerms("g", "me", 1, 192, Room(10**6), bounded=True)
+    lane = lane_of(partners, bounded=True)
     with pytest.raises(FatalError, match="later version"):
         await lane.open()
     assert partners.offsets == []

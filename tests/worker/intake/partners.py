@@ -107,12 +107,14 @@ class Partners:
         self.note("stop")
 
 
-def lane_of(journal: Partners, on_failure: Callable[[BaseException], None] = lambda _: None) -> Lane:
+def lane_of(
+    journal: Partners, on_failure: Callable[[BaseException], None] = lambda _: None, *, bounded: bool = False
+) -> Lane:
     """Return a lane whose every partner is the journal."""
     partner: Any = journal
     return Lane(
         SOURCE,
-        LaneTerms(group_id="g", worker="me", timeout_seconds=1, window=192, room=Room(10**6)),
+        LaneTerms(group_id="g", worker="me", timeout_seconds=1, window=192, room=Room(10**6), bounded=bounded),
         consumer=partner,
         producer=partner,
         admin=partner,

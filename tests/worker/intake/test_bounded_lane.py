@@ -18,10 +18,10 @@ PLAN = Plan(since=40, until=50, asked="40 to 50", labels="abc")
 FOUND = Journal("closed", "", plan=PLAN)
 
 
-def lane_over(partners: Partners, journal: Journal | None = FOUND, offset: int = 40) -> Lane:
-    """Return a lane of a bounded run that finds a journal."""
+def lane_over(partners: Partners, journal: Journal | None = FOUND, offset: int = 40, *, bounded: bool = True) -> Lane:
+    """Return a lane that finds a journal, of a bounded run or of a live one."""
     partners.committed = {SOURCE: OffsetAndMetadata(offset, journal.dumps() if journal else "")}
-    terms = LaneTerms("group", "worker", 5, 64, Room(10**6), bounded=True)
+    terms = LaneTerms("group", "worker", 5, 64, Room(10**6), bounded=bounded)
     both: Any = partners
     return Lane(SOURCE, terms, consumer=both, producer=both, admin=both, on_failure=lambda _: None)
 
@@ -107,8 +107,7 @@ async def test_a_range_that_is_done_is_left_alone(journal: Journal | None, offse
 async def test_a_live_lane_has_no_end() -> None:
     """It takes no notice of a plan that somebody left beside the offset."""
     partners = Partners()
-    lane = lane_over(partners)
-    lane._terms = LaneTerms("group", "worker", 5, 64, Room(10**6))
+    lane = lane_over(partners, bounded=False)
     await lane.open()
     lane.reach(10**9)
     assert lane.accept(records(10**9), read_from=40, max_bytes=1000) is not None
