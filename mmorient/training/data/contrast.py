@@ -78,7 +78,7 @@ def held_out() -> list[HeldOut]:
     for kind, words in _kinds():
         kind_targets(kind)
         if texts := tuple(_said(kind.get("held_out", ()), words, random)):
-            labels = {task: kind[task] for task in ("offensiveness", "sarcasm") if task in kind}
+            labels: dict[str, str] = {task: kind[task] for task in ("offensiveness", "sarcasm") if task in kind}
             found.append(HeldOut(kind["name"], texts, labels))
     return found
 
