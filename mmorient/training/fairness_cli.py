@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from mmorient.commands.model_options import load_moderator, model_options
 
 if TYPE_CHECKING:
     from mmorient.training.judging.fairness import FairnessScore, Rate
+    from mmorient.training.judging.functional import FunctionalScore
 
 
 @click.command()
@@ -21,15 +23,19 @@ def fairness(*, as_json: bool, **options: Any) -> None:
 
     Each sentence of the project's own set is said of every group, and of none: FPR is the share of harmless posts that
     are called offensive, recall that of hostile ones. A group with * is named nowhere in the training's own additions.
+    Then, kind by kind, the share of the held-out functional sentences that are called what they are.
     """
     moderator = load_moderator(options)
     from mmorient.training.judging.fairness import measure_fairness
+    from mmorient.training.judging.functional import measure_functional
 
-    score = measure_fairness(moderator)
+    score, functional = measure_fairness(moderator), measure_functional(moderator)
     if as_json:
-        click.echo(json.dumps(score.as_dict(), indent=2))
+        said = {**score.as_dict(), "functional": [kind.as_dict() for kind in functional]}
+        click.echo(json.dumps(said, indent=2))
     else:
         _print(score)
+        _print_functional(functional)
 
 
 def _print(score: FairnessScore) -> None:
@@ -47,6 +53,16 @@ def _print(score: FairnessScore) -> None:
     for kind in score.kinds:
         truth = "hostile" if kind.hostile else "harmless"
         click.echo(f"{kind.kind:20} {truth:8} {kind.posts:5} {kind.offensive:17.2f} {kind.reference:15.2f}")
+
+
+def _print_functional(kinds: Sequence[FunctionalScore]) -> None:
+    click.echo(f"\n{'functional kind':31} {'should be called':17} {'posts':>5} {'called so':>10} {'p of it':>8}")
+    for kind in kinds:
+        click.echo(f"{kind.kind:31} {kind.label:17} {kind.posts:5} {kind.right:10.2f} {kind.probability:8.2f}")
+    for label in dict.fromkeys(kind.label for kind in kinds):
+        shares = [kind.right for kind in kinds if kind.label == label]
+        posts = sum(kind.posts for kind in kinds if kind.label == label)
+        click.echo(f"{'mean of kinds':31} {label:17} {posts:5} {sum(shares) / len(shares):10.2f}")
 
 
 def _said(rate: Rate) -> str:

@@ -16,6 +16,7 @@ from mmorient.training import fairness_cli
 from mmorient.training.data.identity import _PLAIN, AXES, names_identity
 from mmorient.training.judging.fairness import FairnessPost, FairnessScore, fairness_posts, measure_fairness
 from mmorient.training.judging.fairness_set import GROUPS, HARMLESS, HOSTILE, PROFANITY, REFERENCE, Group
+from mmorient.training.judging.functional import measure_functional
 
 POSTS = fairness_posts()
 TEMPLATES = [template for kinds in (HARMLESS, HOSTILE) for templates in kinds.values() for template in templates]
@@ -37,9 +38,12 @@ class _Rule:
     @staticmethod
     def _labels(offensive: bool) -> PostLabels:  # noqa: FBT001
         share = 0.9 if offensive else 0.2
-        classes = TASKS["offensiveness"].classes
-        answer = TaskLabel(classes[offensive], dict(zip(classes, (1 - share, share), strict=True)))
-        return PostLabels({"offensiveness": answer}, ("text",))
+        answers = {
+            task: TaskLabel(classes[offensive], dict(zip(classes, (1 - share, share), strict=True)))
+            for task in ("offensiveness", "sarcasm")
+            for classes in [TASKS[task].classes]
+        }
+        return PostLabels(answers, ("text",))
 
 
 class AlwaysOffensiveAboutOneGroup(_Rule):
@@ -173,17 +177,21 @@ def test_the_command_prints_json() -> None:
     ran = CliRunner().invoke(fairness_cli.fairness, ["--json"])
     assert ran.exit_code == 0
     said = json.loads(ran.stdout)
-    assert said == measure_fairness(AlwaysOffensiveAboutOneGroup()).as_dict()
+    functional = [kind.as_dict() for kind in measure_functional(AlwaysOffensiveAboutOneGroup())]
+    assert said == {**measure_fairness(AlwaysOffensiveAboutOneGroup()).as_dict(), "functional": functional}
     assert said["gap"] == {"value": 100, "low": 100, "high": 100}
 
 
 @pytest.mark.usefixtures("chosen")
 def test_the_command_prints_the_worst_group_first() -> None:
-    """A line a group by falling rate of false positives, the total, the gap, then a line a kind."""
+    """A line a group by falling rate of false positives, the total, the gap, then a line a kind, of either set."""
     ran = CliRunner().invoke(fairness_cli.fairness, [])
     assert ran.exit_code == 0
     lines = ran.stdout.splitlines()
     assert lines[1].startswith("sikh* ")
     assert lines[1 + len(GROUPS)].startswith("all groups")
     assert lines[2 + len(GROUPS)].split()[:2] == ["gap", "100.00"]
-    assert len(lines) == 1 + len(GROUPS) + 2 + 2 + len(HARMLESS) + len(HOSTILE)
+    of_fairness = 1 + len(GROUPS) + 2 + 2 + len(HARMLESS) + len(HOSTILE)
+    functional = measure_functional(AlwaysOffensiveAboutOneGroup())
+    assert len(lines) == of_fairness + 2 + len(functional) + len({kind.label for kind in functional})
+    assert lines[of_fairness + 1].startswith("functional kind")
