@@ -1,6 +1,7 @@
 """Checkpoints with encoders from folders are trained further, and what they knew stays."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
-from mmorient import CheckpointError, Moderator, Post
+from mmorient import CheckpointError, Moderator, Post, PostLabels
 from mmorient.checkpointing.loading import load_checkpoint
 from mmorient.checkpointing.saving import save_calibration
 from mmorient.cli import mmorient
@@ -150,20 +151,25 @@ def test_rehearsal_keeps_the_tasks_that_nobody_labelled(data: Path, tmp_path: Pa
     probe = [Post(text) for text in ("the rain", "love the sun", "hate monday", "great town and bread", "a song")]
     before = Moderator.from_checkpoint(start).label(probe)
     for rehearsal in (True, False):
-        config = TrainConfig(**FURTHER | {"take": {}, "epochs": 3}, fine_tuning="full", rehearsal=rehearsal)
+        # At the rates at which tiny models are taught their first task, they forget whatever is rehearsed.
+        slower = {"take": {}, "epochs": 3, "rate": 2e-4, "head_rate": 1e-3}
+        config = TrainConfig(**FURTHER | slower, fine_tuning="full", rehearsal=rehearsal)
         out = tmp_path / f"out-{rehearsal}"
         train_encoders(data, out, tmp_path / f"work-{rehearsal}", config, CPU, start=start)
-        after = Moderator.from_checkpoint(out).label(probe)
-        moved[rehearsal] = sum(
-            abs(
-                one.tasks["motivation"].probabilities["motivational"]
-                - other.tasks["motivation"].probabilities["motivational"]
-            )
-            for one, other in zip(before, after, strict=True)
-        )
-    assert moved[True] < moved[False]
+        moved[rehearsal] = _moved(before, Moderator.from_checkpoint(out).label(probe))
+    assert moved[True] < moved[False] / 2
     assert len(load_checkpoint(tmp_path / "out-False").bank) <= FEW["bank"]["ours"]
     assert not (tmp_path / "work-False" / "changes.json").exists()
+
+
+def _moved(before: Sequence[PostLabels], after: Sequence[PostLabels]) -> float:
+    """How far the numbers of two tasks that no post names have moved."""
+    return sum(
+        abs(one.tasks[task].probabilities[name] - probability)
+        for one, other in zip(before, after, strict=True)
+        for task in ("humour", "motivation")
+        for name, probability in other.tasks[task].probabilities.items()
+    )
 
 
 def test_what_cannot_be_trained_further_is_said(data: Path, tmp_path: Path) -> None:
