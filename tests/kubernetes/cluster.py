@@ -100,6 +100,8 @@ class Cluster:
             f"--service-account-private-key-file={self.folder / 'accounts.key'}",
             f"--root-ca-file={self._authority.certificate}",
             "--use-service-account-credentials=true",
+            # On a busy machine kwok may be late with the nodes' leases, and would not make their pods ready again.
+            "--node-monitor-grace-period=1h",
             "--leader-elect=false",
             "--secure-port=0",
         )
@@ -133,7 +135,7 @@ class Cluster:
             arguments: of its command line.
             environment: variables beside those of this process.
         """
-        command = [program(name), *arguments]
+        command = [str(program(name)), *arguments]
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=os.environ | environment)
         self._running.append((name, process))

@@ -26,7 +26,7 @@ def start_keda(cluster: Cluster) -> None:
     inner, outer, pages = free_ports(3)
     access = cluster.access("keda", "keda", "system:masters")
     certificates = _certificates(cluster)
-    cluster.apply(_objects(outer))
+    cluster.apply(_objects(outer), _NAMESPACE)
     # Its own manifests say as much.
     environment = dict.fromkeys(("POD_NAMESPACE", "KEDA_CLUSTER_OBJECT_NAMESPACE"), _NAMESPACE)
     environment["WATCH_NAMESPACE"] = ""

@@ -36,6 +36,12 @@ def scale(cluster: Cluster, namespace: str, replicas: int) -> None:
     cluster.wait_for(lambda: len(ready(cluster, namespace)) == replicas, 120, f"{replicas} workers")
 
 
+def available(cluster: Cluster, namespace: str) -> int:
+    """Return how many workers have been ready for as long as an update waits for each."""
+    path = f"/apis/apps/v1/namespaces/{namespace}/statefulsets/moderation-worker"
+    return int(cluster.read(path)["status"].get("availableReplicas", 0))
+
+
 def is_ready(pod: Document) -> bool:
     """Return whether a pod is ready and stays."""
     conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", [])}
@@ -102,6 +108,8 @@ def test_an_update_takes_one_worker_at_a_time(workers: str, cluster: Cluster) ->
     group would give them away.
     """
     scale(cluster, workers, 4)
+    # Those that are not have nothing to lose: an update replaces them all at once.
+    cluster.wait_for(lambda: available(cluster, workers) == 4, 60, "four workers for 10 s")
     watch = Watch(cluster, workers)
     thread = threading.Thread(target=watch.look)
     thread.start()
@@ -140,6 +148,7 @@ def test_a_version_that_does_not_get_ready_stops_at_one_worker(workers: str, clu
     """While the first worker of an update is not ready, all others stay as they were."""
     before = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in ready(cluster, workers)}
     assert set(before) == {"moderation-worker-0", "moderation-worker-1"}
+    cluster.wait_for(lambda: available(cluster, workers) == 2, 60, "two workers for 10 s")
     with cluster.no_room():
         cluster.kubectl("rollout", "restart", f"--namespace={workers}", "statefulset/moderation-worker")
         cluster.wait_for(lambda: len(ready(cluster, workers)) == 1, 60, "the first step of the update")
@@ -147,6 +156,27 @@ def test_a_version_that_does_not_get_ready_stops_at_one_worker(workers: str, clu
         (left,) = ready(cluster, workers)
         assert left["metadata"]["uid"] == before["moderation-worker-0"]
     rolled_out(cluster, workers)
+
+
+def test_the_next_version_replaces_at_once_what_is_not_available(workers: str, cluster: Cluster) -> None:
+    """Workers that do not get ready hold up no update: the next version replaces them all at once, and the others wait
+    for it. (Kubernetes 1.37; before, they went one by one, each waiting for the one before it.)
+    """
+    cluster.wait_for(lambda: available(cluster, workers) == 2, 60, "two workers for 10 s")
+    with cluster.no_room():
+        cluster.kubectl("scale", f"--namespace={workers}", "--replicas=4", "statefulset/moderation-worker")
+        cluster.wait_for(lambda: len(cluster.pods(workers)) == 4, 60, "pods of all four")
+        before = {pod["metadata"]["uid"] for pod in cluster.pods(workers)}
+        cluster.kubectl("rollout", "restart", f"--namespace={workers}", "statefulset/moderation-worker")
+
+        def replaced() -> set[str]:
+            new = [pod["metadata"] for pod in cluster.pods(workers) if pod["metadata"]["uid"] not in before]
+            return {str(one["name"]) for one in new}
+
+        waiting = {"moderation-worker-2", "moderation-worker-3"}
+        cluster.wait_for(lambda: replaced() == waiting, 60, "the two that are not ready are replaced")
+        time.sleep(12)
+        assert replaced() == waiting
 
 
 def test_all_start_and_end_at_once(workers: str, cluster: Cluster) -> None:
