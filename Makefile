@@ -47,8 +47,8 @@ chaos: setup ## break workers, broker and Redis at random and count every post; 
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 kubernetes: setup ## apply, update, drain and back-fill on a real control plane, which Go builds first: once, for many minutes
-	@sh tests/kubernetes/build.sh >/dev/null
-	@$(BIN)/python -m pytest -n 0 --kubernetes tests/kubernetes
+	@sh tests/kubernetes/build.sh --keda >/dev/null
+	@$(BIN)/python -m pytest -n 0 --kubernetes --timeout 900 tests/kubernetes
 
 fuzz: setup ## read a million inputs that nobody thought of; INPUTS=1000000 SEED=0 TARGETS="records pictures"
 	@$(BIN)/python -m tests.fuzz $(TARGETS) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))

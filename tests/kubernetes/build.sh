@@ -2,7 +2,7 @@
 # Builds a control plane from its Go modules, once, and prints where the programs lie.
 #
 #   sh tests/kubernetes/build.sh             etcd, kube-apiserver, -controller-manager, -scheduler, kubectl, kwok
-#   sh tests/kubernetes/build.sh --keda      and KEDA's operator and metrics adapter, which need as long again
+#   sh tests/kubernetes/build.sh --keda      and KEDA's operator and metrics adapter, with the scalers that we use
 #
 # Versions and checksums are those of tools/*/go.mod and go.sum. The programs lie in the user's cache folder; each is
 # built where it is missing, so that a build that was stopped goes on where it was. Needs Go on the PATH (1.26, or one
@@ -25,10 +25,11 @@ in_module() {
     (cd "$here/tools/$module" && CGO_ENABLED=0 GOFLAGS="${GOFLAGS:+$GOFLAGS }-mod=readonly" go "$@")
 }
 
-program() { # MODULE NAME PACKAGE
+program() { # MODULE NAME PACKAGE [OPTION]
     test ! -x "$folder/$2" || return 0
     begun=$(date +%s)
-    in_module "$1" build -p="${JOBS:-2}" -trimpath -buildvcs=false -ldflags="-s -w $names" -o "$folder/$2.draft" "$3" >&2
+    in_module "$1" build -p="${JOBS:-2}" -trimpath -buildvcs=false ${4:-} -ldflags="-s -w $names" \
+        -o "$folder/$2.draft" "$3" >&2
     mv "$folder/$2.draft" "$folder/$2"
     echo "$2: $((($(date +%s) - begun + 30) / 60)) minutes, load $(cut -d ' ' -f 1 /proc/loadavg 2>/dev/null)" >&2
 }
@@ -43,6 +44,30 @@ taken() { # NAME MODULE PACKAGE FILES…: data of a module, as one file of YAML 
         cat "$where/$file"
     done >"$target.draft"
     mv "$target.draft" "$target"
+}
+
+few_scalers() { # Prints a go.mod by which KEDA has no scalers but kafka, cpu and memory.
+    # The others' clients are half of the packages that an operator is built from. What is left is as KEDA has it.
+    source=$folder/keda-source
+    from=$(in_module keda list -m -f '{{.Dir}}' github.com/kedacore/keda/v2)
+    rm -rf "$source"
+    cp -r "$from" "$source"
+    chmod -R u+w "$source"
+    for file in "$source"/pkg/scalers/*.go; do
+        case ${file##*/} in
+            scaler.go | kafka_scaler.go | cpu_memory_scaler.go) ;;
+            *) rm "$file" ;;
+        esac
+    done
+    # Of the switch over all types of triggers, the cases of these and the default.
+    builder=pkg/scaling/scalers_builder.go
+    awk '/TRIGGERS-START/ {within = 1} /TRIGGERS-END/ {within = 0}
+        within && /^\t(case|default)/ {kept = /"(kafka|cpu|memory)"|default/; begun = 1}
+        !within || !begun || kept' "$from/$builder" >"$source/$builder"
+    cp "$here/tools/keda/go.mod" "$folder/keda.mod"
+    cp "$here/tools/keda/go.sum" "$folder/keda.sum"
+    go mod edit -replace "github.com/kedacore/keda/v2=$source" "$folder/keda.mod"
+    echo "$folder/keda.mod"
 }
 
 command -v go >/dev/null || { echo "no go on the PATH" >&2; exit 1; }
@@ -65,7 +90,8 @@ taken keda-crds.yaml keda github.com/kedacore/keda/v2 config/crd/bases/keda.sh_s
 taken prometheus-crds.yaml keda github.com/prometheus-operator/prometheus-operator@v0.93.1 \
     example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml
 if [ "${1:-}" = "--keda" ]; then
-    program keda keda-operator github.com/kedacore/keda/v2/cmd/operator
-    program keda keda-metrics github.com/kedacore/keda/v2/cmd/adapter
+    reduced=$(few_scalers)
+    program keda keda-operator github.com/kedacore/keda/v2/cmd/operator "-modfile=$reduced"
+    program keda keda-metrics github.com/kedacore/keda/v2/cmd/adapter "-modfile=$reduced"
 fi
 echo "$folder"

@@ -5,6 +5,7 @@ one is said to run and to be ready at once, a Job's pod to have ended well. No c
 """
 
 import json
+import os
 import ssl
 import subprocess
 import time
@@ -17,15 +18,12 @@ import httpx
 
 from tests.deploy.manifests import Document
 from tests.kubernetes.certificates import Authority, new_key, write_key
+from tests.kubernetes.nodes import all_nodes
 from tests.kubernetes.programs import program
 from worker.commands.stack.ports import free_ports
 
 Ended = subprocess.CompletedProcess[str]
 
-ZONES = ("a", "b", "c")
-ZONE = "topology.kubernetes.io/zone"
-# Room for every worker that KEDA may ask for.
-_NODE = {"cpu": "16", "memory": "64Gi", "pods": "110", "ephemeral-storage": "100Gi"}
 _START_SECONDS = 180
 _STOP_SECONDS = 20
 
@@ -75,6 +73,15 @@ class Cluster:
         path.write_text(json.dumps(said), encoding="utf-8")
         return path
 
+    @property
+    def authority(self) -> Path:
+        """The certificate that all others here are signed by."""
+        return self._authority.certificate
+
+    def certificate(self, name: str, user: str) -> tuple[Path, Path]:
+        """Return certificate and key of a new user, which also serve on localhost."""
+        return self._authority.issue(name, user)
+
     def start(self) -> None:
         """Start all of it, and wait until the nodes are ready.
 
@@ -93,11 +100,13 @@ class Cluster:
             f"--service-account-private-key-file={self.folder / 'accounts.key'}",
             f"--root-ca-file={self._authority.certificate}",
             "--use-service-account-credentials=true",
+            # On a busy machine kwok may be late with the nodes' leases, and would not make their pods ready again.
+            "--node-monitor-grace-period=1h",
             "--leader-elect=false",
             "--secure-port=0",
         )
         self.spawn("kube-scheduler", f"--kubeconfig={scheduler}", "--leader-elect=false", "--secure-port=0")
-        for node in (*(_node(zone, number) for zone in ZONES for number in range(2)), _gpu_node()):
+        for node in all_nodes():
             # As a kubelet does: what is applied has no status.
             self.api.post("/api/v1/nodes", json=node).raise_for_status()
         stages = program("kwok-stages.yaml")
@@ -118,10 +127,17 @@ class Cluster:
                 process.kill()
                 process.wait()
 
-    def spawn(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a program that `build.sh` built; it ends with the cluster, and its log is `NAME.log`."""
+    def spawn(self, name: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a program that `build.sh` built; it ends with the cluster, and its log is `NAME.log`.
+
+        Args:
+            name: of the program.
+            arguments: of its command line.
+            environment: variables beside those of this process.
+        """
+        command = [str(program(name)), *arguments]
         with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen([program(name), *arguments], stdout=log, stderr=log, cwd=self.folder)
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=os.environ | environment)
         self._running.append((name, process))
         return process
 
@@ -273,21 +289,3 @@ def running(folder: Path) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.stop()
-
-
-def _node(zone: str, number: int, **more: str) -> Document:
-    name = f"{zone}-{number}"
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {
-            "name": name,
-            "labels": {ZONE: zone, "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "here": "true"},
-        },
-        "status": {"capacity": _NODE | more, "allocatable": _NODE | more},
-    }
-
-
-def _gpu_node() -> Document:
-    node = _node("a", 2, **{"nvidia.com/gpu": "2"})
-    return node | {"spec": {"taints": [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]}}

@@ -49,8 +49,8 @@ MEANT: dict[str, dict[str, Any]] = {
     "Deployment": {
         "spec.progressDeadlineSeconds": 600,
         "spec.revisionHistoryLimit": 10,
-        # Where the autoscaler says how many.
-        "spec.replicas": 1,
+        # Its controller counts the versions in one.
+        "metadata.annotations": {"deployment.kubernetes.io/revision": "1"},
         **{f"spec.template.spec.{path}": value for path, value in _POD.items()},
     },
     "Job": {
@@ -78,13 +78,13 @@ MEANT: dict[str, dict[str, Any]] = {
         "spec.behavior.scaleDown.selectPolicy": "Max",
     },
 }
-# What only the API server can say: addresses, the labels by which a Job knows its pods, and the older name of
-# serviceAccountName.
+# What only the cluster can say: addresses, the labels by which a Job knows its pods, the older name of
+# serviceAccountName, and the replicas of a Deployment that has an autoscaler (one, until that one has looked).
 _ACCOUNT = "spec.template.spec.serviceAccount"
 GIVEN = {
     "Service": {"spec.clusterIP", "spec.clusterIPs"},
     "StatefulSet": {_ACCOUNT},
-    "Deployment": {_ACCOUNT},
+    "Deployment": {_ACCOUNT, "spec.replicas"},
     "CronJob": {f"spec.jobTemplate.{_ACCOUNT}"},
     "Job": {
         "spec.selector",
