@@ -30,7 +30,8 @@ def axis(data: Mapping[str, Any], name: str) -> list[tuple[Mapping[str, Any], di
 
 def show(data: Mapping[str, Any]) -> str:
     """Return tables of all that was measured."""
-    lines = [f"{data['date']}, {data['machine']}; medians of {data['turns']} turns."]
+    turns = f"medians of {data['turns']} turns" if data["turns"] > 1 else "one turn"
+    lines = [f"{data['date']}, {data['machine']}; {turns}."]
     for name, title in TITLES.items():
         if rows := axis(data, name):
             lines += ["", f"**{title}**", "", *_points_table(rows)]
