@@ -80,6 +80,7 @@ class GraphContext:
         texts: The nodes' texts; none in ``self``.
         pictures: The same nodes' pictures.
         among_themselves: The nodes are the posts of the batch: a node is not its own neighbour twice.
+        stand_ins: Keep what is the same of all posts without a picture; only where the weights no longer change.
     """
 
     text_bias: Tensor
@@ -87,6 +88,7 @@ class GraphContext:
     texts: Nodes
     pictures: Nodes
     among_themselves: bool = False
+    stand_ins: StandInRows | None = None
 
     def alone(self) -> GraphContext:
         """The ``self`` context: the same biases, no neighbours."""
@@ -154,21 +156,13 @@ class MmOrient(nn.Module):
         """The paper's protocol: the batch is its own context. Never for a stream: labels then depend on strangers."""
         return replace(self.context(posts, self.set_biases(posts)), among_themselves=True)
 
-    def multifeature(
-        self,
-        posts: PostTensors,
-        context: GraphContext,
-        features: Tensor | None = None,
-        *,
-        stand_ins: StandInRows | None = None,
-    ) -> Tensor:
+    def multifeature(self, posts: PostTensors, context: GraphContext, features: Tensor | None = None) -> Tensor:
         """``z``, all that the classifier sees: ``[b, 4 D + Dr + Dt + F]``.
 
         Args:
             posts: The posts.
             context: Whom they are compared with.
             features: ``[b, F]`` in the place of the model's own task features.
-            stand_ins: Keep what is the same of all posts without a picture. Only where the weights no longer change.
         """
         posts = self.fill(posts)
         by_image = neighbours(posts.picture_global, posts.picture_present, context.pictures, self.threshold)
@@ -178,7 +172,7 @@ class MmOrient(nn.Module):
         graphs = self.relations(
             Side(posts.picture_global, context.pictures.vectors, by_image),
             Side(posts.text_global, context.texts.vectors, by_text),
-            stand_ins if is_known_empty(posts.picture_present) else None,
+            context.stand_ins if is_known_empty(posts.picture_present) else None,
         )
         picture, text = posts.picture, posts.text
         if self.sizes.batch_bias:
@@ -193,16 +187,9 @@ class MmOrient(nn.Module):
         features: Tensor = self.features(torch.cat([posts.text, posts.text_global], dim=-1))
         return features
 
-    def forward(
-        self,
-        posts: PostTensors,
-        context: GraphContext,
-        features: Tensor | None = None,
-        *,
-        stand_ins: StandInRows | None = None,
-    ) -> dict[str, Tensor]:
-        """Logits ``[b, outputs]`` by head; see ``multifeature``."""
-        logits: dict[str, Tensor] = self.classifier(self.multifeature(posts, context, features, stand_ins=stand_ins))
+    def forward(self, posts: PostTensors, context: GraphContext, features: Tensor | None = None) -> dict[str, Tensor]:
+        """Logits ``[b, outputs]`` by head."""
+        logits: dict[str, Tensor] = self.classifier(self.multifeature(posts, context, features))
         return logits
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -45,13 +46,12 @@ class PostHeads:
         stacks: Stacks,
     ) -> None:
         self.model = model
-        self.context = context
+        self.context = replace(context, stand_ins=StandInRows(model.no_picture_global))
         self.rows = rows
         self._bank = bank
         self._device = device
         self._threads = threads
         self._stacks = stacks
-        self._stand_ins = StandInRows(model.no_picture_global)
 
     def logits(self, posts: Sequence[PostEmbeddings]) -> list[dict[str, list[float]]]:
         """Embeddings to each head's outputs before calibration, head name to one a class.
@@ -109,5 +109,5 @@ class PostHeads:
     def _heads(self, posts: Sequence[PostEmbeddings]) -> dict[str, Tensor]:
         """Whole tiles of posts to logits ``[rows, outputs]`` by head: rows past them are padding."""
         padded = [*posts, *[PostEmbeddings()] * (-len(posts) % self.rows)]
-        heads = self.model(self.tensors(padded), self.context, stand_ins=self._stand_ins)
+        heads = self.model(self.tensors(padded), self.context)
         return dict(zip(heads, to_cpu(list(heads.values())), strict=True))

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from mmorient.encoders.folder_picture import FolderPicture
 from mmorient.encoders.folder_text import FolderText
-from mmorient.network.cmrl import StandInRows
 from mmorient.network.mm_orient import GraphContext, MmOrient, ModelSizes, PostTensors
 from mmorient.training.config import TrainConfig
 from mmorient.training.fitting.batches import Batch
@@ -25,16 +24,9 @@ _log = logging.getLogger(__name__)
 class BatchHead(MmOrient):
     """As published: the posts of a batch are each other's graph context, whatever other one is given."""
 
-    def forward(
-        self,
-        posts: PostTensors,
-        context: GraphContext,
-        features: Tensor | None = None,
-        *,
-        stand_ins: StandInRows | None = None,
-    ) -> dict[str, Tensor]:
+    def forward(self, posts: PostTensors, context: GraphContext, features: Tensor | None = None) -> dict[str, Tensor]:
         """Logits ``[b, outputs]`` by head."""
-        del context, stand_ins
+        del context
         return super().forward(posts, self.batch_context(posts), features)
 
 

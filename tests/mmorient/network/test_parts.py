@@ -113,9 +113,9 @@ def test_what_is_left_out_on_a_processor_changes_no_bit(
     some = posts(16)
     some = replace(some, picture_present=torch.full((16,), present))
     context = bank(own)
-    stand_ins = StandInRows(own.no_picture_global)
-    short = own(some, context, stand_ins=stand_ins)
-    again = own(some, context, stand_ins=stand_ins)
+    keeping = replace(context, stand_ins=StandInRows(own.no_picture_global))
+    short = own(some, keeping)
+    again = own(some, keeping)
     for module in (cmrl, mm_orient):
         monkeypatch.setattr(module, "is_known_empty", lambda _: False)
     monkeypatch.setattr(cmrl, "is_known_below", lambda *_: False)
@@ -136,8 +136,7 @@ def test_posts_without_pictures_have_the_bits_that_they_have_beside_pictures(*, 
     mixed = own(replace(some, picture_present=~texts), context)
     alone = own(
         replace(some, picture_present=torch.zeros(16, dtype=torch.bool)),
-        context,
-        stand_ins=StandInRows(own.no_picture_global),
+        replace(context, stand_ins=StandInRows(own.no_picture_global)),
     )
     for head, values in alone.items():
         assert torch.equal(values[texts].view(torch.int32), mixed[head][texts].view(torch.int32))
