@@ -114,7 +114,7 @@ class Moderator:
         self._drawn_text = checkpoint.drawn_text()
         self._device = device
         before_cache = fingerprint([*self._texts.probes(), self._pictures.probe()], self._threads)
-        every = fingerprint([self._heads.probe()], self._threads)
+        every = fingerprint(self._heads.probes(), self._threads)
         self.identity = ModelIdentity(
             name=checkpoint.config.name,
             checkpoint=checkpoint.digest,
@@ -182,8 +182,8 @@ class Moderator:
             A line for each way in which a label could depend on more than its post; none where all is well.
         """
         self._texts.stack_sizes()
-        self._heads.stack_sizes()
-        return differences([*self._texts.probes(), self._pictures.probe(), self._heads.probe()], self._threads)
+        self._heads.prepare()
+        return differences([*self._texts.probes(), self._pictures.probe(), *self._heads.probes()], self._threads)
 
     @property
     def device(self) -> str:
@@ -315,8 +315,7 @@ class Moderator:
         """
         if not posts:
             return []
-        calls = self._heads.outputs(posts)
-        logits = {head: torch.cat([heads[head] for heads in calls])[: len(posts)].double().numpy() for head in calls[0]}
+        logits = {head: values.double().numpy() for head, values in self._heads.outputs(posts).items()}
         return answers(logits, [post.modalities for post in posts], self._calibration, self._thresholds)
 
     def logits(self, posts: Sequence[PostEmbeddings]) -> list[dict[str, list[float]]]:

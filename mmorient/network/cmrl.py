@@ -111,28 +111,6 @@ class Side:
     adjacent: Tensor | None
 
 
-class StandInRows:
-    """What ``img_img`` and ``img_txt`` make of the picture that posts lack: the same of each, so computed once.
-
-    Once for each number of rows, in the thread and the shape in which a call would: every digit is that of the call.
-
-    Args:
-        stand_in: ``[d]``, in the place of the picture's global vector.
-    """
-
-    def __init__(self, stand_in: Tensor) -> None:
-        self._stand_in = stand_in
-        self._made: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def of(self, relations: CrossModalRelations, rows: int) -> tuple[Tensor, Tensor]:
-        """``img_img`` and ``img_txt`` of so many posts without a picture or a neighbour: ``[rows, d]`` each."""
-        found = self._made.get(rows)
-        if found is None:
-            own = self._stand_in.expand(rows, -1).contiguous()
-            found = self._made[rows] = relations.img_img(own, own), relations.img_txt(own, own)
-        return found
-
-
 class CrossModalRelations(nn.Module):
     """The four convolutions, each with its own weights, named for whose features pass, then whose graph decides."""
 
@@ -143,29 +121,15 @@ class CrossModalRelations(nn.Module):
         self.img_txt = SageConvolution(width)
         self.txt_img = SageConvolution(width)
 
-    def forward(
-        self, image: Side, text: Side, stand_ins: StandInRows | None = None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Convolve.
-
-        Args:
-            image: Pictures.
-            text: Texts.
-            stand_ins: Given where no post has a picture.
+    def forward(self, image: Side, text: Side) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Convolve pictures and texts.
 
         Returns:
             ``img_img``, ``txt_txt``, ``img_txt``, ``txt_img``, ``[b, d]`` each.
         """
-        if stand_ins is not None and image.adjacent is None:
-            img_img, img_txt = stand_ins.of(self, len(image.own))
-            if text.adjacent is not None:
-                img_txt = self.img_txt(image.own, neighbourhood_mean(image.own, text.adjacent, image.nodes))
-        else:
-            img_img = self.img_img(image.own, neighbourhood_mean(image.own, image.adjacent, image.nodes))
-            img_txt = self.img_txt(image.own, neighbourhood_mean(image.own, text.adjacent, image.nodes))
         return (
-            img_img,
+            self.img_img(image.own, neighbourhood_mean(image.own, image.adjacent, image.nodes)),
             self.txt_txt(text.own, neighbourhood_mean(text.own, text.adjacent, text.nodes)),
-            img_txt,
+            self.img_txt(image.own, neighbourhood_mean(image.own, text.adjacent, image.nodes)),
             self.txt_img(text.own, neighbourhood_mean(text.own, image.adjacent, text.nodes)),
         )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmorient.arithmetic.transfer import to_device
 from mmorient.labels import DEGREES, TASKS
-from mmorient.network.cmrl import CrossModalRelations, Nodes, Side, StandInRows, is_known_empty, neighbours
+from mmorient.network.cmrl import CrossModalRelations, Nodes, Side, neighbours
 from mmorient.network.hima import ElementAttention
 from mmorient.network.mlc import MultifeatureClassifier, TaskFeatures
 
@@ -80,7 +80,6 @@ class GraphContext:
         texts: The nodes' texts; none in ``self``.
         pictures: The same nodes' pictures.
         among_themselves: The nodes are the posts of the batch: a node is not its own neighbour twice.
-        stand_ins: Keep what is the same of all posts without a picture; only where the weights no longer change.
     """
 
     text_bias: Tensor
@@ -88,7 +87,6 @@ class GraphContext:
     texts: Nodes
     pictures: Nodes
     among_themselves: bool = False
-    stand_ins: StandInRows | None = None
 
     def alone(self) -> GraphContext:
         """The ``self`` context: the same biases, no neighbours."""
@@ -120,20 +118,10 @@ class MmOrient(nn.Module):
     def fill(self, posts: PostTensors) -> PostTensors:
         """Put the learned stand-ins where a modality is absent (section 6)."""
         text, picture = posts.text_present[:, None], posts.picture_present[:, None]
-        filled = replace(
+        return replace(
             posts,
             text=torch.where(text, posts.text, self.no_text),
             text_global=torch.where(text, posts.text_global, self.no_text_global),
-        )
-        if is_known_empty(posts.picture_present):
-            rows = len(posts.picture)
-            return replace(
-                filled,
-                picture=self.no_picture.expand(rows, -1),
-                picture_global=self.no_picture_global.expand(rows, -1),
-            )
-        return replace(
-            filled,
             picture=torch.where(picture, posts.picture, self.no_picture),
             picture_global=torch.where(picture, posts.picture_global, self.no_picture_global),
         )
@@ -172,7 +160,6 @@ class MmOrient(nn.Module):
         graphs = self.relations(
             Side(posts.picture_global, context.pictures.vectors, by_image),
             Side(posts.text_global, context.texts.vectors, by_text),
-            context.stand_ins if is_known_empty(posts.picture_present) else None,
         )
         picture, text = posts.picture, posts.text
         if self.sizes.batch_bias:

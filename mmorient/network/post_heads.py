@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,9 +12,9 @@ from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
 from mmorient.arithmetic.transfer import to_cpu
 from mmorient.input.posts import PostEmbeddings
 from mmorient.network.bank import Bank
-from mmorient.network.cmrl import StandInRows
 from mmorient.network.mm_orient import GraphContext, MmOrient, PostTensors
-from mmorient.network.post_tensors import sample_embeddings, stack_posts
+from mmorient.network.post_tensors import sample_embeddings, stack_posts, stack_texts
+from mmorient.network.text_heads import TextHeads
 
 # A call of more posts is no faster a post on a CPU.
 _STACK_POSTS = 64
@@ -23,6 +22,9 @@ _STACK_POSTS = 64
 
 class PostHeads:
     """HIMA stage 2, CMRL and MLC.
+
+    Posts without pictures have tiles of their own on a CPU, where less is to be computed of them. So what a post is
+    computed with never decides how.
 
     Args:
         model: All three.
@@ -46,12 +48,24 @@ class PostHeads:
         stacks: Stacks,
     ) -> None:
         self.model = model
-        self.context = replace(context, stand_ins=StandInRows(model.no_picture_global))
         self.rows = rows
         self._bank = bank
         self._device = device
         self._threads = threads
         self._stacks = stacks
+        self.context = context
+
+    @property
+    def context(self) -> GraphContext:
+        """The posts that each post is compared with."""
+        return self._context
+
+    @context.setter
+    def context(self, context: GraphContext) -> None:
+        self._context = context
+        self._texts: TextHeads | None = None
+        if self._device.type == "cpu" and not context.among_themselves:
+            [self._texts] = self._threads.run(lambda _: TextHeads(self.model, context), [None])
 
     def logits(self, posts: Sequence[PostEmbeddings]) -> list[dict[str, list[float]]]:
         """Embeddings to each head's outputs before calibration, head name to one a class.
@@ -59,43 +73,38 @@ class PostHeads:
         Raises:
             ValueError: An embedding of another width than the model's.
         """
-        rows = [
-            {head: values[row] for head, values in lists.items()}
-            for lists in ({head: values.tolist() for head, values in heads.items()} for heads in self.outputs(posts))
-            for row in range(len(next(iter(lists.values()))))
-        ]
-        return rows[: len(posts)]
+        lists = {head: values.tolist() for head, values in self.outputs(posts).items()}
+        return [{head: values[row] for head, values in lists.items()} for row in range(len(posts))]
 
-    def outputs(self, posts: Sequence[PostEmbeddings]) -> list[dict[str, Tensor]]:
-        """Each call's logits by head, ``[rows, outputs]``; only the last call's last rows are padding.
+    def outputs(self, posts: Sequence[PostEmbeddings]) -> dict[str, Tensor]:
+        """Logits by head, fp32 ``[posts, outputs]`` on the CPU.
 
         Raises:
             ValueError: An embedding of another width than the model's.
         """
-        tiles = -(-len(posts) // self.rows)
-        calls: list[Sequence[PostEmbeddings]] = []
-        start = 0
-        sizes = self.stack_sizes() if tiles > 1 else (1,)
-        # A second thread takes tiles from a stack that is not full: no sooner done, and half as much work again.
-        threads = max(1, min(self._threads.count, tiles // sizes[0]))
-        for size in stack_up(tiles, sizes, threads):
-            calls.append(posts[start : start + size * self.rows])
-            start += size * self.rows
-        return self._threads.run(self._heads, calls)
+        alone = [self._texts is not None and _is_text_alone(post) for post in posts]
+        # Those with pictures first: they take longer.
+        order = sorted(range(len(posts)), key=alone.__getitem__)
+        beside = alone.count(False)
+        calls = [(self._whole, part) for part in self._parts(order[:beside], "posts")]
+        calls += [(self._texts_alone, part) for part in self._parts(order[beside:], "texts")]
+        found = self._threads.run(lambda call: call[0]([posts[index] for index in call[1]]), calls)
+        places = torch.tensor(order)
+        outputs = {head: torch.empty(len(posts), size) for head, size in self.model.sizes.heads.items()}
+        for head, values in outputs.items():
+            if calls:
+                own = [tile[head][: len(part)] for tile, (_, part) in zip(found, calls, strict=True)]
+                values[places] = torch.cat(own)
+        return outputs
 
-    def stack_sizes(self) -> tuple[int, ...]:
-        """How many tiles one call may hold with the same bits; tried on first use."""
-        return self._stacks.sizes(
-            "posts", _STACK_POSTS // self.rows, lambda tiles: self.probe().stack_is_equal(tiles, self._threads)
-        )
+    def prepare(self) -> None:
+        """Try how many tiles one call may hold."""
+        for kind in self._probes():
+            self._sizes(kind)
 
-    def probe(self) -> Probe[PostEmbeddings]:
-        """Sample posts, and what is computed of them."""
-        sizes = self.model.sizes
-        samples = sample_embeddings(
-            2 * self.rows, self._bank, sizes.text_vector, sizes.picture_vector, sizes.global_vector
-        )
-        return Probe("posts", self.rows, samples, lambda posts: torch.cat(list(self._heads(posts).values()), dim=1))
+    def probes(self) -> list[Probe[PostEmbeddings]]:
+        """Sample posts, and what is computed of them: of each kind of tiles."""
+        return list(self._probes().values())
 
     def tensors(self, posts: Sequence[PostEmbeddings]) -> PostTensors:
         """Embeddings as what the model takes, a row a post.
@@ -106,8 +115,58 @@ class PostHeads:
         sizes = self.model.sizes
         return stack_posts(posts, sizes.text_vector, sizes.picture_vector, sizes.global_vector).to(self._device)
 
-    def _heads(self, posts: Sequence[PostEmbeddings]) -> dict[str, Tensor]:
-        """Whole tiles of posts to logits ``[rows, outputs]`` by head: rows past them are padding."""
-        padded = [*posts, *[PostEmbeddings()] * (-len(posts) % self.rows)]
-        heads = self.model(self.tensors(padded), self.context)
+    def _parts(self, order: Sequence[int], kind: str) -> list[Sequence[int]]:
+        """Share posts of one kind out over calls."""
+        tiles = -(-len(order) // self.rows)
+        sizes = self._sizes(kind) if tiles > 1 else (1,)
+        # A second thread takes tiles from a stack that is not full: no sooner done, and half as much work again.
+        threads = max(1, min(self._threads.count, tiles // sizes[0]))
+        parts, start = [], 0
+        for size in stack_up(tiles, sizes, threads):
+            parts.append(order[start : start + size * self.rows])
+            start += size * self.rows
+        return parts
+
+    def _sizes(self, kind: str) -> tuple[int, ...]:
+        """How many tiles of a kind one call may hold with the same bits; tried on first use."""
+        return self._stacks.sizes(
+            kind, _STACK_POSTS // self.rows, lambda tiles: self._probes()[kind].stack_is_equal(tiles, self._threads)
+        )
+
+    def _probes(self) -> dict[str, Probe[PostEmbeddings]]:
+        sizes = self.model.sizes
+        # Two tiles of each kind: two of five samples are texts alone.
+        count = self.rows * (2 if self._texts is None else 8)
+        samples = sample_embeddings(count, self._bank, sizes.text_vector, sizes.picture_vector, sizes.global_vector)
+        texts = [post for post in samples if _is_text_alone(post)]
+        probes = {"posts": Probe("posts", self.rows, samples[: 2 * self.rows], _bits(self._whole))}
+        if self._texts is not None:
+            probes["texts"] = Probe(
+                "posts without pictures", self.rows, texts[: 2 * self.rows], _bits(self._texts_alone)
+            )
+        return probes
+
+    def _whole(self, posts: Sequence[PostEmbeddings]) -> dict[str, Tensor]:
+        """Whole tiles of any posts to logits ``[rows, outputs]`` by head: rows past them are padding."""
+        heads = self.model(self.tensors(self._padded(posts)), self._context)
         return dict(zip(heads, to_cpu(list(heads.values())), strict=True))
+
+    def _texts_alone(self, posts: Sequence[PostEmbeddings]) -> dict[str, Tensor]:
+        """The same of posts with a text and no picture."""
+        if self._texts is None:
+            raise ValueError("this context has no tiles for texts alone")
+        sizes = self.model.sizes
+        return self._texts(stack_texts(posts, sizes.text_vector + sizes.global_vector, -len(posts) % self.rows))
+
+    def _padded(self, posts: Sequence[PostEmbeddings]) -> list[PostEmbeddings]:
+        return [*posts, *[PostEmbeddings()] * (-len(posts) % self.rows)]
+
+
+def _is_text_alone(post: PostEmbeddings) -> bool:
+    return not post.pictures and post.text is not None
+
+
+def _bits(
+    compute: Callable[[Sequence[PostEmbeddings]], dict[str, Tensor]],
+) -> Callable[[Sequence[PostEmbeddings]], Tensor]:
+    return lambda posts: torch.cat(list(compute(posts).values()), dim=1)

@@ -41,6 +41,16 @@ def stack_posts(
     )
 
 
+def stack_texts(posts: Sequence[PostEmbeddings], width: int, padding: int = 0) -> Tensor:
+    """Texts of posts, fp32 ``[posts + padding, width]``.
+
+    Raises:
+        ValueError: An embedding of another width.
+    """
+    own = [_checked(post.text, width, "text") for post in posts if post.text is not None]
+    return _fp32([*own, *[np.zeros(width, np.float16)] * padding])
+
+
 def sample_embeddings(
     count: int, bank: Bank, text_vector: int, picture_vector: int, global_vector: int
 ) -> list[PostEmbeddings]:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mmorient.network import cmrl, mm_orient
-from mmorient.network.cmrl import Nodes, SageConvolution, StandInRows, adjacency, neighbourhood_mean
+from mmorient.network import cmrl
+from mmorient.network.cmrl import Nodes, SageConvolution, adjacency, neighbourhood_mean
 from mmorient.network.hima import ElementAttention, pool_windows
 from mmorient.network.mlc import MultifeatureClassifier, TaskFeatures
 from mmorient.network.mm_orient import GraphContext, MmOrient, ModelSizes, PostTensors
@@ -113,33 +113,12 @@ def test_what_is_left_out_on_a_processor_changes_no_bit(
     some = posts(16)
     some = replace(some, picture_present=torch.full((16,), present))
     context = bank(own)
-    keeping = replace(context, stand_ins=StandInRows(own.no_picture_global))
-    short = own(some, keeping)
-    again = own(some, keeping)
-    for module in (cmrl, mm_orient):
-        monkeypatch.setattr(module, "is_known_empty", lambda _: False)
+    short = own(some, context)
+    monkeypatch.setattr(cmrl, "is_known_empty", lambda _: False)
     monkeypatch.setattr(cmrl, "is_known_below", lambda *_: False)
     whole = own(some, context)
     for head, values in short.items():
         assert torch.equal(values.view(torch.int32), whole[head].view(torch.int32))
-        assert torch.equal(values.view(torch.int32), again[head].view(torch.int32))
-
-
-@torch.inference_mode()
-@pytest.mark.parametrize("neighbours", [True, False])
-def test_posts_without_pictures_have_the_bits_that_they_have_beside_pictures(*, neighbours: bool) -> None:
-    """What is kept of the stand-in is what the convolutions make of it among other posts."""
-    own = model()
-    own.threshold = 0.1 if neighbours else 0.999
-    some, context = posts(16), bank(own)
-    texts = torch.arange(16) % 2 == 0
-    mixed = own(replace(some, picture_present=~texts), context)
-    alone = own(
-        replace(some, picture_present=torch.zeros(16, dtype=torch.bool)),
-        replace(context, stand_ins=StandInRows(own.no_picture_global)),
-    )
-    for head, values in alone.items():
-        assert torch.equal(values[texts].view(torch.int32), mixed[head][texts].view(torch.int32))
 
 
 @torch.inference_mode()
