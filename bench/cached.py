@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import signal
 import statistics
 import sys
@@ -36,10 +37,16 @@ _BARE = ("bare.0", "bare.1", "bare.2")
 
 
 def make_texts(count: int) -> list[str]:
-    """Return distinct texts."""
+    """Return distinct texts: the first words of one sample post, the last ones of another, and a number."""
     lines = [json.loads(line) for line in (FOLDER / "posts.jsonl").read_text(encoding="utf-8").splitlines()]
-    samples = [line["text"] for line in lines if (line.get("text") or "").strip()]
-    return [f"{samples[number % len(samples)]} {number}" for number in range(count)]
+    samples = [line["text"].split() for line in lines if (line.get("text") or "").strip()]
+    draw = random.Random(0)  # noqa: S311 - texts, the same ones every time
+    texts = []
+    for number in range(count):
+        first, last = draw.choice(samples), draw.choice(samples)
+        words = first[: draw.randint(1, len(first))] + last[-draw.randint(1, len(last)) :]
+        texts.append(" ".join([*words, str(number)]))
+    return texts
 
 
 def make_posts(count: int, texts: list[str], *, first: int = 0) -> list[bytes]:
