@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -106,35 +107,44 @@ def _parts(text: str) -> list[tuple[str, int]]:
 
 
 @dataclass(slots=True)
-class _ReadWords:
-    """What is read of a text's units, and how many characters each has, white space left out.
+class _Part:
+    """What is read of a part of a text.
 
     Attributes:
-        ends: How many units lie before the end of each part.
-        characters: Of the whole text.
+        written: The part.
+        read: What is read of each of its units.
+        units: None where they are its words, all of them.
     """
 
+    written: str
     read: list[str]
-    sizes: list[int]
-    ends: list[int]
-    characters: int
+    units: list[Unit] | None
+
+    def sizes(self) -> list[int]:
+        """Characters of each unit, white space left out."""
+        if self.units is None:
+            return list(map(len, self.written.split()))
+        return [sum(map(len, self.written[one.start : one.end].split())) for one in self.units]
+
+    def left_out(self) -> int:
+        """Characters that are in none of the units."""
+        return 0 if self.units is None else sum(map(len, self.written.split())) - sum(self.sizes())
 
 
-def _read_words(text: str) -> _ReadWords:
-    words = _ReadWords([], [], [], 0)
+def _read_parts(text: str) -> list[_Part]:
+    read = []
     for part, most in _parts(text):
-        written = part.split()
-        sizes = list(map(len, written))
-        words.characters += sum(sizes)
-        ordinary = ordinary_words(part)
-        if ordinary is None:
+        words = ordinary_words(part)
+        if words is not None:
+            read.append(_Part(part, words, None))
+        else:
             found = units(part, most=most)
-            ordinary = [one.read_as for one in found]
-            sizes = [sum(map(len, part[one.start : one.end].split())) for one in found]
-        words.read += ordinary
-        words.sizes += sizes
-        words.ends.append(len(words.read))
-    return words
+            read.append(_Part(part, [one.read_as for one in found], found))
+    return read
+
+
+def _characters(parts: list[_Part]) -> int:
+    return sum(sum(map(len, part.written.split())) for part in parts)
 
 
 class TextReader:
@@ -195,9 +205,9 @@ class TextReader:
         """As ``windows``, with what was not read of each text."""
         kept = self._kept
         new = [text for text in dict.fromkeys(texts) if text not in kept]
-        split = [_read_words(text) for text in new]
-        tokens = self._tokens_of({one for words in split for one in words.read})
-        found = dict(zip(new, (self._text_windows(words, tokens) for words in split), strict=True))
+        split = [_read_parts(text) for text in new]
+        tokens = self._tokens_of(set().union(*(part.read for parts in split for part in parts)))
+        found = dict(zip(new, (self._text_windows(parts, tokens) for parts in split), strict=True))
         answer = [kept[text] if text in kept else found[text] for text in texts]
         short = {text: read for text, read in found.items() if len(text) <= _KEPT_CHARACTERS}
         if len(kept) + len(short) > _KEPT_TEXTS:
@@ -222,7 +232,7 @@ class TextReader:
     def _tokens_of(self, read: set[str]) -> Mapping[str, tuple[int, ...]]:
         """The tokens of each unit: a tokenizer takes every word for itself, so they can be kept."""
         kept = self._tokens
-        new = [one for one in read if one not in kept]
+        new = list(read.difference(kept))
         if not new:
             return kept
         encodings = self._tokenizer.encode_batch_fast([self._lead + one for one in new], add_special_tokens=False)
@@ -238,37 +248,36 @@ class TextReader:
             kept.update(short)
         return found
 
-    def _text_windows(self, words: _ReadWords, tokens: Mapping[str, tuple[int, ...]]) -> TextWindows:
+    def _text_windows(self, parts: list[_Part], tokens: Mapping[str, tuple[int, ...]]) -> TextWindows:
         ids: list[int] = []
         places: list[int] = []
-        lost: float = words.characters - sum(words.sizes)
-        truncated = lost > 0
-        start = 0
-        for end in words.ends:
-            if start:
+        unit = 0
+        for part in parts:
+            if unit:
                 ids.append(self._between)
                 places.append(-1)
-            for place in range(start, end):
-                own = tokens[words.read[place]]
-                ids += own
-                places += [place] * len(own)
-            start = end
-        if self._unknown in ids or "" in words.read:
-            lost += self._lost(words, tokens)
+            own = list(map(tokens.__getitem__, part.read))
+            ids += chain.from_iterable(own)
+            places += [place for place, one in enumerate(own, unit) for _ in one]
+            unit += len(own)
+        lost: float = sum(part.left_out() for part in parts)
+        truncated = lost > 0
+        if self._unknown in ids or any("" in part.read for part in parts):
+            lost += self._lost(parts, tokens)
         most = MOST_WINDOWS * (self._window_tokens - _SPECIALS)
         if len(ids) > most:
             left_out = ids[most // 2 : len(ids) - most // 2]
-            lost += round((words.characters - lost) * len(left_out) / len(ids))
+            lost += round((_characters(parts) - lost) * len(left_out) / len(ids))
             ids = ids[: most // 2] + ids[-most // 2 :]
             places = places[: most // 2] + places[-most // 2 :]
             truncated = True
-        unread = min(1.0, lost / words.characters) if words.characters else 0.0
+        unread = min(1.0, lost / _characters(parts)) if lost else 0.0
         return TextWindows(self._split(ids, places), unread, truncated)
 
-    def _lost(self, words: _ReadWords, tokens: Mapping[str, tuple[int, ...]]) -> float:
+    def _lost(self, parts: list[_Part], tokens: Mapping[str, tuple[int, ...]]) -> float:
         """Characters that became unknown tokens, or nothing."""
         lost = 0.0
-        for read, size in zip(words.read, words.sizes, strict=True):
+        for read, size in ((read, size) for part in parts for read, size in zip(part.read, part.sizes(), strict=True)):
             own = tokens[read]
             lost += size * own.count(self._unknown) / len(own) if own else size
         return lost

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 from mmorient.input.characters import LETTERS, LOOKS, real_letters
 from mmorient.input.normaliser import CACHED_CHARACTERS, cached_word, letters_together, normal_word
@@ -87,17 +87,21 @@ def ordinary_words(text: str) -> list[str] | None:
     if len(text) > _ORDINARY_LENGTH or _OVERRIDE in text:
         return None
     words = text.split()
-    if not words or max(map(len, words)) > _LONG_WORD:
-        return None if words else []
+    longest = max(map(len, words), default=0)
+    if longest > _LONG_WORD:
+        return None
     among_latin = _is_among_latin(text)
-    found = [
-        cached_word(word, among_latin)
-        if len(word) <= CACHED_CHARACTERS
-        else (normal_word(word, among_latin=among_latin), False)
-        for word in words
-    ]
-    single = [place for place, (_, may_be) in enumerate(found) if may_be]
+    if longest <= CACHED_CHARACTERS:
+        found = list(map(cached_word, words, repeat(among_latin)))
+    else:
+        found = [
+            cached_word(word, among_latin)
+            if len(word) <= CACHED_CHARACTERS
+            else (normal_word(word, among_latin=among_latin), False)
+            for word in words
+        ]
     read = [one for one, _ in found]
+    single = [place for place, (_, may_be) in enumerate(found) if may_be]
     if len(single) < 2:
         return read
     others = 1 if any(len(read[place]) > 2 for place in single) else 2
