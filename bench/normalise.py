@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.evasions import Text1Reader, text1_word
 from mmorient.input.language import languages_of
-from mmorient.input.normaliser import cached_word
+from mmorient.input.normaliser import forget_words
 from mmorient.input.text import TextReader
 from mmorient.input.units import ordinary_words, units
 from mmorient.package_files import package_file
@@ -42,9 +42,9 @@ def main() -> None:
     languages_of(chosen[:1])
     for _ in range(options.repeat):
         now = TextReader(tokenizer)
-        cached_word.cache_clear()
+        forget_words()
         fresh = _microseconds(_normalise, chosen)
-        cached_word.cache_clear()
+        forget_words()
         _normalise(others)
         now.read(others)
         for name, cost in (

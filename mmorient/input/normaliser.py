@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import html
 import re
-from functools import lru_cache
 
 from mmorient.input import lexicon
 from mmorient.input.characters import LETTERS, NAMES, lower, plain, with_marks
 from mmorient.input.disguises import plain_looks, read_leet, together, unmask, words_in
 from mmorient.input.emoji import NAMES as EMOJI_NAMES
 
-_CACHED_WORDS = 65_536
-CACHED_CHARACTERS = 32
+_KEPT_WORDS = 65_536
+_KEPT_CHARACTERS = 32
 """Longer words are hardly ever seen twice."""
 _FEW_LETTERS = 3
 _AFTER_SINGLE = frozenset(' .,_*-!?;:")')
@@ -52,7 +51,7 @@ def normal_word(word: str, *, among_latin: bool = False) -> str:
     Returns:
         What is left of the word, possibly with spaces in it, possibly empty.
     """
-    return cached_word(word, among_latin)[0] if len(word) <= CACHED_CHARACTERS else _word(word, among_latin=among_latin)
+    return known_words(among_latin=among_latin)[word]
 
 
 def letters_together(letters: str) -> str | None:
@@ -65,11 +64,41 @@ def letters_together(letters: str) -> str | None:
     return words_in(usual)
 
 
-@lru_cache(_CACHED_WORDS)
-def cached_word(word: str, among_latin: bool) -> tuple[str, bool]:  # noqa: FBT001 - a key of the cache
-    """As ``normal_word``, of a word that is worth keeping, and whether it may be single letters of a word."""
-    read = _word(word, among_latin=among_latin)
-    return read, len(read) == 1 or read[1:2] in _AFTER_SINGLE or (len(read) < 4 and read[:1] in _BEFORE_SINGLE)
+class KnownWords(dict[str, str]):
+    """What is read of each word; of one that is new, it is found out when it is asked for.
+
+    Attributes:
+        single: Words that may be single letters of a word.
+    """
+
+    def __init__(self, *, among_latin: bool) -> None:
+        super().__init__()
+        self._among_latin = among_latin
+        self.single: set[str] = set()
+
+    def __missing__(self, word: str) -> str:
+        read = _word(word, among_latin=self._among_latin)
+        if len(word) <= _KEPT_CHARACTERS:
+            if len(read) == 1 or read[1:2] in _AFTER_SINGLE or (len(read) < 4 and read[:1] in _BEFORE_SINGLE):
+                self.single.add(word)
+            self[word] = read
+        return read
+
+
+def known_words(*, among_latin: bool) -> KnownWords:
+    """The words that were read before; see ``normal_word``. Any thread may ask."""
+    known = _known.get(among_latin)
+    if known is None or len(known) > _KEPT_WORDS:
+        known = _known[among_latin] = KnownWords(among_latin=among_latin)
+    return known
+
+
+def forget_words() -> None:
+    """As if no word had been read before."""
+    _known.clear()
+
+
+_known: dict[bool, KnownWords] = {}
 
 
 def _word(word: str, *, among_latin: bool) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from mmorient.input.units import MOST_CHARACTERS, SEPARATOR, Unit, has_words, ordinary_words, units
+from mmorient.input.word_tokens import KEPT_WORDS, WordTokens
 
 TEXT_VERSION = "text/2"
 """Raise this with any change here that can change a token: cached embeddings depend on it."""
@@ -21,8 +22,6 @@ MOST_WINDOWS = 64
 """That a text is read in: 8,064 tokens, about 6,000 English words, of its beginning and its end alike."""
 
 _SPECIALS = 2  # [CLS] and [SEP]
-_CACHED_UNITS = 32_768
-_CACHED_CHARACTERS = 32
 _MOST_DESCRIBED = 14
 # A worker asks for a text three times within a batch: what is read of it, in how many windows, and the windows.
 _KEPT_TEXTS = 1024
@@ -186,9 +185,8 @@ class TextReader:
         self._window_tokens = window_tokens
         self._cls, self._sep = (self._special(token) for token in (begin, end))
         self._between = self._sep if between is None else self._special(between)
-        self._lead, self._known = lead, known
         self._unknown = self._unknown_token()
-        self._tokens: dict[str, tuple[int, ...]] = {"": ()}
+        self._tokens = WordTokens(self._tokenizer, lead=lead, known=known, unknown=self._unknown)
         self._kept: dict[str, TextWindows] = {}
         self.vocabulary = min(self._tokenizer.get_vocab_size(), known or self._tokenizer.get_vocab_size())
         [[self.blank]] = self.windows([""])
@@ -205,9 +203,10 @@ class TextReader:
         """As ``windows``, with what was not read of each text."""
         kept = self._kept
         new = [text for text in dict.fromkeys(texts) if text not in kept]
-        split = [_read_parts(text) for text in new]
-        tokens = self._tokens_of(set().union(*(part.read for parts in split for part in parts)))
-        found = dict(zip(new, (self._text_windows(parts, tokens) for parts in split), strict=True))
+        tokens = self._tokens
+        if len(tokens) > KEPT_WORDS:
+            self._tokens = tokens = tokens.anew()  # another thread may still read the old ones
+        found = {text: self._text_windows(_read_parts(text), tokens) for text in new}
         answer = [kept[text] if text in kept else found[text] for text in texts]
         short = {text: read for text, read in found.items() if len(text) <= _KEPT_CHARACTERS}
         if len(kept) + len(short) > _KEPT_TEXTS:
@@ -228,25 +227,6 @@ class TextReader:
         names = (getattr(model, "unk_token", None),) if hasattr(model, "unk_token") else ("<unk>", "[UNK]")
         numbers = (self._tokenizer.token_to_id(name) for name in names if name is not None)
         return next((number for number in numbers if number is not None), None)
-
-    def _tokens_of(self, read: set[str]) -> Mapping[str, tuple[int, ...]]:
-        """The tokens of each unit: a tokenizer takes every word for itself, so they can be kept."""
-        kept = self._tokens
-        new = list(read.difference(kept))
-        if not new:
-            return kept
-        encodings = self._tokenizer.encode_batch_fast([self._lead + one for one in new], add_special_tokens=False)
-        tokens = dict(zip(new, (tuple(encoding.ids) for encoding in encodings), strict=True))
-        if self._known is not None and self._unknown is not None:
-            known, unknown = self._known, self._unknown
-            tokens = {one: tuple(id_ if id_ < known else unknown for id_ in ids) for one, ids in tokens.items()}
-        short = {one: ids for one, ids in tokens.items() if len(one) <= _CACHED_CHARACTERS}
-        found = {one: kept[one] if one in kept else tokens[one] for one in read}
-        if len(kept) + len(short) > _CACHED_UNITS:
-            self._tokens = {"": (), **short}  # another thread may still read the old one
-        else:
-            kept.update(short)
-        return found
 
     def _text_windows(self, parts: list[_Part], tokens: Mapping[str, tuple[int, ...]]) -> TextWindows:
         ids: list[int] = []
