@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -9,8 +10,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from mmorient.input.known import Known
 from mmorient.input.units import MOST_CHARACTERS, SEPARATOR, Unit, has_words, ordinary_words, units
-from mmorient.input.word_tokens import KEPT_WORDS, WordTokens
+from mmorient.input.word_tokens import WordCutter
 
 TEXT_VERSION = "text/2"
 """Raise this with any change here that can change a token: cached embeddings depend on it."""
@@ -45,7 +47,7 @@ class Window:
     @property
     def bucket(self) -> int:
         """The padded length in tokens."""
-        return min(next(size for size in BUCKETS if size >= len(self.token_ids)), self.limit)
+        return min(BUCKETS[bisect_left(BUCKETS, len(self.token_ids))], self.limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,8 @@ class TextReader:
         self._cls, self._sep = (self._special(token) for token in (begin, end))
         self._between = self._sep if between is None else self._special(between)
         self._unknown = self._unknown_token()
-        self._tokens = WordTokens(self._tokenizer, lead=lead, known=known, unknown=self._unknown)
+        cutter = WordCutter(self._tokenizer, lead=lead, known=known, unknown=self._unknown)
+        self._tokens: Known[tuple[int, ...]] = Known(cutter.cut)
         self._kept: dict[str, TextWindows] = {}
         self.vocabulary = min(self._tokenizer.get_vocab_size(), known or self._tokenizer.get_vocab_size())
         [[self.blank]] = self.windows([""])
@@ -203,9 +206,7 @@ class TextReader:
         """As ``windows``, with what was not read of each text."""
         kept = self._kept
         new = [text for text in dict.fromkeys(texts) if text not in kept]
-        tokens = self._tokens
-        if len(tokens) > KEPT_WORDS:
-            self._tokens = tokens = tokens.anew()  # another thread may still read the old ones
+        self._tokens = tokens = self._tokens.bounded()
         found = {text: self._text_windows(_read_parts(text), tokens) for text in new}
         answer = [kept[text] if text in kept else found[text] for text in texts]
         short = {text: read for text, read in found.items() if len(text) <= _KEPT_CHARACTERS}
@@ -231,6 +232,8 @@ class TextReader:
     def _text_windows(self, parts: list[_Part], tokens: Mapping[str, tuple[int, ...]]) -> TextWindows:
         ids: list[int] = []
         places: list[int] = []
+        lost: float = 0
+        nothing = False
         unit = 0
         for part in parts:
             if unit:
@@ -240,9 +243,11 @@ class TextReader:
             ids += chain.from_iterable(own)
             places += [place for place, one in enumerate(own, unit) for _ in one]
             unit += len(own)
-        lost: float = sum(part.left_out() for part in parts)
+            nothing = nothing or "" in part.read
+            if part.units is not None:
+                lost += part.left_out()
         truncated = lost > 0
-        if self._unknown in ids or any("" in part.read for part in parts):
+        if nothing or self._unknown in ids:
             lost += self._lost(parts, tokens)
         most = MOST_WINDOWS * (self._window_tokens - _SPECIALS)
         if len(ids) > most:
@@ -264,13 +269,15 @@ class TextReader:
 
     def _split(self, ids: list[int], places: list[int]) -> list[Window]:
         room = self._window_tokens - _SPECIALS
-        count = max(1, -(-len(ids) // room))
-        size = max(1, -(-len(ids) // count))
+        if len(ids) <= room:
+            return [Window((self._cls, *ids, self._sep), (-1, *places, -1), self._window_tokens)]
+        count = -(-len(ids) // room)
+        size = -(-len(ids) // count)
         return [
             Window(
                 (self._cls, *ids[start : start + size], self._sep),
                 (-1, *places[start : start + size], -1),
                 self._window_tokens,
             )
-            for start in range(0, max(1, len(ids)), size)
+            for start in range(0, len(ids), size)
         ]
