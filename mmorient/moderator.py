@@ -20,7 +20,7 @@ from mmorient.config import Calibration, GraphKind, Precision
 from mmorient.digest import SHIPPED
 from mmorient.encoders.building import compile_encoder
 from mmorient.errors import CheckpointError
-from mmorient.input.language import language_of
+from mmorient.input.language import languages_of
 from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings, Reading
 from mmorient.input.text import Window, post_text
 from mmorient.input.units import SEPARATOR, has_words
@@ -240,13 +240,14 @@ class Moderator:
 
     def read_texts(self, texts: Sequence[str]) -> list[Reading]:
         """How much of each text is read, and in which language it is; any thread may ask."""
-        languages = self._text_config.languages
-        readings = []
-        for text, read in zip(texts, self._reader.read(texts), strict=True):
-            language = language_of(text.replace(SEPARATOR, " "))
-            supported = language is None or not languages or language in languages
-            readings.append(Reading(language, supported, round(read.unread, 2), read.truncated))
-        return readings
+        claimed = self._text_config.languages
+        languages = languages_of([text.replace(SEPARATOR, " ") for text in texts])
+        return [
+            Reading(
+                language, language is None or not claimed or language in claimed, round(read.unread, 2), read.truncated
+            )
+            for language, read in zip(languages, self._reader.read(texts), strict=True)
+        ]
 
     def text_shapes(self, texts: Sequence[str]) -> list[tuple[int, int]]:
         """Of each text the padded length of its longest window, and the tokens of all its windows, padding included.

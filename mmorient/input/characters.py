@@ -44,7 +44,8 @@ NAMES = {chr(int(code, 16)): name for code, name in (line.split(" ", 1) for line
 """Symbols that are no emoji to their names."""
 
 _GENERIC_MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
-_MARK = re.compile(f"[{_class(_ranges('mark'))}]")
+# A character class of 143 stretches beyond the first plane takes ten times as long.
+_MARKS_ALONE = frozenset(chr(code) for first, last in _ranges("mark") for code in range(first, last + 1))
 _MARKS = re.compile(f"([^{_GENERIC_MARKS}]?)([{_GENERIC_MARKS}]+)")
 _FOREIGN_LETTER = re.compile(f"[{FOREIGN}]")
 _COMPOSED = {spelled(first): spelled(last) for first, last in (line.rsplit(" ", 1) for line in _TABLE["compose"])}
@@ -86,7 +87,7 @@ _LOWER |= {code: chr(code + 0x20) for code in range(ord("A"), ord("Z") + 1)}
 def plain(text: str) -> str:
     """The plain characters that a text stands for, capitals still capitals."""
     if text.isascii():
-        return text.translate(_CONTROLS)
+        return text if text.isprintable() else text.translate(_CONTROLS)
     if may_gather(text):
         text = gather(text)
     text = text.translate(_PLAIN)
@@ -112,7 +113,7 @@ def real_letters() -> str:
 
 def with_marks(text: str) -> str:
     """Marks on their letters, as far as they can be there."""
-    return text if text.isascii() or _MARK.search(text) is None else _MARKS.sub(_put_on, text)
+    return text if text.isascii() or _MARKS_ALONE.isdisjoint(text) else _MARKS.sub(_put_on, text)
 
 
 def _put_on(found: re.Match[str]) -> str:

@@ -7,13 +7,12 @@ rightly. Over all of py3langid's 140 languages it named one for 92 %, and took t
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+import string
+from collections.abc import Sequence
+from functools import cache
 
 from mmorient.input.characters import FOREIGN, plain
-
-if TYPE_CHECKING:
-    from py3langid.langid import LanguageIdentifier
+from mmorient.input.language_table import LanguageTable
 
 LANGUAGES: tuple[str, ...] = tuple(
     sorted(
@@ -30,34 +29,42 @@ LEAST_CONFIDENCE = 0.5
 MOST_CHARACTERS = 400
 """That are looked at: beyond that a text only costs more."""
 _MOST_READ = 8 * MOST_CHARACTERS
-_CACHED_TEXTS = 4096
 
-_NOT_LANGUAGE = re.compile(r"https?\S*|www\.\S+|[@#]\S+|&\w+;", re.IGNORECASE)
-_LETTERS = re.compile(f"[A-Za-z{FOREIGN}]")
-_WORD = re.compile(f"[A-Za-z{FOREIGN}'][^\\s!-&(-/:-@\\[-`{{-~]*")
+# Each begins with a character of a class, so that the search passes over all others at once.
+_NOT_LANGUAGE = re.compile(r"[@#&HWhw](?:(?<=[@#])\S+|(?<=[Hh])[Tt][Tt][Pp]\S*|(?<=[Ww])[Ww][Ww]\.\S+|(?<=&)\w+;)")
+_BETWEEN_SIGNS = re.compile(r"[^\s!-&(-/:-@\[-`{-~]+")
+_BEGINS = frozenset(string.ascii_letters + "'")
+_BEGIN = re.compile(f"[A-Za-z{FOREIGN}']")
+_ENOUGH_LETTERS = re.compile(f"(?:[^A-Za-z{FOREIGN}]*+[A-Za-z{FOREIGN}]){{{LEAST_LETTERS}}}")
 
 
 @cache
-def _identifier() -> LanguageIdentifier:
-    # Loading takes a tenth of a second that a command which reads no text need not wait for.
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    identifier.set_languages(LANGUAGES)
-    return identifier
+def _table() -> LanguageTable:
+    return LanguageTable(LANGUAGES)
 
 
-def language_of(text: str) -> str | None:
-    """One of ``LANGUAGES``, None where the text has too few letters or could be in several.
+def languages_of(texts: Sequence[str]) -> list[str | None]:
+    """One of ``LANGUAGES`` for each text, None where it has too few letters or could be in several.
 
     Addresses, names and hashtags are left out. The same text has the same answer, always.
     """
-    text = plain(_NOT_LANGUAGE.sub(" ", text[:_MOST_READ]))
-    words = " ".join(_WORD.findall(text))[:MOST_CHARACTERS]
-    return None if len(_LETTERS.findall(words)) < LEAST_LETTERS else _language(words)
+    words = [_words(text) for text in texts]
+    enough = [one for one in words if _ENOUGH_LETTERS.match(one)]
+    found = dict(zip(enough, _table().classify(enough), strict=True)) if enough else {}
+    return [_sure(*found[one]) if one in found else None for one in words]
 
 
-@lru_cache(_CACHED_TEXTS)
-def _language(words: str) -> str | None:
-    language, confidence = _identifier().classify(words)
-    return str(language) if confidence >= LEAST_CONFIDENCE else None
+def _sure(language: str, confidence: float) -> str | None:
+    return language if confidence >= LEAST_CONFIDENCE else None
+
+
+def _words(text: str) -> str:
+    """What begins with a letter and goes on to a sign or white space, with single spaces between."""
+    found = _BETWEEN_SIGNS.findall(plain(_NOT_LANGUAGE.sub(" ", text[:_MOST_READ])))
+    words = [one if one[0] in _BEGINS else _from_letter(one) for one in found]
+    return " ".join(filter(None, words))[:MOST_CHARACTERS]
+
+
+def _from_letter(word: str) -> str:
+    begin = _BEGIN.search(word)
+    return "" if begin is None else word[begin.start() :]

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import html
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from functools import partial
 
 from mmorient.input import lexicon
 from mmorient.input.characters import LETTERS, NAMES, lower, plain, with_marks
 from mmorient.input.disguises import plain_looks, read_leet, together, unmask, words_in
 from mmorient.input.emoji import NAMES as EMOJI_NAMES
+from mmorient.input.known import Known
 
-_CACHED_WORDS = 65_536
-CACHED_CHARACTERS = 32
-"""Longer words are hardly ever seen twice."""
 _FEW_LETTERS = 3
 _AFTER_SINGLE = frozenset(' .,_*-!?;:")')
 _BEFORE_SINGLE = frozenset("\"'(")
@@ -52,7 +51,7 @@ def normal_word(word: str, *, among_latin: bool = False) -> str:
     Returns:
         What is left of the word, possibly with spaces in it, possibly empty.
     """
-    return cached_word(word, among_latin)[0] if len(word) <= CACHED_CHARACTERS else _word(word, among_latin=among_latin)
+    return known_words(among_latin=among_latin)[word]
 
 
 def letters_together(letters: str) -> str | None:
@@ -65,11 +64,33 @@ def letters_together(letters: str) -> str | None:
     return words_in(usual)
 
 
-@lru_cache(_CACHED_WORDS)
-def cached_word(word: str, among_latin: bool) -> tuple[str, bool]:  # noqa: FBT001 - a key of the cache
-    """As ``normal_word``, of a word that is worth keeping, and whether it may be single letters of a word."""
-    read = _word(word, among_latin=among_latin)
-    return read, len(read) == 1 or read[1:2] in _AFTER_SINGLE or (len(read) < 4 and read[:1] in _BEFORE_SINGLE)
+class KnownWords(Known[str]):
+    """What is read of each word.
+
+    Attributes:
+        single: Words among them that may be single letters of a word.
+    """
+
+    def __init__(self, find: Callable[[str], str], before: dict[str, str] | None = None) -> None:
+        super().__init__(find, before)
+        self.single: set[str] = set()
+
+    def keep(self, word: str, answer: str) -> None:
+        """Have at hand what is read of a word, and whether it may be single letters of a word."""
+        if len(answer) == 1 or answer[1:2] in _AFTER_SINGLE or (len(answer) < 4 and answer[:1] in _BEFORE_SINGLE):
+            self.single.add(word)
+        super().keep(word, answer)
+
+
+def known_words(*, among_latin: bool) -> KnownWords:
+    """The words that were read before; see ``normal_word``. Any thread may ask."""
+    known = _known[among_latin] = _known[among_latin].bounded()
+    return known
+
+
+def forget_words() -> None:
+    """As if no word had been read before."""
+    _known.update({latin: KnownWords(partial(_word, among_latin=latin)) for latin in (False, True)})
 
 
 def _word(word: str, *, among_latin: bool) -> str:
@@ -135,3 +156,7 @@ def _shorter(found: re.Match[str]) -> str:
     words = lexicon.cut(letters).split() if letters.isascii() and letters.isalpha() else [letters]
     pieces = (word[start : start + _MOST_LETTERS] for word in words for start in range(0, len(word), _MOST_LETTERS))
     return " ".join(pieces)
+
+
+_known: dict[bool, KnownWords] = {}
+forget_words()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from mmorient.input.known import Known
 from mmorient.input.units import MOST_CHARACTERS, SEPARATOR, Unit, has_words, ordinary_words, units
+from mmorient.input.word_tokens import WordCutter
 
 TEXT_VERSION = "text/2"
 """Raise this with any change here that can change a token: cached embeddings depend on it."""
@@ -20,8 +24,6 @@ MOST_WINDOWS = 64
 """That a text is read in: 8,064 tokens, about 6,000 English words, of its beginning and its end alike."""
 
 _SPECIALS = 2  # [CLS] and [SEP]
-_CACHED_UNITS = 32_768
-_CACHED_CHARACTERS = 32
 _MOST_DESCRIBED = 14
 # A worker asks for a text three times within a batch: what is read of it, in how many windows, and the windows.
 _KEPT_TEXTS = 1024
@@ -45,7 +47,7 @@ class Window:
     @property
     def bucket(self) -> int:
         """The padded length in tokens."""
-        return min(next(size for size in BUCKETS if size >= len(self.token_ids)), self.limit)
+        return min(BUCKETS[bisect_left(BUCKETS, len(self.token_ids))], self.limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,35 +108,44 @@ def _parts(text: str) -> list[tuple[str, int]]:
 
 
 @dataclass(slots=True)
-class _ReadWords:
-    """What is read of a text's units, and how many characters each has, white space left out.
+class _Part:
+    """What is read of a part of a text.
 
     Attributes:
-        ends: How many units lie before the end of each part.
-        characters: Of the whole text.
+        written: The part.
+        read: What is read of each of its units.
+        units: None where they are its words, all of them.
     """
 
+    written: str
     read: list[str]
-    sizes: list[int]
-    ends: list[int]
-    characters: int
+    units: list[Unit] | None
+
+    def sizes(self) -> list[int]:
+        """Characters of each unit, white space left out."""
+        if self.units is None:
+            return list(map(len, self.written.split()))
+        return [sum(map(len, self.written[one.start : one.end].split())) for one in self.units]
+
+    def left_out(self) -> int:
+        """Characters that are in none of the units."""
+        return 0 if self.units is None else sum(map(len, self.written.split())) - sum(self.sizes())
 
 
-def _read_words(text: str) -> _ReadWords:
-    words = _ReadWords([], [], [], 0)
+def _read_parts(text: str) -> list[_Part]:
+    read = []
     for part, most in _parts(text):
-        written = part.split()
-        sizes = list(map(len, written))
-        words.characters += sum(sizes)
-        ordinary = ordinary_words(part)
-        if ordinary is None:
+        words = ordinary_words(part)
+        if words is not None:
+            read.append(_Part(part, words, None))
+        else:
             found = units(part, most=most)
-            ordinary = [one.read_as for one in found]
-            sizes = [sum(map(len, part[one.start : one.end].split())) for one in found]
-        words.read += ordinary
-        words.sizes += sizes
-        words.ends.append(len(words.read))
-    return words
+            read.append(_Part(part, [one.read_as for one in found], found))
+    return read
+
+
+def _characters(parts: list[_Part]) -> int:
+    return sum(sum(map(len, part.written.split())) for part in parts)
 
 
 class TextReader:
@@ -176,9 +187,9 @@ class TextReader:
         self._window_tokens = window_tokens
         self._cls, self._sep = (self._special(token) for token in (begin, end))
         self._between = self._sep if between is None else self._special(between)
-        self._lead, self._known = lead, known
         self._unknown = self._unknown_token()
-        self._tokens: dict[str, tuple[int, ...]] = {"": ()}
+        cutter = WordCutter(self._tokenizer, lead=lead, known=known, unknown=self._unknown)
+        self._tokens: Known[tuple[int, ...]] = Known(cutter.cut)
         self._kept: dict[str, TextWindows] = {}
         self.vocabulary = min(self._tokenizer.get_vocab_size(), known or self._tokenizer.get_vocab_size())
         [[self.blank]] = self.windows([""])
@@ -195,9 +206,8 @@ class TextReader:
         """As ``windows``, with what was not read of each text."""
         kept = self._kept
         new = [text for text in dict.fromkeys(texts) if text not in kept]
-        split = [_read_words(text) for text in new]
-        tokens = self._tokens_of({one for words in split for one in words.read})
-        found = dict(zip(new, (self._text_windows(words, tokens) for words in split), strict=True))
+        self._tokens = tokens = self._tokens.bounded()
+        found = {text: self._text_windows(_read_parts(text), tokens) for text in new}
         answer = [kept[text] if text in kept else found[text] for text in texts]
         short = {text: read for text, read in found.items() if len(text) <= _KEPT_CHARACTERS}
         if len(kept) + len(short) > _KEPT_TEXTS:
@@ -219,69 +229,55 @@ class TextReader:
         numbers = (self._tokenizer.token_to_id(name) for name in names if name is not None)
         return next((number for number in numbers if number is not None), None)
 
-    def _tokens_of(self, read: set[str]) -> Mapping[str, tuple[int, ...]]:
-        """The tokens of each unit: a tokenizer takes every word for itself, so they can be kept."""
-        kept = self._tokens
-        new = [one for one in read if one not in kept]
-        if not new:
-            return kept
-        encodings = self._tokenizer.encode_batch_fast([self._lead + one for one in new], add_special_tokens=False)
-        tokens = dict(zip(new, (tuple(encoding.ids) for encoding in encodings), strict=True))
-        if self._known is not None and self._unknown is not None:
-            known, unknown = self._known, self._unknown
-            tokens = {one: tuple(id_ if id_ < known else unknown for id_ in ids) for one, ids in tokens.items()}
-        short = {one: ids for one, ids in tokens.items() if len(one) <= _CACHED_CHARACTERS}
-        found = {one: kept[one] if one in kept else tokens[one] for one in read}
-        if len(kept) + len(short) > _CACHED_UNITS:
-            self._tokens = {"": (), **short}  # another thread may still read the old one
-        else:
-            kept.update(short)
-        return found
-
-    def _text_windows(self, words: _ReadWords, tokens: Mapping[str, tuple[int, ...]]) -> TextWindows:
+    def _text_windows(self, parts: list[_Part], tokens: Mapping[str, tuple[int, ...]]) -> TextWindows:
         ids: list[int] = []
         places: list[int] = []
-        lost: float = words.characters - sum(words.sizes)
-        truncated = lost > 0
-        start = 0
-        for end in words.ends:
-            if start:
+        lost: float = 0
+        nothing = False
+        unit = 0
+        for part in parts:
+            if unit:
                 ids.append(self._between)
                 places.append(-1)
-            for place in range(start, end):
-                own = tokens[words.read[place]]
-                ids += own
-                places += [place] * len(own)
-            start = end
-        if self._unknown in ids or "" in words.read:
-            lost += self._lost(words, tokens)
+            own = list(map(tokens.__getitem__, part.read))
+            ids += chain.from_iterable(own)
+            places += [place for place, one in enumerate(own, unit) for _ in one]
+            unit += len(own)
+            nothing = nothing or "" in part.read
+            if part.units is not None:
+                lost += part.left_out()
+        truncated = lost > 0
+        if nothing or self._unknown in ids:
+            lost += self._lost(parts, tokens)
         most = MOST_WINDOWS * (self._window_tokens - _SPECIALS)
         if len(ids) > most:
             left_out = ids[most // 2 : len(ids) - most // 2]
-            lost += round((words.characters - lost) * len(left_out) / len(ids))
+            lost += round((_characters(parts) - lost) * len(left_out) / len(ids))
             ids = ids[: most // 2] + ids[-most // 2 :]
             places = places[: most // 2] + places[-most // 2 :]
             truncated = True
-        unread = min(1.0, lost / words.characters) if words.characters else 0.0
+        unread = min(1.0, lost / _characters(parts)) if lost else 0.0
         return TextWindows(self._split(ids, places), unread, truncated)
 
-    def _lost(self, words: _ReadWords, tokens: Mapping[str, tuple[int, ...]]) -> float:
+    def _lost(self, parts: list[_Part], tokens: Mapping[str, tuple[int, ...]]) -> float:
         """Characters that became unknown tokens, or nothing."""
         lost = 0.0
-        for read, size in zip(words.read, words.sizes, strict=True):
+        for read, size in ((read, size) for part in parts for read, size in zip(part.read, part.sizes(), strict=True)):
             own = tokens[read]
             lost += size * own.count(self._unknown) / len(own) if own else size
         return lost
 
     def _split(self, ids: list[int], places: list[int]) -> list[Window]:
         room = self._window_tokens - _SPECIALS
-        count = max(1, -(-len(ids) // room))
-        size = max(1, -(-len(ids) // count))
+        if len(ids) <= room:
+            return [Window((self._cls, *ids, self._sep), (-1, *places, -1), self._window_tokens)]
+        count = -(-len(ids) // room)
+        size = -(-len(ids) // count)
         return [
             Window(
                 (self._cls, *ids[start : start + size], self._sep),
                 (-1, *places[start : start + size], -1),
                 self._window_tokens,
             )
-            for start in range(0, max(1, len(ids)), size)
+            for start in range(0, len(ids), size)
         ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mmorient.input.characters import LETTERS, LOOKS, real_letters
-from mmorient.input.normaliser import CACHED_CHARACTERS, cached_word, letters_together, normal_word
+from mmorient.input.normaliser import known_words, letters_together, normal_word
 
 SEPARATOR = "\x1e"
 """Stands between a post's own text and what its media say: ASCII's record separator, which no post has."""
@@ -87,19 +87,13 @@ def ordinary_words(text: str) -> list[str] | None:
     if len(text) > _ORDINARY_LENGTH or _OVERRIDE in text:
         return None
     words = text.split()
-    if not words or max(map(len, words)) > _LONG_WORD:
-        return None if words else []
-    among_latin = _is_among_latin(text)
-    found = [
-        cached_word(word, among_latin)
-        if len(word) <= CACHED_CHARACTERS
-        else (normal_word(word, among_latin=among_latin), False)
-        for word in words
-    ]
-    single = [place for place, (_, may_be) in enumerate(found) if may_be]
-    read = [one for one, _ in found]
-    if len(single) < 2:
+    if len(text) > _LONG_WORD and max(map(len, words), default=0) > _LONG_WORD:
+        return None
+    known = known_words(among_latin=_is_among_latin(text))
+    read = list(map(known.__getitem__, words))
+    if known.single.isdisjoint(words):
         return read
+    single = [place for place, word in enumerate(words) if word in known.single]
     others = 1 if any(len(read[place]) > 2 for place in single) else 2
     near = any(last - first <= 2 * others for first, last in zip(single, single[others:], strict=False))
     return None if near else read
@@ -115,7 +109,7 @@ def units(text: str, *, most: int = MOST_CHARACTERS) -> list[Unit]:
         most: Characters that are read of it, before and after they are spelled out.
     """
     spans = list(_spans(text, most))
-    among_latin = _is_among_latin(text)
+    known = known_words(among_latin=_is_among_latin(text))
     turned = [found.span() for found in _REVERSED.finditer(text)] if _OVERRIDE in text else []
 
     def read(span: tuple[int, int]) -> Unit:
@@ -123,7 +117,7 @@ def units(text: str, *, most: int = MOST_CHARACTERS) -> list[Unit]:
         word = text[start:end]
         if any(first <= start and end <= last + 1 for first, last in turned):
             word = word[::-1]
-        return Unit(start, end, normal_word(word, among_latin=among_latin))
+        return Unit(start, end, known[word])
 
     head = _within(map(read, spans), most // 2)
     tail = _within(map(read, reversed(spans[len(head) :])), most // 2)

@@ -1,8 +1,16 @@
 """In which language a text is."""
 
-import pytest
+import re
+import string
 
-from mmorient.input.language import LANGUAGES, MOST_CHARACTERS, language_of
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+from mmorient.input.characters import FOREIGN, plain
+from mmorient.input.language import LANGUAGES, MOST_CHARACTERS, languages_of
+from mmorient.input.language_table import LanguageTable
 
 SAID = [
     ("oh great, another monday at the office", "en"),
@@ -18,6 +26,76 @@ SAID = [
     ("لا أعرف لماذا تمطر اليوم", "ar"),
     ("\u4eca\u65e5\u306f\u3068\u3066\u3082\u5bd2\u3044\u3067\u3059\u306d", "ja"),
 ]
+
+
+def language_of(text: str) -> str | None:
+    """Of one text."""
+    return languages_of([text])[0]
+
+
+@pytest.fixture(scope="module")
+def library() -> LanguageIdentifier:
+    """py3langid as it comes."""
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages(LANGUAGES)
+    return identifier
+
+
+@pytest.fixture(scope="module")
+def table() -> LanguageTable:
+    """Its table, read by this project."""
+    return LanguageTable(LANGUAGES)
+
+
+def step_by_step(text: str, library: LanguageIdentifier) -> str | None:
+    """The language of a text as the library finds it, by patterns that try every place."""
+    letter = f"[A-Za-z{FOREIGN}]"
+    not_language = re.compile(r"https?\S*|www\.\S+|[@#]\S+|&\w+;", re.IGNORECASE)
+    found = re.findall(f"[A-Za-z{FOREIGN}'][^\\s!-&(-/:-@\\[-`{{-~]*", plain(not_language.sub(" ", text[:3200])))
+    words = " ".join(found)[:400]
+    if len(re.findall(letter, words)) < 10:
+        return None
+    language, confidence = library.classify(words)
+    return str(language) if confidence >= 0.5 else None
+
+
+def odd_text() -> st.SearchStrategy[str]:
+    """Words of many scripts between signs, addresses, names, emoji and whatever else there is."""
+    pieces = [word for text, _ in SAID for word in text.split()]
+    signs = ["@name", "#tag", "https://x.y/z", "HTTP", "www.x.y", "WWW.", "&amp;", "&lt", "3rd", "it's", "'", "\x7f"]
+    signs += [
+        "\U0001f602",
+        "\U0001f1e9\U0001f1ea",
+        "e\u0301",
+        "\u017f",
+        "\u0660",
+        "\x1e",
+        "\ud800",
+        *string.punctuation,
+    ]
+    piece = st.one_of(st.sampled_from([*pieces, *signs]), st.text(max_size=6))
+    return st.lists(st.tuples(piece, st.sampled_from([" ", "", "\n"])), max_size=40).map(
+        lambda found: "".join(map("".join, found))
+    )
+
+
+@settings(deadline=None, max_examples=100)
+@given(texts=st.lists(odd_text(), max_size=5))
+@example(texts=["", SAID[0][0].upper(), "\u4eca\u65e5\u306f" * 400, "", SAID[3][0]])
+def test_the_library_would_have_answered_the_same(texts: list[str], library: LanguageIdentifier) -> None:
+    """Of each text of a batch, whatever stands beside it."""
+    assert languages_of(texts) == [step_by_step(text, library) for text in texts]
+
+
+@settings(deadline=None, max_examples=100)
+@given(texts=st.lists(odd_text(), max_size=70))
+def test_confidence_is_the_librarys(texts: list[str], table: LanguageTable, library: LanguageIdentifier) -> None:
+    """Up to the rounding of 32-bit sums; the text alone decides it, to the last bit."""
+    found = table.classify(texts)
+    for text, (language, confidence) in zip(texts, found, strict=True):
+        assert (expected := library.classify(text))[1] == pytest.approx(confidence, abs=1e-5)
+        assert language == expected[0] or confidence < 0.5
+        assert table.classify([text]) == [(language, confidence)]
 
 
 @pytest.mark.parametrize(("text", "language"), SAID)

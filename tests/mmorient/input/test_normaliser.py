@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mmorient.input.lexicon import cut, shortened
-from mmorient.input.normaliser import normal_word
+from mmorient.input.normaliser import forget_words, normal_word
 from mmorient.input.units import MOST_CHARACTERS, has_words, normalise, ordinary_words, units
 from tests.tiers import some_slow
 
@@ -277,6 +277,6 @@ def test_words_of_a_text_do_not_depend_on_what_was_read_before() -> None:
     words = [written for written, *_ in CHANGED if " " not in written]
     first = [normal_word(word) for word in words]
     random.Random(0).shuffle(order := list(range(len(words))))
-    normal_word.__globals__["cached_word"].cache_clear()
+    forget_words()
     again = {index: normal_word(words[index]) for index in order}
     assert [again[index] for index in range(len(words))] == first

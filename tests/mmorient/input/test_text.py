@@ -4,14 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mmorient import post_text
 from mmorient.input.text import BUCKETS, MOST_WINDOWS, WINDOW_TOKENS, TextReader, read_units
-from mmorient.input.units import SEPARATOR
+from mmorient.input.units import SEPARATOR, units
 from mmorient.package_files import package_file
-from tests.mmorient.input.test_normaliser import HOSTILE, QUICK
+from tests.mmorient.input.test_normaliser import HOSTILE, QUICK, text_of_pieces
 from tests.tiers import some_slow
 
 
@@ -129,6 +129,41 @@ def test_any_text_can_be_read(text: str, reader: TextReader) -> None:
     assert all(window.bucket in BUCKETS for window in read.windows)
     units = len(read_units(text))
     assert all(place < units for window in read.windows for place in window.words)
+
+
+def step_by_step(reader: TextReader, text: str) -> tuple[list[int], list[int], float]:
+    """Tokens, the unit of each, and the share unread: every word cut by the tokenizer, with nothing kept."""
+    tokens: list[int] = []
+    places: list[int] = []
+    lost, characters, before = 0.0, 0, 0
+    for part in text.split(SEPARATOR):
+        if before:
+            tokens, places = [*tokens, 102], [*places, -1]
+        found = units(part)
+        for place, unit in enumerate(found, before):
+            own = reader._tokenizer.encode(unit.read_as, add_special_tokens=False).ids
+            size = sum(map(len, part[unit.start : unit.end].split()))
+            characters += size
+            lost += size * own.count(100) / len(own) if own else size
+            tokens, places = [*tokens, *own], [*places, *[place] * len(own)]
+        before += len(found)
+    return tokens, places, lost / characters if characters else 0.0
+
+
+@settings(deadline=None, max_examples=200)
+@given(parts=st.lists(st.one_of(st.text(max_size=60), text_of_pieces()), max_size=3))
+@example(parts=["\u200b", "a \u1780", "", "I like a tea"])
+@example(parts=["a, b, c\u0435 I I I"])
+@example(parts=["H\u0435llo \u0430nd w\u043erld \U0001f602\U0001f44d\U0001f3fd", "word " * 200])
+def test_what_is_kept_and_cut_short_changes_nothing(parts: list[str], reader: TextReader) -> None:
+    """Tokens, their words and what is unread are those of every word read by itself."""
+    text = SEPARATOR.join(parts)
+    [read] = reader.read([text])
+    tokens, places, unread = step_by_step(reader, text)
+    assert [token for window in read.windows for token in window.token_ids[1:-1]] == tokens
+    assert [place for window in read.windows for place in window.words[1:-1]] == places
+    assert read.unread == pytest.approx(unread)
+    assert not read.truncated
 
 
 def test_a_texts_tokens_do_not_depend_on_what_was_read_before() -> None:
