@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mmorient.arithmetic.exactness import Probe
+from mmorient.arithmetic.exactness import Probe, differences
 from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
 from mmorient.arithmetic.transfer import to_cpu
 from mmorient.input.posts import PostEmbeddings
@@ -66,6 +66,9 @@ class PostHeads:
         self._texts: TextHeads | None = None
         if self._device.type == "cpu" and not context.among_themselves:
             [self._texts] = self._threads.run(lambda _: TextHeads(self.model, context), [None])
+            # Its products have other shapes than the model's: where their rows are not their own, it is left out.
+            if differences([self._probes()["texts"]], self._threads):
+                self._texts = None
 
     def logits(self, posts: Sequence[PostEmbeddings]) -> list[dict[str, list[float]]]:
         """Embeddings to each head's outputs before calibration, head name to one a class.

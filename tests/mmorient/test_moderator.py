@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import mmorient
 from mmorient import CheckpointError, Moderator, Picture, Post, PostEmbeddings
 from mmorient.config import Precision
+from mmorient.network.text_heads import TextHeads
 from tests.mmorient.independence import answers_of, digest, reference_answers
 
 WORDS = [
@@ -307,3 +309,23 @@ def test_a_row_is_bitwise_independent_of_its_company(
         assert [labels[index] for index in order] == answers
         order = shuffled(len(pictures), seed)
         assert same([drawn[index] for index in order], moderator.embed_pictures([pictures[index] for index in order]))
+
+
+def test_posts_without_pictures_go_another_way_only_where_it_is_exact(
+    untrained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the bits of its rows depend on their place, a processor computes the whole model for all posts."""
+    embedding = np.random.default_rng(0).normal(size=768).astype(np.float16)
+    short = Moderator.from_checkpoint(untrained)
+    known = short.logits([PostEmbeddings(embedding)])
+
+    def by_place(self: TextHeads, texts: Tensor) -> dict[str, Tensor]:
+        return {head: values + torch.arange(len(texts))[:, None] for head, values in exact(self, texts).items()}
+
+    exact = TextHeads.__call__
+    monkeypatch.setattr(TextHeads, "__call__", by_place)
+    whole = Moderator.from_checkpoint(untrained)
+    assert whole.prove() == []
+    [found], [wanted] = whole.logits([PostEmbeddings(embedding)]), known
+    assert all(np.allclose(found[head], values, atol=1e-4) for head, values in wanted.items())
+    assert (len(whole._heads.probes()), len(short._heads.probes())) == (1, 2)
