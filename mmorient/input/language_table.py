@@ -1,8 +1,8 @@
 """py3langid's table over languages that are asked for, and the classification of many texts in one go.
 
 The library classifies one text at a time: a step of Python a byte, then ten small calls of numpy. The same sums, made
-for a batch, bring the language of a text from 156 µs to 26 (``bench/language.py``). Answers are the library's, up to the
-last bits of its 32-bit sums.
+for a batch, bring the language of a text from 156 µs to 26 (``bench/language.py``). Answers are the library's, up to
+the last bits of its 32-bit sums.
 """
 
 from __future__ import annotations
