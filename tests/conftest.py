@@ -23,6 +23,10 @@ if os.environ.get("CI"):
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Of one test of `soak`, unless it says its own. Most take a minute on two quiet cores, and a machine with other work
+# takes many times as long: what hangs is to be ended, not what is slow.
+_SOAK_SECONDS = 900
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that the Makefile's targets use."""
@@ -54,6 +58,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(FIXTURES[fixture])
         if loads_model.get(item.path):
             item.add_marker("model")
+        if item.get_closest_marker("soak") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_SOAK_SECONDS))
     if tier := config.getoption("--tier"):
         chosen = [item for item in items if tier_of({mark.name for mark in item.iter_markers()}) == tier]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])

@@ -24,7 +24,6 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.mark.server
 @pytest.mark.soak
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", [OURS, *NAMES])
 async def test_a_program_labels_every_post_in_each_task(name: str, there: Servers, tmp_path: Path) -> None:
     """Its environment can be made, it starts, and each of 100 posts has one label a task under its own key."""

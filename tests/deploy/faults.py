@@ -19,6 +19,7 @@ from tests.deploy.feeding import feed, feed_for_ever
 from tests.deploy.lab import Lab, Seat
 from tests.worker.checkpoints import SHIPPED, recalibrated
 from tests.worker.isolation.test_poison import pictured
+from tests.worker.patience import within
 from tests.worker.redis_servers import address_of
 from tests.worker.system import Servers, Stream, administrator, post, stand_at
 from tests.worker.test_kafka_faults import HOOKS, grow, texts
@@ -180,7 +181,7 @@ async def paused_broker(lab: Lab) -> None:
     seat = await lab.seat("broker", stream, KAFKA__TRANSACTION_TIMEOUT_SECONDS="3")
     await seat.answers("/readyz")
     await feed(stream.servers.kafka, stream.posts, texts(400), 2)
-    async with asyncio.timeout(60):
+    async with within(60):
         while not await seat.reads("moderate_posts_read_total"):
             await asyncio.sleep(0.1)
     broker.pause()

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import httpx
 
 from tests.deploy.prometheus_server import Prometheus
+from tests.worker.patience import within
 from tests.worker.system import Servers, Stream
 from worker.commands.stack.ports import free_ports
 
@@ -108,7 +109,7 @@ class Seat:
 
     async def answers(self, page: str, seconds: float = 180) -> None:
         """Wait until a page is there with status 200, or, of `/metrics`, there at all."""
-        async with asyncio.timeout(seconds), httpx.AsyncClient(trust_env=False) as client:
+        async with within(seconds), httpx.AsyncClient(trust_env=False) as client:
             while True:
                 assert self.running, f"{self.name} ended:\n{self.log}"
                 try:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from tests.worker.patience import within
 from worker.commands.stack.ports import free_ports
 
 RULES = Path(__file__).parent.parent.parent / "deploy" / "prometheus"
@@ -123,7 +124,7 @@ def _write_settings(folder: Path, factor: float, seconds: float) -> None:
 
 
 async def _ready(server: Prometheus, process: asyncio.subprocess.Process) -> None:
-    async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as client:
+    async with within(60), httpx.AsyncClient(trust_env=False) as client:
         while True:
             said = (server.folder / "prometheus.log").read_text(errors="replace")
             assert process.returncode is None, said[-3000:]

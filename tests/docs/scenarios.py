@@ -189,8 +189,8 @@ SCENARIOS: dict[str, Scenario] = {
     "docs/how-to/compare.md": Scenario(before=(two_label_files,), statuses={"moderate diff": (3,)}, servers=False),
     "docs/how-to/own-posts.md": Scenario(
         parsed={
-            "mmorient fairness": "tests/mmorient/test_fairness.py",
-            "mmorient ablate": "tests/mmorient/test_joint_training.py",
+            "mmorient fairness": "tests/mmorient/training/test_fairness.py",
+            "mmorient ablate": "tests/mmorient/training/test_joint_training.py",
         },
         quick=("python - <<", "head -3"),
         servers=False,

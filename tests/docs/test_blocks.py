@@ -29,7 +29,7 @@ def test_what_a_page_shows_without_a_server_is_answered(page: str, tmp_path: Pat
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("page", WITH_COMMANDS)
 def test_a_page_can_be_followed(page: str) -> None:
     """Its commands, in their order in one terminal, end as it says and answer what it shows."""

@@ -12,6 +12,8 @@ from collections.abc import Collection, Sequence
 from io import BytesIO
 from pathlib import Path
 
+from tests.worker.patience import within
+
 _ABSENT = 2
 _REGISTER, _REASSIGN, _ALTER_CONFIGS = 62, 45, 44
 _TOPIC, _SET, _DELETE = 2, 0, 1
@@ -86,7 +88,7 @@ async def _ask(address: str, key: int, version: int, body: bytes) -> bytes:
     """Send a request of a flexible version; return the response behind its header."""
     host, _, port = address.rpartition(":")
     request = struct.pack(">hhih", key, version, 1, -1) + _NO_TAGS + body
-    async with asyncio.timeout(_ANSWER_SECONDS):
+    async with within(_ANSWER_SECONDS):
         reader, writer = await asyncio.open_connection(host, int(port))
         try:
             writer.write(struct.pack(">i", len(request)) + request)

@@ -11,6 +11,7 @@ import numpy as np
 from redis import Redis
 
 from mmorient import Embedding
+from tests.worker.patience import within
 from worker.commands.stack.server import Server
 from worker.labelling.cache.entries import UNSEALED, Seal
 from worker.labelling.cache.redis_cache import RedisCache
@@ -134,7 +135,7 @@ async def found(cache: RedisCache, asked: dict[bytes, Embedding]) -> int:
 
 async def is_back(cache: RedisCache, asked: dict[bytes, Embedding]) -> None:
     """Wait until the entries can be stored and found."""
-    async with asyncio.timeout(5):
+    async with within(5):
         while True:
             await cache.store(asked)
             if await found(cache, asked) == len(asked):

@@ -20,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from tests.worker.forked import FORKS, Forked, fork
+from tests.worker.patience import SLACK, within
 from worker.commands.stack.ports import free_ports
 from worker.settings import KafkaSettings
 
@@ -50,7 +51,7 @@ class Worker:
 
     async def ready(self, seconds: float = 120.0) -> Self:
         """Wait for /readyz."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + SLACK * seconds
         async with http_client() as client:
             while time.monotonic() < deadline:
                 assert self.process.returncode is None, self.log()
@@ -67,7 +68,7 @@ class Worker:
         async with http_client() as client:
             return await client.get(f"{self.address}{path}", timeout=5)
 
-    async def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> int:
+    async def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 10.0 * SLACK) -> int:
         """Send a signal and return the exit code; fail where it takes longer than `seconds`."""
         self.process.send_signal(number)
         async with asyncio.timeout(seconds):
@@ -162,7 +163,7 @@ class Stream:
         async with administrator(self) as admin:
             answer = await admin.create_topics(topics)
             assert {code for _, code, *_ in answer.topic_errors} <= {0, TopicAlreadyExistsError.errno}
-            async with asyncio.timeout(30):
+            async with within(30):
                 while not await self.have_leaders(admin, [topic.name for topic in topics], partitions):
                     await asyncio.sleep(0.02)
 
@@ -308,7 +309,7 @@ class Stream:
     async def passed(self, positions: Sequence[Position], seconds: float) -> None:
         """Wait until the group's committed offsets have passed all positions."""
         wanted = {partition: max(o for p, o in positions if p == partition) for partition, _ in positions}
-        async with administrator(self) as admin, asyncio.timeout(seconds):
+        async with administrator(self) as admin, within(seconds):
             while True:
                 try:
                     offsets = await admin.list_consumer_group_offsets(self.name)
@@ -324,7 +325,7 @@ class Stream:
 
     async def settled(self, positions: Sequence[Position], seconds: float) -> None:
         """Wait until the group's committed offsets have passed all positions and no transaction is open any more."""
-        async with asyncio.timeout(seconds):
+        async with within(seconds):
             await self.passed(positions, seconds)
             async with administrator(self) as admin:
                 # The marker on the offsets may be written before those on the labels.

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.worker.patience import within
 from tests.worker.system import TASKS, Stream, Worker, headers_of, post
 
 HARSH = "those people breed like rats"
@@ -42,7 +43,7 @@ async def decisions_of(stream: Stream) -> dict[str, list[Any]]:
 
 async def in_force(worker: Worker, version: str, seconds: float = 20.0) -> None:
     """Wait until a worker goes by a version."""
-    async with asyncio.timeout(seconds):
+    async with within(seconds):
         while (
             f'moderate_policy_info{{source="topic",version="{version}"}} 1.0' not in (await worker.get("/metrics")).text
         ):
@@ -141,7 +142,7 @@ async def test_what_a_worker_cannot_use_is_refused_and_the_former_policy_stays(s
     # Whoever publishes with other routes is not refused.
     routes = json.dumps({"humour": stream.label_topic("humour")})
     await published(stream, other, **(settings | {"KAFKA__ROUTES": routes}))
-    async with asyncio.timeout(20):
+    async with within(20):
         while 'moderate_policies_taken_total{result="refused"} 1.0' not in (await worker.get("/metrics")).text:
             await asyncio.sleep(0.05)
     await stream.settled(await stream.feed([post("harsh", text=HARSH)], 1), 60)
@@ -149,12 +150,12 @@ async def test_what_a_worker_cannot_use_is_refused_and_the_former_policy_stays(s
         "everywhere"
     ]
     late = await stream.start("late", **settings)
-    async with asyncio.timeout(90):
+    async with within(90):
         assert await late.process.wait() == 2
     assert "rule 'humorous': humour is not published" in late.log()
     code, output, _ = await stream.command("policies", "withdraw", **settings)
     assert (code, output.startswith("withdrawn: sha256:")) == (0, True)
-    async with asyncio.timeout(20):
+    async with within(20):
         while 'moderate_policies_taken_total{result="withdrawn"} 1.0' not in (await worker.get("/metrics")).text:
             await asyncio.sleep(0.05)
     assert await worker.end() == 0
@@ -166,6 +167,6 @@ async def test_without_its_topics_a_worker_with_policies_ends_with_one_line(stre
     await stream.create_topics(1)
     settings = settings_of(stream, stream.folder / "policies", rule("everywhere"))
     worker = await stream.start(**settings)
-    async with asyncio.timeout(90):
+    async with within(90):
         assert await worker.process.wait() == 1
     assert f"topic {stream.name}.decisions does not exist: run `moderate topics create`" in worker.log()

@@ -18,6 +18,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tests.worker.patience import within
 from tests.worker.streams import stream_on
 from tests.worker.system import TASKS, Position, Servers, Stream, Worker, administrator, headers_of, post, stand_at
 from worker.commands.stack.kafka import KafkaRecipe
@@ -72,7 +73,7 @@ def lines(worker: Worker, event: str) -> list[dict[str, Any]]:
 
 async def said(worker: Worker, event: str, seconds: float = 30.0) -> dict[str, Any]:
     """Wait for an event in a worker's log."""
-    async with asyncio.timeout(seconds):
+    async with within(seconds):
         while not (found := lines(worker, event)):
             assert worker.process.returncode is None, worker.log()
             await asyncio.sleep(0.1)
@@ -81,7 +82,7 @@ async def said(worker: Worker, event: str, seconds: float = 30.0) -> dict[str, A
 
 async def complaint(worker: Worker, seconds: float = 100.0) -> str:
     """Wait for a worker's end with exit code 1; return what the one critical line, its log's last, says."""
-    async with asyncio.timeout(seconds):
+    async with within(seconds):
         assert await worker.process.wait() == 1, worker.log()
     (fails,) = lines(worker, "worker_fails")
     last = json.loads(worker.log_path.read_text().splitlines()[-1])
@@ -212,7 +213,7 @@ async def test_gaps_between_offsets(own: Stream) -> None:
             await write(name)
             await write(f"{name}-aborted", aborted=True)
             await asyncio.sleep(0.2)
-        async with asyncio.timeout(20):
+        async with within(20):
             # The newest segment is never compacted: this one closes the others.
             while len((await own.read(own.posts))[own.posts]) >= 30:
                 await write("filler", keys=1)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.worker.patience import within
 from tests.worker.system import TASKS, Stream, headers_of, post, sample_posts
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
@@ -138,7 +139,7 @@ def handles(pid: int, number: signal.Signals) -> bool:
 async def test_a_worker_that_is_still_starting_ends_in_order(stream: Stream) -> None:
     """SIGTERM while torch is imported ends with 0: there is nothing to drain yet."""
     worker = await stream.start(anew=True)
-    async with asyncio.timeout(30):
+    async with within(30):
         while not handles(worker.process.pid, signal.SIGTERM):
             await asyncio.sleep(0.01)
     assert await worker.end(signal.SIGTERM, seconds=5) == 0
@@ -188,7 +189,7 @@ async def test_a_replay_gives_the_same_bytes(stream: Stream) -> None:
     await stream.create_topics(2, **again)
     await stream.start("replay", BATCH__MAX_POSTS="7", **again)
     first = await stream.labels()
-    async with asyncio.timeout(90):
+    async with within(90):
         while True:
             second = await stream.labels(list(replayed.values()))
             if all(len(second.by_topic.get(topic, {})) == len(positions) for topic in replayed.values()):

@@ -9,6 +9,7 @@ from itertools import groupby, pairwise
 import pytest
 
 from tests.worker.checkpoints import SHIPPED, recalibrated, stamp_of
+from tests.worker.patience import within
 from tests.worker.system import TASKS, Position, Stream, Worker, post
 
 pytestmark = pytest.mark.soak
@@ -86,6 +87,6 @@ async def test_a_rolling_switch_and_back_stops_nothing_and_labels_everything_onc
 
 async def _labelled(worker: Worker) -> None:
     """Wait until a worker has labelled something."""
-    async with asyncio.timeout(60):
+    async with within(60):
         while "moderate_posts_labelled_total 0.0" in (await worker.get("/metrics")).text:
             await asyncio.sleep(0.1)

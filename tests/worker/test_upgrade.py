@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.worker.patience import within
 from tests.worker.system import TASKS, Position, Stream, Worker, post
 from tests.worker.test_kafka_faults import lines
 from tests.worker.versions import NEXT_SETTING, PAST, ROOT, next_version, past_version, variables
@@ -53,7 +54,7 @@ class Fleet:
         """Wait until workers are ready and have labelled something."""
         for name in names:
             await self.workers[name].ready()
-        async with asyncio.timeout(60):
+        async with within(60):
             for name in names:
                 while "moderate_posts_labelled_total 0.0" in (await self.workers[name].get("/metrics")).text:
                     await asyncio.sleep(0.1)

@@ -14,7 +14,6 @@ from tests.mmorient.conftest import Run, encode
 pytestmark = pytest.mark.soak
 
 
-@pytest.mark.timeout(280)
 def test_two_workers_write_the_bytes_of_one_process(run: Run, tmp_path: Path, untrained: Path) -> None:
     """Over files of several forms, chunks and refusals, up to where one breaks off; Ray itself says nothing."""
     posts = [{"id": f"{one}", "text": f"number {one} " * (one % 40 + 1)} for one in range(150)]

@@ -53,7 +53,7 @@ def processes(arguments: list[str], folder: Path, count: int = 2) -> list[str]:
         )
         for rank in range(count)
     ]
-    said = [one.communicate(timeout=240) for one in started]
+    said = [one.communicate(timeout=800) for one in started]
     assert [one.returncode for one in started] == [0] * count, said
     return [out for out, _ in said]
 

@@ -22,6 +22,7 @@ from tests.worker.broker.guarded import (
     unsecured_token,
 )
 from tests.worker.ending import run_to_its_end
+from tests.worker.patience import within
 from worker.broker.clients import KafkaLinks
 from worker.broker.log_in import refuse_wrong_log_in
 from worker.broker.range_reader import connected_reader
@@ -171,7 +172,7 @@ async def test_a_token_is_renewed_before_it_expires(guarded: Guarded, endpoint: 
     links = by_token(guarded, **of_endpoint(endpoint))
     await refuse_wrong_log_in(links, patience_seconds=0)
     assert len(endpoint.asked) == 1
-    async with asyncio.timeout(10):
+    async with within(10):
         while len(endpoint.asked) < 3:
             await asyncio.sleep(0.05)
     asked = len(endpoint.asked)

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from tests.worker.commands.audit.seeds import END, Seeds, request, stand, write, write_outputs
+from tests.worker.patience import within
 from tests.worker.system import Stream, administrator, post
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_offsets import committed_offsets
@@ -25,7 +26,7 @@ async def check(stream: Stream) -> None:
     """Look at the group's history, as a worker does before it joins."""
     kafka = request(stream).terms.kafka
     links = KafkaLinks(stream.servers.kafka, kafka)
-    async with links.connected_admin() as admin, asyncio.timeout(60):
+    async with links.connected_admin() as admin, within(60):
         # The first group of a fresh broker waits for the offsets topic.
         while True:
             try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from tests.worker.patience import within
 from tests.worker.policies.rules import rule
 from tests.worker.system import Servers, Stream
 from worker.broker.clients import KafkaLinks
@@ -63,7 +64,7 @@ async def test_the_last_value_of_each_key_and_then_what_comes(stream: Stream) ->
         for number in range(3):
             await asyncio.sleep(0.3)
             await put(links, topic, (b"a", str(number).encode()))
-            async with asyncio.timeout(3):
+            async with within(3):
                 assert await told.get() == {b"a": str(number).encode()}
 
 
@@ -80,7 +81,7 @@ async def test_a_topic_that_was_made_anew_is_read_from_its_beginning(stream: Str
         told: asyncio.Queue[Values] = asyncio.Queue()
         following = asyncio.create_task(control.follow(told.put_nowait))
         stack.callback(following.cancel)
-        async with asyncio.timeout(10):
+        async with within(10):
             assert await told.get() == {b"a": b"3"}
             await put(links, topic, (b"a", b"4"))
             assert await told.get() == {b"a": b"4"}
@@ -147,13 +148,13 @@ async def test_a_broker_that_dies_and_comes_back_is_followed_on(tmp_path: Path) 
         following = asyncio.create_task(control.follow(told.put_nowait))
         stack.callback(following.cancel)
         await put(links, "policies", (b"a", b"1"))
-        async with asyncio.timeout(10):
+        async with within(10):
             assert await told.get() == {b"a": b"1"}
         broker.kill()
         await asyncio.sleep(3)
         assert not following.done()
         await asyncio.to_thread(broker.up, lambda _: None)
         await put(links, "policies", (b"a", b"2"))
-        async with asyncio.timeout(30):
+        async with within(30):
             assert await told.get() == {b"a": b"2"}
         assert told.empty()

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from tests.worker import absent_broker
 from tests.worker.intake.member import Member
 from tests.worker.intake.test_odd_records import metric, once
+from tests.worker.patience import within
 from tests.worker.streams import stream_on
 from tests.worker.system import TASKS, Position, Servers, Stream, post
 from tests.worker.test_kafka_faults import lines, said
@@ -59,7 +60,7 @@ async def labelled_once(stream: Stream, positions: Sequence[Position]) -> None:
 
 async def until(holds: Callable[[], bool], seconds: float = SECONDS) -> None:
     """Wait until something holds."""
-    async with asyncio.timeout(seconds):
+    async with within(seconds):
         while not holds():
             await asyncio.sleep(0.05)
 
@@ -100,7 +101,7 @@ async def test_it_ends_one_process_and_not_the_next(own: Stream) -> None:
     async with Member(own, **settings) as first:
         await own.settled(positions, SECONDS)
         await absent_broker.starve(own.servers.kafka, topic, [SICK])
-        async with asyncio.timeout(SECONDS):
+        async with within(SECONDS):
             while not first.fatal:
                 positions += await own.feed(remarks(4, f"live-{len(positions)}"), 2)
                 await asyncio.sleep(0.3)

@@ -32,7 +32,7 @@ def command(*hooks: Path, allow: bool = False) -> tuple[list[str], dict[str, str
 def test_a_worker_that_cannot_prove_it_ends_with_2() -> None:
     """One line says what differs, where, and what allows it."""
     arguments, environment = command(HOOKS)
-    ended = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == 2, ended.stderr
     [line] = [line for line in (ended.stdout + ended.stderr).splitlines() if "more than their posts" in line]
     assert "posts: the bits of" in line

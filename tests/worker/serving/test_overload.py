@@ -112,7 +112,6 @@ async def test_a_client_that_goes_away_takes_its_posts_along(serving: Serving, s
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(300)
 async def test_a_server_at_ten_times_its_capacity_does_not_grow(tmp_path: Path) -> None:
     """Resident memory at the end is what it was after the first seconds; accepted requests keep the deadline."""
     deadline = 2.0

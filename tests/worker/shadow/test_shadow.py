@@ -15,6 +15,7 @@ from aiohttp import web
 
 from tests.worker.checkpoints import SHIPPED, recalibrated, stamp_of
 from tests.worker.isolation.test_poison import picture
+from tests.worker.patience import within
 from tests.worker.system import TASKS, Labels, Stream, Worker, headers_of, post
 from tests.worker.web_server import web_server
 
@@ -50,7 +51,7 @@ def posts_of(found: dict[str, float]) -> Counter[str]:
 
 async def until(true: Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:
     """Wait until something is the case."""
-    async with asyncio.timeout(seconds):
+    async with within(seconds):
         while not await true():
             await asyncio.sleep(0.1)
 
@@ -215,7 +216,7 @@ async def test_a_child_that_stands_still_and_dies_costs_the_live_path_nothing(st
     last = child_of(worker)
     assert await worker.end(seconds=60) == 0
     # It is killed, and of the lowest priority: dying may take it a moment.
-    async with asyncio.timeout(30):
+    async with within(30):
         while last.is_running() and last.status() != psutil.STATUS_ZOMBIE:
             await asyncio.sleep(0.1)
     live, found_labels = await stream.labels(), await stream.labels([topic_of(stream, task) for task in TASKS])

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.worker.patience import within
 from tests.worker.system import Stream, Worker, post
 from worker.telemetry.metric import REGISTRY
 from worker.telemetry.metrics import METRICS
@@ -32,7 +33,7 @@ def values(found: Samples, name: str, **labels: str) -> list[float]:
 
 async def until(worker: Worker, name: str, value: float, seconds: float = 30, **labels: str) -> Samples:
     """Wait until every series of a name has a value."""
-    async with asyncio.timeout(seconds):
+    async with within(seconds):
         while True:
             found = await samples(worker)
             own = values(found, name, **labels)
@@ -86,7 +87,7 @@ async def test_a_backlog_shows_its_age_and_goes(stream: Stream) -> None:
     written = time.time()
     worker = await stream.start()
     oldest = 0.0
-    async with asyncio.timeout(90):
+    async with within(90):
         while not oldest:
             try:
                 found = await samples(worker)

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions, RecordsToDelete
 
 from tests.worker.checkpoints import recalibrated
+from tests.worker.patience import within
 from tests.worker.system import TASKS, Labels, Position, Stream, administrator, post
 
 PARTITIONS = 3
@@ -40,7 +41,7 @@ class Again:
     async def run(self, name: str, *arguments: str, **settings: str) -> str:
         """Run one to its end and return its log."""
         process = await self.start(name, *arguments, **settings)
-        async with asyncio.timeout(120):
+        async with within(120):
             code = await process.wait()
         log = (self._stream.folder / f"{name}.log").read_text()
         assert code == 0, log
@@ -117,7 +118,7 @@ async def test_killed_backfills_lose_and_double_nothing(stream: Stream) -> None:
     # Interrupted in order, it says so by its exit code.
     processes[0].send_signal(signal.SIGTERM)
     assert await processes[0].wait() in {1, -signal.SIGTERM}
-    async with asyncio.timeout(120):
+    async with within(120):
         assert await processes[1].wait() == 0
     killed = await again.values("killed")
     assert killed == await again.values("quiet")
@@ -167,14 +168,14 @@ async def test_a_range_ends_wherever_its_end_lies(stream: Stream) -> None:
         ):
             await admin.create_partitions({topic: NewPartitions(3)})
     await stream.feed(texts(30), 3)
-    async with asyncio.timeout(60):
+    async with within(60):
         assert await process.wait() == 0
     assert (await again.values("grown"))["sarcasm"].keys() == sarcasm.keys()
 
 
 async def until_begun(stream: Stream, name: str) -> None:
     """Wait until a backfill has said what it will do."""
-    async with asyncio.timeout(60):
+    async with within(60):
         while "backfill of" not in (stream.folder / f"{name}.log").read_text():
             await asyncio.sleep(0.05)
 

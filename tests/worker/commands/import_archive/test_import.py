@@ -17,6 +17,7 @@ from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError
 from pyarrow import parquet
 
+from tests.worker.patience import within
 from tests.worker.system import Stream, administrator, post
 
 PARTITIONS = 3
@@ -89,7 +90,7 @@ async def test_every_post_arrives_once_over_kill_9(stream: Stream, tmp_path: Pat
     done = -1
     for extra in ((), ("--resume",)):
         process = await stream.spawn("import", *arguments, *extra)
-        async with asyncio.timeout(60):
+        async with within(60):
             while (reached := await rows_done(stream, "old")) <= max(done, 0):
                 assert process.returncode is None
                 await asyncio.sleep(0.02)

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.worker.commands.stack.commands import KAFKA_VARIABLE, REDIS_VARIABLE, stack
+from tests.worker.patience import within
 from worker.commands.stack.cluster import FILE, Cluster, MemberRecipe
 from worker.commands.stack.kafka import KafkaRecipe
 from worker.commands.stack.server import Server
@@ -141,7 +142,7 @@ async def replicas_of(kafka: str, topics: list[str]) -> dict[str, set[tuple[int,
 async def write(kafka: str, values: list[bytes]) -> None:
     """Write records to three partitions in one transaction, which needs its coordinator and every leader."""
     producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id="writer", transaction_timeout_ms=20_000)
-    async with asyncio.timeout(60):
+    async with within(60):
         await producer.start()
         async with producer.transaction():
             for number, value in enumerate(values):
@@ -158,7 +159,7 @@ async def read(kafka: str, count: int) -> list[bytes]:
         group_id="readers",
         enable_auto_commit=False,
     )
-    async with asyncio.timeout(60):
+    async with within(60):
         await consumer.start()
         consumer.assign([TopicPartition("kept", number) for number in range(3)])
         found = [(await consumer.getone()).value for _ in range(count)]
@@ -176,7 +177,6 @@ async def create(kafka: str) -> None:
 
 @pytest.mark.server
 @pytest.mark.soak
-@pytest.mark.timeout(400)
 def test_any_of_three_brokers_may_die(three: Stack) -> None:
     """Each in turn is killed: what was written is read, more is written, and it comes back in sync on its ports."""
     kafka = addresses(three)
@@ -203,7 +203,7 @@ def test_any_of_three_brokers_may_die(three: Stack) -> None:
 
 async def wait_in_sync(kafka: str) -> None:
     """Wait until every copy is."""
-    async with asyncio.timeout(60):
+    async with within(60):
         while any(
             many != synced
             for found in (await replicas_of(kafka, ["kept", *INTERNAL])).values()
@@ -214,7 +214,6 @@ async def wait_in_sync(kafka: str) -> None:
 
 @pytest.mark.server
 @pytest.mark.soak
-@pytest.mark.timeout(300)
 def test_a_paused_broker_is_replaced_and_comes_back(three: Stack) -> None:
     """Paused beyond its session, it answers nothing and others lead; resumed, it is in sync again."""
     kafka = addresses(three)
@@ -229,7 +228,6 @@ def test_a_paused_broker_is_replaced_and_comes_back(three: Stack) -> None:
 
 @pytest.mark.server
 @pytest.mark.soak
-@pytest.mark.timeout(300)
 def test_three_brokers_start_again_with_their_data(tmp_path: Path) -> None:
     """`down --keep-data`, `up`: the same addresses and records; `down` leaves nothing."""
     folder = tmp_path / "stack"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.worker.patience import within
 from tests.worker.redis_servers import (
     address_of,
     client_of,
@@ -52,7 +53,7 @@ async def test_labels_are_those_of_a_run_without_redis(stream: Stream, tmp_path:
 
     async def label_until_hits_grow(turn: str) -> None:
         before = await cache_hits(worker)
-        async with asyncio.timeout(60):
+        async with within(60):
             number = 0
             while await cache_hits(worker) <= before:
                 number += 1
@@ -89,7 +90,7 @@ async def test_labels_are_those_of_a_run_without_redis(stream: Stream, tmp_path:
     await stream.create_topics(2, **without)
     await stream.start("without", **without)
     cached = await stream.labels()
-    async with asyncio.timeout(120):
+    async with within(120):
         while True:
             fresh = await stream.labels(list(tasks.values()))
             if all(len(fresh.by_topic.get(topic, {})) == len(positions) for topic in tasks.values()):

@@ -12,6 +12,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from schemas import Verdict
+from tests.worker.patience import within
 from tests.worker.serving.page.served import assert_accessible, assert_fits, hand_over, keys_file, opened, served
 from tests.worker.serving.page.test_stream_on_kafka import label_posts
 from tests.worker.system import Stream, post
@@ -37,13 +38,13 @@ async def test_type_drop_and_explain(browser: Browser, tmp_path: Path) -> None:
         await page.locator("#text").press_sequentially("what a sesquipedalian disaster, thank you so much", delay=20)
         await expect(page.locator("#status")).to_contain_text("Labels: ")
         await expect(page.locator("#labels .task")).to_have_count(3)
-        await expect(page.locator("#reasons")).to_contain_text("What moves the answer", timeout=20_000)
+        await expect(page.locator("#reasons")).to_contain_text("What moves the answer")
         assert "sesquipedalian" in await page.locator("#reasons .text").first.inner_text()
         await hand_over(page, PICTURES / "sticker-alpha.png", "drop")
         await expect(page.locator("#preview img")).to_be_visible()
         await expect(page.locator("#labels")).to_contain_text("text and picture")
         seen = page.locator("#reasons .seen .own")
-        await expect(seen).to_be_visible(timeout=20_000)
+        await expect(seen).to_be_visible()
         assert await seen.evaluate("image => image.naturalWidth") > 0
         assert await page.locator(".veil").evaluate("image => image.naturalWidth") > 0
         await assert_accessible(page)
@@ -58,7 +59,7 @@ async def test_type_drop_and_explain(browser: Browser, tmp_path: Path) -> None:
         await expect(page.locator("#labels .task")).to_have_count(0)
         await page.locator("#text").fill("the best day of my life")
         await page.keyboard.press("Control+Enter")
-        await expect(page.locator("#reasons")).to_contain_text("Nearest by text", timeout=20_000)
+        await expect(page.locator("#reasons")).to_contain_text("Nearest by text")
 
 
 async def test_without_a_script(browser: Browser, tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ async def test_how_soon_the_first_answer_comes(
                 await page.evaluate("window.times.length = 0")
                 await page.locator("#text").press("End")
                 await page.keyboard.type(text[-1])
-                async with asyncio.timeout(20):
+                async with within(20):
                     while not (times := await page.evaluate("window.times")):
                         await page.wait_for_timeout(5)
                 taken.append(times[0])
@@ -108,7 +109,7 @@ async def test_how_soon_the_first_answer_comes(
 async def test_the_stream_is_filtered_explained_and_judged(browser: Browser, stream: Stream, tmp_path: Path) -> None:
     """Posts come, those that do not match do not, a click says why, and a verdict lands on its topic."""
     await stream.create_topics(1)
-    texts = {number: f"post number {number}, sesquipedalian" for number in range(40)}
+    texts = {number: f"post number {number}, sesquipedalian" for number in range(100)}
     await stream.feed([post(f"p-{number}", text=text) for number, text in texts.items()], 1)
     settings = {name.removeprefix("MODERATE_"): value for name, value in stream.environment().items()}
     settings |= {
@@ -118,15 +119,15 @@ async def test_the_stream_is_filtered_explained_and_judged(browser: Browser, str
         "PAGE__VERDICTS_TOPIC": f"{stream.name}.verdicts",
     }
     async with served(tmp_path, **settings) as address, opened(browser, f"{address}/stream") as page:
-        await expect(page.locator("#figures")).not_to_contain_text("Not connected", timeout=30_000)
-        coming = iter(range(40))
+        await expect(page.locator("#figures")).not_to_contain_text("Not connected")
+        coming = iter(range(100))
 
         async def come(count: int) -> None:
             for _ in range(count):
                 await label_posts(stream, [next(coming)])
 
         await come(3)
-        await expect(page.locator("#posts li").first).to_be_visible(timeout=20_000)
+        await expect(page.locator("#posts li").first).to_be_visible()
         await expect(page.locator("#posts")).to_contain_text("post number")
         await assert_accessible(page)
         await assert_fits(page)
@@ -140,7 +141,7 @@ async def test_the_stream_is_filtered_explained_and_judged(browser: Browser, str
         await page.get_by_role("button", name="Show all").click()
         await asyncio.sleep(1)
         await come(3)
-        await expect(page.locator("#posts li").first).to_be_visible(timeout=20_000)
+        await expect(page.locator("#posts li").first).to_be_visible()
 
         await page.get_by_role("button", name="Pause").click()
         await expect(page.locator("#status")).to_have_text("Paused.")
@@ -152,7 +153,7 @@ async def test_the_stream_is_filtered_explained_and_judged(browser: Browser, str
         await page.locator("#posts li button").first.focus()
         await page.keyboard.press("Enter")
         more = page.locator("#more")
-        await expect(more.locator("#reasons")).to_contain_text("What moves the answer", timeout=30_000)
+        await expect(more.locator("#reasons")).to_contain_text("What moves the answer")
         await assert_accessible(page)
         judge = more.locator('.judge[data-task="sarcasm"]')
         await judge.get_by_role("button", name="No: not sarcastic").click()

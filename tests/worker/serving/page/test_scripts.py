@@ -17,6 +17,8 @@ from tests.worker.serving.page.served import assert_accessible, assert_fits, han
 from tests.worker.serving.page.test_stream import page_with_stream, records
 from worker.serving.page.outside import BusyError
 from worker.serving.page.routes import Page
+from worker.serving.page.stream.filters import Filter
+from worker.serving.page.stream.hub import Hub
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +42,13 @@ async def listening(page: Page) -> AsyncIterator[str]:
         await serving
 
 
+async def asked_anew(hub: Hub, wanted: Filter) -> None:
+    """Wait until the only viewer is one who wants this."""
+    async with asyncio.timeout(60):
+        while [viewer._wanted for viewer in hub._viewers] != [wanted]:
+            await asyncio.sleep(0.02)
+
+
 async def test_labels_and_reasons_come_by_themselves(browser: Browser) -> None:
     """Of what is typed, dropped and pasted; a busy server is asked again; nothing is left of what was taken away."""
     told = ToldLabeller(why=explanation(["sesquipedalian", "words"], pictures=1))
@@ -61,7 +70,7 @@ async def test_labels_and_reasons_come_by_themselves(browser: Browser) -> None:
         await page.locator("#text").fill("another")
         await expect(page.locator("#status")).to_have_text("The server is busy. Asking again.")
         told.busy = None
-        await expect(page.locator("#status")).to_contain_text("Answered in", timeout=5_000)
+        await expect(page.locator("#status")).to_contain_text("Answered in")
         assert json.loads(told.posts[-1]) == {"id": "try-it", "text": "another"}
         await page.locator("#text").fill("")
         await expect(page.locator("#labels .task")).to_have_count(0)
@@ -72,24 +81,24 @@ async def test_labels_and_reasons_come_by_themselves(browser: Browser) -> None:
 async def test_the_stream_is_filtered_paused_and_explained(browser: Browser) -> None:
     """By hand and by keyboard."""
     value = json.dumps({"id": "a", "text": "sesquipedalian post"}).encode()
-    page_parts, _, reader, _ = page_with_stream(dict.fromkeys(range(100), value))
+    page_parts, hub, reader, _ = page_with_stream(dict.fromkeys(range(100), value))
     async with listening(page_parts) as address, opened(browser, f"{address}/stream") as page:
         await expect(page.locator("#figures")).to_contain_text("posts/s")
         reader.given.put_nowait(records(1))
         posts = page.locator("#posts li")
-        await expect(posts).to_have_count(1, timeout=5_000)
+        await expect(posts).to_have_count(1)
         await expect(posts.first).to_contain_text("sesquipedalian post")
         await assert_accessible(page)
         await assert_fits(page)
         await page.select_option("#label", "sarcasm:not_sarcastic")
         await expect(posts).to_have_count(0)
-        await asyncio.sleep(0.6)
+        await asked_anew(hub, Filter("sarcasm", "not_sarcastic"))
         reader.given.put_nowait(records(2))
-        await expect(page.locator("#figures")).to_contain_text("None that match", timeout=8_000)
+        await expect(page.locator("#figures")).to_contain_text("None that match")
         await page.get_by_role("button", name="Show all").click()
-        await asyncio.sleep(0.6)
+        await asked_anew(hub, Filter())
         reader.given.put_nowait(records(3))
-        await expect(posts).to_have_count(1, timeout=5_000)
+        await expect(posts).to_have_count(1)
         await page.get_by_role("button", name="Pause").click()
         await expect(page.locator("#status")).to_have_text("Paused.")
         await posts.first.locator("button").focus()

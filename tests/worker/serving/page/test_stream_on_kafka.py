@@ -10,6 +10,7 @@ from aiokafka.admin import NewPartitions
 
 from mmorient import PostReader
 from schemas import Verdict
+from tests.worker.patience import within
 from tests.worker.serving.page.parts import ToldLabeller, browser_of, labels, page_of
 from tests.worker.serving.page.test_stream import told
 from tests.worker.system import Stream, administrator, post
@@ -51,7 +52,7 @@ def parts_of(stream: Stream) -> tuple[KafkaLinks, Hub, Originals]:
 
 async def connected(hub: Hub) -> None:
     """Wait until the reader stands at the ends of its topics."""
-    async with asyncio.timeout(30):
+    async with within(30):
         while not hub.is_connected:
             await asyncio.sleep(0.05)
 
@@ -86,11 +87,11 @@ async def test_added_partitions_are_read(stream: Stream, monkeypatch: pytest.Mon
         await connected(hub)
         async with administrator(stream) as admin:
             await admin.create_partitions({stream.label_topic(task): NewPartitions(2) for task in TASKS})
-            async with asyncio.timeout(20):
+            async with within(20):
                 while not await stream.have_leaders(admin, [stream.label_topic(task) for task in TASKS], 2):
                     await asyncio.sleep(0.05)
         await label_posts(stream, [7], partition=1)
-        async with asyncio.timeout(20):
+        async with within(20):
             while not (shown := viewer.take()):
                 await asyncio.sleep(0.05)
     assert shown[0].position.offset == 7
@@ -108,12 +109,12 @@ async def test_what_comes_faster_than_it_is_read_is_passed_over(
     async with hub.viewer(Filter()) as viewer:
         await connected(hub)
         await label_posts(stream, list(range(40)))
-        async with asyncio.timeout(20):
+        async with within(20):
             while not hub.passed_over:
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
         await label_posts(stream, [99])
-        async with asyncio.timeout(20):
+        async with within(20):
             while 99 not in {post.position.offset for post in viewer.take()}:
                 await asyncio.sleep(0.05)
     assert hub.figures.posts < 40
@@ -133,7 +134,7 @@ async def test_a_verdict_lands_on_its_topic(stream: Stream) -> None:
     async with hub.viewer(Filter()) as viewer, browser_of(page) as client:
         await connected(hub)
         await label_posts(stream, [0])
-        async with asyncio.timeout(20):
+        async with within(20):
             while not (shown := viewer.take()):
                 await asyncio.sleep(0.05)
         hub.show(shown[0], None)
