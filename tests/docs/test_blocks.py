@@ -1,5 +1,6 @@
 """Every command of the documentation does what its page says, and answers what its page shows."""
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,6 +9,7 @@ import pytest
 from tests.docs.pages import ROOT, blocks, odd_fences, pages
 from tests.docs.playing import QUICK, WITH_COMMANDS, played
 from tests.docs.scenarios import SCENARIOS
+from worker.commands.options import setting_variables
 
 
 def test_every_page_with_commands_has_a_scenario_and_every_scenario_its_page() -> None:
@@ -18,6 +20,18 @@ def test_every_page_with_commands_has_a_scenario_and_every_scenario_its_page() -
 def test_commands_and_answers_stand_in_blocks_of_their_own() -> None:
     """Commands in ```sh, to be copied; what they answer in ```output right behind, which looks another way."""
     assert {page: odd for page in pages() if (odd := odd_fences((ROOT / page).read_text(encoding="utf-8")))} == {}
+
+
+def test_what_is_parsed_alone_is_run_by_a_test_that_exists() -> None:
+    """A command of minutes is not played; where it is run instead is named."""
+    named = {path for scenario in SCENARIOS.values() for path in scenario.parsed.values()}
+    assert {path for path in named if not (ROOT / path).is_file()} == set()
+
+
+def test_the_settings_that_a_page_counts_are_all_that_there_are() -> None:
+    """Without the servers that the page needs: a new setting is noticed here."""
+    said = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+    assert {int(count) for count in re.findall(r"of (\d+) settings are given", said)} == {len(setting_variables())}
 
 
 @pytest.mark.model
