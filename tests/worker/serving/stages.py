@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,14 +85,20 @@ class WaitingStages:
 
 def labeller_of(stages: WaitingStages, **terms: Any) -> Labeller:
     """Return a labeller over such stages."""
+    clock = terms.pop("clock", time.monotonic)
     return Labeller(
         stages,
         Answers(STAMP, terms.pop("tasks", ("sentiment", "sarcasm", "offensiveness")), terms.pop("policies", None)),
         admission=terms.pop("admission", None)
-        or Admission(max_posts=terms.pop("max_waiting_posts", 100), max_bytes=terms.pop("max_waiting_bytes", 100_000)),
+        or Admission(
+            max_posts=terms.pop("max_waiting_posts", 100),
+            max_bytes=terms.pop("max_waiting_bytes", 100_000),
+            clock=clock,
+        ),
         deadline_seconds=terms.pop("deadline_seconds", 5.0),
         max_posts=terms.pop("max_posts", 4),
         max_explanations=terms.pop("max_explanations", 2),
+        clock=clock,
     )
 
 
