@@ -21,6 +21,8 @@ _GIVEN = (r"\d+(?= of \d+ settings are given)",)
 _MOMENTS = (r"(?<=\]@)\d+",)
 # Records without a key go to any partition.
 _NEWEST = (r"(?<=newest posts\.dead-letter\[)\d+\]@\d+",)
+# Of weights that were trained here: which digits they end in is the processor's.
+_TRAINED = (r" *\d+\.\d+",)
 _POSTS = 100  # of which a shadow's share is some
 
 
@@ -192,6 +194,7 @@ SCENARIOS: dict[str, Scenario] = {
             "mmorient fairness": "tests/mmorient/training/test_fairness.py",
             "mmorient ablate": "tests/mmorient/training/test_joint_training.py",
         },
+        varies=_TRAINED,
         quick=("python - <<", "head -3"),
         servers=False,
     ),
