@@ -91,7 +91,11 @@ async def search(
 
 
 def by_post(found: Sequence[Found]) -> list[Found]:
-    """Return findings newest first, those of one post together: an id that was posted twice is two posts."""
+    """Return findings newest first, those of one post together: an id that was posted twice is two posts.
+
+    Newest to the second, as times are shown: labels of one transaction then stand in one order, that of their topics,
+    though a millisecond may lie between them.
+    """
     newest: dict[Position, int] = {}
     for one in found:
         post = one.post or one.position
@@ -99,7 +103,7 @@ def by_post(found: Sequence[Found]) -> list[Found]:
 
     def place(one: Found) -> tuple[int, Position, int, Position]:
         post = one.post or one.position
-        return newest[post], post, one.timestamp, one.position
+        return newest[post], post, one.timestamp // 1000, one.position
 
     return sorted(found, key=place, reverse=True)
 

@@ -238,14 +238,21 @@ async def test_the_command_answers_in_lines_that_harm_no_terminal(stream: Stream
 
 
 def test_an_id_that_was_posted_twice_is_two_posts() -> None:
-    """Whatever the order in which their labels were written: newest first, those of one post together."""
+    """Whatever the order in which their labels were written: newest first, those of one post together.
+
+    Labels of one second stand in the order of their topics, wherever its milliseconds lie.
+    """
 
     def found(task: str, offset: int, timestamp: int) -> FoundLabel:
         source = {"topic": "posts", "partition": 0, "offset": offset}
         return FoundLabel(Position(f"labels.{task}", 0, offset), timestamp, {"task": task, "source": source})
 
-    written = [found(task, offset, timestamp) for timestamp, (task, offset) in enumerate(
+    written = [found(task, offset, 1000 * second) for second, (task, offset) in enumerate(
         [("sarcasm", 1), ("sarcasm", 2), ("sentiment", 1), ("sentiment", 2), ("humour", 1)]
     )]  # fmt: skip
     ordered = [(one.post.offset if one.post else None, one.label["task"]) for one in by_post(written)]
     assert ordered == [(1, "humour"), (1, "sentiment"), (1, "sarcasm"), (2, "sentiment"), (2, "sarcasm")]
+    at_once = [
+        found(task, 1, timestamp) for task, timestamp in (("sarcasm", 7001), ("sentiment", 7000), ("humour", 7002))
+    ]
+    assert [one.label["task"] for one in by_post(at_once)] == ["sentiment", "sarcasm", "humour"]
