@@ -18,6 +18,7 @@ import yaml
 
 from tests.docs.pages import ROOT
 from worker.commands.options import setting_variables
+from worker.settings import Settings
 
 _OVERLAYS = ROOT / "deploy" / "kubernetes" / "overlays"
 _KINDS = {"sts": "statefulset", "deploy": "deployment", "po": "pod", "pods": "pod", "cm": "configmap", "jobs": "job"}
@@ -26,6 +27,7 @@ _WITH_VALUE = frozenset({
     *("--for", "--scale", "--tmpfs", "--cap-drop"),
 })  # fmt: skip
 _OF_PODS = {"pod", "node", "namespace"}
+_RESETS = {"--bootstrap-server", "--group", "--topic", "--reset-offsets", "--to-offset", "--execute"}
 
 
 class WrongError(Exception):
@@ -179,6 +181,18 @@ def torchrun(arguments: Sequence[str]) -> None:
     parsed(given[3:])
 
 
+def consumer_groups(arguments: Sequence[str]) -> None:
+    """Look that a group is moved that a worker has, on the topic that it reads, to an offset."""
+    kafka, given = Settings().kafka, list(arguments)
+    if unknown := {word for word in given if word.startswith("--")} - _RESETS:
+        raise WrongError(f"only {sorted(_RESETS)} are known here, not {sorted(unknown)}")
+    if (group := _option(given, "--group", "")) != kafka.group_id:
+        raise WrongError(f"the workers' group is {kafka.group_id}, not {group!r}")
+    if not re.fullmatch(rf"{re.escape(kafka.posts_topic)}:\d+", topic := _option(given, "--topic", "")):
+        raise WrongError(f"the workers read {kafka.posts_topic}, of which {topic!r} is no partition")
+    print(f"{topic}: {group} would go on at {int(_option(given, '--to-offset', ''))}")
+
+
 DOUBLES: dict[str, Callable[[Sequence[str]], None]] = {
     "kubectl": kubectl,
     "helm": helm,
@@ -191,6 +205,7 @@ DOUBLES: dict[str, Callable[[Sequence[str]], None]] = {
     "pytest": pytest,
     "parsed": parsed,
     "huggingface-cli": hub,
+    "kafka-consumer-groups.sh": consumer_groups,
     "torchrun": torchrun,
 }
 

@@ -1,15 +1,20 @@
 """Every command of the documentation does what its page says, and answers what its page shows."""
 
 import re
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.docs.doubles import DOUBLES
 from tests.docs.pages import ROOT, blocks, odd_fences, pages
 from tests.docs.playing import QUICK, WITH_COMMANDS, played
 from tests.docs.scenarios import SCENARIOS
 from worker.commands.options import setting_variables
+
+_OF_THE_SCENE = {"moderate", "mmorient", "python"}
+_OF_BASH = {".", "cd", "export", "for", "unset", "until", "wait", "while"}
 
 
 def test_every_page_with_commands_has_a_scenario_and_every_scenario_its_page() -> None:
@@ -26,6 +31,25 @@ def test_what_is_parsed_alone_is_run_by_a_test_that_exists() -> None:
     """A command of minutes is not played; where it is run instead is named."""
     named = {path for scenario in SCENARIOS.values() for path in scenario.parsed.values()}
     assert {path for path in named if not (ROOT / path).is_file()} == set()
+
+
+def test_every_command_is_one_that_can_be_played() -> None:
+    """Of the project, of a bare machine or of bash, or it has a double: no page is played to learn that."""
+    played = {*DOUBLES, *_OF_THE_SCENE, *_OF_BASH}
+    unknown = {
+        (page, word)
+        for page in WITH_COMMANDS
+        for block in blocks(page)
+        for command in block.commands
+        if (word := program(command)) not in played and shutil.which(word) is None
+    }
+    assert unknown == set()
+
+
+def program(command: str) -> str:
+    """Return the program that a command begins with, behind the variables that it sets."""
+    words = command.replace("\\\n", " ").split()
+    return next(word for word in words if not re.match(r"\w+=", word))
 
 
 def test_the_settings_that_a_page_counts_are_all_that_there_are() -> None:
