@@ -35,23 +35,28 @@ several.leave()
 """
 
 
-def processes(arguments: list[str], folder: Path, count: int = 2) -> list[str]:
-    """Run a command in so many processes, as torchrun starts them; what each says."""
+def places(count: int) -> list[dict[str, str]]:
+    """The variables by which torchrun tells each of so many processes who it is."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    shared |= {"PYTHONPATH": str(ROOT)}
+    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+
+
+def processes(arguments: list[str], folder: Path, count: int = 2) -> list[str]:
+    """Run a command in so many processes, as torchrun starts them; what each says."""
+    own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     started = [
         subprocess.Popen(
             [sys.executable, *arguments],
             cwd=folder,
-            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env=os.environ | own | place,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in range(count)
+        for place in places(count)
     ]
     said = [one.communicate(timeout=800) for one in started]
     assert [one.returncode for one in started] == [0] * count, said

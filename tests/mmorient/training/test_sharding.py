@@ -1,9 +1,6 @@
 """Encoders divided among the processes of a run: the same checkpoint as if each held them whole."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +11,21 @@ from safetensors.torch import load_file
 from mmorient import Moderator, Post
 from tests.mmorient import tiny_folders
 from tests.mmorient.training.encoder_runs import same_tensors, write_posts
-from tests.mmorient.training.test_several import processes
-from tests.tiers import ROOT
+from tests.mmorient.training.forked import forked
+from tests.mmorient.training.test_several import places, processes
 
-# Broken off at a step in every process at once, as by an operator; else as the command is.
+# Broken off at a step in every process at once, as by an operator; else as the command is. The state that the first
+# step left is kept, where it was written.
 CHILD = """
-import sys
+import shutil, sys
 from mmorient.training.fitting import joint_training
+from mmorient.training.fitting.several import place
 note, last = joint_training._note, int(sys.argv.pop(1))
 def interrupted(work, **values):
     note(work, **values)
+    written = work / "state.safetensors"
+    if values["step"] == 2 and place() == 0 and written.exists():
+        shutil.copy(written, work / "first.safetensors")
     if values["step"] == last:
         print("interrupted", flush=True)
         sys.exit(0)
@@ -99,22 +101,20 @@ def command(folder: Path, out: str, last: int = -1, **changes: Any) -> list[str]
     (folder / f"{out}.toml").write_text("\n".join([*lines, "[bank]", "ours = 4"]))
     named = ["--text-encoder", "text", "--picture-encoder", "picture"]
     given = ["--config", f"{out}.toml", "--out", out, "--work", f"work-{out}", *named]
-    return ["-c", CHILD, str(last), "train", "data", *given]
+    return [str(last), "train", "data", *given]
+
+
+def side_by_side(arguments: list[str], folder: Path) -> None:
+    """Run a command in two processes."""
+    ended = forked(CHILD, arguments, folder, places(2))
+    assert [one.code for one in ended] == [0, 0], ended
 
 
 def alone(arguments: list[str], folder: Path) -> str:
     """Run a command in one process; what it says."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    (ended,) = forked(CHILD, arguments, folder, [{}])
+    assert ended.code == 0, ended.said
+    return ended.said
 
 
 # A number that is added to all keys changes no attention: the gradient is rounding alone, which Adam makes a step of.
@@ -132,6 +132,11 @@ def distance(one: Path, other: Path) -> float:
     return found
 
 
+def moments_of(state: Path) -> dict[str, torch.Tensor]:
+    """The optimiser's, of a run's state."""
+    return {key: value for key, value in load_file(state).items() if key.startswith("optimiser.")}
+
+
 def test_a_divided_layer_learns_the_same(tmp_path: Path) -> None:
     """Gradients are clipped by the norm of the whole; its state is written whole, and read into parts."""
     processes(["-c", LAYERS], tmp_path)
@@ -144,14 +149,20 @@ def test_a_divided_layer_learns_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_divided_encoders_learn_the_same(folder: Path) -> None:
-    """As those that both processes hold whole, to the last digits of fp32, where nothing is clipped."""
+    """As those that both processes hold whole, to the last digits of fp32, where nothing is clipped.
+
+    The first step's gradients show it best: the weights are still the same bits. From then on Adam divides rounding by
+    a gradient that may be as small, and each step adds to it what the processor's vector instructions make of it.
+    """
     for sharding in ("none", "full"):
-        processes(command(folder, sharding, sharding=sharding), folder)
-    whole, divided = (load_file(folder / f"work-{name}" / "state.safetensors") for name in ("none", "full"))
+        processes(["-c", CHILD, *command(folder, sharding, sharding=sharding, bank_steps=1)], folder)
+    whole, divided = (moments_of(folder / f"work-{name}" / "first.safetensors") for name in ("none", "full"))
     assert whole.keys() == divided.keys()
-    # The optimiser's vector instructions round otherwise at the end of a part.
-    assert all(torch.allclose(whole[name], divided[name], rtol=1e-4, atol=1e-7) for name in whole)
-    assert distance(folder / "none", folder / "full") < 1e-3
+    for name, moments in whole.items():
+        rounding = 1e-5 * float(moments.abs().max()) + 1e-8
+        assert float((moments - divided[name]).abs().max()) < rounding, name
+    # What one step moves a weight by, after 24 of them.
+    assert distance(folder / "none", folder / "full") < FEW["rate"]
     assert Moderator.from_checkpoint(folder / "full").label([Post("love")])
 
 
@@ -171,18 +182,18 @@ def test_divided_encoders_learn_the_same(folder: Path) -> None:
 def test_divided_encoders_learn_nearly_the_same(folder: Path, changes: dict[str, Any]) -> None:
     """But for the order of some sums, whatever learns and whatever a process' posts lack."""
     for sharding in ("none", "full"):
-        processes(command(folder, sharding, **changes, sharding=sharding), folder)
+        side_by_side(command(folder, sharding, **changes, sharding=sharding), folder)
     assert distance(folder / "none", folder / "full") < 2e-3
 
 
 @pytest.mark.soak
 def test_another_number_of_processes_goes_on_with_a_run(folder: Path) -> None:
     """From two that divide the encoders to one, and back; the same number ends in the same bits."""
-    processes(command(folder, "whole", sharding="full"), folder)
-    processes(command(folder, "same", last=13, sharding="full"), folder)
-    processes(command(folder, "same", sharding="full"), folder)
+    side_by_side(command(folder, "whole", sharding="full"), folder)
+    side_by_side(command(folder, "same", last=13, sharding="full"), folder)
+    side_by_side(command(folder, "same", sharding="full"), folder)
     assert same_tensors(folder / "whole", folder / "same")
-    processes(command(folder, "fewer", last=13, sharding="full"), folder)
+    side_by_side(command(folder, "fewer", last=13, sharding="full"), folder)
     said = alone(command(folder, "fewer", sharding="full"), folder)
     assert "begun by 2 processes, now 1" in said
     assert "going on at step 12 of 24" in said
@@ -190,5 +201,5 @@ def test_another_number_of_processes_goes_on_with_a_run(folder: Path) -> None:
     moved = max(float((two[name] - one[name]).abs().max()) for name in two if name.startswith("model."))
     assert 0 < moved < 0.1
     alone(command(folder, "more", last=13, sharding="full"), folder)
-    processes(command(folder, "more", sharding="full"), folder)
+    side_by_side(command(folder, "more", sharding="full"), folder)
     assert Moderator.from_checkpoint(folder / "more").label([Post("love")])
