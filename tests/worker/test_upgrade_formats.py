@@ -9,6 +9,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from schemas import DeadLetter, Replay
 from tests.worker.intake.partners import SOURCE, Partners, accept, lane_of
+from tests.worker.versions import NEXT, ROOT
 from worker.broker.clients import KafkaLinks
 from worker.broker.group_members import Deployment, assignor_of, member_id_of, refuse_strangers
 from worker.commands.backfill.starting import _plans
@@ -24,6 +25,12 @@ NOTE = {"state": "open", "worker": "other", "suspects": 9}
 def changed(**fields: object) -> str:
     """Return a note with other fields."""
     return json.dumps({**NOTE, **fields})
+
+
+def test_a_next_version_can_be_made_of_this_one() -> None:
+    """What it would change stands where the tests of upgrades look for it."""
+    for name, before, _ in NEXT:
+        assert before in (ROOT / name).read_text(encoding="utf-8"), name
 
 
 def test_a_note_of_before_versions_is_of_the_first() -> None:

@@ -8,6 +8,12 @@ ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("worker", "schemas", "mmorient")
 # A commit that was released: its workers are what an upgrade finds running.
 PAST = "4aa28ef"
+# What it imports and nothing installs any more. It fetches no pictures here.
+PAST_NEEDS = {
+    "httpx_secure.py": (
+        "class SSRFProtectionError(Exception): ...\n\n\ndef httpx_ssrf_protection(client):\n    return client\n"
+    )
+}
 
 # What a next version may do to everything that versions share: file, what stands there, what stands there then.
 NEXT = (
@@ -19,8 +25,8 @@ NEXT = (
     ),
     (
         "worker/output/label_bytes.py",
-        '            "modalities": labels.modalities,\n',
-        '            "modalities": labels.modalities,\n            "reviewed_by": "nobody",\n',
+        "_encoded(labels.modalities), b'",
+        '_encoded(labels.modalities) + b\',"reviewed_by":"nobody"\', b\'',
     ),
     (
         "schemas/dead_letter.py",
@@ -71,6 +77,8 @@ def past_version(folder: Path) -> Path | None:
     subprocess.run([*git, "archive", "-o", str(archive), PAST, *PACKAGES], check=True)
     shutil.unpack_archive(archive, folder, filter="data")
     archive.unlink()
+    for name, text in PAST_NEEDS.items():
+        (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 
