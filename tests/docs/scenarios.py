@@ -78,7 +78,7 @@ def dead_letters(scene: Scene) -> None:
     """Posts that are too long, and no posts, are on the topic; the worker has dead-lettered them."""
     long = [json.dumps({"id": f"p-{29 + number}", "community": "cooking", "text": "a" * 30_000}) for number in range(8)]
     (scene.folder / "given.jsonl").write_text("\n".join([*long, "\x1b[31m evil"]) + "\n", encoding="utf-8")
-    scene.shell.run("export MODERATE_BATCH__MAX_TEXT_CHARS=20000", 10)
+    scene.shell.run("export MODERATE_BATCH__MAX_TEXT_CHARS=20000", 60)
     a_worker(scene)
     scene.do("moderate import given.jsonl --name given --malformed send")
     _wait(scene, "moderate dead-letters list | grep '^9 dead letters'")

@@ -11,6 +11,8 @@ from typing import Self
 from uuid import uuid4
 
 _POLL_SECONDS = 0.05
+# What takes no time, on a machine with other work.
+_AT_ONCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,10 @@ class Shell:
         # exec: what is told to stop is the command, not a shell around it.
         script, log, status = self._files(f"(\nexec env {command}\n) &\n")
         self._say(f". {script} </dev/null >{log} 2>&1; echo $! >{status}.draft; mv {status}.draft {status}\n")
-        self._wait(status.exists, 10.0, command, log)
+        self._wait(status.exists, _AT_ONCE_SECONDS, command, log)
         return Running(command, int(status.read_text(encoding="utf-8")), log)
 
-    def stop(self, running: Running, seconds: float = 30.0) -> Done:
+    def stop(self, running: Running, seconds: float = 120.0) -> Done:
         """Tell a command to stop, as Ctrl-C would, and wait for its end.
 
         Raises:
@@ -89,7 +91,7 @@ class Shell:
 
     def runs(self, running: Running) -> bool:
         """Return whether a started command still runs."""
-        return self.run(f"kill -0 {running.pid}", 10.0).status == 0
+        return self.run(f"kill -0 {running.pid}", _AT_ONCE_SECONDS).status == 0
 
     def _files(self, command: str) -> tuple[Path, Path, Path]:
         name = uuid4().hex
