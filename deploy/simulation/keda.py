@@ -3,8 +3,9 @@
 KEDA does not scale between one and many by itself. It creates a HorizontalPodAutoscaler and answers that one's
 questions; `pollingInterval` is only the pace of its own loop, which decides between zero and one. Each answer is
 computed anew, unless the trigger says `useCachedMetrics`: then it is what the loop found last. Loop and answers share
-one scaler, so with `excludePersistentLag` each of them moves the offsets that the other compares with. This, the cache
-and the fallback are taken from KEDA's documentation, the arithmetic from its source.
+one scaler, so with `excludePersistentLag` each of them moves the offsets that the other compares with. This and the
+cache are taken from KEDA's documentation, the arithmetic from its source. A ScaledObject's `fallback` is not here: KEDA
+counts no failure towards it where no broker can be connected to, as `tests/kubernetes/test_keda.py` saw.
 """
 
 from collections.abc import Sequence
@@ -22,8 +23,6 @@ class Trigger:
         limit_to_partitions_with_lag: `limitToPartitionsWithLag`.
         exclude_persistent_lag: `excludePersistentLag`.
         allow_idle_consumers: `allowIdleConsumers`.
-        fallback_replicas: `fallback.replicas` with `currentReplicasIfHigher`; None for no fallback.
-        failure_threshold: `fallback.failureThreshold`, failed questions in a row.
     """
 
     lag_threshold: int
@@ -32,8 +31,6 @@ class Trigger:
     limit_to_partitions_with_lag: bool = False
     exclude_persistent_lag: bool = False
     allow_idle_consumers: bool = False
-    fallback_replicas: int | None = None
-    failure_threshold: int = 3
 
 
 def capped_lag(lags: Sequence[int], trigger: Trigger) -> int:
@@ -63,7 +60,6 @@ class KafkaScaler:
     trigger: Trigger
     _previous: dict[int, int] = field(default_factory=dict)
     _cached: int | None = None
-    _failures: int = 0
 
     def lags(self, ends: Sequence[int], offsets: Sequence[int]) -> list[int]:
         """Return each partition's lag as it counts for scaling, and remember the offsets (`getLagForPartition`).
@@ -91,18 +87,6 @@ class KafkaScaler:
 
     def answer(self, ends: Sequence[int], offsets: Sequence[int]) -> int:
         """Return the metric, in posts, that the autoscaler gets."""
-        self._failures = 0
         if self.trigger.use_cached_metrics and self._cached is not None:
             return self._cached
         return capped_lag(self.lags(ends, offsets), self.trigger)
-
-    def fail(self, replicas: int) -> int | None:
-        """Return the metric of the fallback while no broker answers; None where the question stays unanswered.
-
-        Args:
-            replicas: that there are now.
-        """
-        self._failures += 1
-        if self.trigger.fallback_replicas is None or self._failures <= self.trigger.failure_threshold:
-            return None
-        return self.trigger.lag_threshold * max(replicas, self.trigger.fallback_replicas)

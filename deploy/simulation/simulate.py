@@ -128,7 +128,8 @@ class _Control:
         if now % SYNC_SECONDS != self._asks_at % SYNC_SECONDS:
             return
         self._labelled.append(fleet.take_labelled())
-        by_lag = None if settings.metric == "cpu" else self._by_lag(ends, dead=dead)
+        # A broker that nobody can connect to leaves KEDA's answer out.
+        by_lag = None if settings.metric == "cpu" or dead else self._by_lag(ends)
         by_cpu = None if settings.metric == "lag" else self._by_cpu()
         wanted = [count for count in (by_lag, by_cpu) if count is not None]
         # With one metric unknown the autoscaler takes the others' word for more replicas, not for fewer.
@@ -141,12 +142,9 @@ class _Control:
     def _offsets(self, ends: Array) -> tuple[list[int], list[int]]:
         return [int(end) for end in ends], [int(done) for done in self._fleet.done]
 
-    def _by_lag(self, ends: Array, *, dead: bool) -> int | None:
-        replicas, scaler = self._fleet.replicas, self._scaler
-        value = scaler.fail(replicas) if dead else scaler.answer(*self._offsets(ends))
-        if value is None:
-            return None
-        return replicas_for_average(value, self._settings.trigger.lag_threshold, replicas)
+    def _by_lag(self, ends: Array) -> int:
+        value = self._scaler.answer(*self._offsets(ends))
+        return replicas_for_average(value, self._settings.trigger.lag_threshold, self._fleet.replicas)
 
     def _by_cpu(self) -> int:
         fleet, figures = self._fleet, self._fleet.figures

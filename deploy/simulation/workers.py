@@ -1,13 +1,15 @@
 """The workers: pods that start, join, label, leave; partitions, and the pauses in which nobody labels them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from aiokafka import TopicPartition
 
 from deploy.simulation.figures import Figures
 from deploy.simulation.load import Array
+from worker.broker.assignment import dealt
 
 POD = "moderation-worker-"
 
@@ -23,20 +25,21 @@ class Pod:
     ready_at: float
 
 
-def assign(ordinals: Sequence[int], partitions: int) -> dict[int, list[int]]:
-    """Return each member's partitions: round robin over the members' names, as `worker/broker/group_members.py` has it.
+def assign(ordinals: Sequence[int], partitions: int, held: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
+    """Return each member's partitions, as the worker that leads a group deals them: most stay where they are.
 
     Args:
         ordinals: of the group's members.
         partitions: of the topic.
+        held: what each ordinal has now.
     """
     # The broker puts a hyphen and a UUID behind a static name, so that 10 comes between 1 and 2.
-    order = sorted(ordinals, key=lambda ordinal: f"{POD}{ordinal}-")
-    owned: dict[int, list[int]] = {ordinal: [] for ordinal in order}
-    for partition in range(partitions):
-        if order:
-            owned[order[partition % len(order)]].append(partition)
-    return owned
+    names = {f"{POD}{ordinal}-": ordinal for ordinal in ordinals}
+    if not names:
+        return {}
+    claims = {name: [TopicPartition("posts", one) for one in held.get(names[name], ())] for name in names}
+    given = dealt([TopicPartition("posts", partition) for partition in range(partitions)], claims)
+    return {names[name]: [one.partition for one in given[name]] for name in sorted(names)}
 
 
 @dataclass
@@ -88,7 +91,7 @@ class Fleet:
         for ordinal in range(replicas):
             self.pods[ordinal] = Pod(0.0)
             self.members.add(ordinal)
-        self.owned = assign(sorted(self.members), self.partitions)
+        self.owned = assign(sorted(self.members), self.partitions, self.owned)
         self._look()
 
     def scale(self, now: float, replicas: int) -> None:
@@ -180,7 +183,7 @@ class Fleet:
                 changed = True
         if changed:
             self.rebalances += 1
-            self.owned = assign(sorted(self.members), self.partitions)
+            self.owned = assign(sorted(self.members), self.partitions, self.owned)
             self._paused_until = max(self._paused_until, now + self.figures.rebalance_seconds)
             self._turns.clear()
         self._look()

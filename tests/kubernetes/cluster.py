@@ -2,6 +2,7 @@
 
 etcd, the API server, the controllers and the scheduler are the real ones. kwok plays the nodes: a pod that is bound to
 one is said to run and to be ready at once, a Job's pod to have ended well. No container runs, no packet is filtered.
+Pods that are marked are left to `processes.py`.
 """
 
 import json
@@ -16,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from tests.deploy.manifests import Document
+from tests.deploy.manifests import Document, parsed
 from tests.kubernetes.certificates import Authority, new_key, write_key
 from tests.kubernetes.nodes import all_nodes
 from tests.kubernetes.programs import program
@@ -24,6 +25,8 @@ from worker.commands.stack.ports import free_ports
 
 Ended = subprocess.CompletedProcess[str]
 
+# An annotation of pods that are not kwok's: `processes.py` runs them.
+MARK = "moderation/process"
 _START_SECONDS = 180
 _STOP_SECONDS = 20
 
@@ -56,17 +59,13 @@ class Cluster:
             group: of the user.
         """
         certificate, key = self._authority.issue(name, user, group)
+        server = {"server": self.address, "certificate-authority": str(self._authority.certificate)}
         said = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "here",
             "contexts": [{"name": "here", "context": {"cluster": "here", "user": user}}],
-            "clusters": [
-                {
-                    "name": "here",
-                    "cluster": {"server": self.address, "certificate-authority": str(self._authority.certificate)},
-                }
-            ],
+            "clusters": [{"name": "here", "cluster": server}],
             "users": [{"name": user, "user": {"client-certificate": str(certificate), "client-key": str(key)}}],
         }
         path = self.folder / f"{name}.kubeconfig"
@@ -109,7 +108,7 @@ class Cluster:
         for node in all_nodes():
             # As a kubelet does: what is applied has no status.
             self.api.post("/api/v1/nodes", json=node).raise_for_status()
-        stages = program("kwok-stages.yaml")
+        stages = self._stages()
         self.spawn("kwok", f"--kubeconfig={nodes}", "--manage-all-nodes", f"--config={stages}", "--cidr=10.0.0.0/16")
         self.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=120s")
         self.kubectl("apply", "--server-side", "-f", str(program("keda-crds.yaml")))
@@ -157,7 +156,7 @@ class Cluster:
 
     def kubectl(self, *arguments: str, given: str | None = None, check: bool = True) -> Ended:
         """Run kubectl as the administrator; it ends well unless `check` says otherwise."""
-        command = [str(program("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments]
+        command = [program("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
         ended = subprocess.run(command, input=given, capture_output=True, text=True, timeout=180, check=False)
         assert not check or ended.returncode == 0, f"kubectl {' '.join(arguments)}: {ended.stderr}"
         return ended
@@ -208,11 +207,7 @@ class Cluster:
 
     def evict(self, namespace: str, pod: str) -> httpx.Response:
         """Ask for a pod's eviction, as `kubectl drain` does, and return the answer."""
-        asked = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": pod, "namespace": namespace},
-        }
+        asked = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}}
         return self.api.post(f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction", json=asked)
 
     @contextmanager
@@ -223,6 +218,17 @@ class Cluster:
             yield
         finally:
             self.kubectl("uncordon", "--selector=here=true")
+
+    def _stages(self) -> Path:
+        """Return kwok's stages, which leave the pods alone that have a process of this machine."""
+        stages = parsed(program("kwok-stages.yaml").read_text(encoding="utf-8"))
+        for stage in stages:
+            if stage["spec"]["resourceRef"]["kind"] == "Pod":
+                own = {"key": f'.metadata.annotations["{MARK}"]', "operator": "DoesNotExist"}
+                stage["spec"]["selector"].setdefault("matchExpressions", []).append(own)
+        path = self.folder / "kwok-stages.yaml"
+        path.write_text("\n---\n".join(json.dumps(stage) for stage in stages), encoding="utf-8")
+        return path
 
     def _trust(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self._authority.certificate))

@@ -1,4 +1,4 @@
-"""One cluster for all tests of this folder, and a namespace for each."""
+"""One cluster for all tests of this folder, one KEDA, one stack, and a namespace for each."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes.cluster import Cluster, running
+from tests.kubernetes.keda import start_keda
+from tests.kubernetes.lag import PARTITIONS, RECORDS, Backlog
+from tests.kubernetes.programs import program
+from worker.commands.stack.stack import Stack
 
 _numbers = itertools.count(1)
 
@@ -35,3 +39,32 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     )
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Give a Kafka and a Redis."""
+    stack = Stack(tmp_path_factory.mktemp("stack"))
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
+
+
+@pytest.fixture(scope="session")
+def keda(cluster: Cluster) -> Cluster:
+    """Give a cluster with KEDA, or skip where that is not built."""
+    for name in ("keda-operator", "keda-metrics"):
+        program(name)
+    start_keda(cluster)
+    return cluster
+
+
+@pytest.fixture
+def backlog(stack: Stack, namespace: str) -> Backlog:
+    """Give a topic and a group of the namespace's name, which is behind by nothing."""
+    backlog = Backlog(stack.kafka.address or "", namespace, PARTITIONS, RECORDS)
+    backlog.write()
+    backlog.leave([0] * PARTITIONS)
+    return backlog

@@ -61,13 +61,15 @@ def start_keda(cluster: Cluster) -> None:
 
 
 def metric(cluster: Cluster, namespace: str, name: str = "moderation-worker") -> float:
-    """Return what KEDA says now of the first metric of a ScaledObject, all replicas together.
+    """Return what KEDA says now of the lag of a ScaledObject, all replicas together.
 
     Raises:
         httpx.HTTPStatusError: KEDA does not say anything, for example because the broker does not answer it.
     """
     path = f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers/keda-hpa-{name}"
-    asked = cluster.read(path)["spec"]["metrics"][0]["external"]["metric"]["name"]
+    (asked,) = (
+        one["external"]["metric"]["name"] for one in cluster.read(path)["spec"]["metrics"] if one["type"] == "External"
+    )
     selector = f"scaledobject.keda.sh%2Fname%3D{name}"
     found = cluster.read(f"/apis/{_METRICS}/v1beta1/namespaces/{namespace}/{asked}?labelSelector={selector}")
     (item,) = found["items"]

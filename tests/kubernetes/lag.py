@@ -8,6 +8,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
+# Of the backlog that the tests are given.
+PARTITIONS = 6
+RECORDS = 1500
+
 
 @dataclass(frozen=True)
 class Backlog:

@@ -4,7 +4,6 @@ Nobody labels here: a test writes records and commits offsets itself, so that ea
 """
 
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -12,17 +11,14 @@ import pytest
 from deploy.simulation.keda import Trigger, capped_lag
 from tests.deploy.manifests import of_kind, overlay
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.keda import answers, metric, start_keda
-from tests.kubernetes.lag import Backlog
-from tests.kubernetes.programs import program
+from tests.kubernetes.keda import answers, metric
+from tests.kubernetes.lag import PARTITIONS, Backlog
 from worker.commands.stack.stack import Stack
 
 # Questions come every 15 s, and a broker's death takes some of them.
 pytestmark = pytest.mark.timeout(900)
 
 THRESHOLD = 560
-_PARTITIONS = 6
-_RECORDS = 1500
 # 2,800 posts: five workers of 560 each, which is more than the fallback's four. One step leads there.
 _FOR_FIVE = [466, 466, 466, 466, 466, 470]
 # Behind by nothing, a little everywhere, much in one partition, more than all partitions are worth.
@@ -35,45 +31,24 @@ TRIGGERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give a stack whose broker runs."""
-    stack = Stack(tmp_path_factory.mktemp("stack"))
-    try:
-        stack.brokers_up()
-        yield stack
-    finally:
-        stack.down()
-
-
-@pytest.fixture(scope="module")
-def keda(cluster: Cluster) -> Cluster:
-    """Give a cluster with KEDA, or skip where that is not built."""
-    for name in ("keda-operator", "keda-metrics"):
-        program(name)
-    start_keda(cluster)
-    return cluster
-
-
-@pytest.fixture
-def backlog(stack: Stack, namespace: str) -> Backlog:
-    """Give a topic and a group of the namespace's name, which is behind by nothing."""
-    backlog = Backlog(stack.kafka.address or "", namespace, _PARTITIONS, _RECORDS)
-    backlog.write()
-    backlog.leave([0] * _PARTITIONS)
-    return backlog
-
-
-def apply(cluster: Cluster, backlog: Backlog, *, exclude: bool = False, trigger: Trigger = SHIPPED) -> None:
+def apply(
+    cluster: Cluster, backlog: Backlog, *, exclude: bool = False, trigger: Trigger = SHIPPED, cpu: bool = False
+) -> None:
     """Apply the keda overlay for a backlog, and wait until KEDA answers.
 
-    Without its second trigger, as for workers with GPUs: nobody measures the processors of pods that do not run. And
-    with a short window and period before fewer are asked for.
+    With a short window and period before fewer are asked for.
+
+    Args:
+        cluster: with KEDA.
+        backlog: that is read.
+        exclude: `excludePersistentLag`.
+        trigger: how the lag is capped.
+        cpu: whether the second trigger stays, as it does not for workers with GPUs.
     """
     documents = overlay("keda")
     (scaled,) = of_kind(documents, "ScaledObject")
     spec = scaled["spec"]
-    spec["triggers"] = spec["triggers"][:1]
+    spec["triggers"] = spec["triggers"][: 2 if cpu else 1]
     metadata = spec["triggers"][0]["metadata"]
     assert metadata["lagThreshold"] == str(THRESHOLD)
     metadata |= {
@@ -111,14 +86,14 @@ def test_keda_says_what_the_simulation_says(name: str, keda: Cluster, backlog: B
 def test_lag_that_stands_still_can_be_left_out(keda: Cluster, backlog: Backlog) -> None:
     """With `excludePersistentLag`, a lag whose offsets did not move since the last question counts as none."""
     apply(keda, backlog, exclude=True)
-    backlog.leave([500] * _PARTITIONS)
+    backlog.leave([500] * PARTITIONS)
     metric(keda, backlog.name)
     assert metric(keda, backlog.name) == 0
 
 
 def test_a_group_without_offsets_is_behind_by_everything(keda: Cluster, stack: Stack, namespace: str) -> None:
     """A first start has all of the topic before it, as `offsetResetPolicy: earliest` says."""
-    fresh = Backlog(stack.kafka.address or "", namespace, _PARTITIONS, 100)
+    fresh = Backlog(stack.kafka.address or "", namespace, PARTITIONS, 100)
     fresh.write()
     apply(keda, fresh)
     assert metric(keda, namespace) == 600
@@ -131,7 +106,7 @@ def test_lag_starts_workers_and_they_end_one_by_one(keda: Cluster, backlog: Back
     backlog.leave(_FOR_FIVE)
     keda.wait_for(lambda: replicas(keda, backlog.name) == 5, 180, "a worker for each 560")
     keda.wait_for(lambda: len(keda.pods(backlog.name)) == 5, 60, "their pods")
-    backlog.leave([0] * _PARTITIONS)
+    backlog.leave([0] * PARTITIONS)
     seen = [5]
     until = time.monotonic() + 240
     while seen[-1] != 2:
@@ -168,5 +143,5 @@ def test_a_dead_broker_ends_no_workers(keda: Cluster, backlog: Backlog, stack: S
             time.sleep(1)
     finally:
         stack.kafka.restart()
-    backlog.leave([0] * _PARTITIONS)
+    backlog.leave([0] * PARTITIONS)
     keda.wait_for(lambda: replicas(keda, backlog.name) == 2, 300, "two workers")

@@ -72,13 +72,23 @@ async def fork(
     output: IO[bytes],
     errors: IO[bytes],
     folder: Path | None = None,
+    *,
+    module: str = "worker",
 ) -> Forked:
-    """Start `moderate` with arguments, in a folder or in this one; what it writes goes to files."""
+    """Start `moderate` with arguments, in a folder or in this one; what it writes goes to files.
+
+    Args:
+        arguments: of the command line.
+        environment: all variables.
+        output, errors: open files.
+        folder: to run in.
+        module: that is run; another one than `worker` wraps it.
+    """
     if not _parents:
         _parents.append(_parent())
     ours, theirs = socket.socketpair()
     with theirs, tempfile.TemporaryFile() as request:
-        request.write(json.dumps([list(arguments), dict(environment), str(folder or Path.cwd())]).encode())
+        request.write(json.dumps([[module, *arguments], dict(environment), str(folder or Path.cwd())]).encode())
         request.seek(0)
         files = (theirs, output, errors, request)
         socket.send_fds(_parents[0], [b"."], [one.fileno() for one in files])
@@ -95,7 +105,7 @@ def _parent() -> socket.socket:
 
 
 def _become(requests: socket.socket) -> list[str]:
-    """Wait for requests; return the arguments of one, in a process that was forked for it."""
+    """Wait for requests; return module and arguments of one, in a process that was forked for it."""
     reports: dict[int, socket.socket] = {}
     wakes, woken = os.pipe()
     os.set_blocking(woken, False)
@@ -145,7 +155,7 @@ def _report_ends(reports: dict[int, socket.socket]) -> None:
 
 
 def _dressed(output: int, errors: int, request: int) -> list[str]:
-    """Take on output, environment and folder; return the arguments."""
+    """Take on output, environment and folder; return module and arguments."""
     with os.fdopen(request, "rb") as file:
         arguments, environment, folder = json.load(file)
     for old, new in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (errors, 2)):
@@ -168,5 +178,5 @@ def _import_all() -> None:
 
 if __name__ == "__main__":
     _import_all()
-    sys.argv[1:] = _become(socket.socket(fileno=os.dup(0)))
-    runpy.run_module("worker", run_name="__main__", alter_sys=True)
+    module, *sys.argv[1:] = _become(socket.socket(fileno=os.dup(0)))
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -49,13 +49,3 @@ def test_a_cached_metric_is_what_the_loop_found_last() -> None:
     assert scaler.answer([9], [0]) == 5
     scaler.fail_to_poll()
     assert scaler.answer([9], [0]) == 9
-
-
-def test_the_fallback_begins_after_so_many_failures_in_a_row() -> None:
-    """Three failures are unanswered; the fourth answers for as many replicas as there are, or the fallback's."""
-    scaler = KafkaScaler(Trigger(10, fallback_replicas=4))
-    assert [scaler.fail(2) for _ in range(4)] == [None, None, None, 40]
-    assert scaler.fail(6) == 60
-    scaler.answer([0], [0])
-    assert scaler.fail(6) is None
-    assert [KafkaScaler(Trigger(10)).fail(2) for _ in range(9)] == [None] * 9

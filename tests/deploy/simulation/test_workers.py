@@ -38,13 +38,13 @@ def even(posts: float, partitions: int, seconds: int) -> Load:
 @given(st.sets(st.integers(0, 40), min_size=1), st.integers(1, 48))
 def test_every_partition_has_one_owner(ordinals: set[int], partitions: int) -> None:
     """None has two, and no worker has two more than another."""
-    owned = assign(sorted(ordinals), partitions)
+    owned = assign(sorted(ordinals), partitions, {})
     assert sorted(partition for each in owned.values() for partition in each) == list(range(partitions))
     assert max(map(len, owned.values())) - min(map(len, owned.values())) <= 1
 
 
-def test_partitions_go_round_the_members_as_the_worker_s_assignor_deals_them() -> None:
-    """Names are sorted as strings: the tenth pod comes behind the first."""
+def test_partitions_go_to_the_members_as_the_worker_s_assignor_deals_them() -> None:
+    """Names are sorted as strings: the tenth pod comes behind the first. What a worker has stays with it."""
     from aiokafka.cluster import ClusterMetadata
     from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 
@@ -58,7 +58,9 @@ def test_partitions_go_round_the_members_as_the_worker_s_assignor_deals_them() -
     names = {f"moderation-worker-{ordinal}-0b5ad1f8-1111-2222-3333-444455556666": ordinal for ordinal in (0, 1, 2, 10)}
     dealt = assignor_of(Deployment("posts", "dead", ()), "w").assign(Cluster(), dict.fromkeys(names, said))
     found = {names[name]: given.assignment[0][1] for name, given in dealt.items()}
-    assert found == assign([0, 1, 2, 10], 12)
+    assert found == assign([0, 1, 2, 10], 12, {})
+    fewer = assign([0, 1], 12, found)
+    assert all(set(found[ordinal]) < set(fewer[ordinal]) for ordinal in fewer)
 
 
 @settings(max_examples=25, deadline=None)
