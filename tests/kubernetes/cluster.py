@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from tests.deploy.manifests import Document, parsed
+from tests.kubernetes.arguments import api_server, etcd
 from tests.kubernetes.certificates import Authority, new_key, write_key
 from tests.kubernetes.nodes import all_nodes
 from tests.kubernetes.programs import program
@@ -87,8 +88,10 @@ class Cluster:
         Raises:
             AssertionError: a part ends or does not answer; quotes the end of its log.
         """
-        self._start_etcd()
-        self._start_api_server()
+        self.spawn("etcd", *etcd(self.folder, self._ports))
+        served, front = self._authority.issue("api", "kube-apiserver"), self._front.issue("front", "front-proxy")
+        authorities = self._authority.certificate, self._front.certificate
+        self.spawn("kube-apiserver", *api_server(self.folder, self._ports, authorities, served, front))
         self.wait_for(self._answers, _START_SECONDS, "the API server answers")
         controllers = self.access("controllers", "system:kube-controller-manager")
         scheduler = self.access("scheduler", "system:kube-scheduler")
@@ -210,6 +213,18 @@ class Cluster:
         asked = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}}
         return self.api.post(f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction", json=asked)
 
+    def delete_pod(self, namespace: str, pod: str, uid: str) -> int:
+        """Say that a pod is gone, as a kubelet does once its containers have ended; return the answer's status code."""
+        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}}
+        return self.api.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{pod}", json=options).status_code
+
+    def roll(self, namespace: str) -> None:
+        """Change what the workers' pods are made of, and wait until all are new ones; at most three minutes."""
+        changed = {"spec": {"template": {"metadata": {"annotations": {"rolled": "true"}}}}}
+        where = (f"--namespace={namespace}", "statefulset/moderation-worker")
+        self.kubectl("patch", *where, "--type=merge", f"--patch={json.dumps(changed)}")
+        self.kubectl("rollout", "status", *where, "--timeout=170s")
+
     @contextmanager
     def no_room(self) -> Iterator[None]:
         """Take no new pods for as long as the block runs."""
@@ -240,50 +255,6 @@ class Cluster:
             return self.api.get("/readyz").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
-
-    def _start_etcd(self) -> None:
-        clients, peers = (f"http://127.0.0.1:{port}" for port in self._ports[:2])
-        self.spawn(
-            "etcd",
-            f"--data-dir={self.folder / 'etcd'}",
-            f"--listen-client-urls={clients}",
-            f"--advertise-client-urls={clients}",
-            f"--listen-peer-urls={peers}",
-            f"--initial-advertise-peer-urls={peers}",
-            f"--initial-cluster=default={peers}",
-            # Nothing here outlives the test.
-            "--unsafe-no-fsync",
-            "--log-level=warn",
-        )
-
-    def _start_api_server(self) -> None:
-        certificate, key = self._authority.issue("api", "kube-apiserver")
-        front_certificate, front_key = self._front.issue("front", "front-proxy")
-        self.spawn(
-            "kube-apiserver",
-            f"--etcd-servers=http://127.0.0.1:{self._ports[0]}",
-            "--bind-address=127.0.0.1",
-            f"--secure-port={self._ports[2]}",
-            # The address of no Service leads here: there are no pods that would ask.
-            "--endpoint-reconciler-type=none",
-            "--service-cluster-ip-range=10.96.0.0/16",
-            "--authorization-mode=RBAC",
-            "--allow-privileged=true",
-            f"--tls-cert-file={certificate}",
-            f"--tls-private-key-file={key}",
-            f"--client-ca-file={self._authority.certificate}",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={self.folder / 'accounts.key'}",
-            f"--service-account-signing-key-file={self.folder / 'accounts.key'}",
-            # For the servers behind this one, such as KEDA's of metrics.
-            f"--requestheader-client-ca-file={self._front.certificate}",
-            "--requestheader-allowed-names=front-proxy",
-            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
-            "--requestheader-group-headers=X-Remote-Group",
-            "--requestheader-username-headers=X-Remote-User",
-            f"--proxy-client-cert-file={front_certificate}",
-            f"--proxy-client-key-file={front_key}",
-        )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import asyncio
 import json
 import statistics
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from deploy.simulation.load import Array
 from tests.deploy.manifests import Document, of_kind, overlay
 from tests.kubernetes.cluster import MARK, Cluster
 from tests.kubernetes.keda import answers
+from tests.kubernetes.plane import Plane
 from tests.kubernetes.processes import Kubelet
 from tests.worker.system import Position, Servers, Stream, administrator
 
@@ -34,7 +36,7 @@ class Live:
     """One namespace's workers, their topics, and what was seen of them.
 
     Args:
-        cluster: with KEDA.
+        cluster: with KEDA, or what stands for both.
         stream: topics of the namespace's name.
         kubelet: of the namespace.
         partitions: of the topics, and the most workers.
@@ -42,7 +44,7 @@ class Live:
         down: the way down, in the place of the ten minutes that are shipped.
     """
 
-    cluster: Cluster
+    cluster: Plane
     stream: Stream
     kubelet: Kubelet
     partitions: int
@@ -113,21 +115,27 @@ class Live:
         rate = _TRIAL_POSTS / (time.monotonic() - began)
         scaled = of_kind(documents, "ScaledObject")
         await asyncio.to_thread(self.cluster.apply, scaled, self.namespace)
-        await self.until(lambda: answers(self.cluster, self.namespace), 120, "KEDA answers")
+        if isinstance(self.cluster, Cluster):
+            cluster = self.cluster
+            await self.until(lambda: answers(cluster, self.namespace), 120, "KEDA answers")
         await self.until(lambda: self.ready() == MIN, 180, "two workers")
         return rate
 
     async def roll(self) -> None:
         """Change what the pods are made of, and wait until all workers are new ones."""
-        changed = {"spec": {"template": {"metadata": {"annotations": {"rolled": "true"}}}}}
-        where = (f"--namespace={self.namespace}", "statefulset/moderation-worker")
-        await asyncio.to_thread(self.cluster.kubectl, "patch", *where, "--type=merge", f"--patch={json.dumps(changed)}")
-        await asyncio.to_thread(self.cluster.kubectl, "rollout", "status", *where, "--timeout=170s")
+        await asyncio.to_thread(self.cluster.roll, self.namespace)
 
     def ready(self) -> int:
         """Return how many workers are ready."""
         last = {name: what for _, name, what in self.kubelet.events}
         return sum(what == "ready" for what in last.values())
+
+    def lags(self) -> list[int]:
+        """Return how far each partition was behind when it was last looked at."""
+        if not self.seen:
+            return [0] * self.partitions
+        came = Counter(partition for partition, _ in self.fed)
+        return [max(0, came[partition] - offset) for partition, offset in enumerate(self.seen[-1][1])]
 
     async def until(self, true: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait until something is true, which is asked in a thread of its own."""
@@ -238,7 +246,7 @@ class Live:
 
 @asynccontextmanager
 async def live(
-    cluster: Cluster,
+    cluster: Plane,
     servers: Servers,
     namespace: str,
     folder: Path,
@@ -251,7 +259,7 @@ async def live(
     """Give a namespace's workers within the block; they end with it.
 
     Args:
-        cluster: with KEDA and the namespace.
+        cluster: with KEDA and the namespace, or what stands for them.
         servers: where topics and cache are.
         namespace: of the workers.
         folder: for logs.

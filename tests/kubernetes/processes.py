@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from tests.deploy.manifests import Document, environment
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.plane import Plane
 from tests.worker.forked import Forked, fork
 from worker.commands.stack.ports import free_ports
 
@@ -57,7 +57,7 @@ class Kubelet:
         start_seconds: from a pod's creation to its process's start, as an image and a node take.
     """
 
-    cluster: Cluster
+    cluster: Plane
     namespace: str
     folder: Path
     module: str
@@ -184,10 +184,8 @@ class Kubelet:
         }
 
     def _remove(self, container: Container) -> None:
-        path = f"/api/v1/namespaces/{self.namespace}/pods/{container.name}"
-        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": container.uid}}
         until = time.monotonic() + _PATIENCE_SECONDS
-        while (code := self.cluster.api.request("DELETE", path, json=options).status_code) not in {200, 404, 409}:
+        while (code := self.cluster.delete_pod(self.namespace, container.name, container.uid)) not in {200, 404, 409}:
             if time.monotonic() > until:
                 raise RuntimeError(f"{container.name} cannot be removed: {code}")
             time.sleep(_LOOK_SECONDS)

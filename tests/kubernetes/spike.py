@@ -1,6 +1,7 @@
 """Real workers behind a real KEDA through a tenfold spike, beside the simulation.
 
     python -m tests.kubernetes.spike deploy/simulation/spike.json deploy/simulation/pictures/spike
+    python -m tests.kubernetes.spike --pretend-keda …      the simulation's KEDA and autoscaler, where none is built
 
 A pod of the cluster is a `moderate run` on this machine (`processes.py`), whose model only takes time
 (`bench/simulated_worker.py`), so that twelve of them fit on two cores. Kafka, Redis, KEDA, the autoscaler and all
@@ -13,6 +14,7 @@ import asyncio
 import json
 import os
 import tempfile
+import threading
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,15 +23,17 @@ from typing import Any
 import numpy as np
 
 from deploy.simulation.figures import Figures
-from deploy.simulation.hpa import SYNC_SECONDS, Policy, Rules
+from deploy.simulation.hpa import SYNC_SECONDS, Autoscaler, Policy, Rules
 from deploy.simulation.keda import Trigger
 from deploy.simulation.load import Array, Load, shares
 from deploy.simulation.outcome import lag_posts, lag_seconds, outcome
 from deploy.simulation.settings import UP, Settings, threshold
 from deploy.simulation.simulate import Run, run
-from tests.kubernetes.cluster import Cluster, running
+from tests.kubernetes.cluster import running
 from tests.kubernetes.keda import start_keda
 from tests.kubernetes.live import MIN, Live, live
+from tests.kubernetes.plane import Plane
+from tests.kubernetes.pretended import PretendedCluster
 from tests.kubernetes.programs import version
 from tests.worker.system import Servers
 from worker.commands.stack.stack import Stack
@@ -44,6 +48,7 @@ ROLL = 120
 DOWN = Rules(60, (Policy("Pods", 1, 30),))
 # Ten seconds of work, as shipped.
 THRESHOLD = threshold(1 / SECONDS_A_POST, 10.0)
+TRIGGER = Trigger(THRESHOLD, polling_seconds=15, limit_to_partitions_with_lag=True)
 # As many posts at once as take about a second.
 SETTINGS = {"BATCH__MAX_POSTS": "4", "BATCH__MAX_CALL_TOKENS": "4096", "BATCH__MAX_CALL_PICTURES": "8"}
 DEVICE = {"SIMULATED_DEVICE": json.dumps({"call": 0, "token": 0, "picture": 0, "post": SECONDS_A_POST})}
@@ -91,7 +96,7 @@ def simulated(real: Run, figures: Figures, first_change: float) -> Run:
         MIN,
         partitions,
         metric="lag",
-        trigger=Trigger(THRESHOLD, polling_seconds=15, limit_to_partitions_with_lag=True),
+        trigger=TRIGGER,
         up=UP,
         down=DOWN,
         leave_on_stop=True,
@@ -155,10 +160,10 @@ def draw(real: Run, alike: Run, path: Path) -> None:
     figure.savefig(path.with_suffix(".svg"))
 
 
-async def measure(cluster: Cluster, servers: Servers, folder: Path, record: dict[str, Any]) -> Run:
-    """Run all of it on a cluster with KEDA."""
+async def measure(plane: Plane, servers: Servers, folder: Path, record: dict[str, Any]) -> Run:
+    """Run all of it on a cluster with KEDA, or on what stands for them."""
     async with live(
-        cluster,
+        plane,
         servers,
         "spike",
         folder,
@@ -169,7 +174,37 @@ async def measure(cluster: Cluster, servers: Servers, folder: Path, record: dict
         threshold=THRESHOLD,
         down=DOWN,
     ) as lab:
-        return await spike(lab, record)
+        if not isinstance(plane, PretendedCluster):
+            return await spike(lab, record)
+        asking = threading.Thread(target=plane.ask, args=(lab.lags,))
+        asking.start()
+        try:
+            return await spike(lab, record)
+        finally:
+            plane.end()
+            asking.join()
+
+
+def scaled(servers: Servers, folder: Path, record: dict[str, Any], *, pretend: bool) -> Run:
+    """Run it on a new cluster with KEDA, or on what stands for both.
+
+    Args:
+        servers: where topics and cache are.
+        folder: for the cluster and for logs.
+        record: to be filled.
+        pretend: whether the simulation's KEDA stands for the real one.
+    """
+    if pretend:
+        record["keda"] = "the simulation's"
+        plane = PretendedCluster(Autoscaler(MIN, PARTITIONS, UP, DOWN), TRIGGER)
+        return asyncio.run(measure(plane, servers, folder, record))
+    record["kubernetes"] = version("cluster", "k8s.io/kubernetes")
+    record["keda"] = version("keda", "github.com/kedacore/keda/v2")
+    (folder / "cluster").mkdir()
+    with running(folder / "cluster") as cluster:
+        start_keda(cluster)
+        cluster.kubectl("create", "namespace", "spike")
+        return asyncio.run(measure(cluster, servers, folder, record))
 
 
 def main() -> None:
@@ -177,24 +212,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("record", type=Path, help="JSON file to write")
     parser.add_argument("picture", type=Path, help="PNG and SVG to write, without their endings")
+    parser.add_argument("--pretend-keda", action="store_true", help="the simulation's in the place of a real one")
     args = parser.parse_args()
     record: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "kubernetes": version("cluster", "k8s.io/kubernetes"),
-        "keda": version("keda", "github.com/kedacore/keda/v2"),
         "load_average_before": round(os.getloadavg()[0], 1),
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "cluster").mkdir()
         stack = Stack(folder / "stack")
         try:
             endpoints = stack.up()
-            with running(folder / "cluster") as cluster:
-                start_keda(cluster)
-                cluster.kubectl("create", "namespace", "spike")
-                servers = Servers(endpoints.kafka or "", endpoints.redis or "")
-                real = asyncio.run(measure(cluster, servers, folder, record))
+            servers = Servers(endpoints.kafka or "", endpoints.redis or "")
+            real = scaled(servers, folder, record, pretend=args.pretend_keda)
         finally:
             stack.down()
     record["load_average_after"] = round(os.getloadavg()[0], 1)
