@@ -66,6 +66,7 @@ def switches(chosen: Settings) -> Iterator[Settings]:
     yield by_lag
     yield replace(chosen, name="without the `kafka` trigger", metric="cpu")
     yield replace(chosen, name="without `leave_on_stop`", leave_on_stop=False)
+    yield replace(chosen, name="with `assignment=sticky`, the worker's default", sticky=True)
     yield with_trigger(by_lag, "lag alone, with `excludePersistentLag`", exclude_persistent_lag=True)
     yield with_trigger(
         by_lag,

@@ -29,6 +29,7 @@ class Settings:
         up, down: the autoscaler's `behavior`.
         cpu_target: share of the request, for the processor's use.
         leave_on_stop: whether a worker that ends in order leaves the group at once (`kafka.leave_on_stop`).
+        sticky: whether partitions stay where they are (`kafka.assignment`), or are dealt round the workers each time.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Settings:
     down: Rules = DEFAULT_DOWN
     cpu_target: float = 0.8
     leave_on_stop: bool = False
+    sticky: bool = False
 
 
 def by_lag(

@@ -1,7 +1,7 @@
 """One run: a load, settings and figures in, seconds out."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -20,7 +20,7 @@ ASKS_AT = 7
 # What the metrics server averages over, in rounds of the autoscaler.
 _CPU_ROUNDS = 2
 # Nodes are not alike: seconds that starts take beyond the least, used in turn.
-_STARTS = (0.0, 4.0, 1.0, 8.0, 2.0, 6.0, 3.0)
+STARTS = (0.0, 4.0, 1.0, 8.0, 2.0, 6.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def run(
     figures: Figures,
     *,
     asks_at: int = ASKS_AT,
+    starts: Sequence[float] = STARTS,
     plan: Callable[[int, Fleet], None] | None = None,
 ) -> Run:
     """Simulate second by second.
@@ -57,6 +58,7 @@ def run(
         settings: of scaling.
         figures: of the workers.
         asks_at: second of its round of 15 in which the autoscaler asks.
+        starts: seconds that each next start takes beyond the figures', used in turn.
         plan: called each second in place of any scaling, to repeat what a real run did.
 
     Raises:
@@ -71,7 +73,7 @@ def run(
     ends = np.cumsum(load.arrivals, axis=0)
     done = np.zeros_like(ends)
     replicas = np.zeros(load.seconds, dtype=np.int64)
-    fleet = Fleet(figures, settings.partitions, settings.leave_on_stop, _STARTS)
+    fleet = Fleet(figures, settings.partitions, settings.leave_on_stop, settings.sticky, starts)
     control = _Control(settings, fleet, asks_at)
     if plan is None:
         rate = float(load.arrivals[:60].mean(axis=0).sum())

@@ -26,12 +26,12 @@ class Pod:
 
 
 def assign(ordinals: Sequence[int], partitions: int, held: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
-    """Return each member's partitions, as the worker that leads a group deals them: most stay where they are.
+    """Return each member's partitions, as the worker that leads a group deals them.
 
     Args:
         ordinals: of the group's members.
         partitions: of the topic.
-        held: what each ordinal has now.
+        held: what each ordinal has now and keeps, as far as that is even; where nobody has any, this is round robin.
     """
     # The broker puts a hyphen and a UUID behind a static name, so that 10 comes between 1 and 2.
     names = {f"{POD}{ordinal}-": ordinal for ordinal in ordinals}
@@ -50,12 +50,14 @@ class Fleet:
         figures: of one worker and its start.
         partitions: of the topic.
         leave_on_stop: whether a worker that ends in order leaves the group, or its partitions wait for the session.
+        sticky: whether partitions stay with their workers when others come and go.
         starts: extra seconds that each next start takes, used in turn: nodes are not alike.
     """
 
     figures: Figures
     partitions: int
     leave_on_stop: bool = False
+    sticky: bool = False
     starts: Sequence[float] = (0.0,)
 
     pods: dict[int, Pod] = field(default_factory=dict)
@@ -91,7 +93,7 @@ class Fleet:
         for ordinal in range(replicas):
             self.pods[ordinal] = Pod(0.0)
             self.members.add(ordinal)
-        self.owned = assign(sorted(self.members), self.partitions, self.owned)
+        self.owned = assign(sorted(self.members), self.partitions, {})
         self._look()
 
     def scale(self, now: float, replicas: int) -> None:
@@ -183,7 +185,7 @@ class Fleet:
                 changed = True
         if changed:
             self.rebalances += 1
-            self.owned = assign(sorted(self.members), self.partitions, self.owned)
+            self.owned = assign(sorted(self.members), self.partitions, self.owned if self.sticky else {})
             self._paused_until = max(self._paused_until, now + self.figures.rebalance_seconds)
             self._turns.clear()
         self._look()

@@ -6,15 +6,17 @@
 A pod of the cluster is a `moderate run` on this machine (`processes.py`), whose model only takes time
 (`bench/simulated_worker.py`), so that twelve of them fit on two cores. Kafka, Redis, KEDA, the autoscaler and all
 controllers are real. Afterwards the workers are rolled under load, and every label is counted. The simulation is given
-the same posts, the measured speed of one worker, and how long starts and drains took.
+the same posts, the measured speed of one worker, and how long each start and a drain took.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import statistics
 import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,13 +83,14 @@ def as_run(lab: Live, seconds: int, baseline: list[int], disturbed: tuple[int, i
     return Run(load, Settings("real", lab.partitions, MIN, lab.partitions), np.maximum(0.0, done), pods, 0)
 
 
-def simulated(real: Run, figures: Figures, first_change: float) -> Run:
+def simulated(real: Run, figures: Figures, first_change: float, starts: Sequence[float]) -> Run:
     """Return the simulation of the same posts.
 
     Args:
         real: what was seen.
         figures: of the workers.
         first_change: second in which more workers were first asked for, which gives the phase of the rounds.
+        starts: seconds beyond the figures' that each start took.
     """
     partitions = real.load.partitions
     settings = Settings(
@@ -100,8 +103,9 @@ def simulated(real: Run, figures: Figures, first_change: float) -> Run:
         up=UP,
         down=DOWN,
         leave_on_stop=True,
+        sticky=True,
     )
-    return run(real.load, settings, figures, asks_at=int(first_change) % SYNC_SECONDS)
+    return run(real.load, settings, figures, asks_at=int(first_change) % SYNC_SECONDS, starts=starts)
 
 
 async def spike(lab: Live, record: dict[str, Any]) -> Run:
@@ -111,28 +115,33 @@ async def spike(lab: Live, record: dict[str, Any]) -> Run:
     seconds = CALM + SPIKE + AFTER
     async with lab.watched():
         await lab.write(arrivals([(CALM, MEAN), (SPIKE, FACTOR * MEAN), (AFTER, MEAN)]))
+        record["start_seconds"] = lab.took("created", "ready")
+        record["drain_seconds"] = lab.took("told to end", "ended")
         real = as_run(lab, seconds, baseline, (CALM, CALM + SPIKE))
         record["seen"] = [(round(at, 1), wanted, pods) for at, _, wanted, pods in lab.seen]
         writing = asyncio.create_task(lab.write(arrivals([(ROLL, MEAN)], seed=2)))
         await lab.roll()
         await writing
     record["counted"] = await lab.lost_and_doubled(120)
-    record["start_seconds"] = lab.took("started", "ready")
-    record["schedule_seconds"] = lab.took("created", "started")
-    record["drain_seconds"] = lab.took("told to end", "ended")
     record["events"] = [(round(at - lab.began, 1), name, what) for at, name, what in lab.kubelet.events]
     return real
 
 
 def compare(real: Run, record: dict[str, Any]) -> Run:
     """Simulate what was seen, and note both outcomes."""
+    # Of the two first workers nobody is waiting.
+    starts = record["start_seconds"][MIN:]
     figures = replace(
         Figures.load(),
         posts_per_second=record["posts_per_second_one_worker"],
-        **{name: record[name] for name in ("start_seconds", "schedule_seconds", "drain_seconds")},
+        schedule_seconds=0.0,
+        start_seconds=min(starts),
+        drain_seconds=statistics.median(record["drain_seconds"]),
+        # A worker labels what is there of all its partitions together, a batch at a time.
+        fetch_posts=float(SETTINGS["BATCH__MAX_POSTS"]),
     )
     first = next(at for at, wanted, _ in record["seen"] if wanted > MIN)
-    alike = simulated(real, figures, first)
+    alike = simulated(real, figures, first, [seconds - min(starts) for seconds in starts])
     record["real"], record["simulated"] = asdict(outcome(real)), asdict(outcome(alike))
     return alike
 
