@@ -79,8 +79,9 @@ class PretendedCluster:
         for ordinal in reversed(range(self._wanted)):
             name = f"moderation-worker-{ordinal}"
             with self._lock:
-                self._pods[name]["metadata"]["deletionTimestamp"] = "now"
-            self.wait_for(lambda name=name: self._is_available(name), _ROLL_SECONDS, name)
+                if name in self._pods:
+                    self._pods[name]["metadata"]["deletionTimestamp"] = "now"
+            self.wait_for(lambda one=ordinal: one >= self._wanted or self._is_available(one), _ROLL_SECONDS, name)
 
     def wait_for(self, true: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait until something is true.
@@ -121,9 +122,9 @@ class PretendedCluster:
                 if int(name.rsplit("-", 1)[1]) >= self._wanted:
                     pod["metadata"]["deletionTimestamp"] = "now"
 
-    def _is_available(self, name: str) -> bool:
+    def _is_available(self, ordinal: int) -> bool:
         with self._lock:
-            pod = self._pods.get(name)
+            pod = self._pods.get(f"moderation-worker-{ordinal}")
             if pod is None or pod["metadata"]["revision"] != self._revision or "status" not in pod:
                 return False
             status = pod["status"]
