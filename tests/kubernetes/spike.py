@@ -143,6 +143,8 @@ def compare(real: Run, record: dict[str, Any]) -> Run:
     first = next(at for at, wanted, _ in record["seen"] if wanted > MIN)
     alike = simulated(real, figures, first, [seconds - min(starts) for seconds in starts])
     record["real"], record["simulated"] = asdict(outcome(real)), asdict(outcome(alike))
+    # Nobody counted those.
+    del record["real"]["rebalances"]
     return alike
 
 
