@@ -35,6 +35,7 @@ class PretendedCluster:
         self._settings: dict[str, Document] = {}
         self._template: Document = {}
         self._ready_for = 0
+        self._is_scaled = False
         self._wanted = 1
         self._revision = 0
 
@@ -48,6 +49,7 @@ class PretendedCluster:
                 self._ready_for = document["spec"]["minReadySeconds"]
             elif document["kind"] == "ScaledObject":
                 self._wanted = document["spec"]["minReplicaCount"]
+                self._is_scaled = True
         self._reconcile()
 
     def read(self, path: str) -> Document:
@@ -95,12 +97,14 @@ class PretendedCluster:
             time.sleep(_LOOK_SECONDS)
 
     def ask(self, lags: Callable[[], list[int]]) -> None:
-        """Ask and scale in rounds, until `end`.
+        """Ask and scale in rounds, once there is a ScaledObject, until `end`.
 
         Args:
             lags: how far each partition is behind now.
         """
         while not self._ended.wait(SYNC_SECONDS):
+            if not self._is_scaled:
+                continue
             value = capped_lag(lags(), self._trigger)
             wanted = replicas_for_average(value, self._trigger.lag_threshold, self._wanted)
             self._wanted = self._autoscaler.scale(time.monotonic(), self._wanted, wanted)
