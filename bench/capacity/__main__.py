@@ -44,6 +44,7 @@ def model_of(growth: Mapping[str, Any], mix: Mix | None, wishes: Wishes, rates: 
         "machine": growth["machine"],
         "weights": {figure: dict(weights) for figure, weights in fitted.weights.items()},
         "busy": fitted.busy,
+        "beside": fitted.beside,
         "measured": asdict(measured),
         "misses": [asdict(one) | {"error": one.error} for one in misses(growth, fitted)],
         "mix": asdict(mix),

@@ -5,7 +5,8 @@ A worker's processor time of a post, in µs, is
     base + text · characters / 100 + picture · pictures + new · (1 - reposts) + transaction / posts a transaction
 
 and the broker's and Redis's likewise, of the terms that they have. A process gives `busy` of a core to that: the rest
-it waits, for the broker and the device. Fitted by least squares of relative errors; no term is negative.
+it waits, for the broker and the device. Pictures are decoded in processes of their own beside it, so their term has a
+share of its own, `beside`. Fitted by least squares of relative errors; no term is negative.
 """
 
 import statistics
@@ -59,10 +60,12 @@ class Fitted:
     Args:
         weights: µs of each term, by figure.
         busy: share of a core that a process gives to posts when it has all it can do.
+        beside: cores that it and those beside it give to pictures.
     """
 
     weights: Mapping[str, Mapping[str, float]]
     busy: float
+    beside: float
 
     def cost_us(self, figure: str, mix: Mix) -> float:
         """Return the processor time of a post."""
@@ -71,7 +74,8 @@ class Fitted:
 
     def rate(self, mix: Mix) -> float:
         """Return the posts a second of one process."""
-        return self.busy * 1e6 / self.cost_us("processor_us", mix)
+        pictures = self.weights["processor_us"]["picture"] * mix.pictures
+        return 1e6 / ((self.cost_us("processor_us", mix) - pictures) / self.busy + pictures / self.beside)
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,20 @@ def fit(growth: Mapping[str, Any]) -> Fitted:
     # Where partitions or a device are too few, it is them that limit a process.
     full = [turn for point in _points(growth) if point["axis"] != HELD_OUT and point["partitions"] >= 4
             for turn in point["turns"]]  # fmt: skip
-    busy = statistics.median(turn["posts_a_second"] * turn["processor_us"] / 1e6 for turn in full)
-    return Fitted(weights, busy)
+    alone = [turn for turn in full if not turn["pictures"]]
+    busy = statistics.median(turn["posts_a_second"] * turn["processor_us"] / 1e6 for turn in alone)
+    return Fitted(weights, busy, _beside(weights["processor_us"], busy, full))
+
+
+def _beside(weights: Mapping[str, float], busy: float, turns: Sequence[Mapping[str, float]]) -> float:
+    """Return the cores that pictures are given: what is left of a post's time when the rest of it is taken away."""
+    found = []
+    for turn in turns:
+        pictures = weights["picture"] * turn["pictures"]
+        left = 1e6 / turn["posts_a_second"] - max(0.0, turn["processor_us"] - pictures) / busy
+        if pictures and left > 0:
+            found.append(pictures / left)
+    return statistics.median(found) if found else busy
 
 
 def misses(growth: Mapping[str, Any], model: Fitted) -> list[Miss]:

@@ -32,7 +32,11 @@ def show(data: Mapping[str, Any]) -> str:
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     lines += [
         "",
-        f"A process gives {data['busy']:.0%} of a core to that: posts a second = {data['busy']:.2f} · 10⁶ ÷ the sum.",
+        f"A process gives {data['busy']:.0%} of a core to that, and with the processes that decode pictures beside it",
+        (
+            f"{data['beside']:.2f} cores to pictures: 10⁶ ÷ posts a second = pictures ÷ {data['beside']:.2f} + the rest ÷ "
+            f"{data['busy']:.2f}."
+        ),
         "",
         "On points that the model was not fitted on:",
         "",

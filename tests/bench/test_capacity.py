@@ -28,6 +28,19 @@ def test_the_costs_of_a_machine_are_found() -> None:
     assert model.rate(MIX) == pytest.approx(BUSY * 1e6 / cost)
 
 
+def test_pictures_are_given_cores_beside_the_process() -> None:
+    """Where pictures are decoded on a core and a half, the rate of a mixture follows, though its cost is the same."""
+    growth = growth_figures.growth()
+    for point in growth["points"]:
+        for turn in point.get("turns", ()):
+            pictures = PICTURE * turn["pictures"]
+            turn["posts_a_second"] = 1e6 / ((turn["processor_us"] - pictures) / BUSY + pictures / 1.5)
+    model = fit(growth)
+    assert (model.busy, model.beside) == pytest.approx((BUSY, 1.5))
+    assert max(abs(one.error) for one in misses(growth, model)) < 1e-6
+    assert model.rate(MIX) > BUSY * 1e6 / model.cost_us("processor_us", MIX)
+
+
 def test_errors_are_those_on_points_that_were_not_fitted() -> None:
     """Where held-out points cost a quarter more than the rule says, the model is a fifth too low, and says so."""
     growth = growth_figures.growth(held_out_off=1.25)
