@@ -33,10 +33,8 @@ def show(data: Mapping[str, Any]) -> str:
     lines += [
         "",
         f"A process gives {data['busy']:.0%} of a core to that, and with the processes that decode pictures beside it",
-        (
-            f"{data['beside']:.2f} cores to pictures: 10⁶ ÷ posts a second = pictures ÷ {data['beside']:.2f} + the rest ÷ "
-            f"{data['busy']:.2f}."
-        ),
+        f"{data['beside']:.2f} cores to pictures: 10⁶ ÷ posts a second is",
+        f"pictures ÷ {data['beside']:.2f} + the rest ÷ {data['busy']:.2f}.",
         "",
         "On points that the model was not fitted on:",
         "",
