@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def lay_out(module: nn.Module, device: torch.device) -> None:
@@ -16,4 +16,9 @@ def lay_out(module: nn.Module, device: torch.device) -> None:
         return
     for layer in module.modules():
         if isinstance(layer, nn.Linear) and layer.weight.dtype == torch.float32:
-            layer.weight.data = layer.weight.data.t().contiguous().t()
+            layer.weight.data = by_columns(layer.weight.data)
+
+
+def by_columns(weight: Tensor) -> Tensor:
+    """The same matrix, stored column by column."""
+    return weight.t().contiguous().t()

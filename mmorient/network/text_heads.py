@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmorient.arithmetic.dense import by_columns
 from mmorient.network.cmrl import SageConvolution, is_known_below
 from mmorient.network.mm_orient import GraphContext, MmOrient, PostTensors
 
@@ -53,9 +54,9 @@ class TextHeads:
         ]
         if sizes.batch_bias:
             constant.append(text @ context.text_bias)
-        self._dense1 = _columns(torch.cat([txt_txt, txt_img, text, features], dim=1))
+        self._dense1 = by_columns(torch.cat([txt_txt, txt_img, text, features], dim=1))
         self._bias1 = torch.stack([dense.bias, *constant]).sum(0)
-        self._sage = _columns(torch.cat([_folded(relations.txt_txt), _folded(relations.txt_img)]))
+        self._sage = by_columns(torch.cat([_folded(relations.txt_txt), _folded(relations.txt_img)]))
         self._sage_bias = torch.cat([relations.txt_txt.linear.bias, relations.txt_img.linear.bias])
         self._heads, self._heads_bias = _side_by_side(model.classifier.heads.values())
         self._probes = list(sizes.probes.values())
@@ -152,9 +153,4 @@ def _folded(convolution: SageConvolution) -> Tensor:
 def _side_by_side(layers: Iterable[nn.Module]) -> tuple[Tensor, Tensor]:
     """Dense layers of one input as one: its weights and its bias."""
     dense = [layer for layer in layers if isinstance(layer, nn.Linear)]
-    return _columns(torch.cat([layer.weight for layer in dense])), torch.cat([layer.bias for layer in dense])
-
-
-def _columns(weight: Tensor) -> Tensor:
-    """The same, stored column by column: see ``lay_out``."""
-    return weight.t().contiguous().t()
+    return by_columns(torch.cat([layer.weight for layer in dense])), torch.cat([layer.bias for layer in dense])
