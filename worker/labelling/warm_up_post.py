@@ -35,6 +35,8 @@ class WarmUpPost:
             Exception: whatever the model raises.
             ValueError: the model answers with what is no number.
         """
+        # Reading loads the table of languages: not while the first posts wait.
+        self._moderator.read_texts([_TEXT])
         [text] = self._moderator.embed_texts([_TEXT])
         [picture] = self._moderator.embed_pictures([self._picture])
         if not (np.isfinite(text).all() and np.isfinite(picture).all()):

@@ -86,13 +86,13 @@ async def test_a_dead_device_blames_no_post(error: Exception, threads: ThreadPoo
 
 
 async def test_a_warm_up_uses_all_of_the_model() -> None:
-    """A text, a picture and the heads are used once, before any post; a model that fails there is fatal."""
+    """Reading, a text, a picture and the heads are used once, before any post; a model that fails there is fatal."""
     watch = NotingWatch()
     healthy = InferStage(ExplodingModerator("-"), watch=watch)  # type: ignore[arg-type]
     await healthy.warm_up()
     healthy.close()
     assert watch.told == [("harmless post", ())]
-    for broken in ("embed_texts", "embed_pictures", "classify"):
+    for broken in ("read_texts", "embed_texts", "embed_pictures", "classify"):
         moderator = ExplodingModerator("-")
         setattr(moderator, broken, lambda _: 1 / 0)
         infer = InferStage(moderator)  # type: ignore[arg-type]
