@@ -3,9 +3,11 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-# Tests wait more than they compute: two processes, each with servers of its own, suit a machine of two cores.
-JOBS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+# Tests wait as long as they compute: three processes, each with servers of its own, suit a machine of two cores. Those
+# of soak compute more, and some hold a clock: two.
+JOBS ?= 3
+SOAK_JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest --dist worksteal -n
 
 # A shell may forbid Python to keep what it has compiled. Hundreds of tests start an interpreter, and each would
 # compile everything again: it is kept within .venv/.
@@ -35,13 +37,13 @@ demo: setup ## stream the sample posts through a local Kafka, Redis and the work
 check: setup ## lint, types, and every test that needs neither a server nor torch
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy & types=$$!; $(PYTEST) --tier check; tests=$$?; wait $$types && exit $$tests
+	@$(BIN)/mypy & types=$$!; $(PYTEST) $(JOBS) --tier check; tests=$$?; wait $$types && exit $$tests
 
 test: check ## check, and each promise once, against a real Kafka and Redis
-	@$(PYTEST) --tier test
+	@$(PYTEST) $(JOBS) --tier test
 
 soak: setup ## everything else: chaos, upgrades, alerts on real faults, the commands of the documentation
-	@$(PYTEST) --tier soak
+	@$(PYTEST) $(SOAK_JOBS) --tier soak
 
 chaos: setup ## break workers, broker and Redis at random and count every post; SEED=1 MINUTES=3
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))

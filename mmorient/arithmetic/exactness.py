@@ -75,9 +75,9 @@ def _differences(probe: Probe[Any], threads: TileThreads) -> list[str]:
     tile, others = probe.tile(), list(probe.samples[-probe.rows :])
     turns = sorted({turn for turn in (*_TURNS, probe.rows // 2, probe.rows - 1) if 0 < turn < probe.rows})
     turned = [tile[turn:] + tile[:turn] for turn in turns]
-    # Every other row is a stranger, then the rest.
+    # Every other row is a stranger, then the rest. A tile of one row has no company.
     mixed = [[own if index % 2 == odd else other for index, (own, other) in enumerate(zip(tile, others, strict=True))]
-             for odd in (0, 1)]  # fmt: skip
+             for odd in (0, 1) if probe.rows > 1]  # fmt: skip
     reference, *found = threads.run(probe.compute, [tile, *turned, *mixed])
     lines = []
     on_threads = threads.on_each(lambda: probe.compute(tile))

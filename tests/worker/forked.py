@@ -168,11 +168,14 @@ def _dressed(output: int, errors: int, request: int) -> list[str]:
 
 
 def _import_all() -> None:
-    """Import what a worker imports before it has its model."""
+    """Import and load what a worker does before it has its model."""
     import mmorient.moderator  # noqa: F401
     import worker.app
     import worker.cli  # noqa: F401
+    from mmorient.input.language import languages_of
 
+    # The table of languages: half a second of the processor.
+    languages_of(["good morning"])
     gc.freeze()
 
 

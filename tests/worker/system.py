@@ -137,6 +137,9 @@ class Stream:
             "MODERATE_KAFKA__ROUTES": json.dumps({task: self.label_topic(task) for task in TASKS}),
             "MODERATE_KAFKA__SESSION_TIMEOUT_SECONDS": "3",
             "MODERATE_KAFKA__HEARTBEAT_INTERVAL_SECONDS": "0.5",
+            # What two cores are measured to do: each start would take a second of the processor to find that out.
+            "MODERATE_BATCH__MAX_CALL_TOKENS": "2048",
+            "MODERATE_BATCH__MAX_CALL_PICTURES": "16",
         } | {f"MODERATE_{name}": value for name, value in settings.items()}
 
     async def command(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
