@@ -77,7 +77,8 @@ class TrainConfig(BaseModel):
         picture_tuning: The same of the picture encoder.
         lora_rank: Of the deltas of each dense layer.
         lora_scale: They are multiplied by it.
-        bf16: Encoders compute in bf16, their weights stay fp32. A CPU without AMX takes half the time in fp32.
+        bf16: Encoders compute in bf16, their weights stay fp32. A CPU that has neither AMX nor AVX512-BF16
+            takes half the time in fp32.
         gradient_checkpointing: Encoders keep no states of their layers and compute them anew: less memory, a third
             more time.
         sharding: ``full`` divides the encoders' weights, gradients and moments among the processes of a run (FSDP);
