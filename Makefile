@@ -3,8 +3,9 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-# Tests wait as long as they compute: three processes, each with servers of its own, suit a machine of two cores. Those
-# of soak compute more, and some hold a clock: two.
+# On two cores: tests of check wait more than they compute; those of test have servers of their own in each process;
+# those of soak compute more, and some hold a clock.
+CHECK_JOBS ?= 4
 JOBS ?= 3
 SOAK_JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest --dist worksteal -n
@@ -37,7 +38,7 @@ demo: setup ## stream the sample posts through a local Kafka, Redis and the work
 check: setup ## lint, types, and every test that needs neither a server nor torch
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy & types=$$!; $(PYTEST) $(JOBS) --tier check; tests=$$?; wait $$types && exit $$tests
+	@$(BIN)/mypy & types=$$!; $(PYTEST) $(CHECK_JOBS) --tier check; tests=$$?; wait $$types && exit $$tests
 
 test: check ## check, and each promise once, against a real Kafka and Redis
 	@$(PYTEST) $(JOBS) --tier test
