@@ -1,7 +1,7 @@
 """Stage: how much of each post's text the model reads, and in which language it is, for its label to say."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from worker.items import Item, usable
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from mmorient import Moderator, Reading
 
 _READING_BYTES = 200
+# Of as many, reading takes some two milliseconds, and ten at most. A thread would wait longer than that for its turns:
+# threads and event loop share one interpreter.
+_CHARACTERS = 4_000
+# A text takes as long as so many characters, however short it is.
+_LEAST_CHARACTERS = 64
+# Signs of other scripts take longer.
+_FOREIGN = 4
 
 
 class ReadingStage:
@@ -36,8 +43,12 @@ class ReadingStage:
         for item, text in texts.items():
             item.reading = known.get(text)
         if unread := {item: text for item, text in texts.items() if item.reading is None}:
-            # It takes some 60 microseconds a post. A batch would delay the event loop.
-            await asyncio.to_thread(self._read, unread)
+            for part in _parts(unread):
+                if sum(map(_size, part.values())) > _CHARACTERS:
+                    await asyncio.to_thread(self._read, part)
+                else:
+                    self._read(part)
+                    await asyncio.sleep(0)
             self._recent.keep((text, item.reading) for item, text in unread.items() if item.reading is not None)
 
     def _read(self, texts: dict[Item, str]) -> None:
@@ -45,3 +56,21 @@ class ReadingStage:
             readings = self._moderator.read_texts(list(texts.values()))
         for item, reading in zip(texts, readings, strict=True):
             item.reading = reading
+
+
+def _parts(texts: dict[Item, str]) -> Iterator[dict[Item, str]]:
+    """Share texts out: so many together that the event loop can wait for them, or one alone that is longer."""
+    part: dict[Item, str] = {}
+    size = 0
+    for item, text in texts.items():
+        if part and size + _size(text) > _CHARACTERS:
+            yield part
+            part, size = {}, 0
+        part[item] = text
+        size += _size(text)
+    if part:
+        yield part
+
+
+def _size(text: str) -> int:
+    return max(len(text) if text.isascii() else _FOREIGN * len(text), _LEAST_CHARACTERS)

@@ -1,5 +1,7 @@
 """What is said of how much of a text was read, and calls of the model bounded in windows."""
 
+import asyncio
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -19,10 +21,12 @@ class NotingReader:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.calls: list[tuple[int, bool]] = []  # characters, and whether the event loop waited
 
     def read_texts(self, texts: Sequence[str]) -> list[Reading]:
         """Note the texts."""
         self.asked += texts
+        self.calls.append((sum(map(len, texts)), threading.current_thread() is threading.main_thread()))
         return [Reading("en", supported=True, unread=len(text) / 100, truncated_text=False) for text in texts]
 
 
@@ -46,6 +50,29 @@ async def test_every_text_has_a_reading() -> None:
     await ReadingStage(moderator, watch=Watchdog(60)).read(items)  # type: ignore[arg-type]
     assert moderator.asked == ["four", "sixsix"]
     assert [item.reading and item.reading.unread for item in items] == [0.04, 0.06, None, None]
+
+
+async def test_the_event_loop_waits_for_few_characters_at_a_time() -> None:
+    """A longer text is read in a thread; between any two parts others have their turn."""
+    moderator = NotingReader()
+    lengths = (1500, 1500, 1500, 100_000, 4000, *[1] * 63, 1000, 1001)
+    signs = [*(chr(ord("A") + number % 26) for number in range(68)), "é", "é"]
+    items = [item_of(n, text=sign * length) for n, (sign, length) in enumerate(zip(signs, lengths, strict=True))]
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.create_task(count_turns())
+    await ReadingStage(moderator, watch=Watchdog(60)).read(items)  # type: ignore[arg-type]
+    counting.cancel()
+    assert moderator.calls[:6] == [(3000, True), (1500, True), (100_000, False), (4000, True), (62, True), (1, True)]
+    assert moderator.calls[6:] == [(1000, True), (1001, False)]
+    assert turns >= len(moderator.calls) - 1
+    assert [item.reading and item.reading.unread for item in items] == [length / 100 for length in lengths]
 
 
 @pytest.mark.parametrize("text", ["\\u200b\\ufe0f", "\\u3164", "#", "&#8203;", " \\n\\t"])
