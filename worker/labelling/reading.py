@@ -20,6 +20,8 @@ _CHARACTERS = 4_000
 _LEAST_CHARACTERS = 64
 # Signs of other scripts take longer.
 _FOREIGN = 4
+# What takes longer than that in all is worth a thread's wait.
+_BATCH_CHARACTERS = 4 * _CHARACTERS
 
 
 class ReadingStage:
@@ -43,13 +45,20 @@ class ReadingStage:
         for item, text in texts.items():
             item.reading = known.get(text)
         if unread := {item: text for item, text in texts.items() if item.reading is None}:
-            for part in _parts(unread):
-                if sum(map(_size, part.values())) > _CHARACTERS:
-                    await asyncio.to_thread(self._read, part)
-                else:
-                    self._read(part)
-                    await asyncio.sleep(0)
+            if sum(map(_size, unread.values())) > _BATCH_CHARACTERS:
+                await asyncio.to_thread(self._read, unread)
+            else:
+                await self._read_by_turns(unread)
             self._recent.keep((text, item.reading) for item, text in unread.items() if item.reading is not None)
+
+    async def _read_by_turns(self, texts: dict[Item, str]) -> None:
+        """Read on the event loop, and let others have their turn between parts."""
+        for part in _parts(texts):
+            if sum(map(_size, part.values())) > _CHARACTERS:
+                await asyncio.to_thread(self._read, part)
+            else:
+                self._read(part)
+                await asyncio.sleep(0)
 
     def _read(self, texts: dict[Item, str]) -> None:
         with self._watch.doing("reading", [item.position for item in texts]):
