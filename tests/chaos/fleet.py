@@ -95,9 +95,10 @@ class Fleet:
     starts: int = 0
 
     def add(self) -> Slot:
-        """Start one more worker, in a slot that was given up if there is one."""
+        """Start one more worker, in a slot that was given up and is empty if there is one."""
         for slot in self.slots:
-            if not slot.wanted:
+            # Who still keeps it would start a second worker, which nobody ends.
+            if not slot.wanted and (slot.keeper is None or slot.keeper.done()):
                 slot.wanted = True
                 break
         else:
@@ -207,6 +208,8 @@ class Fleet:
             await slot.process.wait()
             if not slot.ends:
                 self._note(slot, "by itself")
+            if not slot.wanted:
+                return
             await asyncio.sleep(self.chance.uniform(*_RESTART_SECONDS))
 
     def _note(self, slot: Slot, how: str) -> None:
