@@ -25,8 +25,8 @@ from worker.telemetry.totals import totals
 
 log = structlog.get_logger(__name__)
 _DONE = "all of it is done"
-# A thread that reads texts gives the interpreter back to the event loop after this time; Python's own is ten times as
-# long. It makes a tenth more of posts that are cached.
+# A thread gives the interpreter back to the event loop after this time; Python's own is ten times as long. It made a
+# tenth more of cached posts whose texts a thread read.
 _SWITCH_SECONDS = 0.0005
 
 

@@ -45,20 +45,17 @@ class ReadingStage:
         for item, text in texts.items():
             item.reading = known.get(text)
         if unread := {item: text for item, text in texts.items() if item.reading is None}:
-            if sum(map(_size, unread.values())) > _BATCH_CHARACTERS:
-                await asyncio.to_thread(self._read, unread)
-            else:
-                await self._read_by_turns(unread)
+            parts = list(_parts(unread))
+            if (together := sum(size for size, _ in parts)) > _BATCH_CHARACTERS:
+                parts = [(together, unread)]
+            for size, part in parts:
+                if size > _CHARACTERS:
+                    await asyncio.to_thread(self._read, part)
+                else:
+                    self._read(part)
+                    # Others have their turn.
+                    await asyncio.sleep(0)
             self._recent.keep((text, item.reading) for item, text in unread.items() if item.reading is not None)
-
-    async def _read_by_turns(self, texts: dict[Item, str]) -> None:
-        """Read on the event loop, and let others have their turn between parts."""
-        for part in _parts(texts):
-            if sum(map(_size, part.values())) > _CHARACTERS:
-                await asyncio.to_thread(self._read, part)
-            else:
-                self._read(part)
-                await asyncio.sleep(0)
 
     def _read(self, texts: dict[Item, str]) -> None:
         with self._watch.doing("reading", [item.position for item in texts]):
@@ -67,19 +64,20 @@ class ReadingStage:
             item.reading = reading
 
 
-def _parts(texts: dict[Item, str]) -> Iterator[dict[Item, str]]:
-    """Share texts out: so many together that the event loop can wait for them, or one alone that is longer."""
+def _parts(texts: dict[Item, str]) -> Iterator[tuple[int, dict[Item, str]]]:
+    """Share texts out: so many together that the event loop can wait for them, or one alone that is longer.
+
+    Returns:
+        How many characters each part counts for, and the part.
+    """
     part: dict[Item, str] = {}
     size = 0
     for item, text in texts.items():
-        if part and size + _size(text) > _CHARACTERS:
-            yield part
+        own = max(len(text) if text.isascii() else _FOREIGN * len(text), _LEAST_CHARACTERS)
+        if part and size + own > _CHARACTERS:
+            yield size, part
             part, size = {}, 0
         part[item] = text
-        size += _size(text)
+        size += own
     if part:
-        yield part
-
-
-def _size(text: str) -> int:
-    return max(len(text) if text.isascii() else _FOREIGN * len(text), _LEAST_CHARACTERS)
+        yield size, part
