@@ -126,9 +126,9 @@ class Stream:
             routes={task: self.label_topic(task) for task in TASKS},
         )
 
-    def environment(self, **settings: str) -> dict[str, str]:
-        """Return a worker's settings; keyword names are written `KAFKA__GROUP_ID`."""
-        return {
+    def environment(self, **settings: str | None) -> dict[str, str]:
+        """Return a worker's settings; keyword names are written `KAFKA__GROUP_ID`, and None leaves one out."""
+        given = {
             "MODERATE_KAFKA__BOOTSTRAP_SERVERS": self.servers.kafka,
             "MODERATE_REDIS__URL": self.servers.redis,
             "MODERATE_KAFKA__GROUP_ID": self.name,
@@ -141,6 +141,7 @@ class Stream:
             "MODERATE_BATCH__MAX_CALL_TOKENS": "2048",
             "MODERATE_BATCH__MAX_CALL_PICTURES": "16",
         } | {f"MODERATE_{name}": value for name, value in settings.items()}
+        return {name: value for name, value in given.items() if value is not None}
 
     async def command(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
         """Run `moderate` and return its exit code, output and errors."""
@@ -185,7 +186,7 @@ class Stream:
         errors: IO[bytes] | int | None = None,
         variables: Mapping[str, str] | None = None,
         anew: bool = False,
-        **settings: str,
+        **settings: str | None,
     ) -> asyncio.subprocess.Process | Forked:
         """Start `moderate`; the test's end kills it.
 
@@ -218,7 +219,12 @@ class Stream:
         return process
 
     async def start(
-        self, name: str = "worker", variables: Mapping[str, str] | None = None, *, anew: bool = False, **settings: str
+        self,
+        name: str = "worker",
+        variables: Mapping[str, str] | None = None,
+        *,
+        anew: bool = False,
+        **settings: str | None,
     ) -> Worker:
         """Start a worker as `spawn` does, with its log in a file; the test's end kills it."""
         (port,) = free_ports(1)

@@ -15,7 +15,7 @@ import pytest
 from tests.worker.patience import within
 from tests.worker.system import TASKS, Position, Stream, Worker, post
 from tests.worker.test_kafka_faults import lines
-from tests.worker.versions import NEXT_SETTING, PAST, ROOT, next_version, past_version, variables
+from tests.worker.versions import NEXT_SETTING, PAST, PAST_SETTINGS, ROOT, next_version, past_version, variables
 
 pytestmark = pytest.mark.soak
 
@@ -39,12 +39,14 @@ class Fleet:
     written: list[Position] = field(default_factory=list)
     broken: dict[Position, bytes] = field(default_factory=dict)
 
-    async def start(self, name: str, version: Path, settings: Mapping[str, str]) -> None:
+    async def start(self, name: str, version: Path, settings: Mapping[str, str | None]) -> None:
         """Start a worker from a version's folder."""
         static = {"KAFKA__GROUP_INSTANCE_ID": name, "KAFKA__SESSION_TIMEOUT_SECONDS": "120"}
         self.workers[name] = await self.stream.start(name, variables(version), **static, **settings)
 
-    async def replace(self, name: str, version: Path, settings: Mapping[str, str], *, end: signal.Signals) -> None:
+    async def replace(
+        self, name: str, version: Path, settings: Mapping[str, str | None], *, end: signal.Signals
+    ) -> None:
         """End a worker and start another version in its place."""
         assert await self.workers[name].end(end, seconds=60) == (0 if end is signal.SIGTERM else -end)
         await self.start(name, version, settings)
@@ -143,14 +145,14 @@ async def test_workers_of_before_share_a_group_with_these(stream: Stream, tmp_pa
         pytest.skip(f"this clone does not reach back to {PAST}, whose worker is the other version")
     await stream.create_topics(PARTITIONS)
     fleet = Fleet(stream)
-    await fleet.start("pod-0", past, {})
+    await fleet.start("pod-0", past, PAST_SETTINGS)
     await fleet.start("pod-1", ROOT, {})
     done = asyncio.Event()
     feeding = asyncio.create_task(fleet.feed(done))
     try:
         await fleet.ready(*NAMES)
         await fleet.replace("pod-0", ROOT, {}, end=signal.SIGKILL)
-        await fleet.replace("pod-1", past, {}, end=signal.SIGKILL)
+        await fleet.replace("pod-1", past, PAST_SETTINGS, end=signal.SIGKILL)
     finally:
         done.set()
         await feeding

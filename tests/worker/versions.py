@@ -14,6 +14,8 @@ PAST_NEEDS = {
         "class SSRFProtectionError(Exception): ...\n\n\ndef httpx_ssrf_protection(client):\n    return client\n"
     )
 }
+# Settings of all workers of tests that it does not know.
+PAST_SETTINGS = {"BATCH__MAX_CALL_TOKENS": None, "BATCH__MAX_CALL_PICTURES": None}
 
 # What a next version may do to everything that versions share: file, what stands there, what stands there then.
 NEXT = (
