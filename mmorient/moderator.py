@@ -316,8 +316,9 @@ class Moderator:
         """
         if not posts:
             return []
-        logits = {head: values.double().numpy() for head, values in self._heads.outputs(posts).items()}
-        return answers(logits, [post.modalities for post in posts], self._calibration, self._thresholds)
+        return answers(
+            self._heads.outputs(posts), [post.modalities for post in posts], self._calibration, self._thresholds
+        )
 
     def logits(self, posts: Sequence[PostEmbeddings]) -> list[dict[str, list[float]]]:
         """Embeddings to each head's outputs before calibration, head name to one a class.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mmorient.arithmetic.exactness import Probe, differences
 from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
-from mmorient.arithmetic.transfer import to_cpu
+from mmorient.arithmetic.transfer import side_by_side
 from mmorient.input.posts import PostEmbeddings
 from mmorient.network.bank import Bank
 from mmorient.network.mm_orient import GraphContext, MmOrient, PostTensors
@@ -79,8 +82,8 @@ class PostHeads:
         lists = {head: values.tolist() for head, values in self.outputs(posts).items()}
         return [{head: values[row] for head, values in lists.items()} for row in range(len(posts))]
 
-    def outputs(self, posts: Sequence[PostEmbeddings]) -> dict[str, Tensor]:
-        """Logits by head, fp32 ``[posts, outputs]`` on the CPU.
+    def outputs(self, posts: Sequence[PostEmbeddings]) -> dict[str, NDArray[np.float64]]:
+        """Logits by head, ``[posts, outputs]``.
 
         Raises:
             ValueError: An embedding of another width than the model's.
@@ -92,13 +95,13 @@ class PostHeads:
         calls = [(self._whole, part) for part in self._parts(order[:beside], "posts")]
         calls += [(self._texts_alone, part) for part in self._parts(order[beside:], "texts")]
         found = self._threads.run(lambda call: call[0]([posts[index] for index in call[1]]), calls)
-        places = torch.tensor(order)
-        outputs = {head: torch.empty(len(posts), size) for head, size in self.model.sizes.heads.items()}
-        for head, values in outputs.items():
-            if calls:
-                own = [tile[head][: len(part)] for tile, (_, part) in zip(found, calls, strict=True)]
-                values[places] = torch.cat(own)
-        return outputs
+        sizes = self.model.sizes.heads
+        # Not torch: each of its operations lets go of the interpreter.
+        outputs = np.empty((len(posts), sum(sizes.values())))
+        for tile, (_, part) in zip(found, calls, strict=True):
+            outputs[part] = tile.numpy()[: len(part)]
+        ends = list(accumulate(sizes.values()))
+        return {head: outputs[:, end - size : end] for (head, size), end in zip(sizes.items(), ends, strict=True)}
 
     def prepare(self) -> None:
         """Try how many tiles one call may hold."""
@@ -142,19 +145,17 @@ class PostHeads:
         count = self.rows * (2 if self._texts is None else 8)
         samples = sample_embeddings(count, self._bank, sizes.text_vector, sizes.picture_vector, sizes.global_vector)
         texts = [post for post in samples if _is_text_alone(post)]
-        probes = {"posts": Probe("posts", self.rows, samples[: 2 * self.rows], _bits(self._whole))}
+        probes = {"posts": Probe("posts", self.rows, samples[: 2 * self.rows], self._whole)}
         if self._texts is not None:
-            probes["texts"] = Probe(
-                "posts without pictures", self.rows, texts[: 2 * self.rows], _bits(self._texts_alone)
-            )
+            probes["texts"] = Probe("posts without pictures", self.rows, texts[: 2 * self.rows], self._texts_alone)
         return probes
 
-    def _whole(self, posts: Sequence[PostEmbeddings]) -> dict[str, Tensor]:
-        """Whole tiles of any posts to logits ``[rows, outputs]`` by head: rows past them are padding."""
+    def _whole(self, posts: Sequence[PostEmbeddings]) -> Tensor:
+        """Whole tiles of any posts to the logits of all heads, ``[rows, outputs]``: rows past them are padding."""
         heads = self.model(self.tensors(self._padded(posts)), self._context)
-        return dict(zip(heads, to_cpu(list(heads.values())), strict=True))
+        return side_by_side(list(heads.values())).cpu()
 
-    def _texts_alone(self, posts: Sequence[PostEmbeddings]) -> dict[str, Tensor]:
+    def _texts_alone(self, posts: Sequence[PostEmbeddings]) -> Tensor:
         """The same of posts with a text and no picture."""
         if self._texts is None:
             raise ValueError("this context has no tiles for texts alone")
@@ -167,9 +168,3 @@ class PostHeads:
 
 def _is_text_alone(post: PostEmbeddings) -> bool:
     return not post.pictures and post.text is not None
-
-
-def _bits(
-    compute: Callable[[Sequence[PostEmbeddings]], dict[str, Tensor]],
-) -> Callable[[Sequence[PostEmbeddings]], Tensor]:
-    return lambda posts: torch.cat(list(compute(posts).values()), dim=1)

@@ -4,7 +4,8 @@ Their picture, ``img_img`` and ``img_txt`` are stand-ins, so their part of the f
 without neighbours is its own neighbourhood's mean, so both halves of a convolution's weights are one matrix. Two fifths
 of the multiplications are left. A post that has neighbours goes through the whole model.
 
-Which way a post goes is told by the post alone, so its digits never depend on what is computed beside it.
+Which way a post goes is told by the post alone, so its digits never depend on what is computed beside it. What all
+posts go through is one call, so that it need not wait for the interpreter within.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmorient.arithmetic.dense import by_columns
+from mmorient.arithmetic.one_call import as_one_call
+from mmorient.arithmetic.transfer import side_by_side
 from mmorient.network.cmrl import SageConvolution, is_known_below
 from mmorient.network.mm_orient import GraphContext, MmOrient, PostTensors
 
@@ -58,27 +61,33 @@ class TextHeads:
         self._bias1 = torch.stack([dense.bias, *constant]).sum(0)
         self._sage = by_columns(torch.cat([_folded(relations.txt_txt), _folded(relations.txt_img)]))
         self._sage_bias = torch.cat([relations.txt_txt.linear.bias, relations.txt_img.linear.bias])
+        dense2 = model.classifier.dense2
+        self._dense2, self._bias2 = dense2.weight.detach(), dense2.bias.detach()
         self._heads, self._heads_bias = _side_by_side(model.classifier.heads.values())
         self._probes = list(sizes.probes.values())
         if model.features is not None:
             self._probe, self._probe_bias = _side_by_side(model.features.probes.values())
+        sample = torch.arange(2 * (sizes.text_vector + width), dtype=torch.float32).sin().view(2, -1)
+        self._all_alike = as_one_call(self._without_neighbours, sample)
 
-    def __call__(self, texts: Tensor) -> dict[str, Tensor]:
-        """Texts ``[b, Dt + D]``, fp32, to logits ``[b, outputs]`` by head."""
-        own = texts[:, self._vector :]
-        graphs = functional.linear(own, self._sage, self._sage_bias).view(len(texts), 2, self._width)
-        graphs = functional.normalize(graphs, dim=-1).view(len(texts), 2 * self._width)
-        seen = torch.cat([graphs, texts[:, : self._vector], *self._features(texts)], dim=1)
-        hidden = functional.linear(seen, self._dense1, self._bias1).relu_()
-        hidden = self._model.classifier.dense2(hidden).relu_()
-        outputs = functional.linear(hidden, self._heads, self._heads_bias)
-        sizes = self._model.sizes.heads
-        found = dict(zip(sizes, outputs.split_with_sizes(list(sizes.values()), dim=1), strict=True))
-        near = self._near(own)
+    def __call__(self, texts: Tensor) -> Tensor:
+        """Texts ``[b, Dt + D]``, fp32, to the logits of all heads side by side, ``[b, outputs]``."""
+        found, bound = self._all_alike(texts)
+        near = self._near(texts[:, self._vector :], float(bound))
         if near is None:
             return found
         whole = self._model(self._posts(texts), self._context)
-        return {head: torch.where(near[:, None], whole[head], values) for head, values in found.items()}
+        return torch.where(near[:, None], side_by_side(list(whole.values())), found)
+
+    def _without_neighbours(self, texts: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of posts as if nobody were near them, and a bound on how near somebody is."""
+        own = texts[:, self._vector :]
+        graphs = functional.linear(own, self._sage, self._sage_bias).view(-1, 2, self._width)
+        graphs = functional.normalize(graphs, dim=-1).view(-1, 2 * self._width)
+        seen = torch.cat([graphs, texts[:, : self._vector], *self._features(texts)], dim=1)
+        hidden = functional.linear(seen, self._dense1, self._bias1).relu_()
+        hidden = functional.linear(hidden, self._dense2, self._bias2).relu_()
+        return functional.linear(hidden, self._heads, self._heads_bias), self._near.bound(own)
 
     def _features(self, texts: Tensor) -> list[Tensor]:
         if not self._probes:
@@ -111,12 +120,14 @@ class _Nearness:
         basis: ``[d, c]``, orthonormal: the coordinates in which nodes differ most.
         short: ``[c + 1, k]``, the nodes in these, and the length of the rest.
         threshold: The cosine to be over.
+        some: Whether there are nodes.
     """
 
     directions: Tensor
     basis: Tensor
     short: Tensor
     threshold: float
+    some: bool
 
     @classmethod
     def of(cls, directions: Tensor, threshold: float) -> _Nearness:
@@ -124,14 +135,19 @@ class _Nearness:
         wide = directions.double()
         _, vectors = torch.linalg.eigh(wide.T @ wide)
         basis = vectors[:, -_DIRECTIONS:].to(directions.dtype).contiguous()
-        return cls(directions.T, basis, _shortened(directions, basis).T.contiguous(), threshold)
+        return cls(directions.T, basis, _shortened(directions, basis).T.contiguous(), threshold, len(directions) > 0)
 
-    def __call__(self, own: Tensor) -> Tensor | None:
-        """Bool ``[b]`` of vectors ``[b, d]``; None where nobody has neighbours."""
-        own = functional.normalize(own, dim=-1)
-        if is_known_below(_shortened(own, self.basis) @ self.short, self.threshold - _SLACK):
+    def bound(self, own: Tensor) -> Tensor:
+        """What no cosine of vectors ``[b, d]`` and nodes is over, but for rounding: one number."""
+        if not self.some:
+            return own.new_full((), -1.0)
+        return (_shortened(functional.normalize(own, dim=-1), self.basis) @ self.short).amax()
+
+    def __call__(self, own: Tensor, bound: float) -> Tensor | None:
+        """Bool ``[b]`` of vectors ``[b, d]``, whose bound is known; None where nobody has neighbours."""
+        if bound <= self.threshold - _SLACK:
             return None
-        cosines = own @ self.directions
+        cosines = functional.normalize(own, dim=-1) @ self.directions
         if is_known_below(cosines, self.threshold):
             return None
         return (cosines > self.threshold).any(-1)
