@@ -27,6 +27,8 @@ from mmorient import Moderator, post_text
 from worker.broker.transaction import GroupOffset, commit
 from worker.commands.demo.samples import FOLDER
 from worker.items import OutgoingRecord
+from worker.labelling.cache.entries import Entry
+from worker.labelling.cache.packed_readings import PackedReadings
 from worker.labelling.cache.redis_cache import RedisCache, content_key
 from worker.settings import KafkaSettings
 
@@ -55,9 +57,10 @@ def make_posts(count: int, texts: list[str], *, first: int = 0) -> list[bytes]:
 
 
 async def fill_cache(redis: str, texts: list[str]) -> None:
-    """Store an embedding for each text."""
+    """Store an embedding for each text, and what is read of it."""
     moderator = await asyncio.to_thread(Moderator.from_checkpoint, os.environ.get("MODERATE_CHECKPOINT"))
     digest, width = moderator.identity.embedding, moderator.text_width
+    packed = PackedReadings(moderator)
     draw = np.random.default_rng(0)
     read = [post_text(text) or "" for text in texts]
     async with RedisCache(
@@ -67,8 +70,10 @@ async def fill_cache(redis: str, texts: list[str]) -> None:
             part = read[start : start + TEXTS]
             await cache.store(
                 {
-                    content_key(digest, "text", text.encode()): draw.normal(size=width).astype(np.float16)
-                    for text in part
+                    content_key(digest, "text", text.encode()): Entry(
+                        draw.normal(size=width).astype(np.float16), packed.pack(reading)
+                    )
+                    for text, reading in zip(part, moderator.read_texts(part), strict=True)
                 }
             )
 

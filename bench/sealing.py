@@ -4,17 +4,18 @@ import timeit
 
 import numpy as np
 
-from worker.labelling.cache.entries import UNSEALED, Mac, Seal, pack, unpack
+from worker.labelling.cache.entries import UNSEALED, Entry, Mac, Seal, pack, unpack
+from worker.labelling.cache.packed_readings import PACKED_BYTES
 
 _CALLS, _REPEATS = 5000, 9
-_KEY = b"mmorient:2:text:" + 48 * b"a"
+_KEY = b"mmorient:3:text:" + 48 * b"a"
 
 
 def _microseconds(seal: Seal, width: int) -> tuple[float, float]:
-    embedding = np.linspace(-1, 1, width).astype(np.float16)
-    entry = pack(_KEY, embedding, seal)
-    packing = timeit.repeat(lambda: pack(_KEY, embedding, seal), number=_CALLS, repeat=_REPEATS)
-    reading = timeit.repeat(lambda: unpack(_KEY, entry, width, seal), number=_CALLS, repeat=_REPEATS)
+    entry = Entry(np.linspace(-1, 1, width).astype(np.float16), bytes(PACKED_BYTES))
+    stored = pack(_KEY, entry, seal)
+    packing = timeit.repeat(lambda: pack(_KEY, entry, seal), number=_CALLS, repeat=_REPEATS)
+    reading = timeit.repeat(lambda: unpack(_KEY, stored, width, seal), number=_CALLS, repeat=_REPEATS)
     return 1e6 * min(packing) / _CALLS, 1e6 * min(reading) / _CALLS
 
 

@@ -20,7 +20,7 @@ from mmorient.config import Calibration, GraphKind, Precision
 from mmorient.digest import SHIPPED
 from mmorient.encoders.building import compile_encoder
 from mmorient.errors import CheckpointError
-from mmorient.input.language import languages_of
+from mmorient.input.language import LANGUAGE_VERSION, languages_of
 from mmorient.input.posts import Embedding, Frame, Picture, Post, PostEmbeddings, Reading
 from mmorient.input.text import Window, post_text
 from mmorient.input.units import SEPARATOR, has_words
@@ -238,14 +238,21 @@ class Moderator:
         """The languages that this checkpoint was made for, ISO 639-1; empty where it does not say."""
         return tuple(self._text_config.languages)
 
+    @property
+    def reading_version(self) -> str:
+        """Of what tells a text's language. All else of a ``Reading`` depends on what ``identity.embedding`` covers."""
+        return LANGUAGE_VERSION
+
+    def supports(self, language: str | None) -> bool:
+        """Whether this checkpoint was made for a language; true where either is not known."""
+        claimed = self._text_config.languages
+        return language is None or not claimed or language in claimed
+
     def read_texts(self, texts: Sequence[str]) -> list[Reading]:
         """How much of each text is read, and in which language it is; any thread may ask."""
-        claimed = self._text_config.languages
         languages = languages_of([text.replace(SEPARATOR, " ") for text in texts])
         return [
-            Reading(
-                language, language is None or not claimed or language in claimed, round(read.unread, 2), read.truncated
-            )
+            Reading(language, self.supports(language), round(read.unread, 2), read.truncated)
             for language, read in zip(languages, self._reader.read(texts), strict=True)
         ]
 

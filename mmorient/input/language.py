@@ -14,6 +14,9 @@ from functools import cache
 from mmorient.input.characters import FOREIGN, plain
 from mmorient.input.language_table import LanguageTable
 
+LANGUAGE_VERSION = "language/1"
+"""Raise this with any change here, or of the library, that can change an answer: kept readings depend on it."""
+
 LANGUAGES: tuple[str, ...] = tuple(
     sorted(
         {"am", "ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "gu", "he", "hi"}

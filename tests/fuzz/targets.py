@@ -24,7 +24,8 @@ from tests.reading.test_fuzz import READERS, SAMPLES, SEEDS, changed, check
 from tests.reading.test_fuzz import mutated as mutated_record
 from worker.errors import SettingsError
 from worker.labelling.cache.covering import uncover
-from worker.labelling.cache.entries import UNSEALED, EntryError, Mac, pack, pack_text, unpack, unpack_text
+from worker.labelling.cache.entries import UNSEALED, Entry, EntryError, Mac, pack, pack_text, unpack, unpack_text
+from worker.labelling.cache.packed_readings import PACKED_BYTES
 from worker.settings import Settings, load_settings
 from worker.variables import variables_of
 
@@ -103,7 +104,7 @@ def _read_picture(value: Any) -> None:
 # Entries of the cache.
 
 _MAC = Mac("a secret of the fuzzer's own", "and the one before it")
-_KEY = b"mmorient:2:text:0123456789abcdef"
+_KEY = b"mmorient:3:text:0123456789abcdef"
 
 
 @cache
@@ -114,7 +115,10 @@ def _entries() -> list[tuple[bytes, bool, bool]]:
     for seal in (UNSEALED, _MAC):
         for _ in range(8):
             embedding = random_.normal(size=_WIDTH).astype(np.float16)
-            found.append((pack(_KEY, embedding, seal), False, seal is _MAC))
+            found += [
+                (pack(_KEY, Entry(embedding, reading), seal), False, seal is _MAC)
+                for reading in (b"", bytes(PACKED_BYTES))
+            ]
         found += [(pack_text(_KEY, text, seal), True, seal is _MAC) for text in ("", "what a day", "\N{SNOWMAN}" * 40)]
     return found
 
@@ -123,7 +127,7 @@ def _entry(chance: random.Random) -> object:
     value, is_text, sealed = chance.choice(_entries())
     if chance.random() < 0.1:
         value = chance.choice(_entries())[0]
-    return mutated(value, chance, (b"mme2", b"mmt2", b"mmE2")), is_text, sealed
+    return mutated(value, chance, (b"mme3", b"mmt3", b"mmE3")), is_text, sealed
 
 
 def _read_entry(given: Any) -> None:
@@ -135,9 +139,10 @@ def _read_entry(given: Any) -> None:
             assert not sealed or any(value == one for one, *_ in _entries())
             uncover(text, _KEY, b"secret")
         else:
-            embedding = unpack(_KEY, value, _WIDTH, seal)
-            assert embedding.shape == (_WIDTH,)
-            assert np.isfinite(embedding).all()
+            entry = unpack(_KEY, value, _WIDTH, seal)
+            assert entry.embedding.shape == (_WIDTH,)
+            assert np.isfinite(entry.embedding).all()
+            assert len(entry.reading) in {0, PACKED_BYTES}
             assert not sealed or any(value == one for one, *_ in _entries())
     except EntryError as error:
         assert error.kind in {"garbage", "wrong_size", "forged"}  # noqa: PT017 - no test

@@ -13,6 +13,7 @@ from PIL import Image
 
 from mmorient import Embedding, Frame, Moderator, Picture, PostEmbeddings, PostLabels, Reading
 from worker.items import Item
+from worker.labelling.cache.entries import Entry
 from worker.labelling.cache.redis_cache import NoCache
 from worker.labelling.embed import EmbedStage
 from worker.labelling.fetch import HttpFetcher
@@ -26,17 +27,17 @@ class MemoryCache:
     """Keeps embeddings in a dict and counts what it was asked."""
 
     def __init__(self) -> None:
-        self.entries: dict[bytes, Embedding] = {}
+        self.entries: dict[bytes, Entry] = {}
         self.asked = 0
 
-    async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Embedding]:
+    async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Entry]:
         """Return what is there."""
         self.asked += len(keys)
         return {key: self.entries[key] for key in keys if key in self.entries}
 
-    async def store(self, embeddings: Mapping[bytes, Embedding]) -> None:
+    async def store(self, entries: Mapping[bytes, Entry]) -> None:
         """Keep all."""
-        self.entries.update(embeddings)
+        self.entries.update(entries)
 
 
 class ExplodingModerator:
@@ -48,11 +49,17 @@ class ExplodingModerator:
     drawn_text = None
     picture_frame = Frame()
     reads_beside = False
+    reading_version = "none"
 
     def __init__(self, word: str, error: Exception | None = None) -> None:
         self.word = word
         self.error = error or RuntimeError(f"cannot read {word}")
         self.encoded: list[str] = []
+
+    def supports(self, language: str | None) -> bool:
+        """Return whether it was made for a language: for all."""
+        del language
+        return True
 
     def read_texts(self, texts: Sequence[str]) -> list[Reading]:
         """Read all."""

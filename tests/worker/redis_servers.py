@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from redis import Redis
 
-from mmorient import Embedding
 from tests.worker.patience import within
 from worker.commands.stack.server import Server
-from worker.labelling.cache.entries import UNSEALED, Seal
+from worker.labelling.cache.entries import UNSEALED, Entry, Seal
 from worker.labelling.cache.redis_cache import RedisCache
 
 WIDTH = 1024
@@ -121,19 +120,19 @@ def cache_at(
     )
 
 
-def entries(count: int, first: int = 0) -> dict[bytes, Embedding]:
+def entries(count: int, first: int = 0) -> dict[bytes, Entry]:
     """Return embeddings that tell their key."""
-    return {b"key-%d" % n: np.full(WIDTH, n, dtype=np.float16) for n in range(first, first + count)}
+    return {b"key-%d" % n: Entry(np.full(WIDTH, n, dtype=np.float16)) for n in range(first, first + count)}
 
 
-async def found(cache: RedisCache, asked: dict[bytes, Embedding]) -> int:
+async def found(cache: RedisCache, asked: dict[bytes, Entry]) -> int:
     """Return how many of the entries are found; fail where one is found that was not stored so."""
     answer = await cache.find(dict.fromkeys(asked, WIDTH))
-    assert all(np.array_equal(answer[key], asked[key]) for key in answer)
+    assert all(np.array_equal(answer[key].embedding, asked[key].embedding) for key in answer)
     return len(answer)
 
 
-async def is_back(cache: RedisCache, asked: dict[bytes, Embedding]) -> None:
+async def is_back(cache: RedisCache, asked: dict[bytes, Entry]) -> None:
     """Wait until the entries can be stored and found."""
     async with within(5):
         while True:

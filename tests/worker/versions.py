@@ -43,7 +43,7 @@ NEXT = (
         '    version: int = VERSION\n    written_by: str = "next"\n',
     ),
     # Entries of another form in the cache.
-    ("worker/labelling/cache/entries.py", 'FORMAT = b"2"\n', 'FORMAT = b"3"\n'),
+    ("worker/labelling/cache/entries.py", 'FORMAT = b"3"\n', 'FORMAT = b"4"\n'),
     # More that a member says of itself.
     ("worker/broker/group_members.py", '"worker": worker}', '"worker": worker, "release": "next"}'),
     # A setting that the version before does not know.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mmorient import Embedding, Frame, Picture, PictureError, PostEmbeddings, decode_picture
 from worker.items import Item, usable
+from worker.labelling.cache.entries import Entry
 from worker.labelling.cache.recent import Recent
 from worker.labelling.cache.redis_cache import EmbeddingCache, content_key
 from worker.labelling.decoding import Decode
@@ -28,9 +29,16 @@ _BYTES_FOR_A_THREAD = 1024 * 1024
 
 @dataclass(slots=True)
 class EmbeddingTable:
-    """The contents of a batch by cache key: what is known, and what is still to be encoded."""
+    """The contents of a batch by cache key: what is known, and what is still to be encoded.
+
+    Args:
+        known: embeddings.
+        readings: of texts, packed; what is not read yet is missing.
+        texts, pictures: to be encoded.
+    """
 
     known: dict[bytes, Embedding] = field(default_factory=dict)
+    readings: dict[bytes, bytes] = field(default_factory=dict)
     texts: dict[bytes, str] = field(default_factory=dict)
     pictures: dict[bytes, Picture] = field(default_factory=dict)
 
@@ -83,7 +91,9 @@ class EmbedStage:
         self._drawn_text = drawn_text
         self._frame = frame or Frame()
         self._watch = watch
-        self._recent: Recent[bytes, Embedding] = Recent(recent_bytes, lambda key, entry: len(key) + entry.nbytes)
+        self._recent: Recent[bytes, Entry] = Recent(
+            recent_bytes, lambda key, entry: len(key) + entry.embedding.nbytes + len(entry.reading)
+        )
 
     async def prepare(self, items: Sequence[Item]) -> EmbeddingTable:
         """Return the table of a batch; media that turn out to be no pictures are dropped from their posts."""
@@ -112,7 +122,8 @@ class EmbedStage:
             # Megabytes each, which the wait for the model need not keep.
             item.pictures.clear()
         return EmbeddingTable(
-            known=known,
+            known={key: entry.embedding for key, entry in known.items()},
+            readings={key: known[key].reading for key in texts.keys() & known.keys()},
             texts={key: text for key, text in texts.items() if key not in known},
             pictures={key: result for key, result in decoded.items() if isinstance(result, Picture)},
         )
@@ -127,13 +138,17 @@ class EmbedStage:
 
     def recent(self, keys: Iterable[bytes]) -> dict[bytes, Embedding]:
         """Return what this process has kept of `keys`."""
-        return self._recent.find(keys)
+        return {key: entry.embedding for key, entry in self._recent.find(keys).items()}
 
     async def store(self, table: EmbeddingTable) -> None:
         """Keep what this batch had to encode."""
-        fresh = {key: table.known[key] for key in (*table.texts, *table.pictures) if key in table.known}
         # Copies: an embedding may be a row of all that was encoded with it.
-        self._recent.keep((key, entry.copy()) for key, entry in fresh.items())
+        fresh = {
+            key: Entry(table.known[key].copy(), table.readings.get(key, b""))
+            for key in (*table.texts, *table.pictures)
+            if key in table.known
+        }
+        self._recent.keep(fresh.items())
         await self._cache.store(fresh)
 
     def _set_keys(self, items: Sequence[Item]) -> None:

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from worker.items import Item, usable
-from worker.labelling.cache.recent import Recent
+from worker.labelling.cache.packed_readings import PackedReadings
+from worker.labelling.embed import EmbeddingTable
 from worker.watchdog import Watchdog
 
 # Importing it loads torch.
 if TYPE_CHECKING:
-    from mmorient import Moderator, Reading
+    from mmorient import Moderator
 
-_READING_BYTES = 200
 # Of as many, reading takes some two milliseconds, and ten at most. A thread would wait longer than that for its turns:
 # threads and event loop share one interpreter.
 _CHARACTERS = 4_000
@@ -30,20 +30,24 @@ class ReadingStage:
     Args:
         moderator: the model.
         watch: told what is worked on.
-        recent_bytes: of the last texts and their readings.
     """
 
-    def __init__(self, moderator: "Moderator", *, watch: Watchdog, recent_bytes: int = 0) -> None:
+    def __init__(self, moderator: "Moderator", *, watch: Watchdog) -> None:
         self._moderator = moderator
         self._watch = watch
-        self._recent: Recent[str, Reading] = Recent(recent_bytes, lambda text, _: 4 * len(text) + _READING_BYTES)
+        self._packed = PackedReadings(moderator)
 
-    async def read(self, items: Sequence[Item]) -> None:
-        """Set `reading` of every usable item that has a text."""
+    async def read(self, items: Sequence[Item], table: EmbeddingTable) -> None:
+        """Set `reading` of every usable item that has a text.
+
+        Args:
+            items: their keys are set.
+            table: has what was read before, and takes what is read now.
+        """
         texts = {item: item.text for item in usable(items) if item.text is not None}
-        known = self._recent.find(texts.values())
-        for item, text in texts.items():
-            item.reading = known.get(text)
+        for item in texts:
+            if item.text_key in table.readings:
+                item.reading = self._packed.unpack(table.readings[item.text_key])
         if unread := {item: text for item, text in texts.items() if item.reading is None}:
             parts = list(_parts(unread))
             if (together := sum(size for size, _ in parts)) > _BATCH_CHARACTERS:
@@ -55,7 +59,9 @@ class ReadingStage:
                     self._read(part)
                     # Others have their turn.
                     await asyncio.sleep(0)
-            self._recent.keep((text, item.reading) for item, text in unread.items() if item.reading is not None)
+            for item in unread:
+                if item.text_key is not None and item.reading is not None:
+                    table.readings[item.text_key] = self._packed.pack(item.reading)
 
     def _read(self, texts: dict[Item, str]) -> None:
         with self._watch.doing("reading", [item.position for item in texts]):

@@ -175,8 +175,8 @@ class Stages:
                 on_refused=lambda kind: FETCHES_REFUSED.labels(kind).inc(),
             )
         )
-        # Embeddings, readings of texts, labels.
-        recent_bytes = settings.batch.recent_bytes // 3
+        # Embeddings with the readings of texts, and labels.
+        recent_bytes = settings.batch.recent_bytes // 2
         embed = EmbedStage(
             cache,
             frame=moderator.picture_frame,
@@ -217,7 +217,7 @@ class Stages:
             ),
             embed=embed,
             infer=infer,
-            reading=ReadingStage(moderator, watch=watch, recent_bytes=recent_bytes),
+            reading=ReadingStage(moderator, watch=watch),
             reader=PostReader(settings.kafka.text_format, settings.kafka.post_fields),
             registry=await open_registry(stack, settings.kafka),
             beside=moderator.reads_beside,
@@ -306,8 +306,8 @@ class Stages:
         with timed("drawn", items):
             await self._drawn.read(items)
         with timed("embed", items):
-            await self._reading.read(items)
             table = await self._embed.prepare(items)
+            await self._reading.read(items, table)
         with timed_apart("infer") as through:
 
             def both(over: Sequence[Item]) -> None:

@@ -1,5 +1,6 @@
 """In which language a text is."""
 
+import hashlib
 import re
 import string
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from mmorient.input.characters import FOREIGN, plain
-from mmorient.input.language import LANGUAGES, MOST_CHARACTERS, languages_of
+from mmorient.input.language import LANGUAGE_VERSION, LANGUAGES, MOST_CHARACTERS, languages_of
 from mmorient.input.language_table import LanguageTable
 
 SAID = [
@@ -129,3 +130,12 @@ def test_every_answer_is_of_the_list() -> None:
     """The metric has a series a language."""
     assert len(set(LANGUAGES)) == len(LANGUAGES) < 64
     assert {language for _, language in SAID} <= set(LANGUAGES)
+
+
+def test_whoever_changes_an_answer_raises_the_version() -> None:
+    """Readings are kept beside embeddings, under the version; a change would go on saying what was said before."""
+    words = [word for text, _ in SAID for word in text.split()]
+    texts = [" ".join(words[start : start + length]) for start in range(len(words)) for length in (3, 7, 20)]
+    texts += [f"@name {text} https://x.y/z #tag" for text in texts[::5]]
+    said = "".join(language or "-" for language in languages_of(texts))
+    assert (LANGUAGE_VERSION, hashlib.sha256(said.encode()).hexdigest()[:16]) == ("language/1", "26263fc3bbf1e47a")

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from mmorient import Embedding
 from tests.mmorient.input.odd_pictures import animated, cut, detailed, frames, sample, share
 from tests.worker.records import item_of
 from worker.items import Item
+from worker.labelling.cache.entries import Entry
 from worker.labelling.embed import EmbeddingTable, EmbedStage
 from worker.watchdog import Watchdog
 
@@ -20,15 +20,15 @@ class MemoryCache:
     """Keeps embeddings in a dict."""
 
     def __init__(self) -> None:
-        self.entries: dict[bytes, Embedding] = {}
+        self.entries: dict[bytes, Entry] = {}
 
-    async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Embedding]:
+    async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Entry]:
         """Return what is there."""
         return {key: self.entries[key] for key in keys if key in self.entries}
 
-    async def store(self, embeddings: Mapping[bytes, Embedding]) -> None:
+    async def store(self, entries: Mapping[bytes, Entry]) -> None:
         """Keep all."""
-        self.entries.update(embeddings)
+        self.entries.update(entries)
 
 
 def item_with(*contents: bytes) -> Item:

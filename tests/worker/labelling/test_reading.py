@@ -10,7 +10,9 @@ from mmorient import Moderator, ParsedMedium, ParsedPost, Reading
 from tests.worker.records import StandInRecord, item_of
 from worker.errors import InvalidRecordError
 from worker.items import Item
+from worker.labelling.cache.packed_readings import PACKED_BYTES, PackedReadings
 from worker.labelling.decode import decode
+from worker.labelling.embed import EmbeddingTable
 from worker.labelling.media import reject_if_empty
 from worker.labelling.reading import ReadingStage
 from worker.watchdog import Watchdog
@@ -19,9 +21,14 @@ from worker.watchdog import Watchdog
 class NotingReader:
     """Says of each text how long it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: str = "1") -> None:
+        self.reading_version = version
         self.asked: list[str] = []
         self.calls: list[tuple[int, bool]] = []  # characters, and whether the event loop waited
+
+    def supports(self, language: str | None) -> bool:
+        """Return whether it was made for a language."""
+        return language == "en"
 
     def read_texts(self, texts: Sequence[str]) -> list[Reading]:
         """Note the texts."""
@@ -30,15 +37,48 @@ class NotingReader:
         return [Reading("en", supported=True, unread=len(text) / 100, truncated_text=False) for text in texts]
 
 
-async def test_a_text_that_was_read_of_late_is_not_read_again() -> None:
-    """Its reading is the same: it depends on the text alone."""
-    moderator = NotingReader()
-    stage = ReadingStage(moderator, watch=Watchdog(60), recent_bytes=10_000)  # type: ignore[arg-type]
-    first, again = [item_of(0, text="four"), item_of(1, text="sixsix")], [item_of(2, text="sixsix")]
-    await stage.read(first)
-    await stage.read(again)
-    assert moderator.asked == ["four", "sixsix"]
+def keyed(number: int, text: str) -> Item:
+    """Return an item whose key is set, as that of its text."""
+    item = item_of(number, text=text)
+    item.text_key = text.encode()
+    return item
+
+
+async def test_a_text_that_was_read_before_is_not_read_again() -> None:
+    """Its reading is found with its embedding, and is the same: it depends on the text alone."""
+    moderator, table = NotingReader(), EmbeddingTable()
+    stage = ReadingStage(moderator, watch=Watchdog(60))  # type: ignore[arg-type]
+    first, again = [keyed(0, "four"), keyed(1, "sixsix")], [keyed(2, "sixsix"), keyed(3, "x")]
+    await stage.read(first, table)
+    await stage.read(again, EmbeddingTable(readings={b"sixsix": table.readings[b"sixsix"], b"x": b""}))
+    assert moderator.asked == ["four", "sixsix", "x"]
     assert again[0].reading == first[1].reading
+    assert again[1].reading == Reading("en", supported=True, unread=0.01, truncated_text=False)
+
+
+async def test_what_another_version_read_is_read_again() -> None:
+    """Of what tells languages: it may say another one, and the text's embedding is as good as before."""
+    table = EmbeddingTable()
+    await ReadingStage(NotingReader("1"), watch=Watchdog(60)).read([keyed(0, "four")], table)  # type: ignore[arg-type]
+    before = dict(table.readings)
+    later = NotingReader("2")
+    await ReadingStage(later, watch=Watchdog(60)).read([keyed(1, "four")], table)  # type: ignore[arg-type]
+    assert later.asked == ["four"]
+    assert table.readings.keys() == before.keys()
+    assert table.readings != before
+
+
+@pytest.mark.parametrize("language", [None, "en", "de"])
+@pytest.mark.parametrize("unread", [0.0, 0.01, 0.29, 0.57, 0.58, 1.0])
+@pytest.mark.parametrize("truncated", [True, False])
+def test_a_packed_reading_comes_back_as_it_was(language: str | None, unread: float, *, truncated: bool) -> None:
+    """Every share of two decimals; whether its language is supported is the model's to say."""
+    packed = PackedReadings(NotingReader())
+    reading = Reading(language, supported=language == "en", unread=unread, truncated_text=truncated)
+    stored = packed.pack(reading)
+    assert len(stored) == PACKED_BYTES
+    assert packed.unpack(stored) == reading
+    assert packed.unpack(stored[:-1]) is packed.unpack(b"") is None
 
 
 async def test_every_text_has_a_reading() -> None:
@@ -47,7 +87,7 @@ async def test_every_text_has_a_reading() -> None:
     items[2].text = None
     items[3].rejection = InvalidRecordError("decode", "no", reason="no_post")
     moderator = NotingReader()
-    await ReadingStage(moderator, watch=Watchdog(60)).read(items)  # type: ignore[arg-type]
+    await ReadingStage(moderator, watch=Watchdog(60)).read(items, EmbeddingTable())  # type: ignore[arg-type]
     assert moderator.asked == ["four", "sixsix"]
     assert [item.reading and item.reading.unread for item in items] == [0.04, 0.06, None, None]
 
@@ -81,7 +121,7 @@ async def test_the_event_loop_waits_for_few_characters_at_a_time(
             turns += 1
 
     counting = asyncio.create_task(count_turns())
-    await ReadingStage(moderator, watch=Watchdog(60)).read(items)  # type: ignore[arg-type]
+    await ReadingStage(moderator, watch=Watchdog(60)).read(items, EmbeddingTable())  # type: ignore[arg-type]
     counting.cancel()
     assert [(share * characters, on_loop) for characters, on_loop in moderator.calls] == calls
     assert turns >= len(calls) - 1

@@ -8,14 +8,15 @@ import struct
 import zlib
 from hashlib import blake2b
 from hmac import compare_digest
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from mmorient import Embedding
+from worker.labelling.cache.packed_readings import PACKED_BYTES
 
 # Part of every key: workers of two versions that share a Redis do not take each other's entries for garbage.
-FORMAT = b"2"
+FORMAT = b"3"
 _HEAD = struct.Struct("<4sII")  # magic, bytes of the payload, crc32 of key and payload
 _MAC_BYTES = 16
 _EMBEDDING, _TEXT = b"mme" + FORMAT, b"mmt" + FORMAT
@@ -100,30 +101,42 @@ class Mac:
 UNSEALED = Checksum()
 
 
+class Entry(NamedTuple):
+    """What is kept of a content.
+
+    Args:
+        embedding: of it, fp16 ``[width]``.
+        reading: of a text, packed; empty where none is kept.
+    """
+
+    embedding: Embedding
+    reading: bytes = b""
+
+
 def is_storable(embedding: Embedding) -> bool:
     """Return whether an embedding is one that `unpack` would take back: all numbers finite."""
     return bool(np.isfinite(embedding).all())
 
 
-def pack(key: bytes, embedding: Embedding, seal: Seal = UNSEALED) -> bytes:
-    """Return the entry of an embedding, fp16 ``[width]``."""
-    payload = np.ascontiguousarray(embedding, dtype="<f2").tobytes()
+def pack(key: bytes, entry: Entry, seal: Seal = UNSEALED) -> bytes:
+    """Return the bytes of an entry."""
+    payload = np.ascontiguousarray(entry.embedding, dtype="<f2").tobytes() + entry.reading
     return seal.sign(_EMBEDDING, key, payload) + payload
 
 
-def unpack(key: bytes, value: object, width: int, seal: Seal = UNSEALED) -> Embedding:
-    """Return the embedding of an entry, fp16 ``[width]``.
+def unpack(key: bytes, value: object, width: int, seal: Seal = UNSEALED) -> Entry:
+    """Return the entry of an embedding of so many numbers.
 
     Raises:
         EntryError: it is none, is not finite, or has another width.
     """
     payload = _opened(_EMBEDDING, key, value, seal)
-    if len(payload) != 2 * width:
+    if len(payload) - 2 * width not in {0, PACKED_BYTES}:
         raise EntryError("wrong_size")
-    embedding = np.frombuffer(payload, dtype="<f2").astype(np.float16, copy=False)
+    embedding = np.frombuffer(payload, dtype="<f2", count=width).astype(np.float16, copy=False)
     if not is_storable(embedding):
         raise EntryError("garbage")
-    return embedding
+    return Entry(embedding, bytes(payload[2 * width :]))
 
 
 def pack_text(key: bytes, text: str, seal: Seal = UNSEALED) -> bytes:

@@ -25,11 +25,11 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from mmorient import Embedding
 from worker.labelling.cache.breaker import Breaker
 from worker.labelling.cache.entries import (
     FORMAT,
     UNSEALED,
+    Entry,
     EntryError,
     Seal,
     is_storable,
@@ -42,7 +42,7 @@ from worker.telemetry.metrics import CACHE_AVAILABLE, CACHE_SECONDS
 
 log = structlog.get_logger(__name__)
 
-_Entry = TypeVar("_Entry", Embedding, str)
+_Entry = TypeVar("_Entry", Entry, str)
 
 # Three look-ups of twice the limit in a row are slow; one is not.
 _LOOK_UP_WEIGHT = 0.25
@@ -51,12 +51,12 @@ _LOOK_UP_WEIGHT = 0.25
 class EmbeddingCache(Protocol):
     """Where embeddings are kept by key."""
 
-    async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Embedding]:
+    async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Entry]:
         """Return what is there of `keys` (key to expected width)."""
         ...
 
-    async def store(self, embeddings: Mapping[bytes, Embedding]) -> None:
-        """Keep embeddings by key."""
+    async def store(self, entries: Mapping[bytes, Entry]) -> None:
+        """Keep entries by key."""
         ...
 
 
@@ -75,12 +75,12 @@ def content_key(digest: str, kind: str, content: bytes) -> bytes:
 class NoCache:
     """Finds nothing and keeps nothing."""
 
-    async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Embedding]:
+    async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Entry]:
         """Return nothing."""
         del keys
         return {}
 
-    async def store(self, embeddings: Mapping[bytes, Embedding]) -> None:
+    async def store(self, entries: Mapping[bytes, Entry]) -> None:
         """Keep nothing."""
 
     async def find_texts(self, keys: Sequence[bytes]) -> dict[bytes, str]:
@@ -151,14 +151,14 @@ class RedisCache:
         with suppress(Exception):
             await self._redis.aclose()
 
-    async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Embedding]:
+    async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Entry]:
         """Return what is there of `keys` (key to expected width); nothing where Redis does not answer in time."""
         return await self._find(list(keys), lambda key, value: unpack(key, value, keys[key], self._seal))
 
-    async def store(self, embeddings: Mapping[bytes, Embedding]) -> None:
-        """Keep embeddings by key; a failure is counted and forgotten."""
+    async def store(self, entries: Mapping[bytes, Entry]) -> None:
+        """Keep entries by key; a failure is counted and forgotten."""
         await self._store(
-            {key: pack(key, entry, self._seal) for key, entry in embeddings.items() if is_storable(entry)}
+            {key: pack(key, entry, self._seal) for key, entry in entries.items() if is_storable(entry.embedding)}
         )
 
     async def find_texts(self, keys: Sequence[bytes]) -> dict[bytes, str]:

@@ -12,10 +12,11 @@ from redis.asyncio import Redis
 
 from tests.worker.system import Servers
 from worker.labelling.cache.breaker import Breaker
-from worker.labelling.cache.entries import pack, unpack
+from worker.labelling.cache.entries import Entry, pack, unpack
 from worker.labelling.cache.redis_cache import NoCache, RedisCache, content_key
 
 VECTOR = np.arange(6, dtype=np.float16)
+ENTRY = Entry(VECTOR)
 
 
 class Clock:
@@ -49,10 +50,10 @@ async def test_what_is_stored_is_found(servers: Servers, redis: "Redis") -> None
     """Embeddings come back bit for bit, with a life, and only under their own key."""
     failures: list[str] = []
     async with cache_at(servers.redis, failures, Clock()) as cache:
-        await cache.store({b"a": VECTOR})
+        await cache.store({b"a": ENTRY})
         found = await cache.find({b"a": 6, b"b": 6})
         assert list(found) == [b"a"]
-        assert found[b"a"].tobytes() == VECTOR.tobytes()
+        assert found[b"a"].embedding.tobytes() == VECTOR.tobytes()
         assert 0 < await redis.ttl("a") <= 60
     assert failures == []
 
@@ -62,15 +63,15 @@ async def test_what_is_stored_is_found(servers: Servers, redis: "Redis") -> None
     [
         (b"", "garbage"),
         (b"x", "garbage"),
-        (pack(b"a", VECTOR)[:-1], "garbage"),
-        (pack(b"a", VECTOR) + b"\0\0", "garbage"),
-        (b"mmt2" + pack(b"a", VECTOR)[4:], "garbage"),
-        (pack(b"a", VECTOR)[:-1] + b"!", "garbage"),
-        (pack(b"b", VECTOR), "garbage"),
-        (pack(b"a", np.array([np.nan] * 6, dtype=np.float16)), "garbage"),
-        (pack(b"a", np.array([0, 0, 0, 0, 0, np.inf], dtype=np.float16)), "garbage"),
-        (pack(b"a", VECTOR[:3]), "wrong_size"),
-        (pack(b"a", np.tile(VECTOR, 2)), "wrong_size"),
+        (pack(b"a", ENTRY)[:-1], "garbage"),
+        (pack(b"a", ENTRY) + b"\0\0", "garbage"),
+        (b"mmt3" + pack(b"a", ENTRY)[4:], "garbage"),
+        (pack(b"a", ENTRY)[:-1] + b"!", "garbage"),
+        (pack(b"b", ENTRY), "garbage"),
+        (pack(b"a", Entry(np.array([np.nan] * 6, dtype=np.float16))), "garbage"),
+        (pack(b"a", Entry(np.array([0, 0, 0, 0, 0, np.inf], dtype=np.float16))), "garbage"),
+        (pack(b"a", Entry(VECTOR[:3])), "wrong_size"),
+        (pack(b"a", Entry(np.tile(VECTOR, 2))), "wrong_size"),
     ],
 )
 async def test_garbage_is_a_miss(servers: Servers, redis: "Redis", garbage: bytes, kind: str) -> None:
@@ -80,7 +81,7 @@ async def test_garbage_is_a_miss(servers: Servers, redis: "Redis", garbage: byte
     async with cache_at(servers.redis, failures, Clock()) as cache:
         assert await cache.find({b"a": 6}) == {}
         assert failures == [kind]
-        await cache.store({b"a": VECTOR})
+        await cache.store({b"a": ENTRY})
         assert list(await cache.find({b"a": 6})) == [b"a"]
     assert failures == [kind]
 
@@ -94,8 +95,8 @@ async def test_texts_are_found_as_they_were_stored(servers: Servers, redis: "Red
         assert await cache.find_texts([*texts, b"d"]) == texts
         assert failures == []
         payload = b"\xff\xfe"
-        await redis.set(b"a", struct.pack("<4sII", b"mmt2", 2, zlib.crc32(payload, zlib.crc32(b"a"))) + payload)
-        await redis.set(b"b", pack(b"b", VECTOR))
+        await redis.set(b"a", struct.pack("<4sII", b"mmt3", 2, zlib.crc32(payload, zlib.crc32(b"a"))) + payload)
+        await redis.set(b"b", pack(b"b", ENTRY))
         assert await cache.find_texts([b"a", b"b", b"c"]) == {b"c": texts[b"c"]}
     assert failures == ["garbage", "garbage"]
 
@@ -103,7 +104,7 @@ async def test_texts_are_found_as_they_were_stored(servers: Servers, redis: "Red
 async def test_what_is_not_finite_is_not_stored(servers: Servers, redis: "Redis") -> None:
     """Such an embedding would be garbage at the next look-up."""
     async with cache_at(servers.redis, [], Clock()) as cache:
-        await cache.store({b"a": np.array([np.nan], dtype=np.float16), b"b": VECTOR})
+        await cache.store({b"a": Entry(np.array([np.nan], dtype=np.float16)), b"b": ENTRY})
     assert await redis.keys() == [b"b"]
 
 
@@ -112,7 +113,7 @@ async def test_a_value_of_another_type_is_a_miss(servers: Servers, redis: "Redis
     await redis.rpush("a", "x")
     async with cache_at(servers.redis, [], Clock()) as cache:
         assert await cache.find({b"a": 6}) == {}
-        await cache.store({b"a": VECTOR})
+        await cache.store({b"a": ENTRY})
         assert list(await cache.find({b"a": 6})) == [b"a"]
 
 
@@ -125,7 +126,7 @@ async def test_a_failure_is_paid_for_once() -> None:
             started = asyncio.get_running_loop().time()
             for _ in range(20):
                 assert await cache.find({b"a": 6}) == {}
-                await cache.store({b"a": VECTOR})
+                await cache.store({b"a": ENTRY})
             assert asyncio.get_running_loop().time() - started < 1.0
             assert len(failures) == 1
             clock.now = 6.0
@@ -136,7 +137,7 @@ async def test_a_failure_is_paid_for_once() -> None:
 async def test_no_cache_finds_nothing() -> None:
     """An empty URL means no cache."""
     cache = NoCache()
-    await cache.store({b"a": VECTOR})
+    await cache.store({b"a": ENTRY})
     assert await cache.find({b"a": 6}) == {}
 
 
@@ -156,7 +157,7 @@ def test_keys_tell_contents_modalities_and_encoders_apart() -> None:
 def test_packing_is_exact() -> None:
     """Every finite fp16 value survives, the sign of zero included."""
     vector = np.array([0.0, -0.0, 65504, 6e-8, -65504, -1.5], dtype=np.float16)
-    assert unpack(b"a", pack(b"a", vector), 6).tobytes() == vector.tobytes()
+    assert unpack(b"a", pack(b"a", Entry(vector)), 6).embedding.tobytes() == vector.tobytes()
 
 
 def test_a_closed_breaker_admits_everybody() -> None:

@@ -11,7 +11,7 @@ from tests.worker.records import item_of
 from tests.worker.redis_servers import address_of, cache_at, client_of
 from worker.commands.stack.server import Server
 from worker.items import Item
-from worker.labelling.cache.entries import UNSEALED, Mac, pack
+from worker.labelling.cache.entries import UNSEALED, Entry, Mac, pack
 from worker.labelling.cache.redis_cache import NoCache
 
 
@@ -39,7 +39,7 @@ async def test_a_writer_to_redis_changes_no_label(
                 keys = list(writer.scan_iter())
                 assert len(keys) == 24
                 for key in keys:
-                    writer.set(key, pack(key, np.linspace(-1, 1, width).astype(np.float16)))
+                    writer.set(key, pack(key, Entry(np.linspace(-1, 1, width).astype(np.float16))))
                 failures.clear()
                 changed = sum(one != other for one, other in zip(await labels(cache), expected, strict=True))
         if seal is UNSEALED:

@@ -18,7 +18,7 @@ from tests.worker.redis_servers import (
     served,
 )
 from worker.commands.stack.server import Server
-from worker.labelling.cache.entries import pack
+from worker.labelling.cache.entries import Entry, pack
 
 
 async def test_filled_with_garbage(redis: Server, failures: Counter[str]) -> None:
@@ -35,8 +35,8 @@ async def test_filled_with_garbage(redis: Server, failures: Counter[str]) -> Non
                 right[:-2],
                 right[:20] + bytes([right[20] ^ 1]) + right[21:],
                 pack(b"other", asked[key]),
-                pack(key, np.full(WIDTH, np.nan, dtype=np.float16)),
-                pack(key, asked[key][:-1]),
+                pack(key, Entry(np.full(WIDTH, np.nan, dtype=np.float16))),
+                pack(key, Entry(asked[key].embedding[:-1])),
             ]
             if number % 9 == 8:
                 client.rpush(key, "x")
@@ -54,7 +54,7 @@ async def test_of_another_encoder(redis: Server, failures: Counter[str]) -> None
     """An entry that was copied from another encoder's key is not found under this one's."""
     with client_of(redis) as client:
         async with cache_at(address_of(redis), failures) as cache:
-            await cache.store({b"theirs": np.zeros(WIDTH, dtype=np.float16)})
+            await cache.store({b"theirs": Entry(np.zeros(WIDTH, dtype=np.float16))})
             client.set("ours", client.get("theirs"))
             assert await cache.find({b"ours": WIDTH}) == {}
     assert failures == {"garbage": 1}
@@ -97,11 +97,11 @@ async def test_something_else_that_answers(reply: bytes, failures: Counter[str],
     clock = Clock()
     server = StandInRedis(reply, hangs_up=hangs_up)
     asked = {b"a": WIDTH, b"b": WIDTH}
-    a = pack(b"a", np.zeros(WIDTH, dtype=np.float16))
+    a = pack(b"a", Entry(np.zeros(WIDTH, dtype=np.float16)))
     async with served(server) as url, cache_at(url, failures, clock) as cache:
         assert await cache.find(asked) == {}
         assert await cache.find_texts(list(asked)) == {}
-        await cache.store({b"a": np.zeros(WIDTH, dtype=np.float16)})
+        await cache.store({b"a": Entry(np.zeros(WIDTH, dtype=np.float16))})
         server.reply, server.hangs_up = b"*2\r\n$%d\r\n%b\r\n$-1\r\n" % (len(a), a), False
         clock.now += 1
         assert list(await cache.find(asked)) == [b"a"]
