@@ -4,7 +4,8 @@ A worker's processor time of a post, in µs, is
 
     base + text · characters / 100 + picture · pictures + new · (1 - reposts) + transaction / posts a transaction
 
-and the broker's and Redis's likewise, of the terms that they have. A process gives `busy` of a core to that: the rest
+and the broker's and Redis's likewise, of the terms that they have. A transaction that has a picture among its posts
+takes the broker more than its bytes say. A process gives `busy` of a core to that: the rest
 it waits, for the broker and the device. Pictures are decoded in processes of their own beside it, so their term has a
 share of its own, `beside`. Fitted by least squares of relative errors; no term is negative.
 """
@@ -20,7 +21,7 @@ from bench.growth.points import HELD_OUT
 
 TERMS = {
     "processor_us": ("base", "text", "picture", "new", "transaction"),
-    "broker_us": ("base", "text", "picture", "transaction"),
+    "broker_us": ("base", "text", "picture", "transaction", "with_picture"),
     "redis_us": ("base", "new"),
 }
 """What each figure is made of."""
@@ -50,6 +51,8 @@ class Mix:
             "picture": self.pictures,
             "new": 1 - self.reposts,
             "transaction": 1 / self.posts_a_transaction,
+            # As many of its transactions as have a picture among their posts.
+            "with_picture": (1 - (1 - min(1.0, self.pictures)) ** self.posts_a_transaction) / self.posts_a_transaction,
         }
 
 

@@ -9,6 +9,7 @@ _TERMS = {
     "picture": "a picture",
     "new": "a text not seen before",
     "transaction": "a transaction, shared by its posts",
+    "with_picture": "more where a picture is among its posts",
 }
 _FIGURES = {"processor_us": "a worker", "broker_us": "the broker", "redis_us": "Redis"}
 REMEDIES = {

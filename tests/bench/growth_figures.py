@@ -18,7 +18,7 @@ def turn(point: Point, *, off: float = 1.0) -> dict[str, float]:
     return {
         "posts_a_second": BUSY * 1e6 / cost / off,
         "processor_us": cost * off,
-        "broker_us": 100 + 10 * characters / 100 + 500 / together,
+        "broker_us": 100 + 10 * characters / 100 + (500 + 300 * (1 - (1 - pictures) ** together)) / together,
         "redis_us": 5 + 30 * new,
         "posts_a_transaction": together,
         "characters": characters,
