@@ -31,7 +31,7 @@ from worker.commands.demo.samples import FOLDER, Sample, read_samples
 from worker.commands.demo.view import Row, print_dead_letter, print_header, print_row
 from worker.commands.demo.worker_process import start_worker
 from worker.commands.stack.ports import free_ports
-from worker.settings import KafkaSettings
+from worker.settings import KafkaSettings, MediaSettings
 
 _PARTITIONS = 4
 _READY_SECONDS = 180.0
@@ -218,6 +218,10 @@ class Demo:
         show(f"cache hits        {hits:.0f} of {hits + misses:.0f} look-ups")
         show(f"posts a second    {rate:.1f} (fed at {self.posts_per_second:g})")
         show(f"latency           p50 {statistics.median(ordered):.3f} s, p99 {_percentile(ordered, 0.99):.3f} s")
+        if waited := sum(row.waited_for_a_picture for row in self.rows.values()):
+            posts = "1 post" if waited == 1 else f"{waited} posts"
+            seconds = MediaSettings().timeout_seconds
+            show(f"                  {posts} waited {seconds:g} s for a picture that cannot be had")
         show(f"worker            stopped with exit code {exit_code}; its log: {self.folder / 'worker.log'}")
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 _TITLE_CELLS = 46
 _STYLES = {"negative": "red", "positive": "green", "sarcastic": "yellow", "offensive": "red bold"}
 _TASKS = ("sentiment", "sarcasm", "offensiveness")
+_IN_VAIN = {"fetch_failed", "fetch_timeout"}
 _LABEL_CELLS = {"sentiment": 15, "sarcasm": 20, "offensiveness": 20}
 
 
@@ -28,6 +29,12 @@ class Row:
     def complete(self) -> bool:
         """Whether all three labels are there."""
         return all(task in self.labels for task in _TASKS)
+
+    @property
+    def waited_for_a_picture(self) -> bool:
+        """Whether a picture was fetched until its time was over, and in vain."""
+        reasons = {one["reason"] for label in self.labels.values() for one in label["unavailable"]}
+        return not reasons.isdisjoint(_IN_VAIN)
 
     def add(self, value: bytes) -> None:
         """Take in one label record."""

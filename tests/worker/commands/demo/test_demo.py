@@ -73,7 +73,14 @@ def test_the_demo_labels_everything_once(tmp_path: Path) -> None:
     assert found is not None, last
     assert int(found[1]) >= 400
     assert int(found[2]) == 10
-    for line in ("posts in", "cache hits", "posts a second", "latency", "stopped with exit code 0"):
+    for line in (
+        "posts in",
+        "cache hits",
+        "posts a second",
+        "latency",
+        "1 post waited 5 s for a picture",
+        "stopped with exit code 0",
+    ):
         assert line in done.stdout
     status = [sys.executable, "-m", "worker", "stack", "status", "--folder", str(tmp_path / "stack")]
     assert subprocess.run(status, env=environment, cwd=ROOT, capture_output=True, check=False).returncode == 1
