@@ -243,7 +243,7 @@ class TextReader:
             ids += chain.from_iterable(own)
             places += [place for place, one in enumerate(own, unit) for _ in one]
             unit += len(own)
-            nothing = nothing or "" in part.read
+            nothing = nothing or not all(own)
             if part.units is not None:
                 lost += part.left_out()
         truncated = lost > 0

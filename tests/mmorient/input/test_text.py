@@ -154,6 +154,7 @@ def step_by_step(reader: TextReader, text: str) -> tuple[list[int], list[int], f
 @given(parts=st.lists(st.one_of(st.text(max_size=60), text_of_pieces()), max_size=3))
 @example(parts=["\u200b", "a \u1780", "", "I like a tea"])
 @example(parts=["a, b, c\u0435 I I I"])
+@example(parts=["a \u0e31"])
 @example(parts=["H\u0435llo \u0430nd w\u043erld \U0001f602\U0001f44d\U0001f3fd", "word " * 200])
 def test_what_is_kept_and_cut_short_changes_nothing(parts: list[str], reader: TextReader) -> None:
     """Tokens, their words and what is unread are those of every word read by itself."""
