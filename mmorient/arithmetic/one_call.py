@@ -30,8 +30,7 @@ def as_one_call(work: Work, sample: Tensor) -> Work:
         from torch.jit import optimized_execution, trace  # type: ignore[attr-defined]
 
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*deprecated", category=FutureWarning)
-            warnings.filterwarnings("ignore", message=".*deprecated", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", message=".*deprecated")
             traced = trace(work, (sample,), check_trace=False)  # type: ignore[no-untyped-call]
     except (AttributeError, ImportError, NotImplementedError, RuntimeError):
         return work

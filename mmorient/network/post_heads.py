@@ -101,7 +101,7 @@ class PostHeads:
         for tile, (_, part) in zip(found, calls, strict=True):
             outputs[part] = tile.numpy()[: len(part)]
         ends = list(accumulate(sizes.values()))
-        return {head: outputs[:, end - size : end] for (head, size), end in zip(sizes.items(), ends, strict=True)}
+        return dict(zip(sizes, np.split(outputs, ends[:-1], axis=1), strict=True))
 
     def prepare(self) -> None:
         """Try how many tiles one call may hold."""

@@ -63,10 +63,10 @@ class TextHeads:
         self._sage_bias = torch.cat([relations.txt_txt.linear.bias, relations.txt_img.linear.bias])
         dense2 = model.classifier.dense2
         self._dense2, self._bias2 = dense2.weight.detach(), dense2.bias.detach()
-        self._heads, self._heads_bias = _side_by_side(model.classifier.heads.values())
+        self._heads, self._heads_bias = _one_layer(model.classifier.heads.values())
         self._probes = list(sizes.probes.values())
         if model.features is not None:
-            self._probe, self._probe_bias = _side_by_side(model.features.probes.values())
+            self._probe, self._probe_bias = _one_layer(model.features.probes.values())
         sample = torch.arange(2 * (sizes.text_vector + width), dtype=torch.float32).sin().view(2, -1)
         self._all_alike = as_one_call(self._without_neighbours, sample)
 
@@ -166,7 +166,7 @@ def _folded(convolution: SageConvolution) -> Tensor:
     return own + mean
 
 
-def _side_by_side(layers: Iterable[nn.Module]) -> tuple[Tensor, Tensor]:
+def _one_layer(layers: Iterable[nn.Module]) -> tuple[Tensor, Tensor]:
     """Dense layers of one input as one: its weights and its bias."""
     dense = [layer for layer in layers if isinstance(layer, nn.Linear)]
     return by_columns(torch.cat([layer.weight for layer in dense])), torch.cat([layer.bias for layer in dense])

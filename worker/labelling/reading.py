@@ -46,8 +46,8 @@ class ReadingStage:
         """
         texts = {item: item.text for item in usable(items) if item.text is not None}
         for item in texts:
-            if item.text_key in table.readings:
-                item.reading = self._packed.unpack(table.readings[item.text_key])
+            if item.text_key is not None:
+                item.reading = self._packed.unpack(table.readings.get(item.text_key, b""))
         if unread := {item: text for item, text in texts.items() if item.reading is None}:
             parts = list(_parts(unread))
             if (together := sum(size for size, _ in parts)) > _BATCH_CHARACTERS:
