@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmorient.arithmetic.answers import answers
 from mmorient.arithmetic.dense import lay_out
-from mmorient.arithmetic.devices import DTYPES, DeviceName, find_device, kind_of
+from mmorient.arithmetic.devices import DTYPES, DeviceName, find_device, kind_of, make_repeatable
 from mmorient.arithmetic.exactness import differences, fingerprint, joined
 from mmorient.arithmetic.tiles import Stacks, TileThreads
 from mmorient.checkpointing.loading import Checkpoint, load_checkpoint
@@ -70,9 +70,11 @@ class Moderator:
         precision: Precision = "fp32",
         graph_context: GraphKind = "bank",
         compiled: bool = False,
+        cuda_graphs: bool = True,
         threads: int | None = None,
         thresholds: Mapping[str, float] | None = None,
     ) -> None:
+        make_repeatable(device)
         tiles = checkpoint.config.tiles.get(device.type)
         if tiles is None:
             raise CheckpointError(checkpoint.path, f"sets no tiles for device {device.type!r}")
@@ -90,13 +92,21 @@ class Moderator:
         self._threads = TileThreads(device, threads)
         # A compiled encoder is compiled anew for each shape, half a minute long: stacks would be shapes of their own.
         self._stacks = Stacks(allowed=device.type == "cpu" and not compiled)
+        # What the compiler made may launch other kernels from call to call.
+        recorded = device.type == "cuda" and cuda_graphs and not compiled
         self._texts = TextEmbedder(
-            text_encoder, text_attention, tiles.texts, device, threads=self._threads, stacks=self._stacks
+            text_encoder,
+            text_attention,
+            tiles.texts,
+            device,
+            threads=self._threads,
+            stacks=self._stacks,
+            recorded=recorded,
         )
         self._reader = text_encoder.reader
         self._text_config = checkpoint.config.text_encoder
         self._pictures = PictureEmbedder(
-            picture_encoder, picture_attention, tiles.pictures, device, threads=self._threads
+            picture_encoder, picture_attention, tiles.pictures, device, threads=self._threads, recorded=recorded
         )
         self.bank = checkpoint.bank
         [context] = self._threads.run(checkpoint.bank.context, [model])
@@ -108,6 +118,7 @@ class Moderator:
             device,
             threads=self._threads,
             stacks=self._stacks,
+            recorded=recorded,
         )
         self._calibration = checkpoint.calibration
         self._thresholds = checked_thresholds(thresholds or {})
@@ -136,6 +147,7 @@ class Moderator:
         precision: Precision = "fp32",
         graph_context: GraphKind = "bank",
         compiled: bool = False,
+        cuda_graphs: bool = True,
         threads: int | None = None,
         thresholds: Mapping[str, float] | None = None,
     ) -> Moderator:
@@ -148,6 +160,7 @@ class Moderator:
             graph_context: ``bank``, or ``self``, which compares a post with nobody. The paper's ``batch`` is refused.
             compiled: Encoders go through ``torch.compile``: other digits, so other cache keys. Loading takes half a
                 minute for each padded length, and a C++ compiler must be there.
+            cuda_graphs: On CUDA each tile of ``compact`` is recorded once and launched as one, with the same bits.
             threads: Tiles that a CPU computes side by side, each in one thread; None takes as many as torch has
                 threads. They change the speed alone.
             thresholds: Binary task to a number between 0 and 1: the label is the positive class exactly where its
@@ -169,6 +182,7 @@ class Moderator:
             precision=precision,
             graph_context=graph_context,
             compiled=compiled,
+            cuda_graphs=cuda_graphs,
             threads=threads,
             thresholds=thresholds,
         )

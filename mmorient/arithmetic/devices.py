@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 import torch
@@ -22,6 +23,33 @@ def find_device(name: str) -> torch.device:
     if not available.get(name, False):
         raise ValueError(f"device {name!r} is not available here")
     return torch.device(name)
+
+
+def make_repeatable(device: torch.device) -> None:
+    """Let a GPU compute what its precision's name says, with the same bits each time; for the whole process.
+
+    Without this CUDA rounds the inputs of fp32 convolutions to 10 bits (TF32), adds up bf16 and fp16 products in 16
+    bits, and may take another kernel in each run. Call it before the first product on the device.
+    """
+    if device.type != "cuda":
+        return
+    # cuBLAS reads it with its first product; without it the order of sums may change from call to call.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    # Deterministic algorithms would fill all new memory too, which nobody reads before it is written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
+    products = torch.backends.cuda.matmul
+    products.allow_tf32 = False
+    products.allow_fp16_reduced_precision_reduction = False
+    products.allow_bf16_reduced_precision_reduction = False
+    # One fused attention, whatever the precision; the plain one where its shapes do not fit.
+    torch.backends.cuda.enable_flash_sdp(enabled=False)
+    torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+    torch.backends.cuda.enable_mem_efficient_sdp(enabled=True)
+    torch.backends.cuda.enable_math_sdp(enabled=True)
 
 
 def kind_of(device: torch.device) -> str:

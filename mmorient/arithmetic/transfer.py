@@ -16,19 +16,17 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def to_cpu(parts: Sequence[Tensor]) -> list[Tensor]:
-    """Tensors ``[n, …]`` on the CPU: from another device in one copy, for each one waits until all is computed."""
-    if parts[0].device.type == "cpu":
+    """Tensors of any shapes on the CPU, in the widest precision among them.
+
+    From another device they come in one copy: each copy waits until all before it is computed.
+    """
+    if not parts or parts[0].device.type == "cpu":
         return list(parts)
-    return split(side_by_side(parts).cpu(), parts)
+    together = torch.cat([part.reshape(-1) for part in parts]).cpu()
+    sizes = [part.numel() for part in parts]
+    return [own.view(part.shape) for own, part in zip(torch.split(together, sizes), parts, strict=True)]
 
 
 def side_by_side(parts: Sequence[Tensor]) -> Tensor:
     """``[n, …]`` each to ``[n, all numbers of a row]``, in the widest precision among them."""
     return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
-
-
-def split(together: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
-    """What ``side_by_side`` put together, in the shapes and the precision that the parts had."""
-    widths = [part[0].numel() for part in parts]
-    owns = zip(torch.split(together, widths, dim=1), parts, strict=True)
-    return [own.reshape(part.shape).to(part.dtype) for own, part in owns]

@@ -18,12 +18,15 @@ class TextEncoder(Protocol):
     Attributes:
         companion: The encoder whose global vectors stand in the place of this one's, reading the text in windows of
             its own; None where this one makes both.
+        replayable: Whether a shape alone decides which operations ``encode`` does, and none of them waits for the
+            device: then a GPU may record and replay them.
     """
 
     state_width: int
     global_width: int
     reader: TextReader
     companion: TextEncoder | None
+    replayable: bool
 
     def encode(self, token_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Encode windows.
@@ -45,6 +48,7 @@ class PictureEncoder(Protocol):
     Attributes:
         grid: Rows and columns where regions tile the picture, row by row; None where they have no fixed place.
         frame: How pictures are put into the square that it reads.
+        replayable: As a ``TextEncoder``'s.
     """
 
     state_width: int
@@ -52,6 +56,7 @@ class PictureEncoder(Protocol):
     regions: int
     grid: tuple[int, int] | None
     frame: Frame
+    replayable: bool
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Encode pictures.

@@ -50,6 +50,7 @@ class ClipText(nn.Module):
         self.global_width: int = sizes.projection_dim
         self.reader = reader
         self.companion: TextEncoder | None = None
+        self.replayable = False
         self.model = model
 
     def encode(self, token_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,6 +82,7 @@ class ClipPicture(nn.Module):
         # The middle's patches tile the middle: as a map of the picture they would mislead.
         self.grid: tuple[int, int] | None = None if centre else (side, side)
         self.frame = Frame(sizes.image_size, centre)
+        self.replayable = False
         self.model = model
         self.scale = scale
 

@@ -37,6 +37,7 @@ class FolderPicture(Precise):
         self.scale = PixelScale(config.side_pixels, config.mean, config.deviation)
         centre = config.framing == "centre"
         self.frame = Frame(config.side_pixels, centre)
+        self.replayable = False
         if family.fixed and sizes.image_size != config.side_pixels:
             raise ValueError(f"reads {sizes.image_size} pixels, config.json asks for {config.side_pixels}")
         self.companion = None if config.companion is None else FolderPicture(config.companion)

@@ -38,6 +38,8 @@ class FolderText(Precise):
         self.state_width: int = sizes.hidden_size
         self.raw_width: int = sizes.projection_dim if config.family == "clip" else sizes.hidden_size
         self.projection = Projection(self.raw_width, config.global_width) if config.projected else None
+        # Code of transformers may wait for the device, or do other operations from call to call.
+        self.replayable = False
         self.companion: TextEncoder | None = (
             None if config.companion is None else FolderText(config.companion, tokenizers)
         )

@@ -23,6 +23,7 @@ class Lite(nn.Module):
         self.regions = REGIONS
         self.grid: tuple[int, int] | None = (7, 7)
         self.frame = Frame()
+        self.replayable = True
         self.global_width = global_width
         self.network = EfficientNetLite().to(memory_format=torch.channels_last)
         self.centre = nn.Parameter(torch.zeros(REGION_WIDTH))

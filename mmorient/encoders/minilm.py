@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ class MiniLm(nn.Module):
         self.global_width = sizes.width
         self.reader = TextReader(tokenizer)
         self.companion: TextEncoder | None = None
+        self.replayable = True
         self.bert = Bert(sizes)
 
     def encode(self, token_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,8 +39,10 @@ def mean_over(states: Tensor, mask: Tensor) -> Tensor:
     return total
 
 
-def token_batch(rows: list[tuple[int, ...]], length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Pad token ids with zeros to ``[b, length]``, with the mask of what is there."""
+def token_batch(
+    rows: Sequence[tuple[int, ...]], length: int, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
+    """Pad token ids with zeros to ``[b, length]``, with the mask of what is there; on the CPU where none is named."""
     ids = torch.zeros(len(rows), length, dtype=torch.int64)
     mask = torch.zeros(len(rows), length, dtype=torch.bool)
     for index, row in enumerate(rows):

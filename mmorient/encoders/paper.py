@@ -55,6 +55,7 @@ class PaperText(nn.Module):
         self.global_width = clip.global_width
         self.reader = reader
         self.companion: TextEncoder | None = clip
+        self.replayable = False
         self.bert = bert
 
     def encode(self, token_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,6 +83,7 @@ class PaperPicture(nn.Module):
         self.regions: int = detr.config.num_queries
         self.grid: tuple[int, int] | None = None
         self.frame = Frame(side)
+        self.replayable = False
         self.detr = detr
         self.scale = scale
         self.clip = clip

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,15 +13,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmorient.arithmetic.exactness import Probe
+from mmorient.arithmetic.launches import Launches
 from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
-from mmorient.arithmetic.transfer import to_cpu, to_device
+from mmorient.arithmetic.transfer import side_by_side, to_cpu
 from mmorient.encoders import PictureEncoder, TextEncoder
 from mmorient.encoders.minilm import token_batch
 from mmorient.input.posts import Embedding, Frame, Picture
 from mmorient.input.text import BUCKETS, Window
-from mmorient.network.hima import Attended, ElementAttention, pool_windows
-
-Seen = TypeVar("Seen")
+from mmorient.network.hima import ElementAttention, pool_windows
 
 # A call of more tokens is no faster a token on a CPU, and two calls side by side need that much memory twice.
 _STACK_TOKENS = 256
@@ -53,6 +51,7 @@ class TextEmbedder:
         device: Where both are.
         threads: Compute tiles.
         stacks: How many tiles one call may hold.
+        recorded: Whether tiles are recorded on a GPU, where the encoder can be.
 
     Attributes:
         rows: Windows of one tile.
@@ -68,14 +67,20 @@ class TextEmbedder:
         *,
         threads: TileThreads,
         stacks: Stacks,
+        recorded: bool = False,
     ) -> None:
         self._encoder = encoder
         self._attention = attention
         self.rows = rows
-        self._device = device
         self._threads = threads
         self._stacks = stacks
         self.width = encoder.state_width + encoder.global_width
+        self._own = Launches(self._encoded, device, recorded=recorded and encoder.replayable)
+        self._companions = Launches(
+            self._companion_means,
+            device,
+            recorded=recorded and encoder.companion is not None and encoder.companion.replayable,
+        )
 
     def embed(self, texts: Sequence[str]) -> list[Embedding]:
         """Embed texts of any length; an empty one too.
@@ -140,7 +145,9 @@ class TextEmbedder:
             for size in stack_up(tiles, sizes, self._threads.count):
                 calls.append(members[start : start + size * self.rows])
                 start += size * self.rows
-        answers = self._threads.run(lambda call: self._read(encoder, [windows[index] for index in call]), calls)
+        answers = to_cpu(
+            self._threads.run(lambda call: self._begin(encoder, [windows[index] for index in call]), calls)
+        )
         longest = max((window.bucket for window in windows), default=0)
         read = _Read(
             torch.zeros(len(windows), longest),
@@ -149,25 +156,46 @@ class TextEmbedder:
             torch.zeros(len(windows), encoder.global_width),
         )
         for call, answer in zip(calls, answers, strict=True):
-            read.weights[call, : answer.weights.shape[1]] = answer.weights[: len(call)]
-            read.vectors[call] = answer.vectors[: len(call)]
-            read.masses[call] = answer.masses[: len(call)]
-            read.globals_[call] = answer.globals_[: len(call)]
+            found = self._parted(encoder, answer[: len(call)])
+            read.weights[call, : found.weights.shape[1]] = found.weights
+            read.vectors[call] = found.vectors
+            read.masses[call] = found.masses
+            read.globals_[call] = found.globals_
         return read
 
-    def _read(self, encoder: TextEncoder, windows: Sequence[Window]) -> _Read:
-        """Encode whole tiles of windows of one padded length: rows past them are padding."""
+    def _begin(self, encoder: TextEncoder, windows: Sequence[Window]) -> Tensor:
+        """Encode whole tiles of windows of one padded length: rows past them are padding.
+
+        Returns:
+            What ``_parted`` takes apart, on the device: it may still be computed.
+        """
         rows = [window.token_ids for window in windows]
         rows += [encoder.reader.blank.token_ids] * (-len(rows) % self.rows)
-        ids, mask = token_batch(rows, windows[0].bucket, self._device)
-        states, means = encoder.encode(ids, mask)
-        if encoder is not self._encoder:  # a companion gives the global vector and nothing else
-            nothing = torch.zeros(len(rows), encoder.state_width)
-            return _Read(torch.zeros(len(rows), 0), nothing, torch.zeros(len(rows)), means.cpu())
+        launches = self._own if encoder is self._encoder else self._companions
+        return launches(*token_batch(rows, windows[0].bucket))
+
+    def _encoded(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """``[b, t]`` each to what stage 1 makes of the states, and the global vectors where this encoder makes them."""
+        states, means = self._encoder.encode(ids, mask)
         attended = self._attention(states, mask)
-        if encoder.companion is not None:
-            means = means.new_zeros(len(rows), encoder.global_width)
-        return _Read(*to_cpu([attended.weights, attended.vector, attended.mass, means]))
+        parts = [attended.weights, attended.vector, attended.mass]
+        return side_by_side(parts if self._encoder.companion is not None else [*parts, means])
+
+    def _companion_means(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """``[b, t]`` each to the global vectors, for which alone a companion is asked."""
+        if self._encoder.companion is None:
+            raise ValueError("this encoder has no companion")
+        return self._encoder.companion.encode(ids, mask)[1]
+
+    def _parted(self, encoder: TextEncoder, rows: Tensor) -> _Read:
+        """Rows of ``_encoded`` or ``_companion_means`` on the CPU; what an encoder does not say is zero."""
+        count, states, globals_ = len(rows), encoder.state_width, encoder.global_width
+        if encoder is not self._encoder:
+            return _Read(torch.zeros(count, 0), torch.zeros(count, states), torch.zeros(count), rows)
+        without = encoder.companion is not None
+        tokens = rows.shape[1] - states - 1 - (0 if without else globals_)
+        weights, vectors, masses, means = rows.split_with_sizes([tokens, states, 1, 0 if without else globals_], dim=1)
+        return _Read(weights, vectors, masses[:, 0], torch.zeros(count, globals_) if without else means)
 
     def _sizes(self, encoder: TextEncoder, bucket: int) -> tuple[int, ...]:
         probe = self._probe(encoder, bucket)
@@ -182,7 +210,7 @@ class TextEmbedder:
             f"texts of {bucket} tokens",
             self.rows,
             _sample_windows(encoder, bucket, 2 * self.rows),
-            lambda windows: self._read(encoder, windows).bits,
+            lambda windows: self._parted(encoder, self._begin(encoder, windows).cpu()).bits,
         )
 
 
@@ -195,6 +223,7 @@ class PictureEmbedder:
         rows: Pictures of one tile.
         device: Where both are.
         threads: Compute tiles.
+        recorded: Whether tiles are recorded on a GPU, where the encoder can be.
     """
 
     def __init__(
@@ -205,13 +234,14 @@ class PictureEmbedder:
         device: torch.device,
         *,
         threads: TileThreads,
+        recorded: bool = False,
     ) -> None:
         self._encoder = encoder
         self._attention = attention
         self._rows = rows
-        self._device = device
         self._threads = threads
         self.width = encoder.state_width + encoder.global_width
+        self._launches = Launches(self._encoded, device, recorded=recorded and encoder.replayable)
 
     def embed(self, pictures: Sequence[Picture]) -> list[Embedding]:
         """Embed pictures, an animated one as the mean of its frames.
@@ -220,8 +250,8 @@ class PictureEmbedder:
             fp16 ``[width]`` each.
         """
         frames = [still for picture in pictures for still in picture.stills()]
-        found = self._tiles(frames, lambda attended, globals_: list(zip(attended.vector, globals_, strict=True)))
-        rows = iter([row for part in found for row in part][: len(frames)])
+        widths = [self._encoder.state_width, self._encoder.global_width]
+        rows = zip(*self._tiles(frames)[:, self._encoder.regions :].split_with_sizes(widths, dim=1), strict=True)
         return [_embedding(*pool_frames([next(rows) for _ in range(1 + len(picture.later))])) for picture in pictures]
 
     @property
@@ -239,8 +269,7 @@ class PictureEmbedder:
 
         Of an animated picture, in its first frame.
         """
-        rows = self._tiles(pictures, lambda attended, _: attended.weights)
-        return torch.cat(rows)[: len(pictures)] if rows else torch.zeros(0, self._encoder.regions)
+        return self._tiles(pictures)[:, : self._encoder.regions]
 
     def probe(self) -> Probe[Picture]:
         """A sample tile."""
@@ -254,25 +283,30 @@ class PictureEmbedder:
             "pictures",
             self._rows,
             samples,
-            lambda pictures: self._see(
-                pictures, lambda attended, globals_: torch.cat([attended.vector, globals_], dim=1)
-            ),
+            lambda pictures: self._begin(pictures)[:, self._encoder.regions :].cpu().contiguous(),
         )
 
-    def _tiles(self, pictures: Sequence[Picture], then: Callable[[Attended, Tensor], Seen]) -> list[Seen]:
-        """Encode pictures, a tile a call: convolutions of another number of pictures take other kernels."""
-        tiles = [pictures[start : start + self._rows] for start in range(0, len(pictures), self._rows)]
-        return self._threads.run(lambda tile: self._see(tile, then), tiles)
+    def _tiles(self, pictures: Sequence[Picture]) -> Tensor:
+        """Encode pictures, a tile a call: convolutions of another number of pictures take other kernels.
 
-    def _see(self, pictures: Sequence[Picture], then: Callable[[Attended, Tensor], Seen]) -> Seen:
-        """Encode a tile of pictures: rows past them are padding."""
+        Returns:
+            Rows of ``_encoded`` on the CPU, ``[n, R + Dr + D]``.
+        """
+        tiles = [pictures[start : start + self._rows] for start in range(0, len(pictures), self._rows)]
+        rows = to_cpu(self._threads.run(self._begin, tiles))
+        return torch.cat(rows)[: len(pictures)] if rows else torch.zeros(0, self._encoder.regions + self.width)
+
+    def _begin(self, pictures: Sequence[Picture]) -> Tensor:
+        """Encode a tile of pictures: rows past them are padding. The result may still be computed."""
         chunk = [picture.pixels for picture in pictures]
         dummies = [np.zeros_like(chunk[0])] * (-len(chunk) % self._rows)
-        pixels = to_device(torch.from_numpy(np.stack(chunk + dummies)), self._device)
+        return self._launches(torch.from_numpy(np.stack(chunk + dummies)))
+
+    def _encoded(self, pixels: Tensor) -> Tensor:
+        """Pixels to stage 1's weights of the regions and its vector, and the global vector, ``[b, R + Dr + D]``."""
         states, globals_ = self._encoder.encode(pixels)
         attended = self._attention(states)
-        vector, weights, mass, globals_ = to_cpu([attended.vector, attended.weights, attended.mass, globals_])
-        return then(Attended(vector, weights, mass), globals_)
+        return side_by_side([attended.weights, attended.vector, globals_])
 
 
 def _buckets(encoder: TextEncoder) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from itertools import accumulate
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmorient.arithmetic.exactness import Probe, differences
+from mmorient.arithmetic.launches import Launches
 from mmorient.arithmetic.tiles import Stacks, TileThreads, stack_up
-from mmorient.arithmetic.transfer import side_by_side
+from mmorient.arithmetic.transfer import side_by_side, to_cpu
 from mmorient.input.posts import PostEmbeddings
 from mmorient.network.bank import Bank
 from mmorient.network.mm_orient import GraphContext, MmOrient, PostTensors
@@ -37,6 +39,7 @@ class PostHeads:
         device: Where the model is.
         threads: Compute tiles.
         stacks: How many tiles one call may hold.
+        recorded: Whether tiles are recorded on a GPU.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class PostHeads:
         *,
         threads: TileThreads,
         stacks: Stacks,
+        recorded: bool = False,
     ) -> None:
         self.model = model
         self.rows = rows
@@ -56,6 +60,7 @@ class PostHeads:
         self._device = device
         self._threads = threads
         self._stacks = stacks
+        self._recorded = recorded
         self.context = context
 
     @property
@@ -66,6 +71,7 @@ class PostHeads:
     @context.setter
     def context(self, context: GraphContext) -> None:
         self._context = context
+        self._launches = Launches(self._side_by_side, self._device, recorded=self._recorded)
         self._texts: TextHeads | None = None
         if self._device.type == "cpu" and not context.among_themselves:
             [self._texts] = self._threads.run(lambda _: TextHeads(self.model, context), [None])
@@ -94,7 +100,7 @@ class PostHeads:
         beside = alone.count(False)
         calls = [(self._whole, part) for part in self._parts(order[:beside], "posts")]
         calls += [(self._texts_alone, part) for part in self._parts(order[beside:], "texts")]
-        found = self._threads.run(lambda call: call[0]([posts[index] for index in call[1]]), calls)
+        found = to_cpu(self._threads.run(lambda call: call[0]([posts[index] for index in call[1]]), calls))
         sizes = self.model.sizes.heads
         # Not torch: each of its operations lets go of the interpreter.
         outputs = np.empty((len(posts), sum(sizes.values())))
@@ -118,8 +124,11 @@ class PostHeads:
         Raises:
             ValueError: An embedding of another width than the model's.
         """
+        return self._stacked(posts).to(self._device)
+
+    def _stacked(self, posts: Sequence[PostEmbeddings]) -> PostTensors:
         sizes = self.model.sizes
-        return stack_posts(posts, sizes.text_vector, sizes.picture_vector, sizes.global_vector).to(self._device)
+        return stack_posts(posts, sizes.text_vector, sizes.picture_vector, sizes.global_vector)
 
     def _parts(self, order: Sequence[int], kind: str) -> list[Sequence[int]]:
         """Share posts of one kind out over calls."""
@@ -145,15 +154,22 @@ class PostHeads:
         count = self.rows * (2 if self._texts is None else 8)
         samples = sample_embeddings(count, self._bank, sizes.text_vector, sizes.picture_vector, sizes.global_vector)
         texts = [post for post in samples if _is_text_alone(post)]
-        probes = {"posts": Probe("posts", self.rows, samples[: 2 * self.rows], self._whole)}
+        probes = {"posts": Probe("posts", self.rows, samples[: 2 * self.rows], lambda tile: self._whole(tile).cpu())}
         if self._texts is not None:
             probes["texts"] = Probe("posts without pictures", self.rows, texts[: 2 * self.rows], self._texts_alone)
         return probes
 
     def _whole(self, posts: Sequence[PostEmbeddings]) -> Tensor:
-        """Whole tiles of any posts to the logits of all heads, ``[rows, outputs]``: rows past them are padding."""
-        heads = self.model(self.tensors(self._padded(posts)), self._context)
-        return side_by_side(list(heads.values())).cpu()
+        """Whole tiles of any posts to the logits of all heads, ``[rows, outputs]``: rows past them are padding.
+
+        They are on the device, where they may still be computed.
+        """
+        rows = self._stacked(self._padded(posts))
+        return self._launches(*(getattr(rows, field.name) for field in fields(rows)))
+
+    def _side_by_side(self, *rows: Tensor) -> Tensor:
+        """The fields of ``PostTensors`` to the logits of all heads."""
+        return side_by_side(list(self.model(PostTensors(*rows), self._context).values()))
 
     def _texts_alone(self, posts: Sequence[PostEmbeddings]) -> Tensor:
         """The same of posts with a text and no picture."""

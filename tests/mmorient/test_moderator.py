@@ -18,8 +18,10 @@ from torch import Tensor
 
 import mmorient
 from mmorient import CheckpointError, Moderator, Picture, Post, PostEmbeddings
+from mmorient.arithmetic.launches import Launches, Work
 from mmorient.config import Precision
 from mmorient.network.text_heads import TextHeads
+from tests.mmorient.arithmetic.replaying import ReplayingDouble
 from tests.mmorient.independence import answers_of, digest, reference_answers
 
 WORDS = [
@@ -111,6 +113,34 @@ def test_every_picture_of_a_post_counts(moderator: Moderator, pictures: list[Pic
     )
     assert one != two
     assert one == twice
+
+
+class RecordedLaunches(Launches):
+    """Records every tile, as on a GPU."""
+
+    def __init__(self, work: Work, device: torch.device, *, recorded: bool) -> None:
+        assert not recorded  # on a CPU nothing is
+        super().__init__(work, device, recorded=True, record=ReplayingDouble)
+
+
+def test_recorded_tiles_have_the_bits_of_others(
+    untrained: Path, moderator: Moderator, pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts of several lengths, pictures, posts and weights of attention, more of each than a tile has rows."""
+    monkeypatch.setattr("mmorient.network.embedders.Launches", RecordedLaunches)
+    monkeypatch.setattr("mmorient.network.post_heads.Launches", RecordedLaunches)
+    recorded = Moderator.from_checkpoint(untrained)
+    assert recorded.identity == moderator.identity
+    words, seen = texts(40), pictures * 3
+    assert same(recorded.embed_texts(words), moderator.embed_texts(words))
+    assert same(recorded.embed_pictures(seen), moderator.embed_pictures(seen))
+    posts = [
+        PostEmbeddings(text, (picture,))
+        for text, picture in zip(moderator.embed_texts(words), moderator.embed_pictures(seen), strict=False)
+    ]
+    assert recorded.logits(posts) == moderator.logits(posts)
+    assert torch.equal(recorded.attend_pictures(seen), moderator.attend_pictures(seen))
+    assert recorded.prove() == []
 
 
 def test_the_bank_matters(untrained: Path) -> None:

@@ -13,7 +13,8 @@ from worker.commands.startup import read_settings, refuse_missing_files
 
 # What posts go through here. The broker's settings name the tasks that are answered, and no broker is asked.
 _GROUPS = (
-    *("checkpoint", "device", "precision", "compiled", "allow_inexact", "graph_context", "thresholds", "policies"),
+    *("checkpoint", "device", "precision", "compiled", "cuda_graphs", "allow_inexact"),
+    *("graph_context", "thresholds", "policies"),
     *("serve", "page", "redis", "media", "batch", "guard", "trace", "kafka", "http", "stack", "log"),
 )
 

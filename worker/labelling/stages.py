@@ -60,6 +60,7 @@ async def load_moderator(settings: Settings) -> "Moderator":
             precision=settings.precision,
             graph_context=settings.graph_context,
             compiled=settings.compiled,
+            cuda_graphs=settings.cuda_graphs,
             thresholds=settings.thresholds.by_task(),
         )
     except ValueError as error:

@@ -36,6 +36,7 @@ def main() -> None:
             precision=settings.precision,
             graph_context=settings.graph_context,
             compiled=settings.compiled,
+            cuda_graphs=settings.cuda_graphs,
             thresholds=settings.thresholds.by_task(),
         )
         loaded = time.perf_counter()
