@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from tests.tiers import FIXTURES, ROOT, TIERS, Sources, tier_of
+from tests.tiers import FIXTURES, ROOT, TIERS, Sources, parsed, tier_of
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 # Made by pytest and its plugins: they need nothing.
@@ -24,7 +24,7 @@ class _File:
     """What stands at the top of one file of tests or fixtures."""
 
     def __init__(self, path: Path) -> None:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parsed(path)
         self.plain = all(not isinstance(node, ast.ClassDef) or not node.name.startswith("Test") for node in tree.body)
         functions = [node for node in tree.body if isinstance(node, _Function)]
         self.tests = [node for node in functions if node.name.startswith("test")]

@@ -7,8 +7,8 @@ another one there shows the same promise; `soak` where a test takes longer still
 """
 
 import ast
-from collections.abc import Callable, Collection, Iterable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,12 @@ def some_slow(cases: Iterable[Any], slow: Collection[str], name: Callable[[Any],
     return [pytest.param(case, marks=pytest.mark.slow) if name(case) in slow else case for case in cases]
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Return a file's syntax: it is asked for its imports and for its tests."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 class Sources:
     """What the files of a tree import while they are themselves imported.
 
@@ -70,6 +76,7 @@ class Sources:
         self._root = root
         self._imports: dict[Path, tuple[list[str], list[str]]] = {}
         self._heavy: dict[Path, set[str]] = {}
+        self._following: dict[str, Sequence[str]] = {}
 
     @cached_property
     def _modules(self) -> dict[str, Path]:
@@ -94,14 +101,19 @@ class Sources:
         found: set[str] = set()
         while waiting:
             module = waiting.pop()
-            if module in found:
-                continue
-            found.add(module)
-            if module in self._modules:
-                waiting += self._imported(module)
-            elif "." in module:
-                waiting.append(module.rpartition(".")[0])
+            if module not in found:
+                found.add(module)
+                waiting += self._next(module)
         return found & set(of)
+
+    def _next(self, module: str) -> Sequence[str]:
+        """Return what the import of a module imports at once; asked for by every file that reaches it."""
+        if module not in self._following:
+            if module in self._modules:
+                self._following[module] = tuple(dict.fromkeys(self._imported(module)))
+            else:
+                self._following[module] = (module.rpartition(".")[0],) if "." in module else ()
+        return self._following[module]
 
     def _conftests(self, path: Path) -> Iterator[str]:
         for folder in path.relative_to(self._root).parents:
@@ -118,7 +130,7 @@ class Sources:
 
     def _targets(self, path: Path, *, everywhere: bool) -> list[str]:
         if path not in self._imports:
-            found = list(_imports(ast.parse(path.read_text(encoding="utf-8"))))
+            found = list(_imports(parsed(path)))
             at_once = [name for node, late in found if not late for name in self._named(node)]
             self._imports[path] = (at_once, [name for node, _ in found for name in self._named(node)])
         name = self._name(path)
