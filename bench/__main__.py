@@ -4,6 +4,7 @@ Each bench is a process of its own and writes its JSON into `bench/results/`; on
 Precision needs labelled posts, which are not part of the project: `make bench DATA=folder` measures it too.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -35,6 +36,7 @@ BENCHES: dict[str, tuple[str, ...]] = {
 
 def main() -> int:
     """Run them; return 1 where one failed."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     failed = []
     for name, (module, *arguments) in BENCHES.items():
         print(f"== {module} {' '.join(arguments)}", flush=True)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pyarrow as pa
@@ -30,13 +31,13 @@ _SEED = 7
 _GROUP_BYTES = 256 * 1000**2
 
 
-def posts() -> Iterator[dict[str, object]]:
+def posts() -> Iterator[dict[str, Any]]:
     """Yield posts for ever; `data` is bytes."""
     chance = random.Random(_SEED)  # noqa: S311
     number = 0
     while True:
         number += 1
-        post: dict[str, object] = {
+        post: dict[str, Any] = {
             "id": f"p-{number}",
             "text": " ".join(chance.choices(WORDS, k=chance.randint(5, 400))),
         }
@@ -54,7 +55,7 @@ def write_json_lines(path: Path, size: int) -> int:
     count = 0
     with path.open("w", encoding="utf-8") as file:
         for post in posts():
-            for medium in post.get("media", ()):  # type: ignore[attr-defined]
+            for medium in post.get("media", ()):
                 medium["data"] = base64.b64encode(medium["data"]).decode()
             file.write(json.dumps(post) + "\n")
             count += 1
@@ -73,7 +74,7 @@ def write_table(path: Path, size: int) -> int:
         for post in posts():
             group.append(post)
             count += 1
-            group_bytes += sum(len(medium["data"]) for medium in post.get("media", ()))  # type: ignore[attr-defined]
+            group_bytes += sum(len(medium["data"]) for medium in post.get("media", ()))
             if group_bytes >= _GROUP_BYTES:
                 writer.write_table(pa.Table.from_pylist(group, schema=schema))
                 written, group, group_bytes = written + group_bytes, [], 0

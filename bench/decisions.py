@@ -1,8 +1,9 @@
-"""What decisions cost a core: the records of labelled posts without policies, and with them, by turns.
+"""What decisions cost a core: `python -m bench.decisions`.
 
-python -m bench.decisions
+The records of labelled posts without policies, and with them, by turns.
 """
 
+import argparse
 import time
 from pathlib import Path
 from statistics import median
@@ -31,6 +32,7 @@ _CASES: dict[str, tuple[Policies | None, float]] = {
 
 def main() -> None:
     """Measure, and print a table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     made = {name: (_builder(policies), _items(share)) for name, (policies, share) in _CASES.items()}
     seconds: dict[str, list[float]] = {name: [] for name in made}
     for _ in range(_TURNS):
@@ -46,9 +48,13 @@ def main() -> None:
 
 
 def _builder(policies: Policies | None) -> tuple[RecordBuilder, DecisionRecords | None]:
-    decisions = policies and DecisionRecords("decisions", Current(policies), checkpoint=STAMP.checkpoint)
-    about = {"routes": ROUTES, "dead_letter_topic": "dead", "max_dead_letter_bytes": 2000}
-    return RecordBuilder(**about, stamp=STAMP, decisions=decisions), decisions
+    decisions = None
+    if policies is not None:
+        decisions = DecisionRecords("decisions", Current(policies), checkpoint=STAMP.checkpoint)
+    builder = RecordBuilder(
+        routes=ROUTES, dead_letter_topic="dead", max_dead_letter_bytes=2000, stamp=STAMP, decisions=decisions
+    )
+    return builder, decisions
 
 
 def _items(share: float) -> list[Item]:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from mmorient import Moderator, Post
+from mmorient.config import GraphKind
 from mmorient.training.data.examples import PROBES
 from mmorient.training.fitting.compact import compact_config
 from mmorient.training.fitting.untrained import write_untrained
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--bank", type=int, default=4096)
     parser.add_argument("--repeat", type=int, default=7)
     args = parser.parse_args()
+    kinds: tuple[tuple[str, GraphKind], ...] = (("checkpoint", "self"), ("checkpoint", "bank"), ("near", "bank"))
     texts = [sample.title for sample in read_samples("http://127.0.0.1/", FOLDER) if sample.pictures == 0]
     posts = [Post(texts[number % len(texts)]) for number in range(args.posts)]
     with tempfile.TemporaryDirectory() as folder:
@@ -41,10 +43,7 @@ def main() -> None:
         near = config.model_copy(update={"head": config.head.model_copy(update={"threshold": 0.01})})
         for name, one in (("checkpoint", config), ("near", near)):
             write_untrained(Path(folder) / name, config=one)
-        moderators = [
-            Moderator.from_checkpoint(Path(folder) / name, graph_context=kind)
-            for name, kind in (("checkpoint", "self"), ("checkpoint", "bank"), ("near", "bank"))
-        ]
+        moderators = [Moderator.from_checkpoint(Path(folder) / name, graph_context=kind) for name, kind in kinds]
         for moderator in moderators:
             seconds_per_post(moderator, posts[:64])
         runs = [[seconds_per_post(moderator, posts) for moderator in moderators] for _ in range(args.repeat)]

@@ -11,9 +11,11 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from transformers import RobertaConfig, RobertaForSequenceClassification
+from transformers import RobertaConfig
+from transformers import RobertaForSequenceClassification as Untyped
 
 from bench.encoders import DTYPES, texts
 from mmorient import Moderator, Post
@@ -40,7 +42,8 @@ def main() -> None:
     moderator = Moderator.from_checkpoint(precision=args.precision)
     posts = [Post(text, ()) for text in texts(args.texts, args.words)]
     config = RobertaConfig(vocab_size=50_265, max_position_embeddings=514, type_vocab_size=1)
-    roberta = RobertaForSequenceClassification(config).to(DTYPES[args.precision]).eval()
+    classifier: Any = Untyped
+    roberta = classifier(config).to(DTYPES[args.precision]).eval()
     ids = torch.randint(5, 50_000, (args.texts, args.words + 2))
 
     def batches(rows: int) -> Callable[[], object]:

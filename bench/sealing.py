@@ -1,5 +1,6 @@
 """What sealing a cache entry costs: `python -m bench.sealing`."""
 
+import argparse
 import timeit
 
 import numpy as np
@@ -21,6 +22,7 @@ def _microseconds(seal: Seal, width: int) -> tuple[float, float]:
 
 def main() -> None:
     """Print the least of nine means, in microseconds an entry."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for width in (384, 1280):
         for name, seal in (("checksum", UNSEALED), ("keyed MAC", Mac("a secret of this bench"))):
             packed, unpacked = _microseconds(seal, width)

@@ -12,14 +12,15 @@ import threading
 import time
 from collections.abc import Sequence
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from prometheus_client import Counter
 
-import worker.service
 from mmorient import Embedding, Moderator, Picture, PostEmbeddings, PostLabels
 from mmorient.arithmetic.answers import answers
 from worker.__main__ import main
+from worker.labelling.stages import load_moderator
 from worker.settings import Settings
 from worker.telemetry.metric import REGISTRY
 
@@ -72,14 +73,11 @@ class SimulatedDevice:
         )
 
 
-_load = worker.service.load_moderator
-
-
 async def load_simulated(settings: Settings) -> Any:
     """Return the device in the place of the settings' own."""
-    return SimulatedDevice(await _load(settings), json.loads(os.environ["SIMULATED_DEVICE"]))
+    return SimulatedDevice(await load_moderator(settings), json.loads(os.environ["SIMULATED_DEVICE"]))
 
 
 if __name__ == "__main__":
-    worker.service.load_moderator = load_simulated
-    main()
+    with patch("worker.service.load_moderator", load_simulated):
+        main()

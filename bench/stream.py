@@ -13,6 +13,7 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from bench.on_stack import Servers, run_on_own_stack
 from mmorient import Moderator, Post, decode_picture, post_text
@@ -29,7 +30,7 @@ def make_posts(count: int, picture_share: float, run: int) -> list[bytes]:
     pictures = [path.read_bytes() for path in sorted((FOLDER / "pictures").glob("*.jpg"))]
     posts = []
     for number in range(count):
-        post = {"id": f"p-{run}-{number}", "text": f"{texts[number % len(texts)]} {run}.{number}"}
+        post: dict[str, Any] = {"id": f"p-{run}-{number}", "text": f"{texts[number % len(texts)]} {run}.{number}"}
         if (number * 7919) % 1000 < picture_share * 1000:
             # Bytes behind the end of a JPEG change its content key and nothing else.
             content = pictures[number % len(pictures)] + f"{run}.{number}".encode()

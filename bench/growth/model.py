@@ -7,6 +7,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def measure(turns: int) -> dict[str, Any]:
     for words in WORDS:
         made = texts(Kind(words=words), _TEXTS, "model")
         tokens = sum(padded for _, padded in moderator.text_shapes(made)) / len(made)
-        taken = _processor_us(lambda made=made: moderator.embed_texts(made), _TEXTS, turns)
+        taken = _processor_us(partial(moderator.embed_texts, made), _TEXTS, turns)
         by_words.append({"words": words, "tokens": tokens, "processor_us": taken})
     return {
         "texts": by_words,
@@ -51,7 +52,7 @@ def _bank_us(size: int, turns: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         write_untrained(Path(folder) / "bank", config=compact_config("bench", probes=PROBES, bank_posts=size))
         moderator = Moderator.from_checkpoint(Path(folder) / "bank")
-    posts = [PostEmbeddings(draw.normal(size=moderator.text_width).astype(np.float16) / 20) for _ in range(_POSTS)]
+    posts = [PostEmbeddings((draw.normal(size=moderator.text_width) / 20).astype(np.float16)) for _ in range(_POSTS)]
     return _processor_us(lambda: moderator.classify(posts), _POSTS, turns)
 
 
