@@ -1,9 +1,9 @@
-"""Models and caches that do what real ones cannot be made to do on cue, and a batch's way through embed and infer."""
+"""Models that do what real ones cannot be made to do on cue, and a batch's way through embed and infer."""
 
 import base64
 import io
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from mmorient import Embedding, Frame, Moderator, Picture, PostEmbeddings, PostLabels, Reading
+from tests.worker.labelling.memory_cache import MemoryCache
 from worker.items import Item
-from worker.labelling.cache.entries import Entry
 from worker.labelling.cache.redis_cache import NoCache
 from worker.labelling.embed import EmbedStage
 from worker.labelling.fetch import HttpFetcher
@@ -21,23 +21,6 @@ from worker.labelling.held_bytes import HeldBytes
 from worker.labelling.infer import InferStage
 from worker.labelling.media import MediaStage, MediumError
 from worker.watchdog import Watchdog
-
-
-class MemoryCache:
-    """Keeps embeddings in a dict and counts what it was asked."""
-
-    def __init__(self) -> None:
-        self.entries: dict[bytes, Entry] = {}
-        self.asked = 0
-
-    async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Entry]:
-        """Return what is there."""
-        self.asked += len(keys)
-        return {key: self.entries[key] for key in keys if key in self.entries}
-
-    async def store(self, entries: Mapping[bytes, Entry]) -> None:
-        """Keep all."""
-        self.entries.update(entries)
 
 
 class ExplodingModerator:

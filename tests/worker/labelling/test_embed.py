@@ -1,34 +1,18 @@
 """What is looked up, decoded and kept for a batch's pictures."""
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from tests.mmorient.input.odd_pictures import animated, cut, detailed, frames, sample, share
+from tests.worker.labelling.memory_cache import MemoryCache
 from tests.worker.records import item_of
 from worker.items import Item
-from worker.labelling.cache.entries import Entry
 from worker.labelling.embed import EmbeddingTable, EmbedStage
 from worker.watchdog import Watchdog
 
 WIDTH = 8
-
-
-class MemoryCache:
-    """Keeps embeddings in a dict."""
-
-    def __init__(self) -> None:
-        self.entries: dict[bytes, Entry] = {}
-
-    async def find(self, keys: Mapping[bytes, int]) -> dict[bytes, Entry]:
-        """Return what is there."""
-        return {key: self.entries[key] for key in keys if key in self.entries}
-
-    async def store(self, entries: Mapping[bytes, Entry]) -> None:
-        """Keep all."""
-        self.entries.update(entries)
 
 
 def item_with(*contents: bytes) -> Item:

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from mmorient import Embedding, Moderator
+from tests.worker.labelling.memory_cache import MemoryCache
 from tests.worker.moderators import (
     BreakingModerator,
     ExplodingModerator,
-    MemoryCache,
     NotingWatch,
     SmallModerator,
     collected,

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mmorient import Embedding, Moderator, PostEmbeddings, PostLabels
-from tests.worker.moderators import ExplodingModerator, MemoryCache, NotingWatch, embed_stage, label
+from tests.worker.labelling.memory_cache import MemoryCache
+from tests.worker.moderators import ExplodingModerator, NotingWatch, embed_stage, label
 from tests.worker.records import item_of
 from worker.errors import FatalError
 from worker.items import Item, State
