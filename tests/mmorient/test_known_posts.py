@@ -26,8 +26,7 @@ KNOWN = [
 ]
 STILL_WRONG = {
     "I know where you live. Sleep well tonight.",
-    "thank you so much for your help!",
-    "He called me a worthless retard in front of everyone",
+    "All lives matter, unlike yours",
 }
 
 

@@ -19,6 +19,8 @@ AXES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("hindu", "hindus", "hindu"),
         ("buddhist", "buddhists", "buddhist"),
         ("atheist", "atheists", "atheist"),
+        ("catholic", "catholics", "catholic"),
+        ("mormon", "mormons", "mormon"),
     ),
     "orientation": (
         ("gay", "gays", "gay"),
@@ -26,6 +28,8 @@ AXES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("bisexual", "bisexuals", "bisexual"),
         ("straight", "heterosexuals", "heterosexual"),
         ("queer", "queers", "queer"),
+        ("pansexual", "pansexuals", "pansexual"),
+        ("homosexual", "homosexuals", "homosexual"),
     ),
     "origin": (
         ("mexican", "mexicans", "mexican"),
@@ -36,15 +40,32 @@ AXES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("american", "americans", "american"),
         ("indian", "indians", "indian"),
         ("chinese", "chinese", "chinese"),
+        ("nigerian", "nigerians", "nigerian"),
+        ("somali", "somalis", "somali"),
+        ("syrian", "syrians", "syrian"),
+        ("russian", "russians", "russian"),
+        ("brazilian", "brazilians", "brazilian"),
+        ("filipino", "filipinos", "filipino"),
+        ("palestinian", "palestinians", "palestinian"),
+        ("israeli", "israelis", "israeli"),
     ),
-    "status": (("immigrant", "immigrants", "immigrant"), ("refugee", "refugees", "refugee")),
+    "status": (
+        ("immigrant", "immigrants", "immigrant"),
+        ("refugee", "refugees", "refugee"),
+        ("migrant", "migrants", "migrant"),
+    ),
     "colour": (("black", "blacks", "black"), ("white", "whites", "white"), ("latino", "latinos", "latino")),
     "gender": (
         ("woman", "women", "female"),
         ("man", "men", "male"),
         ("transgender", "transgenders", "trans"),
     ),
-    "ability": (("blind", "blind", "blind"), ("deaf", "deaf", "deaf"), ("disabled", "disabled", "disabled")),
+    "ability": (
+        ("blind", "blind", "blind"),
+        ("deaf", "deaf", "deaf"),
+        ("disabled", "disabled", "disabled"),
+        ("dyslexic", "dyslexic", "dyslexic"),
+    ),
 }
 _PLACES = {
     form: (axis, place)

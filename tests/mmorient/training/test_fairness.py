@@ -86,11 +86,10 @@ def test_each_sentence_is_said_of_each_group() -> None:
 
 
 def test_groups_are_those_of_training_and_others() -> None:
-    """Every group of the training's counterfactuals is there, and groups that no training text adds."""
+    """Of every axis of the training's counterfactuals two groups are there, and groups that no training text adds."""
     forms = {form.lower() for group in GROUPS for form in (*group.many.split(), group.trait, group.adjective)}
-    for groups in AXES.values():
-        for named in groups:
-            assert forms & set(named), named
+    for axis, groups in AXES.items():
+        assert sum(bool(forms & set(named)) for named in groups) >= 2, axis
     assert {group.axis for group in GROUPS} == {*AXES, "age", "none"}
     assert sum(not group.in_training for group in GROUPS if group is not REFERENCE) >= 8
 
