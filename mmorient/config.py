@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from mmorient.labels import TASKS
 
 FORMAT = "mm-orient-checkpoint/4"
+MINILM_LAYERS = 6
 _SHARES_ERROR = 1e-6  # of their sum: people write 0.333333 three times
 GraphKind = Literal["bank", "self"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -43,14 +44,16 @@ class _TextConfig(_Strict):
 
 
 class TextEncoderConfig(_TextConfig):
-    """MiniLM, whose weights lie in the checkpoint itself.
+    """A BERT of MiniLM's width, whose weights lie in the checkpoint itself.
 
     Attributes:
         tokenizer: File in the checkpoint's folder, ``tokenizer.json`` of Hugging Face's tokenizers.
+        layers: MiniLM-L6 has 6, which the file does not name; bge-small has 12.
     """
 
     kind: Literal["minilm"] = "minilm"
     tokenizer: str = Field(pattern=r"^\w[\w.-]*$")
+    layers: int = Field(default=MINILM_LAYERS, ge=1, exclude_if=lambda layers: layers == MINILM_LAYERS)
 
 
 class PictureEncoderConfig(_Strict):

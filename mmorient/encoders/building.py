@@ -46,7 +46,7 @@ def build_text_encoder(config: AnyTextEncoder, base: Path, tensors: dict[str, Te
         ValueError: A tensor does not fit.
     """
     if isinstance(config, TextEncoderConfig):
-        text = MiniLm(base / config.tokenizer)
+        text = MiniLm(base / config.tokenizer, config.layers)
         fill(text, tensors)
         return text
     # All others import transformers, which takes seconds that ``compact`` need not wait for.

@@ -1,4 +1,4 @@
-"""The text encoder of ``compact``: MiniLM-L6, fine-tuned."""
+"""The text encoder of ``compact`` and ``deep``: a BERT of MiniLM's width, fine-tuned."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mmorient.config import MINILM_LAYERS
 from mmorient.encoders import TextEncoder
 from mmorient.encoders.bert import Bert, BertSizes
 from mmorient.input.text import TextReader
@@ -16,9 +17,9 @@ from mmorient.input.text import TextReader
 class MiniLm(nn.Module):
     """Token states are the last layer's, the global vector their mean. Its weights are to be filled in."""
 
-    def __init__(self, tokenizer: Path) -> None:
+    def __init__(self, tokenizer: Path, layers: int = MINILM_LAYERS) -> None:
         super().__init__()
-        sizes = BertSizes()
+        sizes = BertSizes(layers=layers)
         self.state_width = sizes.width
         self.global_width = sizes.width
         self.reader = TextReader(tokenizer)

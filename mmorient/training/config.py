@@ -69,6 +69,8 @@ class TrainConfig(BaseModel):
             ``*`` for any end.
         average: The weights of so many last epochs are averaged, and kept if that validates better; 1 is off.
         patience: Epochs without a better validation before it stops.
+        bert: Folder, in the Hugging Face layout, of a BERT of MiniLM-L6's width and vocabulary that takes its place in
+            ``compact``, such as bge-small-en-v1.5.
         text_encoder: Folder of a text encoder in the Hugging Face layout; MiniLM-L6 of ``compact`` where it is empty.
         picture_encoder: Folder of a picture encoder; both or neither are named.
         global_encoder: Folder of a CLIP whose vectors are the global ones of both; the encoders' own where it is empty.
@@ -181,6 +183,7 @@ class TrainConfig(BaseModel):
     average: int = Field(default=2, ge=1)
     patience: int = 2
     log_steps: int = 50
+    bert: str = ""
     text_encoder: str = ""
     picture_encoder: str = ""
     global_encoder: str = ""

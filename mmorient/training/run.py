@@ -24,7 +24,7 @@ from mmorient.training.fitting.claiming import claim_folder, digest_of, digest_o
 from mmorient.training.fitting.finishing import finish
 from mmorient.training.fitting.frozen_vectors import freeze
 from mmorient.training.fitting.joint_training import METRICS, train_jointly
-from mmorient.training.fitting.preparing import fresh_model, model_of, prepare
+from mmorient.training.fitting.preparing import bert_digest, fresh_model, model_of, prepare
 from mmorient.training.fitting.rehearsal import rehearsing
 from mmorient.training.judging.calibrating import Fit, calibrate, describe
 from mmorient.training.judging.changes import measure_changes
@@ -68,13 +68,14 @@ def train(
     examples = read_all(data, verdicts)
     work.mkdir(parents=True, exist_ok=True)
     checkpoint = None if start is None else load_checkpoint(start)
+    begins = checkpoint.digest if checkpoint is not None else bert_digest(config)
     claim_folder(
         work,
         {
             "configuration": config.model_dump(mode="json"),
             "data": digest_of(examples),
             "pictures": digest_of_pictures(examples),
-            "start": None if checkpoint is None else checkpoint.digest,
+            "start": begins,
             "teachers": [load_checkpoint(teacher).digest for teacher in teachers],
         },
     )
@@ -87,7 +88,7 @@ def train(
     config = config.model_copy(update={"bank": counts})
     model = (fresh_model(config) if checkpoint is None else model_of(checkpoint, config)).to(device)
     if config.fine_tuning == "frozen":
-        identity = f"pretrained, seed {config.seed}" if checkpoint is None else checkpoint.digest
+        identity = f"{begins or 'pretrained'}, seed {config.seed}" if checkpoint is None else checkpoint.digest
         model, prepared = freeze(model, prepared, config, work, identity)
     bank = draw_bank(prepared.data.examples, config.bank, config.seed)
     data_set = prepared.data

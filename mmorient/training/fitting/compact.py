@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mmorient.config import (
     FORMAT,
+    MINILM_LAYERS,
     CheckpointConfig,
     HeadConfig,
     PictureEncoderConfig,
@@ -31,6 +32,7 @@ def compact_config(
     bank_posts: int,
     trunk: tuple[int, int] = (320, 128),
     dropout: float = 0.2,
+    layers: int = MINILM_LAYERS,
 ) -> CheckpointConfig:
     """The config of a ``compact`` checkpoint, without the digests of its files."""
     return CheckpointConfig(
@@ -43,6 +45,7 @@ def compact_config(
             languages=("en",),
             state_width=384,
             global_width=GLOBAL_WIDTH,
+            layers=layers,
         ),
         picture_encoder=PictureEncoderConfig(
             preprocessing=PICTURE_VERSION,

