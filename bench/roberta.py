@@ -1,4 +1,4 @@
-"""How much faster the shipped checkpoint labels texts than a RoBERTa-base classifier, in one run, by turns.
+"""How much faster the shipped checkpoint, or another, labels texts than a RoBERTa-base classifier, in turns of one run.
 
 Both get the same texts of one length in tokens, the same precision and the same threads. The checkpoint does all of
 its work, from text to calibrated labels of five tasks, in its own fixed rows; RoBERTa-base gets its token ids ready
@@ -11,6 +11,8 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -38,8 +40,11 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=30, help="of a text; 30 are 32 tokens")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--checkpoint", type=Path, action="append", default=[], help="beside the shipped one")
     args = parser.parse_args()
-    moderator = Moderator.from_checkpoint(precision=args.precision)
+    shipped, *others = (
+        Moderator.from_checkpoint(folder, precision=args.precision) for folder in (None, *args.checkpoint)
+    )
     posts = [Post(text, ()) for text in texts(args.texts, args.words)]
     config = RobertaConfig(vocab_size=50_265, max_position_embeddings=514, type_vocab_size=1)
     classifier: Any = Untyped
@@ -49,7 +54,9 @@ def main() -> None:
     def batches(rows: int) -> Callable[[], object]:
         return lambda: [roberta(ids[start : start + rows]).logits for start in range(0, len(ids), rows)]
 
-    calls = {"compact": lambda: moderator.label(posts)} | {f"RoBERTa-base by {rows}": batches(rows) for rows in BATCHES}
+    calls: dict[str, Callable[[], object]] = {"compact": lambda: shipped.label(posts)}
+    calls |= {other.identity.name: partial(other.label, posts) for other in others}
+    calls |= {f"RoBERTa-base by {rows}": batches(rows) for rows in BATCHES}
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(args.repeat + 1):
         for name, call in calls.items():

@@ -25,9 +25,9 @@ from worker.telemetry.totals import totals
 
 log = structlog.get_logger(__name__)
 _DONE = "all of it is done"
-# A thread gives the interpreter back to the event loop after this time; Python's own is ten times as long. It made a
-# tenth more of cached posts whose texts a thread read.
-_SWITCH_SECONDS = 0.0005
+# A thread gives the interpreter back to the event loop after this time, of which each write to a socket may cost one;
+# Python's own is fifty times as long (`bench/README.md`, cached posts).
+_SWITCH_SECONDS = 0.0001
 
 
 class _ShellBoot(BootStrategy):
