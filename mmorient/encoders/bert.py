@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmorient.config import MINILM_LAYERS
+
 
 @dataclass(frozen=True, slots=True)
 class BertSizes:
@@ -21,7 +23,7 @@ class BertSizes:
     width: int = 384
     heads: int = 12
     inner: int = 1536
-    layers: int = 6
+    layers: int = MINILM_LAYERS
     epsilon: float = 1e-12
 
 

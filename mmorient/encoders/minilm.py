@@ -1,4 +1,4 @@
-"""The text encoder of ``compact`` and ``deep``: a BERT of MiniLM's width, fine-tuned."""
+"""The text encoder of ``compact``: a BERT of MiniLM's width, fine-tuned."""
 
 from __future__ import annotations
 

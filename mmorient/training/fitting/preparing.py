@@ -18,6 +18,7 @@ from mmorient.config import TextEncoderConfig
 from mmorient.digest import file_digest
 from mmorient.encoders.bert import Bert, BertSizes
 from mmorient.encoders.efficientnet import EfficientNetLite
+from mmorient.encoders.hugging_face import WEIGHTS
 from mmorient.encoders.weights import fill
 from mmorient.errors import CheckpointError
 from mmorient.input.text import TextReader
@@ -34,7 +35,7 @@ from mmorient.training.data.tokens import TokenTable
 from mmorient.training.fitting.batches import TrainingSet, epochs_of
 from mmorient.training.fitting.compact import GLOBAL_WIDTH
 from mmorient.training.fitting.joint_model import CompactModel
-from mmorient.training.fitting.pretrained import BERT_WEIGHTS, pretrained_picture, pretrained_text, tokenizer_file
+from mmorient.training.fitting.pretrained import pretrained_picture, pretrained_text, tokenizer_file
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def bert_digest(config: TrainConfig) -> str | None:
     """
     if not config.bert:
         return None
-    file = Path(config.bert) / BERT_WEIGHTS
+    file = Path(config.bert) / WEIGHTS
     if not file.is_file():
         raise CheckpointError(file, "is missing")
     return file_digest(file)

