@@ -1,10 +1,12 @@
 """The shipped encoders in int8, by rows: what `python -m bench.precision` tries, and no setting of the worker.
 
-Weights are rounded by output channel. Inputs are rounded row by row, a token or a pixel each, by the largest number of
+Weights are rounded by output channel: to 127 steps a side where the processor adds products exactly, to 63 where it
+does not (`most`). Inputs are rounded row by row, a token or a pixel each, by the largest number of
 that row alone: a scale for the whole call would tell what stands beside a post. Sums of whole numbers are exact in any
 order. All between the dense layers stays fp32: attention, GELU, norms, convolutions over more than one pixel.
 """
 
+from functools import cache
 from typing import cast
 
 import torch
@@ -49,7 +51,7 @@ class Int8Dense:
     """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        self._scales = weight.abs().amax(1).clamp_min(_LEAST) / _MOST
+        self._scales = weight.abs().amax(1).clamp_min(_LEAST) / most()
         whole = torch.round(weight / self._scales[:, None]).to(torch.int8).contiguous()
         self._packed = torch.ops.onednn.qlinear_prepack(whole, None)
         self._zeros = torch.zeros(len(weight), dtype=torch.int64)
@@ -59,11 +61,31 @@ class Int8Dense:
         """``[n, in]`` as `rounded` gives it to fp32 ``[n, out]``."""
         whole, scales = rows
         # The rows' scales come afterwards: oneDNN knows one for all rows.
-        summed: Tensor = torch.ops.onednn.qlinear_pointwise(
-            *(whole, 1.0, _ZERO, self._packed, self._scales, self._zeros, None),
-            *(1.0, 0, torch.float32, "none", [], ""),
-        )
+        summed = _product(whole, self._packed, self._scales, self._zeros)
         return summed.mul_(scales).add_(self._bias)
+
+
+def _product(whole: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor) -> Tensor:
+    """uint8 ``[n, in]`` around 128 times packed int8 weights: fp32 ``[n, out]``, scaled by output channel."""
+    summed: Tensor = torch.ops.onednn.qlinear_pointwise(
+        *(whole, 1.0, _ZERO, packed, scales, zeros, None),
+        *(1.0, 0, torch.float32, "none", [], ""),
+    )
+    return summed
+
+
+@cache
+def most() -> int:
+    """Return the largest whole number of a weight with which this processor's sums are exact: 127 or 63.
+
+    Without VNNI, two products are added in 16 bits and cut there: 2 x 255 x 127 does not fit, 2 x 255 x 63 does.
+    """
+    inner, outer = 64, 16
+    largest = torch.full((outer, inner), _MOST, dtype=torch.int8)
+    packed = torch.ops.onednn.qlinear_prepack(largest, None)
+    rows = torch.full((outer, inner), 2 * _MOST + 1, dtype=torch.uint8)
+    summed = _product(rows, packed, torch.ones(outer), torch.zeros(outer, dtype=torch.int64))
+    return _MOST if bool((summed == inner * _MOST * _MOST).all()) else _MOST // 2
 
 
 def rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
