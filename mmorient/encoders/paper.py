@@ -12,11 +12,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import BertConfig, BertModel, DetrConfig, DetrModel
+from transformers import DetrConfig, DetrModel
 
 from mmorient.config import PaperPictureConfig, PaperTextConfig
 from mmorient.encoders import TextEncoder
-from mmorient.encoders.bert import Bert, BertSizes, from_hugging_face, merge_deltas
+from mmorient.encoders.bert import Bert, BertSizes, merge_deltas
+from mmorient.encoders.bert_folder import load_bert
 from mmorient.encoders.clip import ClipPicture, ClipText, load_clip_picture, load_clip_text
 from mmorient.encoders.hugging_face import (
     CONFIG,
@@ -31,7 +32,6 @@ from mmorient.encoders.hugging_face import (
     read_scale,
 )
 from mmorient.encoders.minilm import mean_over
-from mmorient.errors import CheckpointError
 from mmorient.input.posts import Frame
 from mmorient.input.text import WINDOW_TOKENS, TextReader
 
@@ -117,23 +117,7 @@ def load_paper_text(config: PaperTextConfig, base: Path, deltas: dict[str, Tenso
         ValueError: A delta that fits no weight.
     """
     folder = open_folder(config.bert, base, kind="bert", files=BERT_FILES)
-    theirs = load_config(BertConfig, folder)
-    if theirs.hidden_act != "gelu" or getattr(theirs, "position_embedding_type", "absolute") != "absolute":
-        raise CheckpointError(folder / CONFIG, "not BERT's activation (gelu) and positions (absolute)")
-    sizes = BertSizes(
-        vocabulary=theirs.vocab_size,
-        positions=theirs.max_position_embeddings,
-        width=theirs.hidden_size,
-        heads=theirs.num_attention_heads,
-        inner=theirs.intermediate_size,
-        layers=theirs.num_hidden_layers,
-        epsilon=theirs.layer_norm_eps,
-    )
-    # transformers knows every name that BERT's tensors have had. It computes differently where a batch has no
-    # padding, so that a text's digits would depend on its neighbours; our own BERT does not.
-    loaded = load_model(BertModel, folder, theirs, add_pooling_layer=False)
-    bert = Bert(sizes)
-    bert.load_state_dict(from_hugging_face(loaded.state_dict()))
+    bert, sizes = load_bert(folder)
     merge_deltas(bert, deltas)
     reader = load_reader(
         folder,

