@@ -194,6 +194,15 @@ def test_the_oldest_chooses_the_shape_and_others_of_it_fill_the_call() -> None:
         assert queue.next_call() is None
 
 
+def test_a_call_of_several_lengths_has_those_of_one_length_together() -> None:
+    """The oldest length first, then the next oldest, each whole: two texts of a length are faster than two of two."""
+    queue = DeviceQueue(CallBudget(tokens=112, mixes_lengths=True))
+    for first, (name, shape) in enumerate([("a", 16), ("b", 32), ("c", 16), ("d", 24), ("e", 32), ("f", 24)]):
+        bring(queue, name, first=first, shape=shape)
+    assert said(queue.next_call())[1] == ["a", "c", "b", "e"]
+    assert said(queue.next_call())[1] == ["d", "f"]
+
+
 def test_no_call_is_larger_than_the_budget() -> None:
     """But for one content that is larger alone; what is small enough goes with what came before."""
     queue = DeviceQueue(CallBudget(tokens=64, pictures=2, posts=3))
