@@ -1,7 +1,8 @@
 """What every peer does with posts, whatever brought them: read, ask the model, write three labels each.
 
-It is told by the environment what to do, since each peer is a program of its own with packages of its own. Nothing
-but the standard library is needed where the model is a device that is only waited for.
+It is told by the environment what to do, since each peer is a program of its own with packages of its own. Where the
+model is a device that is only waited for, it still cuts texts into tokens, as the model's package does: no device
+does that.
 """
 
 import json
@@ -46,26 +47,33 @@ def parse(values: Iterable[bytes]) -> list[Post]:
 
 def make_labeller() -> Callable[[Sequence[Post]], list[Labelled]]:
     """Return what makes labels of posts; it blocks while the model computes."""
-    if os.environ["PEER_LOAD"] == "device":
-        return _Device(json.loads(os.environ["SIMULATED_DEVICE"])).label
     # The model's packages stand behind the peer's own, which win where both have one.
     sys.path.extend(os.environ["PEER_MODEL_PATH"].split(os.pathsep))
+    if os.environ["PEER_LOAD"] == "device":
+        return _Device(json.loads(os.environ["SIMULATED_DEVICE"])).label
     return _Model().label
 
 
 class _Device:
-    """Waits as long as a device would compute, one call at a time.
+    """Cuts texts into tokens and waits as long as a device would compute, one call at a time.
 
     Args:
         times: seconds by what they are of: call, token, picture, post.
     """
 
     def __init__(self, times: dict[str, float]) -> None:
+        from mmorient.digest import SHIPPED
+        from mmorient.input.text import TextReader
+
         self._times = times
+        self._reader = TextReader(SHIPPED / "tokenizer.json")
         self._busy = threading.Lock()
 
     def label(self, posts: Sequence[Post]) -> list[Labelled]:
         """Return labels after the time of one call for all."""
+        from mmorient.input.text import post_text
+
+        self._reader.windows([post_text(post["text"]) or "" for post in posts])
         tokens = sum(len(post["text"]) for post in posts) / _CHARACTERS_A_TOKEN
         with self._busy:
             time.sleep(self._times["call"] + self._times["token"] * tokens + self._times["post"] * len(posts))
