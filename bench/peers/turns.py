@@ -59,12 +59,15 @@ def program(name: str, where: Where, redis: str, load: Load) -> Program:
 def posts_of(load: Load) -> Callable[[int], list[Post]]:
     """Return what gives posts: new ones each time, or a thousand texts in turns. No two have the same id."""
     runs = count()
+    made = 0
     chance = os.urandom(3).hex()
 
     def make(number: int) -> list[Post]:
+        nonlocal made
         run = next(runs)
         if load == "cached":
-            values = [json.loads(value) for value in make_cached_posts(number, make_texts(TEXTS))]
+            values = [json.loads(value) for value in make_cached_posts(number, make_texts(TEXTS), first=made)]
+            made += number
             named = [one | {"id": f"{chance}-{run}-{place}"} for place, one in enumerate(values)]
         else:
             values = [json.loads(value) for value in make_new_posts(number, 0.0, run=int(chance, 16) * 1000 + run)]
