@@ -36,6 +36,7 @@ COMMANDS = {
     "worker stack up": "server",
     "worker demo": "server",
     "worker serve": "model",
+    "import torch": "model",
     "tests.worker.forked": "model",
     "worker.isolation.trial_child": "model",
     "worker.shadow.child_main": "model",
@@ -57,6 +58,11 @@ def rest_soaks(cases: Iterable[str], quick: Collection[str]) -> list[Any]:
 def some_slow(cases: Iterable[Any], slow: Collection[str], name: Callable[[Any], str] = str) -> list[Any]:
     """Return cases to parametrize a test with, those of these names marked `slow`."""
     return [pytest.param(case, marks=pytest.mark.slow) if name(case) in slow else case for case in cases]
+
+
+def some_soak(cases: Iterable[Any], slow: Collection[str], name: Callable[[Any], str] = str) -> list[Any]:
+    """Return cases to parametrize a test with, those of these names marked `soak`."""
+    return [pytest.param(case, marks=pytest.mark.soak) if name(case) in slow else case for case in cases]
 
 
 @cache

@@ -19,8 +19,8 @@ def page() -> str:
     """Return the page."""
     meanings = _meanings()
     rows = (
-        (code(name), code(_toml(field.get_default(call_default_factory=True))), meanings.get(name, ""))
-        for name, field in TrainConfig.model_fields.items()
+        (code(name), "" if default is None else code(_toml(default)), meanings.get(name, ""))
+        for name, default in TrainConfig().model_dump(mode="json").items()
     )
     return f"{_HEAD}\n{table(('field', 'default', 'meaning'), rows)}"
 

@@ -52,6 +52,14 @@ def make_repeatable(device: torch.device) -> None:
     torch.backends.cuda.enable_math_sdp(enabled=True)
 
 
+def is_fast_in_bf16(device: torch.device) -> bool:
+    """Whether a device has instructions for bf16; a CPU without them imitates it, and takes longer than in fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    known = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001 - no public name
+    return device.type == "cpu" and known
+
+
 def kind_of(device: torch.device) -> str:
     """What a person calls the arithmetic of a device: the fingerprint beside it is what counts."""
     if device.type == "cuda":

@@ -44,10 +44,13 @@ class Probe(Generic[Row]):
 
     def stack_is_equal(self, tiles: int, threads: TileThreads) -> bool:
         """Whether so many tiles in one call have the bits that they have alone."""
-        chosen = [self.samples[index % len(self.samples)] for index in range(tiles * self.rows)]
+        chosen = tuple(index % len(self.samples) for index in range(tiles * self.rows))
         single = [chosen[start : start + self.rows] for start in range(0, len(chosen), self.rows)]
-        [together] = threads.run(self.compute, [chosen])
-        return _same(together, torch.cat(threads.run(self.compute, single)))
+        # There are few samples, so that most tiles of a stack are alike: each is computed once.
+        parts = [chosen, *dict.fromkeys(single)]
+        found = threads.run(lambda part: self.compute([self.samples[index] for index in part]), parts)
+        alone = dict(zip(parts[1:], found[1:], strict=True))
+        return _same(found[0], torch.cat([alone[part] for part in single]))
 
 
 def fingerprint(probes: Iterable[Probe[Any]], threads: TileThreads) -> str:

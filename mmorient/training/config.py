@@ -79,8 +79,8 @@ class TrainConfig(BaseModel):
         picture_tuning: The same of the picture encoder.
         lora_rank: Of the deltas of each dense layer.
         lora_scale: They are multiplied by it.
-        bf16: Encoders compute in bf16, their weights stay fp32. A CPU that has neither AMX nor AVX512-BF16
-            takes half the time in fp32.
+        bf16: Encoders compute in bf16, their weights stay fp32. Where it is not said, the device decides: a CPU that
+            has neither AMX nor AVX512-BF16 takes 2 to 15 times as long for a step as in fp32.
         gradient_checkpointing: Encoders keep no states of their layers and compute them anew: less memory, a third
             more time.
         sharding: ``full`` divides the encoders' weights, gradients and moments among the processes of a run (FSDP);
@@ -191,7 +191,7 @@ class TrainConfig(BaseModel):
     picture_tuning: Tuning = "frozen"
     lora_rank: int = Field(default=8, ge=1)
     lora_scale: float = Field(default=2.0, gt=0)
-    bf16: bool = True
+    bf16: bool | None = None
     gradient_checkpointing: bool = False
     sharding: Literal["none", "full"] = "none"
     features: bool = True
@@ -203,6 +203,10 @@ class TrainConfig(BaseModel):
     task_features: bool = True
     threshold: float = Field(default=0.9, gt=0, lt=1)
     context: Literal["bank", "batch"] = "bank"
+
+    def settled(self, *, fast_in_bf16: bool) -> TrainConfig:
+        """This configuration with what it leaves to the device, so that another kind of device is another run."""
+        return self if self.bf16 is not None else self.model_copy(update={"bf16": fast_in_bf16})
 
     @property
     def stated_for(self) -> dict[str, tuple[float, ...]]:

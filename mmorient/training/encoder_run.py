@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from mmorient.arithmetic.devices import is_fast_in_bf16
 from mmorient.checkpointing.loading import load_checkpoint, read_config
 from mmorient.config import TextEncoderConfig
 from mmorient.errors import CheckpointError
@@ -82,6 +83,7 @@ def train_encoders(
         weights = {"start": before.digest}
     examples = read_all(data, verdicts)
     device = join(device)
+    config = config.settled(fast_in_bf16=is_fast_in_bf16(device))
     where: Literal["cpu", "cuda"] = "cuda" if device.type == "cuda" else "cpu"
     work.mkdir(parents=True, exist_ok=True)
     kept = before if config.rehearsal else None

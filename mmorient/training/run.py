@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 
-from mmorient.arithmetic.devices import DeviceName
+from mmorient.arithmetic.devices import DeviceName, is_fast_in_bf16
 from mmorient.checkpointing.loading import load_checkpoint
 from mmorient.checkpointing.saving import save_calibration
 from mmorient.errors import DataError
@@ -65,6 +65,7 @@ def train(
             another run.
         CheckpointError: A pretrained encoder's package is missing, or ``start`` cannot be trained further.
     """
+    config = config.settled(fast_in_bf16=is_fast_in_bf16(device))
     examples = read_all(data, verdicts)
     work.mkdir(parents=True, exist_ok=True)
     checkpoint = None if start is None else load_checkpoint(start)

@@ -65,6 +65,7 @@ def test_the_slope_of_memory_is_megabytes_an_hour() -> None:
     assert growth(samples) == pytest.approx(6.0)
 
 
+@pytest.mark.soak
 def test_plots_are_drawn_of_what_there_is(tmp_path: Path) -> None:
     """Growth, waits and memory as SVG and PNG, the same bytes each time; nothing without results."""
     assert plot(tmp_path, tmp_path) == []

@@ -52,6 +52,7 @@ def test_sums_of_whole_numbers_are_exact() -> None:
     assert torch.allclose(Int8Dense(weight, bias)((whole, scales)).double(), wanted.double(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not X86, reason="needs oneDNN's int8 on x86")
 def test_int8_depends_on_no_neighbour() -> None:
     """Sample tiles have the same bits on every thread, at every place and in any company; labels stay near fp32's."""

@@ -9,7 +9,7 @@ from tests.protocol.journal_model import Rules
 from tests.protocol.model import Protocol
 from tests.protocol.search import Move, explore, within
 from tests.protocol.state import Design, broken, done, start
-from tests.tiers import some_slow
+from tests.tiers import some_soak
 
 # Smaller ones show the same.
 SLOW = {
@@ -42,7 +42,7 @@ def named(check: variants.Variant | journal_checks.JournalCheck | queue_checks.Q
     return check.name
 
 
-@pytest.mark.parametrize("variant", some_slow(variants.PROTOCOL, SLOW, named), ids=named)
+@pytest.mark.parametrize("variant", some_soak(variants.PROTOCOL, SLOW, named), ids=named)
 def test_the_protocol_neither_loses_nor_doubles(variant: variants.Variant) -> None:
     """No state has a second label, an offset beyond an unlabelled record, or no way to label the rest."""
     report = variant.check()
@@ -50,14 +50,14 @@ def test_the_protocol_neither_loses_nor_doubles(variant: variants.Variant) -> No
     assert report.states > 10_000
 
 
-@pytest.mark.parametrize("variant", some_slow(variants.BAD, SLOW, named), ids=named)
+@pytest.mark.parametrize("variant", some_soak(variants.BAD, SLOW, named), ids=named)
 def test_known_bad_variants_are_found_out(variant: variants.Variant) -> None:
     """The search finds the harm that a known-bad variant does, and the shortest way to it."""
     report = variant.check()
     assert (report.verdict, len(report.trace)) == (variant.expected, variant.length), variant.steps(report)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_counterexample_of_one_producer_a_worker_in_words() -> None:
     """A worker whose partition has moved commits after the new owner has read the committed offset."""
     worker_ids = variants.BAD[0]
@@ -81,7 +81,7 @@ def test_a_claim_that_notes_nothing_breaks_the_journal() -> None:
     assert report.verdict == "journal"
 
 
-@pytest.mark.parametrize("check", some_slow(journal_checks.CHECKS, SLOW, named), ids=named)
+@pytest.mark.parametrize("check", some_soak(journal_checks.CHECKS, SLOW, named), ids=named)
 def test_the_journal_finds_the_killer_and_nothing_else(check: journal_checks.JournalCheck) -> None:
     """Only the killing record is condemned, everything else is labelled, and without chance it takes few deaths."""
     report = check.check()
@@ -89,7 +89,7 @@ def test_the_journal_finds_the_killer_and_nothing_else(check: journal_checks.Jou
     assert report.states > 1_000
 
 
-@pytest.mark.parametrize("check", some_slow([*journal_checks.LIMITS, *journal_checks.BAD], SLOW, named), ids=named)
+@pytest.mark.parametrize("check", some_soak([*journal_checks.LIMITS, *journal_checks.BAD], SLOW, named), ids=named)
 def test_limits_and_known_bad_journals_are_found_out(check: journal_checks.JournalCheck) -> None:
     """The search finds the rule that breaks, the shortest way to it, and no fewer chance kills than it is given."""
     report = check.check()
@@ -102,7 +102,7 @@ def test_limits_and_known_bad_journals_are_found_out(check: journal_checks.Journ
     ("deaths", "rules"),
     [
         (2, journal_checks.CALM),
-        pytest.param(4, journal_checks.CALM._replace(spares_child=True), marks=pytest.mark.slow),
+        pytest.param(4, journal_checks.CALM._replace(spares_child=True), marks=pytest.mark.soak),
     ],
     ids=["children die", "children are spared"],
 )
@@ -112,7 +112,7 @@ def test_the_killer_takes_no_fewer_deaths(deaths: int, rules: Rules) -> None:
     assert check.check().verdict == "late"
 
 
-@pytest.mark.parametrize("check", some_slow(queue_checks.CHECKS, SLOW, named), ids=named)
+@pytest.mark.parametrize("check", some_soak(queue_checks.CHECKS, SLOW, named), ids=named)
 def test_every_unit_ends_once_and_reaches_all_who_wait(check: queue_checks.QueueCheck) -> None:
     """Whatever lane is given up or dropped: what the other lane shares with it is computed, and every post ends."""
     report = check.check()

@@ -64,7 +64,7 @@ class EncoderModel(JointModel):
             build_head=build_head,
             **{name: one for name, one in encoders.items() if one is not None},
         )
-        self.bf16 = config.bf16
+        self.bf16 = bool(config.bf16)
         self.states, self.text_globals, self.mask_token = states, text_globals, mask_token
         self.tuning = {"text": config.fine_tuning, "picture": config.picture_tuning}
         for name, encoder in self.encoders():

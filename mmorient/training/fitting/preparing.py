@@ -108,7 +108,7 @@ def model_of(checkpoint: Checkpoint, config: TrainConfig) -> CompactModel:
 
 def _model_around(bert: Bert, config: TrainConfig) -> CompactModel:
     model = CompactModel(bert, model_sizes_of(config), config.seed)
-    model.bf16 = config.bf16
+    model.bf16 = bool(config.bf16)
     return model
 
 

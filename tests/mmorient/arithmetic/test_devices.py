@@ -4,8 +4,13 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.model
+
 _TOLD = """
-import json, os, sys, torch
+import json, os, sys
+import torch
 from mmorient.arithmetic.devices import make_repeatable
 make_repeatable(torch.device(sys.argv[1]))
 cuda, cudnn = torch.backends.cuda, torch.backends.cudnn

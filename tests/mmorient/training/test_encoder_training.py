@@ -96,11 +96,12 @@ def stopped_and_gone_on_with(data: Path, root: Path, config: TrainConfig, monkey
 def test_an_interrupted_run_ends_in_the_same_weights(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tuning: str, pictures: str
 ) -> None:
-    """Bit for bit, whatever learns; with dropout, hidden tokens and states of layers computed anew."""
+    """Bit for bit, whatever learns; in bf16 on any processor, with dropout, hidden tokens and layers computed anew."""
     config = configured(
         tmp_path,
         "bert",
         "vit",
+        bf16=True,
         fine_tuning=tuning,
         picture_tuning=pictures,
         gradient_checkpointing=True,

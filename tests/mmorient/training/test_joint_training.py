@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from mmorient import TASKS, Moderator, Post, load_reference
 from mmorient import package_files as packages
+from mmorient.arithmetic.devices import is_fast_in_bf16
 from mmorient.cli import mmorient
 from mmorient.errors import DataError
 from mmorient.input.units import SEPARATOR
@@ -36,7 +37,7 @@ CONFIG = TrainConfig(
     rows=8,
     trunk=(16, 8),
     bank={"memotion": 4, "mvsa": 3, "irony": 5},
-    bank_steps=4,
+    bank_steps=10,
     log_steps=5,
     repeat={"irony": 2},
     take={"plain": 8, "mmsd2": 4, "contrast": 8, "memotion_beside": 2, "irony_beside": 2},
@@ -102,13 +103,24 @@ def test_an_interrupted_run_ends_in_the_same_weights(
         assert all(torch.equal(whole[key], resumed[key]) for key in whole), name
 
 
+def train_shallow(data: Path, root: Path) -> None:
+    """Folders ``out`` and ``work`` of a run with a BERT of two layers."""
+    config = CONFIG.model_copy(update={"epochs": 1, "bert": str(write_shallow_bert(root / "bert", 2))})
+    train(data, root / "out", root / "work", config, CPU)
+
+
 def test_another_bert_may_read_the_texts(data: Path, tmp_path: Path) -> None:
-    """The checkpoint says how many layers it has, labels, and is trained further as it is."""
-    config = CONFIG.model_copy(update={"epochs": 1, "bert": str(write_shallow_bert(tmp_path / "bert", 2))})
-    train(data, tmp_path / "out", tmp_path / "work", config, CPU)
+    """The checkpoint says how many layers it has, and labels."""
+    train_shallow(data, tmp_path)
     assert json.loads((tmp_path / "out" / "config.json").read_text())["text_encoder"]["layers"] == 2
     (labels,) = Moderator.from_checkpoint(tmp_path / "out").label([Post("oh great, another monday")])
     assert labels.tasks.keys() == TASKS.keys()
+
+
+@pytest.mark.soak
+def test_a_checkpoint_with_another_bert_is_trained_further(data: Path, tmp_path: Path) -> None:
+    """As it is: its layers stay those that it has, and its state is no other run's."""
+    train_shallow(data, tmp_path)
     further = CONFIG.model_copy(update={"epochs": 1, "fine_tuning": "frozen", "rehearsal": False})
     train(data, tmp_path / "further", tmp_path / "again", further, CPU, start=tmp_path / "out")
     before, after = (load_file(tmp_path / name / "embedding.safetensors") for name in ("out", "further"))
@@ -262,6 +274,16 @@ def test_a_configuration_is_read_strictly(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(DataError, match=wrong):
             read_config(file)
+
+
+def test_bf16_is_the_devices_where_nobody_says_it(trained: Path) -> None:
+    """It is part of what a run is, so that a state is not gone on with in another arithmetic."""
+    assert TrainConfig().settled(fast_in_bf16=True).bf16 is True
+    assert TrainConfig().settled(fast_in_bf16=False).bf16 is False
+    assert TrainConfig(bf16=True).settled(fast_in_bf16=False).bf16 is True
+    assert not is_fast_in_bf16(torch.device("meta"))
+    claimed = json.loads((trained / "work" / "run.json").read_text())
+    assert claimed["configuration"]["bf16"] is is_fast_in_bf16(CPU)
 
 
 def test_calibrate_changes_the_digest_and_nothing_else(data: Path, trained: Path) -> None:

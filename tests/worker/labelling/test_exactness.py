@@ -39,7 +39,8 @@ def test_a_worker_that_cannot_prove_it_ends_with_2() -> None:
     assert "MODERATE_ALLOW_INEXACT" in line
 
 
-@pytest.mark.parametrize("inexact", [True, pytest.param(False, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("inexact", [True, False])
 def test_where_it_is_allowed_every_label_says_so(*, inexact: bool) -> None:
     """The stamp of a worker that failed the proof begins with `inexact-`; one that passed has none of that."""
     arguments, environment = command(*([HOOKS] if inexact else []), allow=inexact)

@@ -62,6 +62,7 @@ async def test_a_password_that_becomes_right_is_waited_for(secured: Secured) -> 
     await asyncio.wait_for(refuse_wrong_log_in(links, sleep=correct), 20)
 
 
+@pytest.mark.soak
 async def test_the_worker_ends_with_2(secured: Secured, tmp_path: Path) -> None:
     """One line says why, in bounded time."""
     (tmp_path / "password").write_text("swordfish\n", encoding="utf-8")
