@@ -55,7 +55,7 @@ def make_repeatable(device: torch.device) -> None:
 def is_fast_in_bf16(device: torch.device) -> bool:
     """Whether a device has instructions for bf16; a CPU without them imitates it, and takes longer than in fp32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     has_avx512, has_amx = torch.cpu._is_avx512_bf16_supported(), torch.cpu._is_amx_tile_supported()  # noqa: SLF001
     return device.type == "cpu" and bool(has_avx512 or has_amx)
 
