@@ -158,7 +158,7 @@ async def test_the_time_for_a_picture_holds_all_tries(server: str, calls: Counte
     assert caught.value.reason == "http_status"
     assert "503" in str(caught.value)
     assert calls["/status/503/1000"] > 1
-    assert time.monotonic() - started < 2  # and no try after try, for which it has half a second
+    assert time.monotonic() - started < 0.7
 
 
 @pytest.mark.parametrize(("seconds", "tries"), [("0", 2), ("7", 1), ("Wed, 21 Oct 2015 07:28:00 GMT", 2)])
@@ -177,7 +177,7 @@ async def test_nobody_there_is_a_failed_fetch() -> None:
         with pytest.raises(MediumError) as caught:
             await fetch.fetch("http://127.0.0.1:9/x")
     assert caught.value.reason == "fetch_failed"
-    assert time.monotonic() - started < 2  # and no try after try, for which it has half a second
+    assert time.monotonic() - started < 0.7
 
 
 async def test_waiting_for_another_try_keeps_nobody_from_fetching(server: str) -> None:
