@@ -57,12 +57,18 @@ def rest_soaks(cases: Iterable[str], quick: Collection[str]) -> list[Any]:
 
 def some_slow(cases: Iterable[Any], slow: Collection[str], name: Callable[[Any], str] = str) -> list[Any]:
     """Return cases to parametrize a test with, those of these names marked `slow`."""
-    return [pytest.param(case, marks=pytest.mark.slow) if name(case) in slow else case for case in cases]
+    return _some(cases, slow, name, pytest.mark.slow)
 
 
 def some_soak(cases: Iterable[Any], slow: Collection[str], name: Callable[[Any], str] = str) -> list[Any]:
     """Return cases to parametrize a test with, those of these names marked `soak`."""
-    return [pytest.param(case, marks=pytest.mark.soak) if name(case) in slow else case for case in cases]
+    return _some(cases, slow, name, pytest.mark.soak)
+
+
+def _some(
+    cases: Iterable[Any], slow: Collection[str], name: Callable[[Any], str], mark: pytest.MarkDecorator
+) -> list[Any]:
+    return [pytest.param(case, marks=mark) if name(case) in slow else case for case in cases]
 
 
 @cache
