@@ -1,7 +1,6 @@
 """Training the whole model: resumed to the same weights, on both kinds of input, to a checkpoint of its own."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,35 +14,15 @@ from mmorient import package_files as packages
 from mmorient.arithmetic.devices import is_fast_in_bf16
 from mmorient.cli import mmorient
 from mmorient.errors import DataError
-from mmorient.input.units import SEPARATOR
 from mmorient.training.config import TrainConfig, read_config
-from mmorient.training.data.beside import beside_others
-from mmorient.training.data.examples import Example
-from mmorient.training.data.identity import counterfactuals, names_identity, plain_mentions, swapped
 from mmorient.training.data.readers import read_all
-from mmorient.training.data.teaching import lessons_of
 from mmorient.training.fitting import joint_training
-from mmorient.training.fitting.bank_choice import bank_counts, choose_bank, class_counts, draw_bank
-from mmorient.training.fitting.batches import epochs_of
 from mmorient.training.fitting.preparing import fresh_model, prepare
-from mmorient.training.fitting.vectors import Vectors
 from mmorient.training.judging.ablation import ROWS, ablate, table
 from mmorient.training.run import train
 from tests.mmorient.made_sets import write_sets
 from tests.mmorient.tiny_folders import write_shallow_bert
-
-CONFIG = TrainConfig(
-    epochs=2,
-    rows=8,
-    trunk=(16, 8),
-    bank={"memotion": 4, "mvsa": 3, "irony": 5},
-    bank_steps=10,
-    log_steps=5,
-    repeat={"irony": 2},
-    take={"plain": 8, "mmsd2": 4, "contrast": 8, "memotion_beside": 2, "irony_beside": 2},
-    beside={"memotion": 1, "irony": 1},
-)
-CPU = torch.device("cpu")
+from tests.mmorient.training.joint_runs import CONFIG, CPU
 
 
 @pytest.fixture(scope="module")
@@ -137,91 +116,6 @@ def test_another_configuration_does_not_go_on_with_a_run(data: Path, trained: Pa
         train(data, trained / "out", trained / "work", CONFIG.model_copy(update={"seed": 1}), CPU)
 
 
-def test_every_epoch_shows_what_the_configuration_takes(data: Path, tmp_path: Path) -> None:
-    """Irony twice, others at most so often; validation posts never; lengths together."""
-    prepared = prepare(read_all(data), CONFIG, tmp_path)
-    first = [row for batch in epochs_of(prepared.data, CONFIG)[0] for row in batch]
-    sources = [prepared.data.examples[row].source for row in first]
-    assert sources.count("irony") == 24
-    assert sources.count("plain") == 8
-    assert sources.count("mmsd2") == 4
-    assert {prepared.data.examples[row].split for row in first} == {"train"}
-
-
-def test_dropped_modalities_and_muted_labels(data: Path, tmp_path: Path) -> None:
-    """A meme that lost its picture teaches nothing of what only the whole says; a lone modality is never dropped."""
-    changed = {"drop_picture": 1.0, "drop_text": 0.0, "muted": ("memotion/sarcasm",), "shares": {}}
-    config = CONFIG.model_copy(update=changed)
-    prepared = prepare(read_all(data), config, tmp_path)
-    rows = [row for row, one in enumerate(prepared.data.examples) if one.source == "memotion" and row % 3]
-    batch = prepared.data.batch(rows, config)
-    had = torch.from_numpy(prepared.data.has_text[rows] & (prepared.data.picture_row[rows] >= 0))
-    assert not (batch.picture_present & had).any()
-    assert batch.text_present.all()
-    column = prepared.data.heads.index("sarcasm")
-    assert (batch.weights[had, column] == 0).all()
-    assert (batch.weights[had, prepared.data.heads.index("humour")] == 0.5).all()
-
-
-def test_texts_are_shown_with_ordinary_pictures_too(data: Path, tmp_path: Path) -> None:
-    """Pictures of training tweets alone, one or more beside each text that has none; nothing where posts stay whole."""
-    prepared = prepare(read_all(data), CONFIG, tmp_path)
-    examples, set_ = prepared.data.examples, prepared.data
-    ordinary = {int(set_.picture_row[row]) for row, one in enumerate(examples) if one.source == "mvsa"}
-    assert set(set_.ordinary.tolist()) < ordinary
-    rows = [row for row, one in enumerate(examples) if one.source in {"irony", "mvsa"} and one.split == "train"]
-    config = CONFIG.model_copy(update={"photos": 1.0, "photos_most": 4})
-    torch.manual_seed(0)
-    batch = set_.batch(rows, config)
-    bare = [place for place, row in enumerate(rows) if examples[row].source == "irony"]
-    assert batch.photos.posts.tolist() == bare
-    counts = torch.bincount(batch.photos.owners)
-    assert len(counts) == len(bare)
-    assert set(counts.tolist()) <= {1, 2, 3, 4}
-    assert counts.max() > 1
-    model = fresh_model(CONFIG).eval()
-    with torch.no_grad():
-        posts = model.embed(batch)
-        shown = model.with_photos(posts, batch.photos)
-    assert torch.equal(shown.text, posts.text[bare])
-    assert shown.picture_present.all()
-    assert torch.allclose(shown.picture_global.norm(dim=1), torch.ones(len(bare)), atol=1e-5)
-    assert not len(set_.batch(rows, None).photos.posts)
-    assert not len(set_.batch(rows, config.model_copy(update={"photos": 0.0})).photos.posts)
-
-
-def test_classes_count_in_the_shares_that_are_wanted(data: Path, tmp_path: Path) -> None:
-    """Of a set's training posts; a set of one class counts as it is."""
-    config = CONFIG.model_copy(update={"shares": {"sarcasm": (0.9, 0.1)}, "weights": {}})
-    set_ = prepare(read_all(data), config, tmp_path).data
-    column = set_.heads.index("sarcasm")
-    rows = [row for row, one in enumerate(set_.examples) if one.source == "memotion" and one.split == "train"]
-    weights, truth = set_.weights[rows, column], set_.targets[rows, column]
-    assert float(weights[truth == 1].sum() / weights.sum()) == pytest.approx(0.1)
-    assert float(weights.mean()) == pytest.approx(1)
-    assert set(set_.weights[:, set_.heads.index("sentiment")].tolist()) == {1.0}
-
-
-def test_words_stand_beside_others() -> None:
-    """With the labels that they had, from a source of their own; a meme's words stand behind a remark."""
-    meme = Example("memotion", "train", "MEME", Path("a.jpg"), {"sarcasm": 1})
-    tweet = Example("offensive", "train", "you fool", None, {"offensiveness": 1})
-    made = list(beside_others([meme, tweet, replace(tweet, split="val")], {"memotion": 2, "offensive": 30}, 0))
-    assert [one.source for one in made] == ["memotion_beside"] * 2 + ["offensive_beside"] * 30
-    assert all(one.text.endswith(f"{SEPARATOR}MEME") and one.targets == {"sarcasm": 1} for one in made[:2])
-    assert {one.text.split(SEPARATOR).index("you fool") for one in made[2:]} == {0, 1}
-
-
-def test_own_posts_fill_the_bank_where_no_configured_set_is_there() -> None:
-    """What is configured wins; else each source of one's own gives some; no training post is said in one line."""
-    own = Example("posts", "train", "it rains", None, {"sarcasm": 0})
-    made = replace(own, source="plain")
-    assert bank_counts([own, made], {"memotion": 9}, {"posts"}) == {"posts": 512}
-    assert bank_counts([own, replace(own, source="memotion")], {"memotion": 9}, {"posts"}) == {"memotion": 9}
-    with pytest.raises(DataError, match="no example of the split train"):
-        bank_counts([replace(own, split="val")], {"memotion": 9}, {"posts"})
-
-
 def test_layers_learn_at_their_own_rates() -> None:
     """The top one at the configured rate, each below at a share, the head at its own."""
     groups = fresh_model(CONFIG).parameter_groups(CONFIG)
@@ -230,39 +124,6 @@ def test_layers_learn_at_their_own_rates() -> None:
     assert rates[0] == pytest.approx(CONFIG.rate * CONFIG.layer_decay**5)
     assert rates[6] < rates[0]
     assert rates[7] == CONFIG.head_rate
-
-
-def test_counterfactuals_swap_groups_alone() -> None:
-    """The same words, another group of the same axis; texts that name none have no copy."""
-    named = Example("hate", "train", "my Muslim neighbour and other muslims sing", None, {"probe_hate": 0})
-    plain = Example("hate", "train", "it rains", None, {"probe_hate": 0})
-    (copy,) = counterfactuals([named, plain, replace(named, split="val")], 1, 0)
-    assert copy.source == "hate_swapped"
-    assert copy.targets == named.targets
-    assert "muslim" not in copy.text.lower()
-    assert copy.text.startswith("my ")
-    assert copy.text.endswith(" sing")
-    assert names_identity(copy.text)
-    assert all(names_identity(one.text) and one.targets["offensiveness"] == 0 for one in plain_mentions())
-
-
-def test_the_bank_covers_classes_and_says_nothing_twice() -> None:
-    """A rare class is there by more than its share; near duplicates are not; validation posts never."""
-    generator = torch.Generator().manual_seed(0)
-    examples = [Example("irony", "train", f"t{n}", None, {"sarcasm": int(n >= 190)}) for n in range(200)]
-    examples.append(Example("irony", "val", "v", None, {"sarcasm": 1}))
-    texts = torch.randn(201, 8, generator=generator)
-    texts[:50] = texts[0]
-    none = torch.full((201,), -1)
-    vectors = Vectors(texts.half(), torch.ones(201, dtype=torch.bool), torch.zeros(1, 8), none)
-    chosen = choose_bank(examples, vectors, {"irony": 30}, 4, 0)
-    assert 200 not in chosen
-    assert len([row for row in chosen if row < 50]) <= 1
-    counts = class_counts(examples, chosen)["sarcasm"]
-    assert counts["sarcastic"] >= 5
-    assert counts["not_sarcastic"] >= 15
-    assert len(draw_bank(examples, {"irony": 30}, 0)) == 30
-    assert chosen == choose_bank(examples, vectors, {"irony": 30}, 4, 0)
 
 
 def test_a_configuration_is_read_strictly(tmp_path: Path) -> None:
@@ -311,15 +172,6 @@ def test_calibrate_changes_the_digest_and_nothing_else(data: Path, trained: Path
     assert known is not None
     assert known.checkpoint == after.checkpoint
     assert sum(known.tasks["sarcasm"].labels.values()) == known.posts > 0
-
-
-def test_epochs_differ_and_repeat_by_seed(data: Path, tmp_path: Path) -> None:
-    """Another order each epoch, the same for the same seed."""
-    prepared = prepare(read_all(data), CONFIG, tmp_path)
-    one, other = epochs_of(prepared.data, CONFIG)
-    assert one != other
-    assert [one, other] == epochs_of(prepared.data, CONFIG)
-    assert np.unique([row for batch in one for row in batch]).size > 50
 
 
 @pytest.mark.soak
@@ -379,30 +231,3 @@ def test_ablation_trains_every_row_alike(data: Path, tmp_path: Path) -> None:
     said = table(outcomes)
     assert said.count("\n") == len(ROWS) + 1
     assert "**" in said
-
-
-def test_teachers_say_what_nobody_labelled(untrained: Path, moderator: Moderator) -> None:
-    """Their mean, where a text has no label of its own for a task; nothing of pictures and of what was not asked."""
-    tweet = Example("irony", "train", "oh great", None, {"sarcasm": 1})
-    examples = [tweet, replace(tweet, picture=Path("a.jpg")), replace(tweet, text=" "), replace(tweet, text="hm")]
-    lessons = lessons_of([untrained, untrained], examples, [0, 1, 2])
-    assert lessons["sarcasm"].isnan().all()
-    assert lessons["offensiveness"][1:].isnan().all()
-    (labels,) = moderator.label([Post("oh great")])
-    words = pytest.approx(list(labels.tasks["offensiveness"].probabilities.values()))
-    assert lessons["offensiveness"][0].tolist() == words
-    ordinary = lessons_of([untrained], [replace(tweet, source="mvsa", picture=Path("a.jpg"))], [0], by_words=["mvsa"])
-    assert ordinary["offensiveness"][0].tolist() == words
-
-
-def test_teachers_say_the_same_of_every_group(untrained: Path, moderator: Moderator) -> None:
-    """The mean over a text and copies with other groups stands for what is said of it."""
-    text = "my gay neighbour sings"
-    lessons = lessons_of([untrained], [Example("irony", "train", text, None, {})], [0], seed=3)
-    random = np.random.default_rng(3)
-    versions = [text, *(swapped(text, random) for _ in range(3))]
-    answers = [
-        one.tasks["offensiveness"].probabilities["offensive"] for one in moderator.label(list(map(Post, versions)))
-    ]
-    assert len(set(versions)) > 2
-    assert float(lessons["offensiveness"][0, 1]) == pytest.approx(np.mean(answers), abs=1e-6)
